@@ -1,0 +1,39 @@
+# make setup   a virtual environment in .venv with pinned versions
+# make train   the main job on the embedded world: train, sample, score, contact sheet (about two minutes on 2 cores)
+# make test    everything that CI checks
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup train test test-slow lint docs bench clean
+
+setup: .venv/.ready
+
+.venv/.ready: constraints.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "scenegen needs Python 3.11 or newer: make setup PYTHON=python3.11"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+train: setup
+	$(BIN)/python -m scenegen.train experiment=demo name=demo-$$(date +%Y%m%d-%H%M%S)
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+docs: setup
+	$(BIN)/python -m scenegen.options out=docs/options.md
+
+bench: setup
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv runs

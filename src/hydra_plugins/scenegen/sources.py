@@ -1,0 +1,136 @@
+"""Two config sources: `group=a+b` composes options of one group, `experiment=<slug>` reads experiments/<slug>/recipe.yaml.
+
+Both are ordinary Hydra config sources, so they work on the command line, in multirun sweeps, in recipes,
+in defaults lists, with the compose API and with --cfg job.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.errors import ConfigCompositionException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from scenegen.places import experiments_folder
+
+ADDITIVE = ("loss", "trick", "logger")
+"""Groups whose options add up; in every other group `a+b` is refused."""
+
+
+class PlusSource(ConfigSource):
+    """Answers `<group>/a+b` with a config whose defaults list is [a, b]."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "plus"
+
+    def available(self) -> bool:
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        return False
+
+    def is_config(self, config_path: str) -> bool:
+        return "+" in config_path.rpartition("/")[2]
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        group, _, name = config_path.rpartition("/")
+        group = group.removeprefix("/")
+        parts = [part.strip() for part in name.split("+")]
+        if group not in ADDITIVE:
+            raise ConfigCompositionException(
+                f"{group}={name}: '+' adds options of {', '.join(ADDITIVE)}; {group} takes one option"
+            )
+        if not all(parts):
+            raise ConfigCompositionException(f"{group}={name}: an option is empty; write {group}=a+b")
+        if len(set(parts)) != len(parts):
+            repeated = next(part for part in parts if parts.count(part) > 1)
+            raise ConfigCompositionException(f"{group}={name}: {repeated!r} stands twice; name each option once")
+        _refuse_unknown(group, name, parts, _options_of_caller(group))
+        # Sorted, so that the order in which options are named does not matter.
+        return ConfigResult(
+            config=OmegaConf.create({"defaults": sorted(parts)}),
+            path=f"plus://{config_path}",
+            provider=self.provider,
+            header={"package": None},
+        )
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        return []
+
+
+class RecipeSource(ConfigSource):
+    """Shows experiments/<slug>/recipe.yaml as the option <slug> of the group `experiment`."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        self.folder = Path(path.removeprefix("recipes://"))
+
+    @staticmethod
+    def scheme() -> str:
+        return "recipes"
+
+    def available(self) -> bool:
+        return self.folder.is_dir()
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path in ("", "experiment")
+
+    def is_config(self, config_path: str) -> bool:
+        recipe = self._recipe(config_path)
+        return recipe is not None and recipe.is_file()
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        recipe = self._recipe(config_path)
+        assert recipe is not None
+        return ConfigResult(
+            config=OmegaConf.load(recipe), path=str(recipe), provider=self.provider, header={"package": "_global_"}
+        )
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        if config_path == "":
+            return [] if results_filter == ObjectType.CONFIG else ["experiment"]
+        if config_path != "experiment" or results_filter == ObjectType.GROUP:
+            return []
+        return sorted(recipe.parent.name for recipe in self.folder.glob("*/recipe.yaml"))
+
+    def _recipe(self, config_path: str) -> Path | None:
+        group, _, slug = config_path.removesuffix(".yaml").rpartition("/")
+        return self.folder / slug / "recipe.yaml" if group == "experiment" and slug else None
+
+
+class ScenegenSearchPath(SearchPathPlugin):
+    """Puts both sources at the end of every search path."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("scenegen-plus", "plus://")
+        search_path.append("scenegen-recipes", f"recipes://{experiments_folder()}")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """' Did you mean cx?', or nothing when no known name is near."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _refuse_unknown(group: str, name: str, parts: list[str], known: list[str]) -> None:
+    for part in parts:
+        if known and part not in known:
+            raise ConfigCompositionException(
+                f"{group}={name}: there is no {part!r}.{nearest(part, known)} "
+                f"Options of {group}: {', '.join(known)} (combine with '+')"
+            )
+
+
+def _options_of_caller(group: str) -> list[str]:
+    # The repository that asks knows every source, --config-dir and hydra.searchpath included; Hydra hands it
+    # to a source by no public way. Only the error text depends on it.
+    repository = sys._getframe(2).f_locals.get("self")
+    options = getattr(repository, "get_group_options", None)
+    return options(group, results_filter=ObjectType.CONFIG) if options else []

@@ -1,0 +1,101 @@
+"""From a checked config to objects: the only place that calls hydra.utils.instantiate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from scenegen.refusal import Refusal
+
+Config = Mapping[str, Any]
+
+
+def make(node: Config, /, **supplied: Any) -> Any:
+    """One object of a node with a `_target_`; a Refusal from inside keeps its own sentence."""
+    try:
+        return instantiate(dict(node), **supplied, _convert_="all")
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, Refusal):
+            cause = cause.__cause__
+        raise cause or error from error
+
+
+def dataset(config: Config, *, split: str) -> Any:
+    """The pictures and labels of one split ("train" or "test")."""
+    size = config["size"]
+    return make(config["data"], split=split, height=size["height"], width=size["width"], seed=config["seed"])
+
+
+def model(config: Config, data: Any) -> Any:
+    """The generator side, fitted to a dataset's classes."""
+    return make(config["model"], num_classes=len(data.classes), edges=data.has_instances)
+
+
+def discriminator(config: Config, generator: Any) -> Any:
+    """The discriminator for a model's semantics."""
+    return make(config["discriminator"], semantic_channels=generator.semantic_channels)
+
+
+def objective(config: Config, generator: Any) -> Any:
+    """The weighted loss terms, with the extractors that they read and no others."""
+    from scenegen.losses.objective import Objective
+
+    nodes = {name: dict(node) for name, node in config["loss"].items() if node["weight"] > 0}
+    weights = {name: float(node.pop("weight")) for name, node in nodes.items()}
+    terms = {name: make(node) for name, node in nodes.items()}
+    wanted = {name for term in terms.values() for name in term.reads}
+    nets = {name: make(node) for name, node in config["extractor"]["nets"].items() if name in wanted}
+    offers = generator.offers | ({"judgement"} if "gan" in terms else set())
+    return Objective(terms=terms, weights=weights, extractors=nets, offers=offers)
+
+
+def gan_module(config: Config, data: Any) -> Any:
+    """Model, discriminator, objective and optimizers in the one LightningModule."""
+    import torch
+
+    from scenegen.networks.init import initialise
+    from scenegen.seeding import hash_seed
+    from scenegen.training.ema import Ema
+    from scenegen.training.gan import GanModule
+
+    torch.manual_seed(hash_seed(config["seed"], "weights"))
+    machine = make(config["trainer"])
+    generator = model(config, data)
+    judge = discriminator(config, generator)
+    for network in (generator, judge):
+        initialise(network)
+        machine.prepare(network)
+    average = (config.get("trick") or {}).get("ema")
+    return GanModule(
+        model=generator,
+        discriminator=judge,
+        objective=objective(config, generator),
+        optim=make(config["optim"]),
+        seed=config["seed"],
+        reuse_fake=config["reuse_fake"],
+        generator_every=config["generator_every"],
+        ema=Ema(generator, decay=average["decay"]) if average else None,
+    )
+
+
+def loggers(config: Config, folder: Path) -> list[Any]:
+    """The loggers on request."""
+    return [make(node, folder=folder) for node in (config.get("logger") or {}).values()]
+
+
+def scorer(config: Config, data: Any) -> Any:
+    """Segmenter, aesthetic model, FID features and contest total, checked against a dataset's classes."""
+    from scenegen.scoring.folder import Scorer
+
+    return Scorer(
+        total=make(config["scorer"]),
+        segmenter=make(config["segmenter"], classes=data.classes) if config.get("segmenter") else None,
+        aesthetic=make(config["aesthetic"]),
+        fid=make(config["fid"]),
+        classes=data.classes,
+    )

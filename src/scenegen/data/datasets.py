@@ -1,0 +1,296 @@
+"""The datasets by name: each finds its files and says what their ids mean; samples.Pairs does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
+from scenegen.data.classes import LANDSCAPE, ClassList
+from scenegen.data.layouts import Layout, check_split, open_files, read_classes
+from scenegen.data.pairs import Raw, read_photo
+from scenegen.data.samples import Pairs
+from scenegen.data.transforms import Fit, Framing
+from scenegen.data.world import render
+from scenegen.pictures import from_uint8
+from scenegen.types import Refusal
+
+_COCO_UNKNOWN = {255: 182}
+_COCO_TO_LANDSCAPE = {**dict(enumerate(bridge(COCO_STUFF).tolist())), 255: LANDSCAPE.names.index("other")}
+
+TEST_START = 1_000_000
+"""The world's held-out pictures start here, so that data.count never reaches them."""
+
+
+def procedural(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    world: int = 0,
+    count: int = 2000,
+    test_count: int = 100,
+    flip: float = 0.5,
+    cache_mib: int = 1024,
+) -> Pairs:
+    """Landscapes rendered from numbers: the embedded default, needs no files."""
+    if not 1 <= count <= TEST_START or test_count < 1:
+        raise Refusal(f"data.count={count}, data.test_count={test_count}: at least 1, at most {TEST_START} pictures")
+    training = check_split(split) == "train"
+    numbers = range(count) if training else range(TEST_START, TEST_START + test_count)
+    source = World(numbers, seed=world, height=height, width=width, cache_bytes=cache_mib << 20)
+    framing = Framing(height=height, width=width, flip=flip, random=training)
+    return Pairs(source, framing=framing, seed=seed)
+
+
+class World:
+    """The procedural world as a source: renders on first use, keeps what fits in `cache_bytes`."""
+
+    def __init__(self, numbers: range, *, seed: int, height: int, width: int, cache_bytes: int) -> None:
+        self.classes = LANDSCAPE
+        self.has_instances = False
+        self.names = [f"world_{number:07d}" for number in numbers]
+        self.numbers = numbers
+        self.seed = seed
+        self.height = height
+        self.width = width
+        self._room = cache_bytes // (4 * height * width)
+        self._rendered: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def styles(self) -> list[dict[str, float]]:
+        """Sun height, season, haze, ... of every picture, in order."""
+        # A style does not depend on the size, so the smallest rendering tells it.
+        return [render(self.seed, number, height=32, width=32).style for number in self.numbers]
+
+    def load(self, index: int) -> Raw:
+        """Render one picture, or take it from memory."""
+        if (found := self._rendered.get(index)) is None:
+            scene = render(self.seed, self.numbers[index], height=self.height, width=self.width)
+            found = scene.image, scene.label
+            if len(self._rendered) < self._room:
+                self._rendered[index] = found
+        return Raw(label=found[1], image=Image.fromarray(found[0]))
+
+
+def folder(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    root: str | None = None,
+    classes: Sequence[str] | None = None,
+    unlabelled: int | None = None,
+    remap: Mapping[int, int] | None = None,
+    instances: bool = True,
+    flip: float = 0.5,
+    fit: Fit = "crop",
+    scale: float = 1.0,
+    val_fraction: float = 0.05,
+    test_list: str | None = None,
+    label_only: bool = False,
+) -> Pairs:
+    """Any photographs with label maps: {train,val}/{images,labels}, or images + labels alone."""
+    expected = (
+        "it should hold train/images, train/labels, val/images and val/labels (or just images and labels, split by "
+        'data.val_fraction), a photograph and a label PNG of one stem each, and classes.json {"classes": ["sky", ...]}'
+    )
+    files = open_files(
+        root,
+        expected,
+        train=[Layout("train/images", "train/labels", "train/instances")],
+        test=[Layout(f"{name}/images", f"{name}/labels", f"{name}/instances") for name in ("val", "test")],
+        whole=[Layout("images", "labels", "instances")],
+        classes=_folder_classes(root, classes, unlabelled),
+        remap=remap,
+        fraction=val_fraction,
+        test_list=test_list,
+        split=split,
+        instances=instances,
+        label_only=label_only,
+    )
+    framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
+    return Pairs(files, framing=framing, seed=seed)
+
+
+def scene(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    root: str | None = None,
+    flip: float = 0.5,
+    fit: Fit = "crop",
+    scale: float = 1.0,
+    val_fraction: float = 0.05,
+    test_list: str | None = None,
+    label_only: bool = False,
+) -> Pairs:
+    """The landscape contest: train_img/*.jpg, train_label/*.png (16-bit), 29 classes, no unknown id."""
+    expected = "it should hold train_img/*.jpg and train_label/*.png, a photograph and a label map of one stem each"
+    files = open_files(
+        root,
+        expected,
+        train=[Layout("train_img", "train_label"), Layout("all_img", "all_label")],
+        test=[Layout("val_img", "val_label"), Layout("test_img", "test_label")],
+        classes=LANDSCAPE,
+        fraction=val_fraction,
+        test_list=test_list,
+        split=split,
+        label_only=label_only,
+    )
+    framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
+    return Pairs(files, framing=framing, seed=seed)
+
+
+def coco_stuff(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    root: str | None = None,
+    landscape: bool = False,
+    instances: bool = True,
+    flip: float = 0.5,
+    fit: Fit = "crop",
+    scale: float = 1.0,
+    val_fraction: float = 0.05,
+    test_list: str | None = None,
+    label_only: bool = False,
+) -> Pairs:
+    """COCO-Stuff: ids 0..181, file id 255 is class 182 "unknown"; instance maps give edges."""
+    expected = (
+        "it should hold train_img, train_label, train_inst (optional) and val_img, val_label, val_inst, "
+        "or train2017, val2017 and stuffthingmaps/{train,val}2017, or just img, label, inst"
+    )
+    files = open_files(
+        root,
+        expected,
+        train=[
+            Layout("train_img", "train_label", "train_inst"),
+            Layout("train2017", "stuffthingmaps/train2017"),
+        ],
+        test=[Layout("val_img", "val_label", "val_inst"), Layout("val2017", "stuffthingmaps/val2017")],
+        whole=[Layout("img", "label", "inst")],
+        classes=LANDSCAPE if landscape else COCO_STUFF,
+        remap=_COCO_TO_LANDSCAPE if landscape else _COCO_UNKNOWN,
+        fraction=val_fraction,
+        test_list=test_list,
+        split=split,
+        instances=instances,
+        label_only=label_only,
+    )
+    framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
+    return Pairs(files, framing=framing, seed=seed)
+
+
+def ade20k(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    root: str | None = None,
+    landscape: bool = False,
+    flip: float = 0.5,
+    fit: Fit = "crop",
+    scale: float = 1.0,
+    val_fraction: float = 0.05,
+    test_list: str | None = None,
+    label_only: bool = False,
+) -> Pairs:
+    """ADE20K scene parsing: raw ids, 0 = unknown, 1..150, as the published weights of SPADE use them."""
+    expected = "it should hold images/{training,validation}/*.jpg and annotations/{training,validation}/*.png"
+    files = open_files(
+        root,
+        expected,
+        train=[Layout("images/training", "annotations/training")],
+        test=[Layout("images/validation", "annotations/validation")],
+        classes=LANDSCAPE if landscape else ADE20K,
+        remap=dict(enumerate(bridge(ADE20K).tolist())) if landscape else None,
+        fraction=val_fraction,
+        test_list=test_list,
+        split=split,
+        label_only=label_only,
+    )
+    framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
+    return Pairs(files, framing=framing, seed=seed)
+
+
+def labels(
+    *,
+    split: str,
+    height: int,
+    width: int,
+    seed: int = 0,
+    root: str | None = None,
+    classes: str | Sequence[str] = "landscape",
+    unlabelled: int | None = None,
+    remap: Mapping[int, int] | None = None,
+    fit: Fit = "crop",
+) -> Pairs:
+    """A folder of label maps without photographs, to sample from (the contest's test maps)."""
+    expected = "it should hold label maps alone, *.png"
+    if split == "train":
+        raise Refusal("data=labels has no photographs to train on; it is for sampling, with split=test")
+    named = {"landscape": (LANDSCAPE, {}), "coco_stuff": (COCO_STUFF, _COCO_UNKNOWN), "ade20k": (ADE20K, {})}
+    if isinstance(classes, str) and classes not in named:
+        meaning, own = read_classes(Path(classes)), {}
+    elif isinstance(classes, str):
+        meaning, own = named[classes]
+    else:
+        meaning, own = ClassList(names=tuple(classes), ignore=unlabelled), {}
+    files = open_files(
+        root,
+        expected,
+        test=[Layout(".", ".")],
+        classes=meaning,
+        remap={**own, **(remap or {})},
+        split=split,
+        label_only=True,
+    )
+    return Pairs(files, framing=Framing(height=height, width=width, fit=fit), seed=seed)
+
+
+def label_maps(
+    root: str | Path, *, classes: ClassList, height: int, width: int, remap: Mapping[int, int] | None = None
+) -> Pairs:
+    """A folder of label maps whose classes are known already, e.g. from a trained run."""
+    layout = [Layout(".", ".")]
+    expected = "it should hold label maps, *.png"
+    files = open_files(str(root), expected, split="test", classes=classes, test=layout, remap=remap, label_only=True)
+    return Pairs(files, framing=Framing(height=height, width=width))
+
+
+def read_style(path: str | Path, *, height: int | None = None, width: int | None = None) -> Tensor:
+    """A photograph as a style picture.
+
+    Args:
+        path: any picture file.
+        height, width: the size to fill (crop to cover), or None for the file's own.
+
+    Returns:
+        (1, 3, h, w) in [-1, 1].
+    """
+    photo = read_photo(Path(path))
+    framing = Framing(height=height or photo.height, width=width or photo.width)
+    array = framing.view((photo.height, photo.width), seed=0).of_photo(photo)
+    return from_uint8(torch.from_numpy(array).permute(2, 0, 1)[None])
+
+
+def _folder_classes(root: str | None, names: Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:
+    if names is not None:
+        return ClassList(names=tuple(names), ignore=unlabelled)
+    return Path(root or ".") / "classes.json"

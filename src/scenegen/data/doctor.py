@@ -1,0 +1,254 @@
+"""The data doctor's report: what a dataset holds and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from scenegen.data.inspection import Inspected, class_counts, inspect, near_duplicates
+from scenegen.data.labels import count_ids
+from scenegen.data.pairs import Fault, Files
+from scenegen.data.samples import Pairs
+from scenegen.types import Refusal
+
+LISTED = 10
+"""Names that the printed report lists of a group that does not stop training; the JSON has all."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How much of the data one class is: pixels, and pictures that show it."""
+
+    id: int
+    name: str
+    pixels: int
+    share_of_pixels: float
+    pictures: int
+    share_of_pictures: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the doctor found.
+
+    Attributes:
+        splits: pictures per split.
+        sizes: pictures per "widthxheight".
+        classes: one row per class, in id order.
+        unused: names of classes that no pixel has.
+        faults: what stops training, one per file and problem.
+        grey: photographs without colour.
+        duplicates: groups of photographs with equal bytes, as split/file.
+        near_duplicates: pairs that look alike (8x8 average hash, at most 1 of 64 bits apart).
+        instances: samples with instance maps.
+        digest: sha256 over the sorted names and contents of all files; None without a deep look.
+    """
+
+    splits: dict[str, int]
+    sizes: dict[str, int]
+    classes: list[ClassRow]
+    unused: list[str]
+    faults: list[Fault]
+    grey: list[str]
+    duplicates: list[list[str]]
+    near_duplicates: list[tuple[str, str]]
+    instances: int
+    digest: str | None
+
+    @property
+    def sound(self) -> bool:
+        """Nothing would stop training."""
+        return not any(fault.stops for fault in self.faults)
+
+    @property
+    def leaks(self) -> list[tuple[str, str]]:
+        """Photographs of one split that equal or resemble one of the other: scores on those are memory."""
+        equal = [(a, b) for group in self.duplicates for a, b in pairwise(group)]
+        return [(a, b) for a, b in [*equal, *self.near_duplicates] if a.partition("/")[0] != b.partition("/")[0]]
+
+    def to_dict(self) -> dict:
+        """Plain containers, for JSON."""
+        return {**dataclasses.asdict(self), "sound": self.sound, "leaks": self.leaks}
+
+
+def open_splits(
+    open_split: Callable[[str], Pairs], splits: Sequence[str] = ("train", "test")
+) -> tuple[dict[str, Pairs], list[Fault]]:
+    """The splits that open, and a fault for each that does not; where none opens, its Refusal."""
+    found: dict[str, Pairs] = {}
+    refusals: list[tuple[str, Refusal]] = []
+    for split in splits:
+        try:
+            found[split] = open_split(split)
+        except Refusal as refusal:
+            refusals.append((split, refusal))
+    if not found:
+        raise refusals[0][1]
+    return found, [Fault(f"split {split}", str(refusal)) for split, refusal in refusals]
+
+
+def examine(
+    datasets: Mapping[str, Pairs],
+    *,
+    deep: bool = True,
+    faults: Sequence[Fault] = (),
+    advance: Callable[[], None] = lambda: None,
+) -> Report:
+    """Look at every file of the splits.
+
+    Args:
+        datasets: the splits; a file that is in two counts once.
+        deep: decode the photographs; otherwise grey ones, duplicates and the hash stay unknown.
+        faults: what is already known.
+        advance: called once per sample, for a progress bar.
+    """
+    first = next(iter(datasets.values()))
+    if not isinstance(first.source, Files):
+        return _examine_rendered(datasets, advance)
+    looked: dict[str, tuple[str, Inspected]] = {}
+    unmatched = list(faults)
+    for split, dataset in datasets.items():
+        files = dataset.source
+        assert isinstance(files, Files)
+        unmatched += files.unmatched
+        for item in inspect(files, deep=deep, advance=advance):
+            looked.setdefault(str(item.pair.label), (split, item))
+    items = list(looked.values())
+    histogram, shown = _histogram([_class_ids(item, first.source) for _, item in items])
+    photos = [
+        (f"{split}/{item.pair.image.name}", item.image) for split, item in items if item.pair.image and item.image
+    ]
+    names = [name for name, _ in photos]
+    by_content = defaultdict(list)
+    for name, facts in photos:
+        by_content[facts.digest].append(name)
+    equal = [group for digest, group in by_content.items() if digest and len(group) > 1]
+    same = {frozenset((a, b)) for group in equal for a in group for b in group}
+    alike = near_duplicates([facts.look for _, facts in photos])
+    return Report(
+        splits={split: len(dataset) for split, dataset in datasets.items()},
+        sizes=_sizes(facts.size for facts in (item.image or item.label for _, item in items)),
+        classes=_rows(first, histogram, shown, len(items)),
+        unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
+        faults=list(dict.fromkeys([*unmatched, *(fault for _, item in items for fault in item.faults)])),
+        grey=[name for name, facts in photos if facts.grey],
+        duplicates=equal,
+        near_duplicates=[(names[a], names[b]) for a, b in alike if frozenset((names[a], names[b])) not in same],
+        instances=sum(item.instance is not None for _, item in items),
+        digest=_digest(first.source.root, [item for _, item in items]) if deep else None,
+    )
+
+
+def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]) -> Report:
+    """The same of a dataset without files."""
+    first = next(iter(datasets.values()))
+    digest = hashlib.sha256()
+    counts, sizes = [], []
+    for split, dataset in datasets.items():
+        for index, name in enumerate(dataset.names):
+            raw = dataset.source.load(index)
+            counts.append(count_ids(raw.label))
+            sizes.append(raw.label.shape)
+            digest.update(f"{split}/{name}".encode() + raw.label.tobytes())
+            digest.update(raw.image.tobytes() if raw.image is not None else b"")
+            advance()
+    histogram, shown = _histogram(counts)
+    return Report(
+        splits={split: len(dataset) for split, dataset in datasets.items()},
+        sizes=_sizes(sizes),
+        classes=_rows(first, histogram, shown, len(counts)),
+        unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
+        faults=[],
+        grey=[],
+        duplicates=[],
+        near_duplicates=[],
+        instances=0,
+        digest=digest.hexdigest(),
+    )
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The report for people; faults in full."""
+    table = Table(title="classes", title_justify="left")
+    for column in ("id", "name", "% of pixels", "% of pictures"):
+        table.add_column(column, justify="left" if column == "name" else "right")
+    for row in report.classes:
+        if row.pixels:
+            table.add_row(str(row.id), row.name, f"{row.share_of_pixels:.2%}", f"{row.share_of_pictures:.1%}")
+    console.print(table)
+    _line(console, "pairs", ", ".join(f"{split} {count}" for split, count in report.splits.items()))
+    sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
+    _line(console, "sizes", _some([f"{size} ({count})" for size, count in sizes]))
+    _line(console, "never used", _some(report.unused) or "no class")
+    _line(console, "instance maps", str(report.instances))
+    if report.digest is not None:
+        _line(console, "grey photographs", _counted(report.grey))
+        _line(console, "equal files", _counted([" = ".join(group) for group in report.duplicates]))
+        _line(console, "look alike", _counted([" ~ ".join(pair) for pair in report.near_duplicates]))
+        _line(console, "in both splits", _counted([" ~ ".join(pair) for pair in report.leaks]))
+        _line(console, "dataset hash", report.digest)
+    if report.sound:
+        console.print("[bold green]sound[/]: nothing here would stop training")
+        return
+    count = len(report.faults)
+    console.print(f"[bold red]{count} fault{'s' * (count > 1)}[/] that would stop training:")
+    for fault in report.faults:
+        console.print(f"  {fault}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(console: Console, what: str, content: str) -> None:
+    console.print(f"{what + ':':18}{content}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _some(items: list[str]) -> str:
+    return ", ".join(items[:LISTED]) + (f", and {len(items) - LISTED} more" if len(items) > LISTED else "")
+
+
+def _counted(items: list[str]) -> str:
+    return f"{len(items)}: {_some(items)}" if items else "none"
+
+
+def _class_ids(item: Inspected, files: Files) -> dict[int, int]:
+    return class_counts(item.label.ids or {}, files.remap)
+
+
+def _histogram(per_picture: list[dict[int, int]]) -> tuple[Counter[int], Counter[int]]:
+    """Pixels per id, and pictures per id."""
+    pixels: Counter[int] = Counter()
+    shown: Counter[int] = Counter()
+    for counts in per_picture:
+        pixels.update(counts)
+        shown.update(counts.keys())
+    return pixels, shown
+
+
+def _rows(dataset: Pairs, pixels: Counter[int], shown: Counter[int], pictures: int) -> list[ClassRow]:
+    total = max(1, sum(pixels.values()))
+    return [
+        ClassRow(i, name, pixels[i], pixels[i] / total, shown[i], shown[i] / max(1, pictures))
+        for i, name in enumerate(dataset.classes.names)
+    ]
+
+
+def _sizes(sizes: Iterable[Sequence[int] | None]) -> dict[str, int]:
+    return dict(Counter(f"{size[1]}x{size[0]}" if size else "unreadable" for size in sizes))
+
+
+def _digest(root: Path, items: list[Inspected]) -> str:
+    digest = hashlib.sha256()
+    lines = []
+    for item in items:
+        files = (item.pair.label, item.label), (item.pair.image, item.image), (item.pair.instance, item.instance)
+        for path, facts in files:
+            if path is not None and facts is not None:
+                lines.append(f"{path.relative_to(root).as_posix()} {facts.digest}\n")
+    digest.update("".join(sorted(lines)).encode())
+    return digest.hexdigest()

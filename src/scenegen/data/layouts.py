@@ -1,0 +1,160 @@
+"""Which folders under data.root hold which split, and what their ids mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenegen.data.classes import ClassList
+from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
+from scenegen.seeding import hash_seed
+from scenegen.types import Refusal
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folder names under data.root; instance maps are used where their folder exists."""
+
+    images: str
+    labels: str
+    instances: str | None = None
+
+
+def open_files(
+    root: str | None,
+    expected: str,
+    *,
+    split: str,
+    classes: ClassList | Path,
+    train: Sequence[Layout] = (),
+    test: Sequence[Layout] = (),
+    whole: Sequence[Layout] = (),
+    remap: Mapping[int, int] | None = None,
+    fraction: float = 0.0,
+    test_list: str | None = None,
+    label_only: bool = False,
+    instances: bool = True,
+) -> Files:
+    """Find the files of one split.
+
+    The first layout whose folders exist is taken. Where the files come in train and test folders, those are
+    the split; otherwise a share of the one folder is held out (see hold_out).
+
+    Args:
+        root: data.root as configured.
+        expected: the layout, in words, for the sentence about a folder that has another one.
+        classes: what the ids mean, or the classes.json that says it.
+        label_only: photographs are neither needed nor read.
+
+    Raises:
+        Refusal: no root, another layout, no pictures; the sentence draws the layout.
+    """
+    check_split(split)
+    if not root:
+        raise Refusal(f"data.root is missing: write data.root=PATH; {expected}")
+    base = Path(root).expanduser()
+    if not base.is_dir():
+        raise Refusal(f"data.root={root}: there is no such folder; {expected}")
+    meaning = classes if isinstance(classes, ClassList) else read_classes(classes, expected=expected)
+    training, testing = _first(base, train, label_only), _first(base, test, label_only)
+    undivided = training or _first(base, whole, label_only)
+    if testing is not None and test_list is None and (training is not None or undivided is None):
+        chosen, divided = (training if split == "train" else testing), True
+    else:
+        chosen, divided = undivided, False
+    if chosen is None:
+        raise Refusal(f"data.root={root}: found {_contents(base)} there, but {expected}")
+    pairs, unmatched = match_files(
+        base / chosen.labels,
+        None if label_only else base / chosen.images,
+        _existing(base, chosen.instances) if instances else None,
+    )
+    if not pairs:
+        raise Refusal(_empty_sentence(base / chosen.labels, unmatched, expected))
+    if not divided:
+        pairs = hold_out(pairs, split=split, fraction=fraction, names=_read_names(test_list))
+    return Files(base, meaning, pairs, unmatched, remap or {})
+
+
+def check_split(split: str) -> str:
+    """The split itself, or a Refusal."""
+    if split not in ("train", "test"):
+        raise Refusal(f"split={split}: there are train and test")
+    return split
+
+
+def hold_out(
+    pairs: Sequence[Pair], *, split: str, fraction: float, names: Sequence[str] | None = None
+) -> tuple[Pair, ...]:
+    """One side of a split that is a function of the files' names alone.
+
+    Args:
+        pairs: all pairs of a folder without a split of its own.
+        split: "train" or "test".
+        fraction: share of the pairs that are held out (those with the smallest hash of their name);
+            0 gives all pairs to both sides.
+        names: hold out exactly these instead.
+    """
+    if names is not None:
+        unknown = sorted(set(names) - {pair.name for pair in pairs}, key=natural_key)
+        if unknown:
+            raise Refusal(f"data.test_list names {len(unknown)} pictures that are not there: {', '.join(unknown[:5])}")
+        held = set(names)
+    elif not 0.0 <= fraction < 1.0:
+        raise Refusal(f"data.val_fraction={fraction}: the share of held-out pictures lies in 0..1 (below 1)")
+    elif fraction == 0:
+        return tuple(pairs)
+    elif len(pairs) < 2:
+        raise Refusal(f"{len(pairs)} pair cannot be split in two; data.val_fraction=0 uses it for both sides")
+    else:
+        count = min(len(pairs) - 1, max(1, round(fraction * len(pairs))))
+        held = set(sorted((p.name for p in pairs), key=lambda name: hash_seed("held out", name))[:count])
+    return tuple(pair for pair in pairs if (pair.name in held) == (split == "test"))
+
+
+def read_classes(path: Path, *, expected: str = "") -> ClassList:
+    """classes.json: {"classes": [names in id order], "unlabelled": id or absent, "colours": [[r, g, b], ...]}."""
+    if not path.is_file():
+        raise Refusal(f"{path}: what do the ids mean? No such file; write it, or data.classes=[...]; {expected}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = tuple(content["classes"])
+        colours = tuple((int(r), int(g), int(b)) for r, g, b in content.get("colours", ()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(f'{path}: cannot be read as {{"classes": ["sky", ...], "unlabelled": id}} ({error!r})') from error
+    return ClassList(names=names, colours=colours, ignore=content.get("unlabelled"))
+
+
+def _first(base: Path, layouts: Sequence[Layout], label_only: bool) -> Layout | None:
+    """The first layout whose label (and photograph) folders exist."""
+    for layout in layouts:
+        if (base / layout.labels).is_dir() and (label_only or (base / layout.images).is_dir()):
+            return layout
+    return None
+
+
+def _existing(base: Path, name: str | None) -> Path | None:
+    return base / name if name is not None and (base / name).is_dir() else None
+
+
+def _read_names(path: str | None) -> list[str] | None:
+    """Stems of a list file, one picture per line."""
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise Refusal(f"data.test_list={path}: there is no such file; one picture name per line")
+    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    return [Path(line.strip()).stem for line in lines if line.strip()]
+
+
+def _contents(base: Path) -> str:
+    names = sorted(path.name + "/" * path.is_dir() for path in base.iterdir())
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "nothing"
+
+
+def _empty_sentence(folder: Path, unmatched: Sequence[Fault], expected: str) -> str:
+    if not unmatched:
+        return f"{folder}: holds no pictures; {expected}"
+    return f"{folder}: not one of {len(unmatched)} files has its partner (first: {unmatched[0]}); {expected}"

@@ -1,0 +1,161 @@
+"""Folders of photographs and label maps: matched by name, read into samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scenegen.data.classes import ClassList
+from scenegen.data.labels import open_picture, read_ids, read_label
+from scenegen.types import Refusal
+
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+PHOTO_MODES = {"RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "1"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of one sample; image None in folders of label maps alone."""
+
+    name: str
+    label: Path
+    image: Path | None = None
+    instance: Path | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with one file; `stops` when training on it is refused."""
+
+    file: str
+    problem: str
+    stops: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One sample as its files have it: label (h, w) class ids, RGB photograph, instance ids (h, w)."""
+
+    label: np.ndarray
+    image: Image.Image | None = None
+    instance: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Files:
+    """Matched files as a source of samples.
+
+    Attributes:
+        root: the folder that was given.
+        classes: what label ids mean after `remap`.
+        pairs: in natural order of their names.
+        unmatched: files without their partner; `doctor.scan` reports them with all other faults.
+        remap: file id -> class id where they differ.
+    """
+
+    root: Path
+    classes: ClassList
+    pairs: tuple[Pair, ...]
+    unmatched: tuple[Fault, ...] = ()
+    remap: Mapping[int, int] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def names(self) -> list[str]:
+        return [pair.name for pair in self.pairs]
+
+    @property
+    def has_instances(self) -> bool:
+        return bool(self.pairs) and all(pair.instance is not None for pair in self.pairs)
+
+    def load(self, index: int) -> Raw:
+        """Read one sample's files; a Refusal names the file that cannot be used."""
+        pair = self.pairs[index]
+        label = read_label(pair.label, classes=self.classes, remap=self.remap)
+        image = None if pair.image is None else read_photo(pair.image)
+        instance = read_ids(pair.instance).astype(np.int32) if pair.instance and self.has_instances else None
+        if image is not None and image.size != label.shape[::-1]:
+            raise Refusal(f"{pair.label}: {size_sentence(label.shape, image.size[::-1])}")
+        if instance is not None and instance.shape != label.shape:
+            raise Refusal(f"{pair.instance}: an instance map of another size than the label map {pair.label}")
+        return Raw(label=label, image=image, instance=instance)
+
+
+def read_photo(path: Path) -> Image.Image:
+    """An RGB photograph (grey, palette and CMYK files are converted)."""
+    with open_picture(path) as picture:
+        problem = photo_problem(picture)
+        if problem is not None:
+            raise Refusal(f"{path}: {problem}")
+        # The EXIF rotation is not applied: label maps (COCO's, for one) follow the stored pixels.
+        return picture.convert("RGB")
+
+
+def photo_problem(picture: Image.Image) -> str | None:
+    """Why an opened picture cannot be a photograph, or None."""
+    if picture.mode in PHOTO_MODES:
+        return None
+    return f"a photograph with pixels of kind {picture.mode}, which would be clipped; save it as 8-bit RGB"
+
+
+def size_sentence(label: tuple[int, ...], image: tuple[int, ...]) -> str:
+    """What to say of a label map (h, w) that does not fit its photograph (h, w)."""
+    return (
+        f"the label map is {label[1]}x{label[0]} but its photograph is {image[1]}x{image[0]} (width x height); "
+        "resize the label map with nearest neighbour to the photograph's size"
+    )
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which img2 comes before img10."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
+
+
+def match_files(
+    labels: Path, images: Path | None = None, instances: Path | None = None
+) -> tuple[tuple[Pair, ...], tuple[Fault, ...]]:
+    """Match the files of the folders by equal stems, in natural order.
+
+    Returns:
+        The complete pairs, and one Fault per file without partner or with a repeated stem.
+    """
+    faults: list[Fault] = []
+    label_files = _by_stem(labels, faults)
+    image_files = _by_stem(images, faults) if images is not None else None
+    instance_files = _by_stem(instances, faults) if instances is not None else None
+    pairs = []
+    for stem in sorted(label_files, key=natural_key):
+        if image_files is not None and stem not in image_files:
+            faults.append(Fault(str(label_files[stem]), f"no photograph of that name in {images}"))
+            continue
+        if instance_files is not None and stem not in instance_files:
+            faults.append(Fault(str(label_files[stem]), f"no instance map of that name in {instances}"))
+            continue
+        pairs.append(Pair(stem, label_files[stem], (image_files or {}).get(stem), (instance_files or {}).get(stem)))
+    for stem in sorted(set(image_files or {}) - set(label_files), key=natural_key):
+        faults.append(Fault(str((image_files or {})[stem]), f"no label map of that name in {labels}"))
+    return tuple(pairs), tuple(faults)
+
+
+def _by_stem(folder: Path, faults: list[Fault]) -> dict[str, Path]:
+    """The pictures of a folder by stem; a repeated stem is a fault."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in PICTURES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            faults.append(Fault(str(path), f"same name as {found[path.stem].name}; keep one of them"))
+        else:
+            found[path.stem] = path
+    return found

@@ -1,0 +1,104 @@
+"""Samples of one split at one size, and how they become a Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scenegen.data.classes import ClassList
+from scenegen.data.pairs import Raw
+from scenegen.data.transforms import Framing
+from scenegen.pictures import from_uint8
+from scenegen.seeding import hash_seed
+from scenegen.types import Batch, Refusal
+
+
+class Source(Protocol):
+    """Where samples come from: files, or the procedural world."""
+
+    @property
+    def classes(self) -> ClassList: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def has_instances(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def load(self, index: int) -> Raw: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: label (h, w) int64, image (3, h, w) uint8 or None, instance (h, w) int64 or None."""
+
+    name: str
+    label: Tensor
+    image: Tensor | None = None
+    instance: Tensor | None = None
+
+
+class Pairs(torch.utils.data.Dataset):
+    """Samples of one split at one size; augmentation is a function of (seed, epoch, index).
+
+    Index with (epoch, index), as StatelessBatchSampler yields, or with an index alone (epoch 0).
+
+    Attributes:
+        classes: what the label ids mean.
+        names: one per sample, in order.
+        has_instances: samples carry instance maps.
+        source: where the samples come from (pairs.Files has the paths).
+    """
+
+    def __init__(self, source: Source, *, framing: Framing, seed: int = 0) -> None:
+        if not len(source):
+            raise Refusal("this split holds no pictures; give it some, or another data.val_fraction")
+        self.source = source
+        self.framing = framing
+        self.seed = seed
+        self.classes = source.classes
+        self.names = source.names
+        self.has_instances = source.has_instances
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, key: tuple[int, int] | int) -> Sample:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        raw = self.source.load(index)
+        seed = hash_seed(self.seed, "augment", epoch, index)
+        view = self.framing.view(raw.label.shape, seed=seed)
+        return Sample(
+            name=self.names[index],
+            label=_ids(view.of_ids(raw.label)),
+            image=None if raw.image is None else _planes(view.of_photo(raw.image)),
+            instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
+        )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one size to a Batch.
+
+    Returns:
+        Batch with image in [-1, 1]; (b, 3, 0, 0) for samples without photographs, so that no network takes it
+        for a picture.
+    """
+    photos = [s.image for s in samples if s.image is not None]
+    instances = [s.instance for s in samples if s.instance is not None]
+    return Batch(
+        label=torch.stack([s.label for s in samples]),
+        image=from_uint8(torch.stack(photos)) if photos else torch.empty(len(samples), 3, 0, 0),
+        instance=torch.stack(instances) if instances else None,
+        name=tuple(s.name for s in samples),
+    )
+
+
+def _ids(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.int64))
+
+
+def _planes(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous()

@@ -1,0 +1,106 @@
+"""Where a sample is cut: one View per sample, the same for label, instance map and photograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from scenegen.data.labels import resize_nearest
+from scenegen.types import Refusal
+
+Fit = Literal["crop", "squash"]
+
+
+@dataclass(frozen=True)
+class View:
+    """Resize to (scaled_height, scaled_width), cut (height, width) at (top, left), mirror if flip."""
+
+    scaled_height: int
+    scaled_width: int
+    top: int
+    left: int
+    height: int
+    width: int
+    flip: bool
+
+    def of_ids(self, ids: np.ndarray) -> np.ndarray:
+        """This view of a map of ids (h, w), by nearest neighbour."""
+        scaled = resize_nearest(ids, height=self.scaled_height, width=self.scaled_width)
+        return self._cut(scaled)
+
+    def of_photo(self, photo: Image.Image) -> np.ndarray:
+        """This view of an RGB photograph: antialiased bicubic, (height, width, 3) uint8."""
+        size = (self.scaled_width, self.scaled_height)
+        if photo.size != size:
+            photo = photo.resize(size, Image.Resampling.BICUBIC)
+        return self._cut(np.asarray(photo))
+
+    def _cut(self, array: np.ndarray) -> np.ndarray:
+        window = array[self.top : self.top + self.height, self.left : self.left + self.width]
+        return np.array(window[:, ::-1] if self.flip else window, order="C")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framing:
+    """How pictures of any size become (height, width).
+
+    Attributes:
+        height, width: the target size.
+        fit: "crop" keeps the aspect (the picture covers the target, the rest is cut off);
+            "squash" stretches to the target, as the published 4:3 -> 1:1 pipelines do.
+        scale: resize this much larger before the cut; 1.117 is the published 286 -> 256.
+        flip: probability of a mirrored sample.
+        random: cut at a random place (training) instead of the middle, and mirror.
+    """
+
+    height: int
+    width: int
+    fit: Fit = "crop"
+    scale: float = 1.0
+    flip: float = 0.0
+    random: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fit not in ("crop", "squash"):
+            raise Refusal(f"data.fit={self.fit}: write crop (keeps the aspect) or squash (stretches)")
+        if self.height < 1 or self.width < 1:
+            raise Refusal(f"a picture size of {self.height}x{self.width} is empty; give both sides in pixels")
+        if not 1.0 <= self.scale <= 4.0:
+            raise Refusal(f"data.scale={self.scale}: must lie in 1..4 (1.117 is the published 286/256)")
+        if not 0.0 <= self.flip <= 1.0:
+            raise Refusal(f"data.flip={self.flip}: a probability, 0..1")
+
+    def view(self, size: tuple[int, int], *, seed: int) -> View:
+        """The view of one sample.
+
+        Args:
+            size: (h, w) of the sample's files.
+            seed: of this sample in this epoch; ignored unless `random`.
+        """
+        h, w = size
+        scale = self.scale if self.random else 1.0
+        tall, wide = round(self.height * scale), round(self.width * scale)
+        if self.fit == "crop":
+            factor = max(tall / h, wide / w)
+            tall, wide = max(tall, round(h * factor)), max(wide, round(w * factor))
+        mirror, down, across = self._draw(seed)
+        return View(
+            scaled_height=tall,
+            scaled_width=wide,
+            top=int(down * (tall - self.height + 1)),
+            left=int(across * (wide - self.width + 1)),
+            height=self.height,
+            width=self.width,
+            flip=mirror < self.flip,
+        )
+
+    def _draw(self, seed: int) -> tuple[float, float, float]:
+        """Mirror below `flip`, place of the cut as shares of the slack; the middle and no mirror unless random."""
+        if not self.random:
+            return 1.0, 0.5, 0.5
+        # Always three numbers in one order, so that no option changes what another one draws.
+        mirror, down, across = np.random.default_rng(seed).random(3)
+        return float(mirror), float(down), float(across)

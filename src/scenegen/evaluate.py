@@ -1,0 +1,55 @@
+"""The end of a run: the test maps sampled, scored, and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from scenegen import runs
+from scenegen.data.samples import Pairs
+from scenegen.generate import draw_sheet, generate
+from scenegen.pictures import save_png
+from scenegen.plan import Plan
+from scenegen.scoring.folder import Scorer
+from scenegen.scoring.record import Score
+from scenegen.scoring.table import bar, line, show
+from scenegen.scoring.tally import Options, still
+from scenegen.types import SceneModel
+
+SHOWN = 18
+"""Pictures on the contact sheet."""
+
+
+def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, folder: Path, chosen: Plan) -> Score:
+    """Sample and score the test maps of a run; writes samples/, contact_sheet.png and result.json into its folder.
+
+    The Frechet distance compares with the training photographs, as the contest does.
+
+    Args:
+        model: the model to sample from.
+        train, test: the run's data.
+        scorer: judges and total.
+        folder: the run's folder.
+        chosen: the run's plan.
+
+    Returns:
+        The score.
+    """
+    config = chosen.config
+    indices = list(range(len(test)))[: config["evaluate_count"]]
+    parameters = next(iter(model.parameters()))
+    files = generate(
+        model, test, out=folder / "samples", indices=indices, seed=config["seed"], device=parameters.device
+    )
+    save_png(folder / "contact_sheet.png", draw_sheet(test, files, indices=indices[:SHOWN]))
+    options = Options(
+        count=len(indices), seed=config["seed"], device=str(parameters.device), config_hash=chosen.digest, extra="ignore"
+    )
+    score = scorer.score(folder / "samples", still(test), reference=still(train), options=options, track=bar)
+    runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})
+    console = Console()
+    show(score, console)
+    console.print(line(score), soft_wrap=True, highlight=False, markup=False)
+    console.print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}", soft_wrap=True)
+    return score

@@ -1,0 +1,114 @@
+"""Adversarial terms: siblings that differ in what they make of the discriminator's scores.
+
+All average over the entries of a score map, then over scales. `real_label` < 1 is one-sided label smoothing
+of the discriminator's real side; the generator's loss does not see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.losses.features import full_precision
+from scenegen.losses.objective import Evidence
+from scenegen.types import Judgement, Refusal
+
+
+class Hinge(nn.Module):
+    """D: relu(1 - real) + relu(1 + fake); G: -fake.
+
+    Args:
+        real_label: s in s relu(1 - real) + (1 - s) relu(1 + real), in (0.5, 1].
+
+    Source: Lim and Ye 2017, eq. 5; Miyato et al., ICLR 2018.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(evidence.judgements()[0], torch.neg)
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        s = self.real_label
+        return {
+            "D_fake": over_scales(fake, lambda k: F.relu(1 + k)),
+            "D_real": over_scales(real, lambda r: s * F.relu(1 - r) + (1 - s) * F.relu(1 + r)),
+        }
+
+
+class LeastSquares(nn.Module):
+    """D: (real - 1)^2 + fake^2; G: (fake - 1)^2; without the paper's factor 1/2, as the codes have it.
+
+    Args:
+        real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
+
+    Source: Mao et al., ICCV 2017, eq. 9.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(evidence.judgements()[0], lambda k: (k - 1).square())
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        s = self.real_label
+        return {
+            "D_fake": over_scales(fake, torch.square),
+            "D_real": over_scales(real, lambda r: (r - s).square()),
+        }
+
+
+class NonSaturating(nn.Module):
+    """D: softplus(-real) + softplus(fake); G: softplus(-fake): cross-entropy on scores.
+
+    Args:
+        real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
+
+    Source: Goodfellow et al., NIPS 2014, section 3.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(evidence.judgements()[0], lambda k: F.softplus(-k))
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        s = self.real_label
+        return {
+            "D_fake": over_scales(fake, F.softplus),
+            "D_real": over_scales(real, lambda r: s * F.softplus(-r) + (1 - s) * F.softplus(r)),
+        }
+
+
+def over_scales(judgement: Judgement, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean of a loss over the entries of each score map, then over scales."""
+    return torch.stack([loss(full_precision(score)).mean() for score in judgement.logits]).mean()
+
+
+def checked_label(real_label: float) -> float:
+    """Refuse a smoothed label that is nearer to fake than to real."""
+    if not 0.5 < real_label <= 1:
+        raise Refusal(f"real_label={real_label} is not in (0.5, 1]; 1 is no smoothing, 0.9 is usual")
+    return real_label

@@ -1,0 +1,96 @@
+"""The one place where losses run frozen extractors: each (extractor, picture) at most once per step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from scenegen.networks.extractors import Extractor
+from scenegen.types import Refusal
+
+
+class FeatureBank(nn.Module):
+    """Extractors, and for each the union of the layers that the terms read.
+
+    Args:
+        extractors: name -> extractor; those that no term reads are left out.
+        reads: per term, extractor name -> layers.
+
+    Attributes:
+        forwards: how often each (extractor, picture) was run.
+
+    Raises:
+        Refusal: for an extractor that is not there or a layer that it does not have.
+    """
+
+    def __init__(self, extractors: Mapping[str, Extractor], reads: Iterable[Mapping[str, Sequence[str]]]) -> None:
+        super().__init__()
+        self.layers: dict[str, frozenset[str]] = {}
+        for wanted in reads:
+            for name, layers in wanted.items():
+                if name not in extractors:
+                    have = ", ".join(extractors) or "none"
+                    raise Refusal(f"there is no extractor {name}; there is {have}")
+                extractors[name].require(layers)
+                self.layers[name] = self.layers.get(name, frozenset()) | frozenset(layers)
+        self.extractors = nn.ModuleDict({name: extractors[name] for name in self.layers})
+        self.forwards: Counter[tuple[str, str]] = Counter()
+
+    def open(self, pictures: Mapping[str, Tensor]) -> Features:
+        """Features of one step's pictures, computed when first asked for.
+
+        Args:
+            pictures: name -> (b, 3, h, w) in [-1, 1]; gradients flow into "fake" only.
+        """
+        return Features(self, pictures)
+
+
+class Features:
+    """The feature maps of one step; see `FeatureBank.open`."""
+
+    def __init__(self, bank: FeatureBank, pictures: Mapping[str, Tensor]) -> None:
+        self._bank = bank
+        self._pictures = pictures
+        self._found: dict[tuple[str, str], dict[str, Tensor]] = {}
+
+    def get(self, picture: str, extractor: str) -> dict[str, Tensor]:
+        """Layer -> (b, c, h', w'), in float32 or wider, for every layer that any term reads.
+
+        Args:
+            picture: "fake", "real" or "exemplar".
+            extractor: its name.
+
+        Raises:
+            Refusal: when the batch has no such picture.
+        """
+        key = (extractor, picture)
+        if key not in self._found:
+            self._found[key] = self._run(extractor, picture)
+        return self._found[key]
+
+    def _run(self, extractor: str, picture: str) -> dict[str, Tensor]:
+        if picture not in self._pictures:
+            have = ", ".join(self._pictures)
+            raise Refusal(f"a loss term compares with the {picture} picture, but the batch has only {have}")
+        self._bank.forwards[extractor, picture] += 1
+        with torch.set_grad_enabled(picture == "fake" and torch.is_grad_enabled()):
+            image = full_precision(self._pictures[picture])
+            found = self._bank.extractors[extractor](image, self._bank.layers[extractor])
+        return {layer: full_precision(x) for layer, x in found.items()}
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """The same numbers in float32, or in float64 if they already are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def refuse_unlike(x: Tensor, y: Tensor, *, term: str, where: str) -> None:
+    """Refuse two maps of unlike shape, for terms that compare position by position."""
+    if x.shape != y.shape:
+        raise Refusal(
+            f"loss.{term} compares position by position, but at {where} the generated picture gives "
+            f"{tuple(x.shape)} and its target {tuple(y.shape)}; make the pictures equal in size and number"
+        )

@@ -1,0 +1,187 @@
+"""The objective: weighted terms that compose by name, checked against what the model offers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scenegen.losses.features import FeatureBank, Features, full_precision
+from scenegen.networks.extractors import Extractor
+from scenegen.types import Batch, Judgement, Refusal, Synthesis
+
+CURES = {
+    "mu": "use model.vae=true",
+    "logvar": "use model.vae=true",
+    "z": "use model.vae=true",
+    "exemplar": "use data that gives exemplars",
+    "judgement": "use a model with a discriminator",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a generator's step knows when its loss is taken.
+
+    Attributes:
+        batch: what the data gave.
+        synthesis: what the generator made of it.
+        fake, real: the discriminator on both, or None without one.
+        features: frozen features of the pictures, computed when asked for.
+        replicas: number of processes whose gradients are averaged afterwards.
+        seed: of this step, for terms that draw; equal on a resumed run.
+    """
+
+    batch: Batch
+    synthesis: Synthesis
+    fake: Judgement | None
+    real: Judgement | None
+    features: Features
+    replicas: int = 1
+    seed: int = 0
+
+    def picture(self, which: str) -> Tensor:
+        """The "fake", "real" or "exemplar" picture, (b, 3, h, w) in [-1, 1], float32 or wider."""
+        found = {"fake": self.synthesis.image, "real": self.batch.image, "exemplar": self.batch.exemplar}[which]
+        if found is None:
+            raise Refusal(f"a loss term compares with the {which} picture, but the batch has none")
+        return full_precision(found)
+
+    def judgements(self) -> tuple[Judgement, Judgement]:
+        """The discriminator on the generated and on the real pictures."""
+        if self.fake is None or self.real is None:
+            raise Refusal("a loss term needs the discriminator's judgement, but the step has none")
+        return self.fake, self.real
+
+
+class Objective(nn.Module):
+    """A weighted sum of terms.
+
+    A term is a module with `needs` (fields of Synthesis, "judgement", "exemplar"), `reads` (extractor ->
+    layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`, also has
+    `discriminator(fake, real)`. Weights balance the generator's terms; the discriminator's loss is not weighted.
+
+    Args:
+        terms: name -> term; those with weight 0 are dropped.
+        weights: name -> finite weight >= 0.
+        extractors: name -> frozen extractor; those that no term reads are not kept.
+        offers: what the model, its discriminator and the data give.
+
+    Attributes:
+        terms: the terms that are left.
+        weights: their weights.
+        needs: the union of their needs.
+        bank: the extractors that they read.
+
+    Raises:
+        Refusal: for a bad weight, a need that is not offered, an unknown extractor or layer, or no term at all.
+    """
+
+    def __init__(
+        self,
+        *,
+        terms: Mapping[str, nn.Module],
+        weights: Mapping[str, float],
+        extractors: Mapping[str, Extractor],
+        offers: Collection[str],
+    ) -> None:
+        super().__init__()
+        kept = active(terms, weights)
+        for name, term in kept.items():
+            _refuse_unmet(name, term, offers)
+            try:
+                FeatureBank(extractors, [term.reads])
+            except Refusal as refusal:
+                raise Refusal(f"loss.{name}: {refusal}") from None
+        self.terms = nn.ModuleDict(kept)
+        self.weights = {name: float(weights[name]) for name in kept}
+        self.needs = frozenset[str]().union(*(term.needs for term in kept.values()))
+        self.bank = FeatureBank(extractors, [term.reads for term in kept.values()])
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether there is a discriminator to be trained."""
+        return "gan" in self.terms
+
+    def generator(
+        self,
+        *,
+        batch: Batch,
+        synthesis: Synthesis,
+        fake: Judgement | None = None,
+        real: Judgement | None = None,
+        replicas: int = 1,
+        seed: int = 0,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generator's loss; see `Evidence` for the arguments.
+
+        Returns:
+            The weighted total, and each term's unweighted value without its graph.
+        """
+        pictures = {"fake": synthesis.image, "real": batch.image}
+        if batch.exemplar is not None:
+            pictures["exemplar"] = batch.exemplar
+        evidence = Evidence(
+            batch=batch,
+            synthesis=synthesis,
+            fake=fake,
+            real=real,
+            features=self.bank.open(pictures),
+            replicas=replicas,
+            seed=seed,
+        )
+        values = {name: term(evidence) for name, term in self.terms.items()}
+        total = torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
+        return total, {name: value.detach() for name, value in values.items()}
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss.
+
+        Args:
+            fake, real: its judgement of generated (detached) and of real pictures.
+
+        Returns:
+            The total, and its parts "D_fake" and "D_real" without their graph.
+        """
+        if not self.adversarial:
+            raise Refusal("there is no adversarial term to train a discriminator with; add loss=hinge or lsgan")
+        gan: Any = self.terms["gan"]
+        values: dict[str, Tensor] = gan.discriminator(fake, real)
+        return torch.stack(list(values.values())).sum(), {name: value.detach() for name, value in values.items()}
+
+
+def active(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> dict[str, Any]:
+    """The terms whose weight is not 0.
+
+    Raises:
+        Refusal: for a missing, negative or non-finite weight, or when no term is left.
+    """
+    for name in terms:
+        weight = weights.get(name)
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not 0 <= weight < math.inf:  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+            raise Refusal(f"loss.{name}.weight={weight} is not a number >= 0; 0 removes the term")
+    kept = {name: term for name, term in terms.items() if weights[name] > 0}
+    if not kept:
+        named = f"all of {', '.join(terms)} have weight 0" if terms else "no term was chosen"
+        raise Refusal(f"the objective is empty: {named}; add a term, e.g. loss=hinge")
+    return kept
+
+
+def extractors_read(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> frozenset[str]:
+    """Names of the extractors that the active terms read, so that no other needs to be built."""
+    return frozenset(name for term in active(terms, weights).values() for name in term.reads)
+
+
+def _refuse_unmet(name: str, term: Any, offers: Collection[str]) -> None:
+    missing = sorted(set(term.needs) - set(offers), key=lambda need: (need != "mu", need))
+    if missing:
+        cures = dict.fromkeys(CURES.get(need, "use a model that offers it") for need in missing)
+        raise Refusal(
+            f"loss.{name} needs {', '.join(missing)}, which the model does not offer; "
+            f"{' and '.join(cures)} or loss.{name}.weight=0"
+        )

@@ -1,0 +1,84 @@
+"""Perceptual distance: layer by layer between features of the generated and the target picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.losses.features import refuse_unlike
+from scenegen.losses.objective import Evidence
+from scenegen.types import Refusal
+
+CRITERIA = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
+TARGETS = ("real", "exemplar")
+
+
+def perceptual(
+    x: Mapping[str, Tensor], y: Mapping[str, Tensor], *, layers: Mapping[str, float], criterion: str = "l1"
+) -> Tensor:
+    """Weighted sum over layers of the mean difference of features.
+
+    Args:
+        x, y: layer -> (b, c, h, w), of the generated and of the target picture.
+        layers: layer -> weight.
+        criterion: "l1", "l2" (mean square) or "smooth_l1" (Huber, beta 1).
+
+    Returns:
+        A scalar >= 0.
+
+    Raises:
+        Refusal: when the maps differ in size.
+
+    Source: Johnson et al., ECCV 2016, eq. 2; with L1 and five layers, Wang et al., CVPR 2018 (pix2pixHD).
+    """
+    for layer in layers:
+        refuse_unlike(x[layer], y[layer], term="vgg", where=layer)
+    difference = CRITERIA[criterion]
+    return sum(weight * difference(x[layer], y[layer]) for layer, weight in layers.items())  # pyright: ignore
+
+
+class Perceptual(nn.Module):
+    """`perceptual` on a frozen extractor.
+
+    Args:
+        extractor: name of the extractor.
+        layers: layer -> weight; weight 0 leaves a layer out.
+        criterion: see `perceptual`.
+        target: "real" or "exemplar".
+    """
+
+    def __init__(
+        self, *, extractor: str, layers: Mapping[str, float], criterion: str = "l1", target: str = "real"
+    ) -> None:
+        super().__init__()
+        if criterion not in CRITERIA:
+            raise Refusal(f"criterion={criterion} of loss.vgg is not one of {', '.join(CRITERIA)}")
+        self.layers = checked_layers(layers, term="vgg")
+        self.needs = target_needs(target, term="vgg")
+        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.extractor, self.criterion, self.target = extractor, criterion, target
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        x = evidence.features.get("fake", self.extractor)
+        y = evidence.features.get(self.target, self.extractor)
+        return perceptual(x, y, layers=self.layers, criterion=self.criterion)
+
+
+def checked_layers(layers: Mapping[str, float], *, term: str) -> dict[str, float]:
+    """The layers with weight above 0; refuses none at all and weights that are negative or not finite."""
+    for layer, weight in layers.items():
+        if not 0 <= weight < float("inf"):
+            raise Refusal(f"loss.{term}.layers.{layer}={weight} is not a weight >= 0; 0 leaves the layer out")
+    kept = {str(layer): float(weight) for layer, weight in layers.items() if weight > 0}
+    if not kept:
+        raise Refusal(f"loss.{term}.layers names no layer with a weight above 0; give at least one")
+    return kept
+
+
+def target_needs(target: str, *, term: str) -> frozenset[str]:
+    """What a term needs that compares with this target."""
+    if target not in TARGETS:
+        raise Refusal(f"target={target} of loss.{term} is not one of {', '.join(TARGETS)}")
+    return frozenset({"exemplar"} if target == "exemplar" else ())

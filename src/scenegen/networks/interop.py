@@ -1,0 +1,156 @@
+"""Weights of the official releases: read a file that may be anything, and load it without renaming by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from scenegen.types import Refusal
+
+WRAPPER = "module."
+PARTS = {"G": "generator", "E": "encoder", "D": "discriminator"}
+"""Official file letters (latest_net_G.pth, ...) and the submodules of ours that they fill."""
+
+VERSION_ONLY = "num_batches_tracked"
+
+
+def read_official(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict from a .pth or .safetensors file, without running any code in it.
+
+    Args:
+        path: the file; .safetensors by its suffix, anything else by torch.load(weights_only=True).
+
+    Returns:
+        Key -> tensor, on the CPU.
+
+    Raises:
+        Refusal: when the file is missing, unreadable, holds more than tensors, or is no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise Refusal(f"there is no file {path}; give the path of a .pth or .safetensors state dict")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes of strangers can fail in any way
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Refusal(
+            f"{path} cannot be read as weights ({reason[:160]}); "
+            "only plain tensors are accepted, so save `state_dict()` again, best as .safetensors"
+        ) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise Refusal(f"{path} holds no state dict (names of tensors); save `network.state_dict()` and give that file")
+    return dict(state)
+
+
+def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Load official weights strictly; nothing is changed when anything does not fit.
+
+    Args:
+        module: a network of ours with the official keys, or a model whose submodules are `generator`,
+            `encoder` or `discriminator`.
+        state: one state dict, or for a model one per official letter: {"G": ..., "E": ...}. The prefix
+            `module.` of DataParallel is taken off, and version metadata is not needed.
+
+    Raises:
+        Refusal: with every missing key, unexpected key and differing shape, and what seems to be the reason.
+    """
+    loads = []
+    faults: list[str] = []
+    for name, part, given in _parts(module, state):
+        given = _unwrap(given)
+        own = part.state_dict()
+        # batch norms of old files have no counter, and it is never read
+        fill = {k: v for k, v in own.items() if k.endswith(VERSION_ONLY) and k not in given}
+        faults += [f"missing {name}{key}" for key in own if key not in given and key not in fill]
+        faults += [f"unexpected {name}{key}" for key in given if key not in own]
+        faults += [
+            f"{name}{key} is {_shape(given[key])} in the file, {_shape(own[key])} in the model"
+            for key in own
+            if key in given and given[key].shape != own[key].shape
+        ]
+        faults += [f"likely reason: {hint}" for hint in _hints(given, own)] if faults else []
+        loads.append((part, {**fill, **given}))
+    if faults:
+        raise Refusal(f"the weights do not fit {type(module).__name__}: " + "; ".join(faults))
+    for part, given in loads:
+        part.load_state_dict(given, strict=True)
+
+
+def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapping[str, Tensor]]]:
+    """(prefix for messages, submodule, its state dict) for each part of the file set."""
+    if not state or not all(isinstance(v, Mapping) for v in state.values()):
+        children = dict(module.named_children())
+        if "generator" in children and not any(_strip(k).startswith("generator.") for k in state):
+            state = {"G": state}  # a model and one plain file: its generator
+        else:
+            return [("", module, state)]
+    wanted = {letter: name for letter, name in PARTS.items() if isinstance(getattr(module, name, None), nn.Module)}
+    if set(state) != set(wanted):
+        raise Refusal(
+            f"{type(module).__name__} takes the files {', '.join(wanted) or 'of no letter'}, got "
+            f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), D the discriminator"
+        )
+    return [(f"{letter}/", getattr(module, name), state[letter]) for letter, name in wanted.items()]
+
+
+def _strip(key: str) -> str:
+    while key.startswith(WRAPPER):
+        key = key[len(WRAPPER) :]
+    return key
+
+
+def _unwrap(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_strip(key): value for key, value in state.items()}
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """What the user probably set differently, read from the few shapes that tell."""
+    hints = []
+    for key, axis, extra, what in (
+        ("head_0.norm_0.mlp_shared.0.weight", 1, 0, "semantic channels (num_classes, edges)"),
+        ("discriminator_0.model0.0.weight", 1, 3, "semantic channels (num_classes, edges)"),
+        ("G_middle_0.conv_0.weight_orig", 0, 0, "channels at the start, which is 16 ngf"),
+        ("layer1.0.weight_orig", 0, 0, "ngf"),
+        ("discriminator_0.model0.0.weight", 0, 0, "ndf"),
+        ("head_0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
+        ("fc_mu.weight", 0, 0, "latent"),
+    ):
+        if key in given and key in own and given[key].ndim == own[key].ndim:
+            theirs, ours = given[key].shape[axis] - extra, own[key].shape[axis] - extra
+            if theirs != ours:
+                hints.append(f"{what}: {theirs} in the file, {ours} in the model")
+    return hints + _structure_hints(given, own)
+
+
+def _structure_hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    hints = []
+    if "fc.weight" in given and "fc.weight" in own:
+        theirs, ours = given["fc.weight"], own["fc.weight"]
+        if theirs.ndim != ours.ndim:
+            hints.append("the file is of a VAE generator, set vae=true" if theirs.ndim == 2 else
+                         "the file is of a generator without VAE, set vae=false")  # fmt: skip
+        elif theirs.ndim == 2 and theirs.shape[0] != ours.shape[0] and not hints:
+            hints.append("the start grid or ngf differs: check height, width, upsampling")
+    for key, cure in (
+        ("up_4.conv_0.bias", "upsampling=most"),
+        ("layer6.0.weight_orig", "pictures of 256 pixels or more (six encoder layers)"),
+        ("discriminator_2.model0.0.weight", "scales of the discriminator"),
+        ("discriminator_0.model5.0.weight", "layers of the discriminator"),
+    ):
+        if (key in given) != (key in own):
+            where = "file" if key in given else "model"
+            hints.append(f"only the {where} has {key.rsplit('.', 2)[0]}: check {cure}")
+    return hints

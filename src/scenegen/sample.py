@@ -1,0 +1,70 @@
+"""Make pictures from label maps with a trained run: python -m scenegen.sample run=NAME"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/sample.yaml, documented there."""
+
+    run: str
+    checkpoint: str | None
+    labels: str | None
+    out: str
+    style: str | None
+    seed: int
+    n_per_label: int
+    count: int | None
+    batch_size: int
+    device: str
+    sheet: int
+
+    def __post_init__(self) -> None:
+        for name in ("n_per_label", "batch_size"):
+            if getattr(self, name) < 1:
+                raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.count is not None and self.count < 1:
+            raise Refusal(f"count={self.count} must be 1 or more, or null for all")
+
+
+@command("sample")
+def main(cfg: DictConfig) -> None:
+    from scenegen.generate import draw_sheet, generate, read_style
+    from scenegen.pictures import save_png
+    from scenegen.plan import plan, read_settings
+    from scenegen.trained import open_run
+
+    chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
+    data = run.dataset("test") if chosen.labels is None else run.label_maps(chosen.labels)
+    indices = list(range(len(data)))[: chosen.count]
+    out = Path(chosen.out)
+    files = generate(
+        run.model,
+        data,
+        out=out,
+        indices=indices,
+        seed=chosen.seed,
+        batch_size=chosen.batch_size,
+        n_per_label=chosen.n_per_label,
+        style=read_style(Path(chosen.style)) if chosen.style else None,
+        device=chosen.device,
+    )
+    print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step})")
+    if chosen.sheet > 0:
+        picture = draw_sheet(data, files, indices=indices[: chosen.sheet], n_per_label=chosen.n_per_label)
+        where = out.with_name(f"{out.name}_sheet.png")
+        save_png(where, picture)
+        print(f"contact sheet: {where}")
+
+
+if __name__ == "__main__":
+    main()

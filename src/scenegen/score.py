@@ -1,0 +1,82 @@
+"""Score generated pictures, or check a table of scores: python -m scenegen.score generated=out data=procedural"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/score.yaml, documented there."""
+
+    generated: str | None
+    rows: str | None
+    split: str
+    reference: str
+    styles: str | None
+    count: int | None
+    resize: str
+    extra: str
+    floor: bool
+    json: str | None
+    seed: int
+    batch_size: int
+    device: str
+
+    def __post_init__(self) -> None:
+        if (self.generated is None) == (self.rows is None):
+            raise Refusal("give one of generated=FOLDER (pictures to score) and rows=FILE.csv (totals to check)")
+        if self.batch_size < 1:
+            raise Refusal(f"batch_size={self.batch_size} must be 1 or more")
+        if self.count is not None and self.count < 2:
+            raise Refusal(f"count={self.count} is too few to score; give 2 or more, or null for all")
+
+
+@command("score")
+def main(cfg: DictConfig) -> int:
+    from rich.console import Console
+
+    from scenegen import build
+    from scenegen.plan import plan, read_settings
+
+    chosen = plan(cfg, settings=Settings)
+    settings: Settings = read_settings(Settings, chosen.config)
+    console = Console()
+    if settings.rows is not None:
+        from scenegen.scoring.contest import recompute
+        from scenegen.scoring.table import show_rows
+
+        contest = build.make(chosen.config["scorer"])
+        rows = recompute(Path(settings.rows), contest)
+        show_rows(rows, contest, console)
+        return int(not all(row.agrees for row in rows))
+
+    from scenegen.scoring.intake import read_styles
+    from scenegen.scoring.table import bar, line, show, write_json
+    from scenegen.scoring.tally import Options, still
+
+    labels = still(build.dataset(chosen.config, split=settings.split))
+    same = settings.reference == settings.split
+    score = build.scorer(chosen.config, labels).score(
+        Path(str(settings.generated)),
+        labels,
+        reference=None if same else still(build.dataset(chosen.config, split=settings.reference)),
+        styles=read_styles(Path(settings.styles)) if settings.styles else None,
+        options=Options.of(settings, config_hash=chosen.digest),
+        track=bar,
+    )
+    show(score, console)
+    console.print(line(score), soft_wrap=True, highlight=False, markup=False)
+    if settings.json:
+        write_json(score, Path(settings.json))
+    return 0
+
+
+if __name__ == "__main__":
+    main()

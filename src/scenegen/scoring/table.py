@@ -1,0 +1,144 @@
+"""Scores for people and for programs: the terminal's table, one line, and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from scenegen.scoring.contest import TOLERANCE, Contest, Row
+from scenegen.scoring.record import Measure, Score
+
+BAR = 12
+
+
+def show(score: Score, console: Console) -> None:
+    """Print a score: parts, total, IoU per class, and what has to be known about it."""
+    body: list[RenderableType] = [_parts(score)]
+    if score.iou:
+        body += [Text(), _iou(score)]
+    body += [Text(f"! {warning}", style="yellow") for warning in score.warnings]
+    loud = "bold red" if any("RANDOM" in mark for mark in score.marks) else "yellow"
+    body += [Text(f"! {mark}", style=loud) for mark in score.marks]
+    title = f"{score.scorer}, {score.pictures} pictures"
+    console.print(
+        Panel(
+            Group(*body),
+            title=f"[bold]{title}[/]",
+            subtitle=f"protocol {score.protocol['id']}",
+            border_style="dim",
+            expand=False,
+        )
+    )
+
+
+def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
+    """A progress bar on stderr over a score's passes, gone when they are done."""
+    return track(items, description=description, console=Console(stderr=True), transient=True)
+
+
+def line(score: Score) -> str:
+    """A score in one line, for logs and sweeps."""
+    total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}"
+    parts = [f"{measure.name} {measure.value:.4f}{_interval(measure)}" for measure in score.parts.values()]
+    fields = [f"{score.scorer} total {total}", *parts, f"N {score.pictures}", f"protocol {score.protocol['id']}"]
+    return " | ".join([*fields, *score.marks])
+
+
+def write_json(score: Score, path: Path) -> None:
+    """Write a score as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(score.as_dict(), indent=2) + "\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def show_rows(rows: Sequence[Row], contest: Contest, console: Console) -> None:
+    """Print published totals beside recomputed ones."""
+    table = Table(box=box.SIMPLE_HEAD, title=f"{contest.name}: totals from their parts", title_style="bold")
+    table.add_column("row", overflow="fold")
+    for name in (*contest.parts, "total", "computed", "diff"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        values = [f"{row.parts[name]:.4f}" for name in contest.parts]
+        style = "" if row.agrees else "bold red"
+        sign = Text("ok", style="green") if row.agrees else Text("DIFFERS")
+        numbers = [*values, f"{row.published:.4f}", f"{row.computed:.4f}", f"{row.difference:+.5f}"]
+        table.add_row(row.name, *numbers, sign, style=style)
+    console.print(table)
+    wrong = sum(not row.agrees for row in rows)
+    worst = max(abs(row.difference) for row in rows)
+    verdict = "all agree" if not wrong else f"{wrong} differ"
+    console.print(f"{len(rows)} rows, {verdict} (tolerance {TOLERANCE:g}, largest difference {worst:.1e})")
+
+
+def _parts(score: Score) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=False)
+    table.add_column("part")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="center")
+    table.add_column("N", justify="right")
+    table.add_column("judged by", style="dim", overflow="fold")
+    for measure in score.parts.values():
+        value, interval = f"{measure.value:.4f}", _interval(measure).strip()
+        table.add_row(measure.name, value, interval, str(measure.count), measure.judge)
+    if score.floor:
+        floor = score.floor
+        table.add_row(floor.name, f"{floor.value:.4f}", "", str(floor.count), floor.judge, style="dim")
+    table.add_section()
+    total = "-" if score.total is None else f"{score.total:.4f}"
+    note = "needs mask_acc: choose a segmenter" if score.total is None else _note(score)
+    table.add_row(Text("total", style="bold"), Text(total, style="bold green"), "", "", Text(note, style="yellow"))
+    return table
+
+
+def _note(score: Score) -> str:
+    if any("RANDOM" in mark for mark in score.marks):
+        return "RANDOM WEIGHTS"
+    return "stand-in scorer" if score.marks else ""
+
+
+def _iou(score: Score) -> Table:
+    """IoU per class, best first, in two columns of classes."""
+    ranked = sorted(score.iou.items(), key=lambda item: (-item[1][0], item[0]))
+    half = -(-len(ranked) // 2)
+    title = f"IoU of {len(ranked)} classes, mean {score.mean_iou:.4f}; accuracy per picture {score.picture_acc:.4f}"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
+    for column in range(2 if len(ranked) > 1 else 1):
+        table.add_column("class")
+        table.add_column("IoU", justify="right")
+        table.add_column("", width=BAR, no_wrap=True)
+        table.add_column("pixels", justify="right", style="dim")
+        if column == 0:
+            table.add_column("", width=1)
+    for left, right in zip(ranked[:half], [*ranked[half:], None], strict=False):
+        table.add_row(*_class(left), "", *(_class(right) if right else ()))
+    return table
+
+
+def _class(item: tuple[str, tuple[float, float]]) -> tuple[RenderableType, ...]:
+    name, (iou, share) = item
+    colour = "green" if iou >= 0.6 else "yellow" if iou >= 0.3 else "red"
+    full = round(iou * BAR)
+    bar = Text("█" * full, style=colour).append("·" * (BAR - full), style="dim")
+    return name, f"{iou:.3f}", bar, f"{100 * share:.1f} %"
+
+
+def _interval(measure: Measure) -> str:
+    if measure.interval is None:
+        return ""
+    low, high = measure.interval
+    return f" [{low:.4f}, {high:.4f}]"

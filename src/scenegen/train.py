@@ -1,0 +1,94 @@
+"""Train a generator, then sample and score the test maps: python -m scenegen.train model=gaugan loss=cx+dists"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The scalars at the root of conf/train.yaml, documented there."""
+
+    name: str | None
+    resume: str | None
+    seed: int
+    steps: int
+    batch_size: int
+    reuse_fake: bool
+    generator_every: int
+    log_every: int
+    grid_every: int
+    checkpoint_every: int
+    keep_checkpoints: int
+    evaluate: bool
+    evaluate_count: int | None
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch_size", "generator_every", "log_every", "grid_every", "checkpoint_every")
+        for name in (*counts, "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.evaluate_count is not None and self.evaluate_count < 2:
+            raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
+
+
+@command("train")
+def main(cfg: DictConfig) -> float | None:
+    from hydra.core.hydra_config import HydraConfig
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    from scenegen import build, runs
+    from scenegen.data.inspection import require_sound
+    from scenegen.data.samples import collate
+    from scenegen.evaluate import evaluate
+    from scenegen.plan import plan, read_settings
+    from scenegen.trained import note_vocabulary
+    from scenegen.training.checkpoints import newest
+    from scenegen.training.fit import Rhythm, fit
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    overrides = list(hydra.overrides.task)
+    resuming = cfg.resume is not None
+    if resuming:
+        cfg = runs.reopen(folder, changes=overrides)
+    chosen = plan(cfg, settings=Settings)
+    config, settings = chosen.config, read_settings(Settings, chosen.config)
+    train, test = (build.dataset(config, split=split) for split in ("train", "test"))
+    require_sound(train, test)
+    # Built before training, so that what cannot be scored is known now and not after a day.
+    scorer = build.scorer(config, test) if settings.evaluate else None
+    module = build.gan_module(config, train)
+    loggers = build.loggers(config, folder)
+    if rank_zero_only.rank == 0 and not resuming:
+        runs.open_new(folder, cfg, digest=chosen.digest, overrides=overrides)
+        note_vocabulary(folder, train)
+    fit(
+        module,
+        train,
+        classes=train.classes,
+        watched=collate([test[(0, index)] for index in range(min(6, len(test)))]),
+        folder=folder,
+        rhythm=Rhythm(**{field.name: getattr(settings, field.name) for field in fields(Rhythm)}),
+        machine=build.make(config["trainer"]),
+        seed=settings.seed,
+        loggers=loggers,
+        checkpoint=newest(folder) if resuming else None,
+    )
+    if rank_zero_only.rank > 0 or scorer is None:
+        return None
+    score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
+    for logger in loggers:
+        logger.log_metrics(score.as_metrics(), step=module.step)
+        logger.finalize("success")
+    return score.total
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Train a SceneNet, the project's own small net, on any dataset: a trunk for losses or a scorer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The scalars at the root of conf/train_scenenet.yaml."""
+
+    out: str
+    role: Literal["trunk", "scorer"]
+    seed: int
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    balance: float
+    bf16: bool
+    device: str
+    pictures: int
+    held_out: int
+
+
+@command("train_scenenet")
+def main(cfg: DictConfig) -> None:
+    import shlex
+
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from scenegen import build
+    from scenegen.plan import plan, read_settings
+    from scenegen.training.make_scenenet import make_scenenet
+    from scenegen.training.segment import Schedule
+
+    config = plan(cfg, settings=Settings).config
+    s: Settings = read_settings(Settings, config)
+    schedule = Schedule(
+        steps=s.steps,
+        batch=s.batch_size,
+        lr=s.lr,
+        weight_decay=s.weight_decay,
+        balance=s.balance,
+        bf16=s.bf16,
+        seed=s.seed,
+        device=s.device,
+    )
+    console = Console()
+    made = make_scenenet(
+        build.dataset(config, split="train"),
+        build.dataset(config, split="test"),
+        out=s.out,
+        role=s.role,
+        schedule=schedule,
+        count=s.pictures,
+        held_out_count=s.held_out,
+        facts={"command": "python -m scenegen.train_scenenet " + shlex.join(HydraConfig.get().overrides.task)},
+        console=console,
+    )
+    console.print(f"{made.path}  scenenet-{s.role}:{made.digest[:12]}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

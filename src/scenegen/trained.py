@@ -1,0 +1,113 @@
+"""A trained run opened for use: its model with the newest weights, its classes, its data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from scenegen import build, runs
+from scenegen.data.classes import ClassList
+from scenegen.data.datasets import labels
+from scenegen.networks.interop import load_official
+from scenegen.plan import plan
+from scenegen.training.checkpoints import load, model_state, newest
+from scenegen.types import Refusal, SceneModel
+
+CLASSES = "classes.json"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a model's input means: the class list, and whether instance edges are part of it."""
+
+    classes: ClassList
+    has_instances: bool
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run ready to make pictures.
+
+    Attributes:
+        folder: the run's folder.
+        config: its resolved config.
+        vocabulary: classes and instances that the model was trained with.
+        model: in eval mode, on the device asked for.
+        step: of the checkpoint.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    vocabulary: Vocabulary
+    model: SceneModel
+    step: int
+
+    def dataset(self, split: str) -> Any:
+        """The pictures that the run was trained on, or its held-out ones."""
+        return build.dataset(self.config, split=split)
+
+    def label_maps(self, root: str) -> Any:
+        """A folder of label maps of the run's classes; 255 means "unknown" where the classes have such an id."""
+        classes, size = self.vocabulary.classes, self.config["size"]
+        unknown = {255: classes.ignore} if classes.ignore is not None and len(classes) <= 255 else None
+        return labels(
+            split="test",
+            height=size["height"],
+            width=size["width"],
+            root=root,
+            classes=classes.names,
+            unlabelled=classes.ignore,
+            remap=unknown,
+        )
+
+
+def note_vocabulary(folder: Path, data: Any) -> None:
+    """Write down what the ids mean, so that a run can be used where its training data is not."""
+    runs.write_json(folder / CLASSES, {**asdict(data.classes), "has_instances": data.has_instances})
+
+
+def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -> TrainedRun:
+    """Open a run by name or folder.
+
+    Args:
+        name: name under runs/, or a folder.
+        checkpoint: a .ckpt to read instead of the run's newest.
+        device: where the model goes.
+
+    Raises:
+        Refusal: no such run, no checkpoint, a checkpoint of another model, or one that is no safe checkpoint.
+    """
+    folder = runs.find(name)
+    config = plan(cast(DictConfig, OmegaConf.load(folder / runs.CONFIG))).config
+    vocabulary = _read_vocabulary(folder)
+    path = Path(checkpoint) if checkpoint else newest(folder)
+    content = load(path)
+    model = build.model(config, vocabulary)
+    try:
+        load_official(model, model_state(content, path=path))
+    except Refusal as refusal:
+        raise Refusal(f"{path} is not a checkpoint of run {folder.name}: {refusal}") from refusal
+    try:
+        model.to(torch.device(device))
+    except RuntimeError as error:
+        raise Refusal(f"device={device} cannot be used here ({str(error).splitlines()[0]}); use device=cpu") from error
+    step = int(content["state_dict"]["clock"])
+    return TrainedRun(folder, config, vocabulary, model.eval(), step)
+
+
+def _read_vocabulary(folder: Path) -> Vocabulary:
+    path = folder / CLASSES
+    if not path.is_file():
+        raise Refusal(f"{folder} has no {CLASSES}, so what its label ids mean is unknown; was it made by scenegen.train?")
+    content = json.loads(path.read_text())
+    colours = tuple((int(r), int(g), int(b)) for r, g, b in content["colours"])
+    classes = ClassList(names=tuple(content["names"]), colours=colours, ignore=content["ignore"])
+    return Vocabulary(classes, content["has_instances"])

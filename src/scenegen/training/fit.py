@@ -1,0 +1,115 @@
+"""Fit one module to one data set in one folder, from the start or from a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers.logger import Logger
+
+from scenegen.data.classes import ClassList
+from scenegen.data.stream import StatelessBatchSampler, make_loader
+from scenegen.training.checkpoints import Checkpoints, load
+from scenegen.training.gan import GanModule
+from scenegen.training.grids import Grids
+from scenegen.training.journal import Journal
+from scenegen.training.machine import Machine
+from scenegen.training.progress import Progress
+from scenegen.types import Batch, Refusal
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How long a run is and how often it speaks, in steps.
+
+    Attributes:
+        steps: rounds in all.
+        batch_size: samples per round over all processes.
+        log_every, grid_every, checkpoint_every: steps between two rows, two grids, two checkpoints.
+        keep_checkpoints: the newest checkpoints that are kept.
+    """
+
+    steps: int
+    batch_size: int
+    log_every: int
+    grid_every: int
+    checkpoint_every: int
+    keep_checkpoints: int
+
+
+class StopOnNan(pl.Callback):
+    """Ends a run whose losses are no numbers any more, before a checkpoint of it can be written."""
+
+    def __init__(self, *, every: int) -> None:
+        self.every = every
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        step = cast(GanModule, pl_module).step
+        if step % self.every and step != trainer.max_steps:
+            return
+        for name, value in trainer.callback_metrics.items():
+            if not math.isfinite(float(value)):
+                raise Refusal(
+                    f"{name} became {float(value)} at step {step}; the last checkpoint is from before: resume from it "
+                    "with lower optim rates or without the term that grew (see metrics.csv)"
+                )
+
+
+def fit(
+    module: GanModule,
+    data,
+    *,
+    classes: ClassList,
+    watched: Batch,
+    folder: Path,
+    rhythm: Rhythm,
+    machine: Machine,
+    seed: int,
+    loggers: Sequence[Logger] = (),
+    checkpoint: Path | None = None,
+) -> None:
+    """Train until `rhythm.steps`.
+
+    Args:
+        module: the module to train.
+        data: training pictures; items are asked for by (epoch, index).
+        classes: the class list, for the colours of the grids.
+        watched: the fixed inputs of the grids.
+        folder: the run's folder.
+        rhythm, machine, seed: see their classes.
+        loggers: loggers beside metrics.csv.
+        checkpoint: where to go on from, or None.
+
+    Raises:
+        Refusal: where the batch does not fit the data or the processes, a loss is not finite, or the disk is full.
+    """
+    start = int(load(checkpoint)["state_dict"]["clock"]) if checkpoint else 0
+    every = rhythm.checkpoint_every
+    callbacks = [
+        Progress(batch_size=rhythm.batch_size),
+        Grids(batch=watched, classes=classes, folder=folder / "grids", every=rhythm.grid_every, seed=seed),
+        StopOnNan(every=math.gcd(rhythm.log_every, every)),
+        Checkpoints(folder=folder / "checkpoints", every=every, keep=rhythm.keep_checkpoints),
+    ]
+    trainer = machine.trainer(
+        steps=rhythm.steps,
+        log_every=rhythm.log_every,
+        folder=folder,
+        callbacks=callbacks,
+        loggers=[Journal(folder / "metrics.csv", start_step=start), *loggers],
+    )
+    sampler = StatelessBatchSampler(
+        len(data),
+        batch_size=rhythm.batch_size,
+        seed=seed,
+        start_step=lambda: module.step,
+        total_steps=rhythm.steps,
+        rank=trainer.global_rank,
+        world=machine.world,
+    )
+    loader = make_loader(data, sampler, workers=machine.workers, pin=machine.accelerator == "gpu")
+    trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)

@@ -1,0 +1,61 @@
+"""Pictures of the same few test maps every N steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+from scenegen.data.classes import ClassList
+from scenegen.pictures import colour_labels, contact_sheet, save_png, to_array
+from scenegen.seeding import hash_seed
+from scenegen.training.gan import GanModule
+from scenegen.types import Batch
+
+
+class Grids(pl.Callback):
+    """Writes grids/step_<n>.png: label | generated | real, always from the same maps and the same noise.
+
+    Args:
+        batch: the fixed inputs.
+        classes: for the colours of the label maps.
+        folder: where the grids go.
+        every: steps between two grids.
+        seed: seed of the fixed noise.
+    """
+
+    def __init__(self, *, batch: Batch, classes: ClassList, folder: Path, every: int, seed: int) -> None:
+        self.batch, self.classes, self.folder, self.every, self.seed = batch, classes, folder, every, seed
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        module = cast(GanModule, pl_module)
+        if not trainer.is_global_zero or (module.step % self.every and module.step != trainer.max_steps):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        picture = self.draw(module)
+        save_png(self.folder / f"step_{module.step:07d}.png", picture)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("grid", [picture], step=module.step)
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("grid", picture, module.step, dataformats="HWC")
+
+    @torch.no_grad()
+    def draw(self, module: GanModule):
+        """The sheet of the fixed inputs as (H, W, 3) uint8."""
+        model, batch = module.best_model, self.batch.to(module.device)
+        noise = None
+        if model.noise_shape is not None:
+            stream = torch.Generator().manual_seed(hash_seed(self.seed, "grid"))
+            noise = torch.randn(len(batch), *model.noise_shape, generator=stream).to(batch.image)
+        training = model.training
+        images = model.eval().sample(batch, noise=noise).image
+        model.train(training)
+        rows = [
+            [colour_labels(batch.label[i], self.classes.colours), to_array(images[i]), to_array(batch.image[i])]
+            for i in range(len(batch))
+        ]
+        return contact_sheet(rows, titles=("label", "generated", "real"))

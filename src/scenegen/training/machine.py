@@ -1,0 +1,86 @@
+"""Where and how precisely a run computes: device, precision, memory format, compilation, processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers.logger import Logger
+from torch import nn
+
+from scenegen.types import Refusal
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The options of the group `trainer`.
+
+    Attributes:
+        accelerator: "cpu", "gpu" or "auto".
+        devices: processes of one machine; each takes batch_size / (devices * nodes) samples.
+        nodes: machines.
+        precision: "32-true" or "bf16-mixed" (weights stay float32; losses always compute in float32).
+        strategy: Lightning's strategy; several processes need "ddp_find_unused_parameters_true", because each
+            half of a step leaves the other half's parameters alone.
+        channels_last: memory format of the convolutions.
+        compile: torch.compile for generator and discriminator (on 2 CPU cores it made training slower).
+        workers: processes that load pictures.
+    """
+
+    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    strategy: str = "auto"
+    channels_last: bool = False
+    compile: bool = False
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise Refusal("trainer.accelerator=gpu, but torch sees no GPU here; use trainer=cpu or a machine with one")
+        if self.devices < 1 or self.nodes < 1 or self.workers < 0:
+            raise Refusal(
+                f"trainer.devices and trainer.nodes must be 1 or more and trainer.workers 0 or more, "
+                f"got {self.devices}, {self.nodes}, {self.workers}"
+            )
+        if self.devices * self.nodes > 1 and self.strategy == "auto":
+            raise Refusal(f"trainer.devices={self.devices} needs processes that talk to each other; use trainer=ddp")
+
+    @property
+    def world(self) -> int:
+        """Processes in all."""
+        return self.devices * self.nodes
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """Memory format and compilation of one network, in place."""
+        if self.channels_last:
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.compile:
+            network.compile()
+        return network
+
+    def trainer(
+        self, *, steps: int, log_every: int, folder: Path, callbacks: Sequence[pl.Callback], loggers: Sequence[Logger]
+    ) -> pl.Trainer:
+        """A Lightning trainer that counts steps alone; an epoch of it is the whole run (see data.stream)."""
+        settings: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices, "num_nodes": self.nodes}
+        return pl.Trainer(
+            **settings,
+            precision=self.precision,
+            strategy=self.strategy,
+            max_steps=steps,
+            max_epochs=-1,  # steps alone end a run; see data.stream
+            log_every_n_steps=log_every,
+            default_root_dir=folder,
+            callbacks=list(callbacks),
+            logger=list(loggers),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+        )

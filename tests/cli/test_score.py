@@ -1,0 +1,123 @@
+"""The command line of score: a real folder of pictures, a table of rows, and refusals in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenegen.data.classes import LANDSCAPE
+from scenegen.data.datasets import procedural
+from scenegen.networks import netfile
+from scenegen.networks.scenenet import SceneNet
+from scenegen.networks.weights import randomise
+from scenegen.pictures import save_png, to_array
+
+from .command_line import run, sentence
+
+WORLD = ("size=tiny", "data.count=24", "data.test_count=4", "floor=false")
+GOOD = "row,mask_acc,aesthetic,fid,total\ngaugan-01,0.8808,4.9649,47.3168,0.4507\n"
+BAD = GOOD + "copied-wrongly,0.8808,4.9649,47.3168,0.4705\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with `out/`, the embedded world's own test pictures, and the file of an untrained SceneNet."""
+    folder = tmp_path_factory.mktemp("score")
+    (folder / "out").mkdir()
+    world = procedural(split="test", height=32, width=64, test_count=4)
+    for i in range(len(world)):
+        sample = world[i]
+        assert sample.image is not None
+        save_png(folder / "out" / f"{sample.name}.png", to_array(sample.image))
+    net = SceneNet(classes=len(LANDSCAPE), widths=(4, 4, 8, 8, 8), norm=False)
+    randomise(net)
+    facts = {"feature_scale": json.dumps([1.0, 1.0, 1.0])}
+    write = {"role": "scorer", "classes": LANDSCAPE.names, "widths": (4, 4, 8, 8, 8), "facts": facts}
+    netfile.write(net.state_dict(), folder / "net.safetensors", **write)
+    return folder
+
+
+def judged_by(made: Path) -> list[str]:
+    return [f"segmenter.name={made / 'net.safetensors'}", f"fid.name={made / 'net.safetensors'}"]
+
+
+def test_a_folder_is_scored_and_nothing_else_is_written(made, tmp_path):
+    done = run("score", f"generated={made / 'out'}", "json=score.json", *WORLD, *judged_by(made), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "score.json").read_text())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["score.json"]
+    assert record["pictures"] == record["protocol"]["measure"]["labels"]["count"] == 4
+    assert record["protocol"]["measure"]["reference"]["count"] == 24
+    assert record["parts"].keys() == {"mask_acc", "aesthetic(stand-in)", "FID(scenenet)"}
+    assert "not comparable with contest numbers" in record["marks"][0]
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith(f"jittor2022 total {record['total']:.4f} | mask_acc")
+    assert "not comparable with contest numbers" in last
+    assert "FID(scenenet)" in last
+    assert " FID " not in last
+
+
+def test_real_pictures_against_themselves(made, tmp_path):
+    """The test photographs as generated pictures, compared with the test split: a distance of 0."""
+    options = ("reference=test", "scorer=jittor2023", "json=s.json")
+    done = run("score", f"generated={made / 'out'}", *options, *WORLD, *judged_by(made), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    parts = json.loads((tmp_path / "s.json").read_text())["parts"]
+    assert parts["FID(scenenet)"]["value"] == pytest.approx(0, abs=1e-6)
+    assert parts["hist_corr"]["value"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("text", "status", "says"), [(GOOD, 0, "1 rows, all agree"), (BAD, 1, "2 rows, 1 differ")])
+def test_rows(tmp_path, text, status, says):
+    (tmp_path / "rows.csv").write_text(text)
+    done = run("score", "rows=rows.csv", cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert says in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.shared
+def test_the_logs_62_rows(shared, tmp_path):
+    done = run("score", f"rows={shared / 'ledger' / 'online.csv'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "62 rows, all agree" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ([], "give one of generated=FOLDER"),
+        (["generated=out", "rows=rows.csv"], "give one of generated=FOLDER"),
+        (["generated=nowhere", *WORLD], "is no folder"),
+        (["generated=out", "scorer=jittor2024"], "jittor2022, jittor2023"),
+        (["generated=out", "batch_sise=4"], "batch_size"),
+        (["generated=out", "count=many"], "count='many'"),
+        (["rows=none.csv"], "is no file"),
+    ],
+)
+def test_refused_in_one_sentence(made, tmp_path, overrides, says):
+    judges = judged_by(made) if "generated=nowhere" in overrides else []
+    assert says in sentence(run("score", *overrides, *judges, cwd=tmp_path))
+
+
+def test_fid_weights_that_cannot_be_had(made, tmp_path):
+    """A damaged file in weights.dir: the sentence names it and where the right one is kept."""
+    (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"cut off")
+    overrides = [f"generated={made / 'out'}", "fid=legacy", "segmenter=none", f"weights.dir={tmp_path}", *WORLD]
+    said = sentence(run("score", *overrides, cwd=tmp_path))
+    assert "pt_inception-2015-12-05-6726825d.pth" in said
+    assert "sha256" in said
+
+
+def test_classes_of_other_data_name_the_cure(made, tmp_path):
+    """A segmenter of 2 classes on the landscape's 29."""
+    net = SceneNet(classes=2, widths=(4, 4, 8, 8, 8), norm=False)
+    file = tmp_path / "two.safetensors"
+    randomise(net)
+    netfile.write(net.state_dict(), file, role="scorer", classes=("a", "b"), widths=(4, 4, 8, 8, 8), facts={})
+    said = sentence(run("score", f"generated={made / 'out'}", f"segmenter.name={file}", *WORLD, cwd=tmp_path))
+    for part in ("2 classes (a, b)", "29 (mountain, sky", "scenegen.train_scenenet"):
+        assert part in said

@@ -1,0 +1,20 @@
+"""What every test may use: the folder of fixtures and real pictures, when it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "2")))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with the parity fixtures and real pictures: $SCENEGEN_SHARED, or `shared` beside the checkout."""
+    folder = Path(os.environ.get("SCENEGEN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not (folder / "fixtures").is_dir():
+        pytest.skip("needs ../shared (parity fixtures and real pictures), which is not part of the release")
+    return folder

@@ -1,0 +1,53 @@
+"""Small pictures, an extractor with seeded weights, and the evidence of a step made of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scenegen.losses.features import FeatureBank
+from scenegen.losses.objective import Evidence
+from scenegen.networks.extractors import DistsVgg16, Vgg19
+from scenegen.types import Batch, Judgement, Synthesis
+
+
+@pytest.fixture(scope="session")
+def extractors():
+    return {"vgg": Vgg19(weights="random"), "dists": DistsVgg16(weights="random")}
+
+
+@pytest.fixture
+def pictures():
+    g = torch.Generator().manual_seed(7)
+    real, fake, exemplar = (torch.rand(2, 3, 32, 48, generator=g) * 2 - 1 for _ in range(3))
+    return {"fake": fake, "real": real, "exemplar": exemplar}
+
+
+@pytest.fixture
+def judge():
+    """Pictures -> a judgement at two scales, differentiable in the pictures."""
+
+    def of(image):
+        halves = [image, torch.nn.functional.avg_pool2d(image, 2)]
+        features = tuple((h.square(), h.sin()) for h in halves)
+        return Judgement(logits=tuple(h.mean(1, keepdim=True) for h in halves), features=features)
+
+    return of
+
+
+@pytest.fixture
+def evidence(extractors, judge):
+    """Term, pictures -> the evidence of a step, with an encoder that looks at the generated picture."""
+
+    def of(term, pictures, **more):
+        fake = pictures["fake"]
+        batch = Batch(
+            label=torch.zeros(fake.shape[0], *fake.shape[-2:], dtype=torch.long),
+            image=pictures["real"],
+            exemplar=pictures.get("exemplar"),
+        )
+        synthesis = Synthesis(image=fake, mu=fake.mean((2, 3)), logvar=fake.amax((2, 3)))
+        features = FeatureBank(extractors, [term.reads]).open(pictures)
+        return Evidence(batch, synthesis, judge(fake), judge(pictures["real"]), features, **more)
+
+    return of

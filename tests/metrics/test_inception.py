@@ -1,0 +1,67 @@
+"""Legacy FID features: pytorch-fid's own network as the authority, and what happens without its weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pytorch_fid import inception as published
+
+from scenegen.metrics.inception import InceptionFeatures
+from scenegen.types import Refusal
+
+
+@pytest.fixture(scope="module")
+def random_features() -> InceptionFeatures:
+    return InceptionFeatures(weights="random")
+
+
+def published_form(features: InceptionFeatures) -> dict[str, torch.Tensor]:
+    """The published file's keys: the features' own and the classifier's."""
+    classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
+    return dict(features.net.state_dict()) | classifier
+
+
+def test_equals_pytorch_fid(random_features, monkeypatch):
+    """The same weights through pytorch-fid's InceptionV3 give the same pool3 features."""
+    state = published_form(random_features)
+    monkeypatch.setattr(published, "load_state_dict_from_url", lambda *_, **__: state)
+    theirs = published.InceptionV3([3]).eval()
+    x = torch.randint(0, 256, (2, 3, 40, 56), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = theirs(x.float() / 255)[0].flatten(1)
+    found = random_features(x)
+    assert found.shape == (2, 2048)
+    assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-5)
+
+
+def test_reads_the_published_form(random_features, tmp_path, monkeypatch):
+    """The file holds the classifier too; features need it not."""
+    state = published_form(random_features)
+    torch.save(state, tmp_path / "file.pth")
+    monkeypatch.setattr("scenegen.metrics.inception._located", lambda folder: tmp_path / "file.pth")
+    loaded = InceptionFeatures()
+    assert loaded.stamp == "inception-2015-12-05-6726825d"
+    assert torch.equal(loaded.net.Conv2d_1a_3x3.conv.weight, random_features.net.Conv2d_1a_3x3.conv.weight)
+
+
+def test_offline_is_one_sentence_with_the_cure(tmp_path, monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    with pytest.raises(Refusal) as error:
+        InceptionFeatures(folder=str(tmp_path))
+    for part in ("pt_inception-2015-12-05-6726825d.pth", str(tmp_path), "fid=scenenet", "weights=random"):
+        assert part in str(error.value)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"half a download")
+    with pytest.raises(Refusal, match="sha256"):
+        InceptionFeatures(folder=str(tmp_path))
+
+
+def test_random_weights_say_so(random_features):
+    assert "RANDOM WEIGHTS" in random_features.stamp
+    with pytest.raises(Refusal, match="uint8"):
+        random_features(torch.zeros(1, 3, 8, 8))
