@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/pyright
 
 docs: setup
-	$(BIN)/python -m scenegen.options out=docs/options.md
+	$(BIN)/python -m scenegen.options --out docs/options.md
 
 bench: setup
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

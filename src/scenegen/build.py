@@ -15,14 +15,19 @@ Config = Mapping[str, Any]
 
 
 def make(node: Config, /, **supplied: Any) -> Any:
-    """One object of a node with a `_target_`; a Refusal from inside keeps its own sentence."""
+    """One object of a node with a `_target_`; a Refusal from inside keeps its own sentence.
+
+    Hydra resolves the target and what the config says of it; what build.py supplies are objects that no config
+    can hold, so they are given in the call itself.
+    """
     try:
-        return instantiate(dict(node), **supplied, _convert_="all")
+        construct = instantiate({**node, "_partial_": True}, _convert_="all")
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, Refusal):
             cause = cause.__cause__
         raise cause or error from error
+    return construct(**supplied)
 
 
 def dataset(config: Config, *, split: str) -> Any:
@@ -60,7 +65,6 @@ def gan_module(config: Config, data: Any) -> Any:
 
     from scenegen.networks.init import initialise
     from scenegen.seeding import hash_seed
-    from scenegen.training.ema import Ema
     from scenegen.training.gan import GanModule
 
     torch.manual_seed(hash_seed(config["seed"], "weights"))
@@ -79,7 +83,7 @@ def gan_module(config: Config, data: Any) -> Any:
         seed=config["seed"],
         reuse_fake=config["reuse_fake"],
         generator_every=config["generator_every"],
-        ema=Ema(generator, decay=average["decay"]) if average else None,
+        ema=make(average, model=generator) if average else None,
     )
 
 

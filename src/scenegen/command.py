@@ -18,10 +18,12 @@ from pathlib import Path
 import hydra
 from hydra.errors import ConfigCompositionException, InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hydra_plugins.scenegen.sources import nearest
 from scenegen.places import conf_folder
+
+UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
 RETURN_VARIABLE = "SCENEGEN_RETURN"
 """A launcher that runs a job in a process of its own names here the file that takes the job's return value."""
@@ -127,16 +129,16 @@ def explain(error: BaseException) -> str | None:
         return f"{group}={name}: there is no {name!r}.{nearest(name, options)} Options of {group}: {', '.join(options)}"
     if isinstance(error, OverrideParseException):
         return f"cannot read the override {error.override!r}; write key=value (quote values with special characters)"
-    if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, ConfigKeyError):
+    if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, UNKNOWN_KEY):
         return _unknown_key(error.__cause__)
-    if isinstance(error, ConfigKeyError):
+    if isinstance(error, UNKNOWN_KEY):
         return _unknown_key(error)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         return " ".join(str(error).split())
     return None
 
 
-def _unknown_key(error: ConfigKeyError) -> str:
+def _unknown_key(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.key)

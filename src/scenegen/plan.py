@@ -25,11 +25,51 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.refusal import Refusal
 
+@dataclass(frozen=True)
+class Size:
+    """The group `size`: of the pictures, and the networks' widths."""
+
+    height: int
+    width: int
+    ngf: int
+    ndf: int
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The group `weights`: where pretrained weights come from."""
+
+    policy: str
+    dir: str | None
+
+
+@dataclass(frozen=True)
+class Extractors:
+    """The group `extractor`: the frozen networks, and which of them each kind of term reads."""
+
+    nets: dict[str, Any]
+    perceptual: str
+    dists: str
+    dists_layers: list[str]
+    dists_coefficients: str
+
+
+RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors}
+"""Groups that other options only read from; the rest of the config becomes objects, checked by their signatures."""
+
+OBJECTS = frozenset(
+    ("data", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter", "aesthetic", "fid")
+) | {"scorer", "experiment", "debug"}
+
 SUPPLIED = {
     "data": {"split", "height", "width", "seed"},
     "model": {"num_classes", "edges"},
     "discriminator": {"semantic_channels"},
     "segmenter": {"classes"},
+    "trick.ema": {"model"},
+    "logger.tensorboard": {"folder"},
+    "logger.wandb": {"folder"},
 }
 """Arguments that build.py adds to what the config says, by the place of the `_target_`."""
 
@@ -80,8 +120,7 @@ def plan(cfg: DictConfig, *, settings: type | None = None) -> Plan:
     assert isinstance(config, dict)
     tree = {str(key): value for key, value in config.items()}
     if faults := [*_root_faults(tree, settings), *_faults(tree)]:
-        listed = "\n  ".join(faults)
-        raise Refusal(f"{len(faults)} fault{'s' * (len(faults) > 1)} in the config:\n  {listed}")
+        raise Refusal(faults[0] if len(faults) == 1 else "\n  ".join([f"{len(faults)} faults in the config:", *faults]))
     return Plan(config=tree, digest=digest(tree))
 
 
@@ -100,9 +139,10 @@ def _root_faults(tree: dict[str, Any], settings: type | None) -> Iterator[str]:
     if settings is None:
         return
     hints = typing.get_type_hints(settings)
-    wrong = [name for name in hints if tree.get(name) != "???" and not accepts(hints[name], tree.get(name))]
-    for name in wrong:
-        yield f"{name}={tree.get(name)!r} should be {_spell(hints[name])}"
+    known = {*hints, *RECORDS, *OBJECTS}
+    yield from (_unknown(key, key, sorted(known)) for key in tree if key not in known)
+    wrong = list(_record_faults("", {name: tree.get(name) for name in hints}, settings))
+    yield from wrong
     if not wrong and "???" not in (tree.get(name) for name in hints):
         try:
             read_settings(settings, tree)
@@ -110,11 +150,32 @@ def _root_faults(tree: dict[str, Any], settings: type | None) -> Iterator[str]:
             yield str(refusal)
 
 
+def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[str]:
+    """Unknown keys, missing keys and wrong types of a mapping that a dataclass describes."""
+    hints = typing.get_type_hints(record)
+    for key, value in node.items():
+        path = f"{place}.{key}" if place else key
+        if key not in hints:
+            yield _unknown(path, key, list(hints))
+        elif value != "???" and not accepts(hints[key], value):
+            yield f"{path}={value!r} should be {_spell(hints[key])}"
+    yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in hints if key not in node)
+
+
+def _unknown(path: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{path} is unknown; {hint}known here: {', '.join(known)}"
+
+
 def _faults(tree: dict[str, Any]) -> Iterator[str]:
     yield from _missing(tree, "")
     for term, node in (tree.get("loss") or {}).items():
         if isinstance(node, dict):
             yield from _weight_faults(f"loss.{term}", node)
+    for group, record in RECORDS.items():
+        if isinstance(tree.get(group), dict):
+            yield from _record_faults(group, tree[group], record)
     for path, node in _targets(tree, ""):
         yield from _target_faults(path, node)
 
@@ -162,9 +223,7 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:
-                close = difflib.get_close_matches(key, list(parameters), 1)
-                hint = f"did you mean {close[0]}? " if close else ""
-                yield f"{path}.{key} is unknown; {hint}{_short(node['_target_'])} takes {', '.join(parameters)}"
+                yield _unknown(f"{path}.{key}", key, [name for name in parameters if name not in SUPPLIED.get(path, ())])
         elif value != "???" and key in hints and not accepts(hints[key], value):
             yield f"{path}.{key}={value!r} should be {_spell(hints[key])}"
     supplied = SUPPLIED.get(path, set())

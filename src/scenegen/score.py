@@ -45,9 +45,8 @@ def main(cfg: DictConfig) -> int:
     from scenegen import build
     from scenegen.plan import plan, read_settings
 
-    chosen = plan(cfg, settings=Settings)
+    chosen, console = plan(cfg, settings=Settings), Console()
     settings: Settings = read_settings(Settings, chosen.config)
-    console = Console()
     if settings.rows is not None:
         from scenegen.scoring.contest import recompute
         from scenegen.scoring.table import show_rows
@@ -56,7 +55,6 @@ def main(cfg: DictConfig) -> int:
         rows = recompute(Path(settings.rows), contest)
         show_rows(rows, contest, console)
         return int(not all(row.agrees for row in rows))
-
     from scenegen.scoring.intake import read_styles
     from scenegen.scoring.table import bar, line, show, write_json
     from scenegen.scoring.tally import Options, still

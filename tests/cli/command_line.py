@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 TINY = ("size=tiny", "weights=random", "data.count=16", "data.test_count=4", "batch_size=2", "log_every=1")
 
 
-def run(verb: str, *overrides: str, cwd: Path, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    verb: str, *overrides: str, cwd: Path, timeout: float = 300, preexec_fn: Callable[[], None] | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """python -m scenegen.<verb> <overrides>, with its output."""
     return subprocess.run(
         [sys.executable, "-m", f"scenegen.{verb}", *overrides],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        preexec_fn=preexec_fn,
         capture_output=True,
         text=True,
         timeout=timeout,

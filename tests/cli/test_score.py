@@ -6,13 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+from hydra.errors import ConfigCompositionException
 
+from scenegen import score
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.datasets import procedural
 from scenegen.networks import netfile
 from scenegen.networks.scenenet import SceneNet
 from scenegen.networks.weights import randomise
 from scenegen.pictures import save_png, to_array
+from scenegen.places import conf_folder
+from scenegen.plan import compose, plan
+from scenegen.types import Refusal
 
 from .command_line import run, sentence
 
@@ -59,31 +64,45 @@ def test_a_folder_is_scored_and_nothing_else_is_written(made, tmp_path):
     assert " FID " not in last
 
 
+def main(*overrides: str) -> object:
+    """The command's function on a composed config: what a process does, without its start."""
+    task = score.main.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+    return task(compose("score", list(overrides)))
+
+
 def test_real_pictures_against_themselves(made, tmp_path):
     """The test photographs as generated pictures, compared with the test split: a distance of 0."""
-    options = ("reference=test", "scorer=jittor2023", "json=s.json")
-    done = run("score", f"generated={made / 'out'}", *options, *WORLD, *judged_by(made), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    parts = json.loads((tmp_path / "s.json").read_text())["parts"]
+    json_file = tmp_path / "s.json"
+    options = ("reference=test", "scorer=jittor2023", f"json={json_file}")
+    assert main(f"generated={made / 'out'}", *options, *WORLD, *judged_by(made)) == 0
+    parts = json.loads(json_file.read_text())["parts"]
     assert parts["FID(scenenet)"]["value"] == pytest.approx(0, abs=1e-6)
     assert parts["hist_corr"]["value"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("text", "status", "says"), [(GOOD, 0, "1 rows, all agree"), (BAD, 1, "2 rows, 1 differ")])
-def test_rows(tmp_path, text, status, says):
-    (tmp_path / "rows.csv").write_text(text)
+def test_a_wrong_row_ends_with_status_1(tmp_path):
+    (tmp_path / "rows.csv").write_text(BAD)
     done = run("score", "rows=rows.csv", cwd=tmp_path)
-    assert done.returncode == status, done.stderr
-    assert says in done.stdout
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 1
+    assert "2 rows, 1 differ" in done.stdout
+    assert done.stderr == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
+
+
+def test_right_rows_end_with_status_0(tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text(GOOD)
+    assert main(f"rows={tmp_path / 'rows.csv'}") == 0
+    assert "1 rows, all agree" in capsys.readouterr().out
 
 
 @pytest.mark.shared
-def test_the_logs_62_rows(shared, tmp_path):
-    done = run("score", f"rows={shared / 'ledger' / 'online.csv'}", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "62 rows, all agree" in done.stdout
-    assert not list(tmp_path.iterdir())
+def test_the_logs_62_rows(shared, capsys):
+    assert main(f"rows={shared / 'ledger' / 'online.csv'}") == 0
+    assert "62 rows, all agree" in capsys.readouterr().out
+
+
+def test_a_refusal_is_one_sentence(tmp_path):
+    assert "rows=none.csv is no file" in sentence(run("score", "rows=none.csv", cwd=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -91,25 +110,26 @@ def test_the_logs_62_rows(shared, tmp_path):
     [
         ([], "give one of generated=FOLDER"),
         (["generated=out", "rows=rows.csv"], "give one of generated=FOLDER"),
-        (["generated=nowhere", *WORLD], "is no folder"),
-        (["generated=out", "scorer=jittor2024"], "jittor2022, jittor2023"),
-        (["generated=out", "batch_sise=4"], "batch_size"),
+        (["generated=nowhere", *WORLD, "segmenter=none", "NET"], "is no folder"),
         (["generated=out", "count=many"], "count='many'"),
-        (["rows=none.csv"], "is no file"),
+        (["generated=out", "count=1"], "count=1 is too few"),
+        (["generated=out", "batch_size=0"], "batch_size=0"),
+        (["generated=out", "fid.weigths=random"], "fid.weigths"),
+        (["generated=out", "scorer.bins=8"], "scorer.bins"),
     ],
 )
-def test_refused_in_one_sentence(made, tmp_path, overrides, says):
-    judges = judged_by(made) if "generated=nowhere" in overrides else []
-    assert says in sentence(run("score", *overrides, *judges, cwd=tmp_path))
+def test_refused(made, overrides, says):
+    overrides = [f"fid.name={made / 'net.safetensors'}" if word == "NET" else word for word in overrides]
+    with pytest.raises((Refusal, ConfigCompositionException)) as error:
+        main(*overrides)
+    assert says in str(error.value) + str(error.value.__cause__)
 
 
 def test_fid_weights_that_cannot_be_had(made, tmp_path):
     """A damaged file in weights.dir: the sentence names it and where the right one is kept."""
     (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"cut off")
-    overrides = [f"generated={made / 'out'}", "fid=legacy", "segmenter=none", f"weights.dir={tmp_path}", *WORLD]
-    said = sentence(run("score", *overrides, cwd=tmp_path))
-    assert "pt_inception-2015-12-05-6726825d.pth" in said
-    assert "sha256" in said
+    with pytest.raises(Refusal, match=r"pt_inception-2015-12-05-6726825d.pth .* sha256"):
+        main(f"generated={made / 'out'}", "fid=legacy", "segmenter=none", f"weights.dir={tmp_path}", *WORLD)
 
 
 def test_classes_of_other_data_name_the_cure(made, tmp_path):
@@ -118,6 +138,17 @@ def test_classes_of_other_data_name_the_cure(made, tmp_path):
     file = tmp_path / "two.safetensors"
     randomise(net)
     netfile.write(net.state_dict(), file, role="scorer", classes=("a", "b"), widths=(4, 4, 8, 8, 8), facts={})
-    said = sentence(run("score", f"generated={made / 'out'}", f"segmenter.name={file}", *WORLD, cwd=tmp_path))
+    with pytest.raises(Refusal) as error:
+        main(f"generated={made / 'out'}", f"segmenter.name={file}", *WORLD)
     for part in ("2 classes (a, b)", "29 (mountain, sky", "scenegen.train_scenenet"):
-        assert part in said
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("group", ["scorer", "segmenter", "aesthetic", "fid"])
+def test_every_option_opens_with_what_it_is_and_its_command(group):
+    """DESIGN section 4; the plan's check of each is in test_refused's neighbours, composing is here."""
+    for file in sorted((conf_folder() / group).glob("*.yaml")):
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("# @package")]
+        assert lines[0].startswith("# ")
+        assert lines[1].startswith("# python -m scenegen.")
+        plan(compose("score", [f"{group}={file.stem}", "generated=out"]), settings=score.Settings)

@@ -121,6 +121,22 @@ def test_coco_stuff_ids_and_instances(tmp_path):
     assert [bridged.classes.names[i] for i in bridged[0].label[0, ::2]] == ["person", "other", "other", "sky"]
 
 
+def test_label_instance_and_photograph_stay_together_under_augmentation(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 4, (24, 40), dtype=np.uint8)
+    files.label(tmp_path / "labels/a.png", ids)
+    files.label(tmp_path / "instances/a.png", ids.astype(np.uint16) + 500)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.stack([ids * 60] * 3, axis=-1)).save(tmp_path / "images/a.png")
+    options: dict[str, Any] = {"root": str(tmp_path), "classes": list("abcd"), "val_fraction": 0}
+    data = datasets.folder(split="train", height=24, width=32, **options)  # no resampling: the photograph tells ids
+    scaled = datasets.folder(split="train", height=24, width=32, scale=1.3, **options)
+    for epoch in range(10):
+        sample, other = data[(epoch, 0)], scaled[(epoch, 0)]
+        assert torch.equal(sample.instance, sample.label + 500)  # type: ignore
+        assert torch.equal(sample.image[0].long(), sample.label * 60)  # type: ignore
+        assert torch.equal(other.instance, other.label + 500)  # type: ignore
+
+
 def test_ade20k_raw_ids(tmp_path):
     ids = np.array([[0, 1, 3, 150]], dtype=np.uint8).repeat(2, axis=0)
     for split in ("training", "validation"):
@@ -179,9 +195,14 @@ def test_the_world_needs_no_files_and_holds_its_test_pictures_apart():
 
 def test_the_world_knows_the_style_of_its_pictures():
     data = datasets.procedural(split="test", height=32, width=48, test_count=3)
-    assert isinstance(data.source, datasets.World)
-    assert len(data.source.styles) == 3
-    assert data.source.styles[0] != data.source.styles[1]
+    assert data.styles is not None
+    assert [style.keys() for style in data.styles] == [data.styles[0].keys()] * 3
+    assert data.styles[0] != data.styles[1]
+
+
+def test_files_know_no_style(tmp_path):
+    root = files.dataset(tmp_path, ["a"])
+    assert datasets.folder(split="test", root=str(root), val_fraction=0, **SIZE).styles is None
 
 
 FUNCTIONS = [datasets.folder, datasets.scene, datasets.coco_stuff, datasets.ade20k]

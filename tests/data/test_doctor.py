@@ -167,6 +167,11 @@ def test_the_command_passes_sound_data(tmp_path, capsys):
     assert "train 2, test 1" in capsys.readouterr().out
 
 
+def test_the_command_examines_the_world(capsys):
+    assert run(compose("check", ["data=procedural", "data.count=2", "data.test_count=1", "size=tiny"])) == 0
+    assert "train 2, test 1" in capsys.readouterr().out
+
+
 def test_a_quick_look_reads_no_pixels_of_photographs(tmp_path, capsys):
     root = files.dataset(tmp_path, ["a", "b", "c"])
     assert run(compose("check", ["data=folder", f"data.root={root}", "deep=false", "split=train"])) == 0

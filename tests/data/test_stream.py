@@ -100,6 +100,17 @@ def test_the_loader_leaves_the_global_generator_alone(pictures):
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_worker_refuses_in_one_sentence(tmp_path, workers):
+    root = files.dataset(tmp_path, ["a", "b"])
+    (root / "labels/a.png").write_bytes(b"")
+    data = folder(split="test", height=8, width=8, root=str(root), val_fraction=0)
+    with pytest.raises(Refusal) as caught:
+        list(evaluation_loader(data, batch_size=1, workers=workers))
+    assert str(caught.value).startswith(f"{root}/labels/a.png: unreadable or truncated")
+    assert "\n" not in str(caught.value)
+
+
 def test_evaluation_shows_all_in_order(tmp_path):
     root = files.dataset(tmp_path, [f"p{i}" for i in range(11)])
     data = folder(split="test", height=8, width=8, root=str(root), val_fraction=0)

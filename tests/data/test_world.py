@@ -73,7 +73,7 @@ def test_every_class_appears(many):
 
 
 def test_style_governs_the_colours(many):
-    """Linear regression of colour statistics on the style: each field moves what it names, in its direction."""
+    """Correlation of colour statistics with the style: each field moves what it names, in its direction."""
     style = np.array([[scene.style[name] for name in STYLE_FIELDS] for scene in many])
     mean = np.array([scene.image.mean((0, 1)) for scene in many]) + 1
     columns = list(STYLE_FIELDS)

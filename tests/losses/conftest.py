@@ -7,13 +7,24 @@ import torch
 
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
-from scenegen.networks.extractors import DistsVgg16, Vgg19
+from scenegen.networks import weights
+from scenegen.networks.extractors import VGG16_CONVOLUTIONS, VGG19_CONVOLUTIONS, Extractor, L2Pool, vgg
 from scenegen.types import Batch, Judgement, Synthesis
 
 
 @pytest.fixture(scope="session")
 def extractors():
-    return {"vgg": Vgg19(weights="random"), "dists": DistsVgg16(weights="random")}
+    """VGG's two trunks with 8 channels a stage."""
+    shapes = {
+        "vgg": (VGG19_CONVOLUTIONS, lambda channels: torch.nn.MaxPool2d(2)),
+        "dists": (VGG16_CONVOLUTIONS, L2Pool),
+    }
+    found = {}
+    for name, (convolutions, pool) in shapes.items():
+        features, taps = vgg(convolutions, pool=pool, widths=(8,) * 5)
+        weights.randomise(features)
+        found[name] = Extractor(features, taps=taps, stamp=f"narrow {name}")
+    return found
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.kl import KL
 from scenegen.losses.perceptual import CRITERIA, Perceptual
 
-VGG_LAYERS = {"relu1_1": 1 / 32, "relu3_1": 1 / 8, "relu5_1": 1.0}
-CX_LAYERS = {"relu3_2": 0.5, "relu4_2": 1.0}
+VGG = {"extractor": "vgg", "layers": {"relu1_1": 1 / 32, "relu3_1": 1 / 8, "relu5_1": 1.0}}
+CX = {"extractor": "vgg", "layers": {"relu3_2": 0.5, "relu4_2": 1.0}}
 
 COMPARING = {
-    **{f"vgg_{c}": lambda t, c=c: Perceptual(extractor="vgg", layers=VGG_LAYERS, criterion=c, target=t) for c in CRITERIA},
-    **{f"cx_{d}": lambda t, d=d: Contextual(extractor="vgg", layers=CX_LAYERS, h=2.0, distance=d, target=t) for d in DISTANCES},
-    "cx_target": lambda t: Contextual(extractor="vgg", layers=CX_LAYERS, direction="target", pooling={"relu3_2": 2}, target=t),
-    "cx_points": lambda t: Contextual(extractor="vgg", layers=CX_LAYERS, max_points=9, target=t),
-    "dists_published": lambda t: Dists(extractor="dists", target=t),
-    "dists_uniform": lambda t: Dists(extractor="vgg", layers=["relu1_2", "relu3_2"], coefficients="uniform", target=t),
+    **{f"vgg_{c}": lambda t, c=c: Perceptual(**VGG, criterion=c, target=t) for c in CRITERIA},
+    **{f"cx_{d}": lambda t, d=d: Contextual(**CX, h=0.5, distance=d, target=t) for d in DISTANCES},
+    "cx_target": lambda t: Contextual(**CX, direction="target", pooling={"relu3_2": 2}, target=t),
+    "cx_points": lambda t: Contextual(**CX, max_points=9, target=t),
+    "dists": lambda t: Dists(extractor="dists", coefficients="uniform", target=t),
+    "dists_two": lambda t: Dists(extractor="vgg", layers=["relu1_2", "relu3_2"], coefficients="uniform", target=t),
 }  # fmt: skip
 JUDGED = {"hinge": Hinge, "lsgan": LeastSquares, "nonsaturating": NonSaturating, "feature_matching": FeatureMatching}
 
@@ -51,7 +51,7 @@ def test_identical_pictures_give_zero_and_no_gradient(name, evidence, pictures):
     value = term(evidence(term, {**pictures, "fake": fake}))
     value.backward()
     # cx: -log of a softmax that is 1 up to its other entries; the rest cancels exactly
-    torch.testing.assert_close(value.detach(), torch.tensor(0.0), atol=5e-4 if name.startswith("cx") else 0, rtol=0)
+    torch.testing.assert_close(value.detach(), torch.tensor(0.0), atol=1e-2 if name.startswith("cx") else 0, rtol=0)
     assert fake.grad.isfinite().all()
     if not name.startswith("cx"):
         assert fake.grad.abs().max() == 0

@@ -27,8 +27,7 @@ def test_histogram_equals_numpys(bins):
 def test_correlation_equals_numpys():
     x, y = pictures(2, 0, 200), pictures(3, 40, 256)
     theirs = [
-        np.corrcoef(a, b)[0, 1]
-        for a, b in zip(colour_histogram(x).numpy(), colour_histogram(y).numpy(), strict=True)
+        np.corrcoef(a, b)[0, 1] for a, b in zip(colour_histogram(x).numpy(), colour_histogram(y).numpy(), strict=True)
     ]
     assert histogram_correlation(x, y).numpy() == pytest.approx(np.array(theirs))
 

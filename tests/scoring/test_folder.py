@@ -45,6 +45,7 @@ def test_a_spoilt_half_costs_half(tmp_path):
     score = scorer().score(folder, world)
     accuracy = score.parts["mask_acc"]
     assert accuracy.value == score.picture_acc == 0.5
+    assert accuracy.interval is not None
     low, high = accuracy.interval
     # A share of 1/2 over 40 pictures has a standard error of 0.079: the interval is about 0.5 +- 0.155.
     assert (low, high) == pytest.approx((0.345, 0.655), abs=0.03)
@@ -71,6 +72,7 @@ def test_reference_split_and_floor_at_the_same_n(tmp_path):
     describe = MeanColour()
     real = Moments.of(describe(train.images))
     assert score.parts["fid"].value == pytest.approx(frechet(Moments.of(describe(fake.images)), real).item())
+    assert score.floor is not None
     assert score.floor.value == pytest.approx(frechet(Moments.of(describe(world.images)), real).item())
     assert (score.floor.count, score.floor.name) == (25, "FID floor, real vs real")
 
@@ -237,6 +239,7 @@ def test_aesthetic_mean_and_seeded_interval(tmp_path):
     scores = [scorer().score(folder, world, options=Options(seed=s)).parts["aesthetic"] for s in (0, 0, 1)]
     marks = Brightness()(world.images).double()
     assert scores[0].value == pytest.approx(marks.mean().item())
+    assert scores[0].interval is not None
     low, high = scores[0].interval
     # The normal interval of a mean, which the bootstrap approaches.
     assert (high - low) == pytest.approx(2 * 1.96 * marks.std().item() / 12**0.5, rel=0.2)

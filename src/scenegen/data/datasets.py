@@ -68,7 +68,7 @@ class World:
 
     @property
     def styles(self) -> list[dict[str, float]]:
-        """Sun height, season, haze, ... of every picture, in order."""
+        """Sun height, season, haze, ... of every picture, in order, unmirrored."""
         # A style does not depend on the size, so the smallest rendering tells it.
         return [render(self.seed, number, height=32, width=32).style for number in self.numbers]
 

@@ -40,7 +40,7 @@ def read_label(path: str | Path, *, classes: ClassList, remap: Mapping[int, int]
 
 
 def read_ids(path: str | Path) -> np.ndarray:
-    """The integers that a label or instance file stores, (h, w), unchecked."""
+    """The integers that a label or instance file stores, (h, w) uint8 or uint16, unchecked."""
     with open_picture(path) as picture:
         problem = label_problem(picture)
         if problem is not None:
@@ -48,17 +48,21 @@ def read_ids(path: str | Path) -> np.ndarray:
         ids = np.asarray(picture)
     if ids.dtype == np.bool_:
         return ids.astype(np.uint8)
-    return ids // np.uint8(step) if (step := _GREY_STEP.get(_bit_depth(path), 0)) and picture.mode == "L" else ids
+    if ids.dtype.itemsize > 2:  # Older Pillow gives 16-bit PNG as int32.
+        return ids.astype(np.uint16)
+    step = _GREY_STEP.get(_bit_depth(path)) if picture.mode == "L" else None
+    return ids // np.uint8(step) if step else ids
 
 
 def to_classes(ids: np.ndarray, *, remap: Mapping[int, int] | None) -> np.ndarray:
-    """Replace the ids that `remap` names; others stay."""
+    """Replace the stored ids that `remap` names; others stay."""
     if not remap:
         return ids
-    out = ids.astype(np.int32)
-    for raw, class_id in _runs(ids, remap):
-        out[raw] = class_id
-    return out
+    table = np.arange(np.iinfo(ids.dtype).max + 1, dtype=np.int32)
+    for stored, class_id in remap.items():
+        if 0 <= stored < len(table):
+            table[stored] = class_id
+    return table[ids]
 
 
 def check_ids(ids: np.ndarray, *, path: str | Path, classes: ClassList) -> np.ndarray:
@@ -71,6 +75,9 @@ def check_ids(ids: np.ndarray, *, path: str | Path, classes: ClassList) -> np.nd
 
 def count_ids(ids: np.ndarray) -> dict[int, int]:
     """Pixels per id."""
+    if ids.dtype.itemsize <= 2:  # Counting is ten times faster than the sort of np.unique.
+        counts = np.bincount(ids.ravel())
+        return {int(i): int(counts[i]) for i in np.flatnonzero(counts)}
     values, counts = np.unique(ids, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
@@ -137,10 +144,3 @@ def _bit_depth(path: str | Path) -> int:
 
 def _leaves(ids: np.ndarray, count: int) -> bool:
     return bool(ids.size) and (int(ids.max()) >= count or int(ids.min()) < 0)
-
-
-def _runs(ids: np.ndarray, remap: Mapping[int, int]) -> Iterator[tuple[np.ndarray, int]]:
-    present = set(np.unique(ids).tolist())
-    for raw, class_id in remap.items():
-        if raw in present and raw != class_id:
-            yield ids == raw, class_id

@@ -78,6 +78,11 @@ class Pairs(torch.utils.data.Dataset):
             instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
         )
 
+    @property
+    def styles(self) -> list[dict[str, float]] | None:
+        """The known style of every picture, where the source knows it (the procedural world)."""
+        return getattr(self.source, "styles", None)
+
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one size to a Batch.

@@ -11,7 +11,7 @@ from scenegen.data.samples import collate
 from scenegen.seeding import hash_seed
 from scenegen.types import Batch, Refusal
 
-__all__ = ["StatelessBatchSampler", "evaluation_loader", "hash_seed", "make_loader"]
+__all__ = ["Loader", "StatelessBatchSampler", "evaluation_loader", "hash_seed", "make_loader"]
 
 Key = tuple[int, int]
 
@@ -83,11 +83,19 @@ class StatelessBatchSampler(Sampler[list[Key]]):
         return torch.randperm(self.length, generator=stream).tolist()
 
 
-def make_loader(
-    dataset: Dataset, sampler: Sampler[list[Key]], *, workers: int = 0, pin: bool = False
-) -> DataLoader[Batch]:
+class Loader(DataLoader[Batch]):
+    """A DataLoader whose workers' Refusals arrive as the one sentence they are, without the worker's traceback."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        try:
+            yield from super().__iter__()
+        except Refusal as refusal:
+            raise Refusal(str(refusal).strip().rpartition("Refusal: ")[2]) from refusal
+
+
+def make_loader(dataset: Dataset, sampler: Sampler[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
     """A loader of Batches in the sampler's order; the same bytes for any number of workers."""
-    return DataLoader(
+    return Loader(
         dataset,
         batch_sampler=sampler,
         num_workers=workers,
@@ -99,9 +107,9 @@ def make_loader(
     )
 
 
-def evaluation_loader(dataset: Dataset, *, batch_size: int, workers: int = 0) -> DataLoader[Batch]:
+def evaluation_loader(dataset: Dataset, *, batch_size: int, workers: int = 0) -> Loader:
     """All samples once, in order, unaugmented datasets only; the last batch may be smaller."""
-    return DataLoader(
+    return Loader(
         dataset,
         batch_size=batch_size,
         shuffle=False,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks import weights as pinned
+import scenegen.networks.weights as pinned
 from scenegen.networks.extractors import IMAGENET_MEAN, IMAGENET_STD, VGG16_CONVOLUTIONS, Normalise, vgg
 from scenegen.types import Refusal
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks import weights as pinned
+import scenegen.networks.weights as pinned
 from scenegen.types import Refusal
 
 INCEPTION = pinned.WeightsFile(

@@ -16,6 +16,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 VGG16_CONVOLUTIONS = (2, 2, 3, 3, 3)
 VGG19_CONVOLUTIONS = (2, 2, 4, 4, 4)
+VGG_WIDTHS = (64, 128, 256, 512, 512)
 
 
 class Extractor(nn.Module):
@@ -124,11 +125,11 @@ class Normalise(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
-        self.mean = nn.Buffer(torch.tensor(mean).view(1, -1, 1, 1))
-        self.std = nn.Buffer(torch.tensor(std).view(1, -1, 1, 1))
+        self.mean, self.std = mean, std  # numbers, not buffers: exact in every precision
 
     def forward(self, image: Tensor) -> Tensor:
-        return ((image + 1) / 2 - self.mean) / self.std
+        mean, std = (image.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        return ((image + 1) / 2 - mean) / std
 
 
 class L2Pool(nn.Module):
@@ -207,12 +208,15 @@ class DistsVgg16(Extractor):
         super().__init__(features, taps=taps, stamp=stamp, resize_to=resize_to)
 
 
-def vgg(convolutions: tuple[int, ...], *, pool: Callable[[int], nn.Module]) -> tuple[nn.Sequential, dict[str, int]]:
+def vgg(
+    convolutions: tuple[int, ...], *, pool: Callable[[int], nn.Module], widths: tuple[int, ...] = VGG_WIDTHS
+) -> tuple[nn.Sequential, dict[str, int]]:
     """A VGG trunk and its layer names; indices equal those of torchvision's `features`.
 
     Args:
         convolutions: number of 3x3 convolutions per stage.
         pool: channels -> the module between two stages.
+        widths: channels per stage.
 
     Returns:
         The trunk up to its last ReLU, and "reluS_N" -> index of that ReLU.
@@ -220,7 +224,7 @@ def vgg(convolutions: tuple[int, ...], *, pool: Callable[[int], nn.Module]) -> t
     modules: list[nn.Module] = []
     taps: dict[str, int] = {}
     channels = 3
-    for stage, (count, width) in enumerate(zip(convolutions, (64, 128, 256, 512, 512), strict=True), start=1):
+    for stage, (count, width) in enumerate(zip(convolutions, widths, strict=True), start=1):
         if stage > 1:
             modules.append(pool(channels))
         for n in range(1, count + 1):

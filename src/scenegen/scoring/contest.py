@@ -64,7 +64,11 @@ class Contest(Protocol):
     name: ClassVar[str]
     parts: ClassVar[tuple[str, ...]]
     aesthetic_top: ClassVar[float]
-    bins: int
+
+    @property
+    def bins(self) -> int | None:
+        """Bins per channel of the histogram correlation; None where the total has none."""
+        ...
 
     def total(self, **parts: float) -> float:
         """The total of the named parts."""
@@ -73,16 +77,16 @@ class Contest(Protocol):
 
 @dataclass(frozen=True)
 class Jittor2022:
-    """`jittor2022` as a choice of the scorer.
-
-    Attributes:
-        bins: unused by this total; bins per channel of the histogram correlation in others.
-    """
+    """`jittor2022` as a choice of the scorer."""
 
     name: ClassVar[str] = "jittor2022"
     parts: ClassVar[tuple[str, ...]] = ("mask_acc", "aesthetic", "fid")
     aesthetic_top: ClassVar[float] = 10.0
-    bins: ClassVar[int] = 0
+
+    @property
+    def bins(self) -> int | None:
+        """This total reads no histogram."""
+        return None
 
     def total(self, **parts: float) -> float:
         """See `jittor2022`."""

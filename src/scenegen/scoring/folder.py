@@ -85,7 +85,7 @@ class Scorer:
                 pictures,
                 labels,
                 judges=self.judges,
-                bins=self.total.bins if "hist_corr" in self.total.parts else None,
+                bins=self.total.bins,
                 style=chosen_style(photos, styles),
                 own_photos=options.floor and photos is not labels and count >= FLOOR_LEAST,
                 options=options,
@@ -172,7 +172,7 @@ class Scorer:
     def _measure(self, pictures: Generated, tally: Tally, real: Reference, styled: bool) -> dict[str, Any]:
         """What the numbers depend on; equal for scores that compare."""
         judges: dict[str, Any] = {role: judge.stamp for role, judge in self.judges.by_role().items()}
-        if "hist_corr" in self.total.parts:
+        if self.total.bins is not None:
             judges["hist_corr"] = {"bins": self.total.bins, "style": "named" if styled else "own photograph"}
         fid = self.judges.fid
         return {

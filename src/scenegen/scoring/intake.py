@@ -47,7 +47,7 @@ class Generated:
 
     @property
     def formats(self) -> str:
-        """"png", "jpeg" or "jpeg+png"."""
+        """One of "png", "jpeg", "jpeg+png"."""
         kinds = {"png" if file.suffix.lower() == ".png" else "jpeg" for file in self.files.values()}
         return "+".join(sorted(kinds))
 

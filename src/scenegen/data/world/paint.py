@@ -191,7 +191,7 @@ class Canvas:
             + 0.1 * np.sin(z * 9) * np.clip(0.1 / pixel, 0, 1)
             - 0.3 * (np.abs(np.abs(x - d.x) - d.half * 0.9) < 0.08 * d.half)
         )
-        colour = self._hazed(np.float32([0.50, 0.40, 0.31]) * plank[..., None] * self._bright(), z[..., None])
+        colour = self._hazed(rgb(0.50, 0.40, 0.31) * plank[..., None] * self._bright(), z[..., None])
         box = (slice(r0, self.h), slice(0, self.w))
         step = 3.0
         for side in (-1, 1):
@@ -224,7 +224,7 @@ def _wall(u, v, size, texel, offset):
     stone = shelf(u / 5 + offset[0], v * size / 5 + offset[1], shelf.level(np.minimum(texel / 5, 0.2)))
     joint = np.abs(np.sin(v * 9)) < 0.12
     tone = 1 + 0.10 * stone[..., 2] + 0.08 * stone[..., 1] - 0.16 * joint + 0.18 * (v > 0.9)
-    return np.float32([0.63, 0.58, 0.51]) * np.clip(tone, 0.4, 1.6)[..., None], np.ones_like(v)
+    return rgb(0.63, 0.58, 0.51) * np.clip(tone, 0.4, 1.6)[..., None], np.ones_like(v)
 
 
 def _bars(phase, width, texel):
@@ -242,16 +242,14 @@ def _fence(u, v, size, texel, offset):
     )
     cover = np.maximum(posts, rails)
     tone = 0.85 + 0.2 * v
-    return np.float32([0.50, 0.39, 0.28]) * tone[..., None], np.clip(cover, 0, 1)
+    return rgb(0.50, 0.39, 0.28) * tone[..., None], np.clip(cover, 0, 1)
 
 
 def _railing(u, v, size, texel, offset):
     posts = _bars(u / 1.8, 0.05, texel / 1.8)
     thin = _bars(u / 0.22, 0.2, texel / 0.22) * 0.9
     rails = np.maximum(_bars(v - 0.95, 0.10, texel / size), _bars(v - 0.10, 0.06, texel / size))
-    return np.float32([0.74, 0.76, 0.79]) * (0.8 + 0.3 * v)[..., None], np.clip(
-        np.maximum(np.maximum(posts, rails), thin), 0, 1
-    )
+    return rgb(0.74, 0.76, 0.79) * (0.8 + 0.3 * v)[..., None], np.clip(np.maximum(np.maximum(posts, rails), thin), 0, 1)
 
 
 def _bridge(u, v, size, texel, offset):
@@ -267,7 +265,7 @@ def _bridge(u, v, size, texel, offset):
         - 0.22 * ((v > 0.80) & (v < 0.85))
         + 0.04 * np.sin(u * 5) * np.sign(np.sin(v * 40))
     )
-    return np.float32([0.66, 0.57, 0.48]) * tone[..., None], 1 - gap
+    return rgb(0.66, 0.57, 0.48) * tone[..., None], 1 - gap
 
 
 def _waterfall(u, v, size, texel, offset):
@@ -278,4 +276,4 @@ def _waterfall(u, v, size, texel, offset):
     cover = np.clip((half - np.abs(u - middle)) / np.maximum(texel, 0.1) + 0.5, 0, 1)
     mist = smoothstep(0.15, 0.0, v)
     tone = 0.86 + 0.14 * streak + 0.2 * mist
-    return np.float32([0.90, 0.95, 1.0]) * np.clip(tone, 0.5, 1.25)[..., None], cover * (0.93 - 0.1 * (streak < -0.8))
+    return rgb(0.90, 0.95, 1.0) * np.clip(tone, 0.5, 1.25)[..., None], cover * (0.93 - 0.1 * (streak < -0.8))

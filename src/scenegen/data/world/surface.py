@@ -57,10 +57,7 @@ def classify(view: View, place: Place) -> tuple[np.ndarray, np.ndarray]:
         elif place.water == "sea":
             label[(view.slope > 0.5) & (view.z < 1500)] = CLASS["rock"]
     if place.path:
-        drift, swing, phase = place.bends
-        z = view.z
-        middle = z * (drift + swing * np.sin(1.9 * np.log(z) + phase) / (1 + (z / 260) ** 0.5)) * smoothstep(0, 12, z)
-        on = (np.abs(view.x - middle) < place.path_width) & (z < place.path_far)
+        on = (np.abs(view.x - place.bend(view.z)) < place.path_width) & (view.z < place.path_far)
         label[on & (view.rock < 1)] = CLASS[place.path]
     wooded = view.canopy > 1.8
     if place.mountains:
@@ -217,11 +214,8 @@ def _special(albedo, tone, view: View, label, place: Place, style, light: Light,
             albedo[at] *= (1 - 0.4 * damp)[:, None]
     at = label == CLASS["road"]
     if at.any() and place.path == "road":
-        drift, swing, phase = place.bends
         zz = z[at]
-        middle = (
-            zz * (drift + swing * np.sin(1.9 * np.log(zz) + phase) / (1 + (zz / 260) ** 0.5)) * smoothstep(0, 12, zz)
-        )
+        middle = place.bend(zz)
         off = np.abs(view.x[at] - middle)
         dash = (off < 0.13) & (np.sin(zz * 0.9) > -0.1) | (np.abs(off - place.path_width * 0.88) < 0.12)
         albedo[at] = np.where(dash[:, None], rgb(0.85, 0.84, 0.78), albedo[at])

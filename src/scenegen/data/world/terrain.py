@@ -61,6 +61,11 @@ class Place:
     offset: np.ndarray = field(default_factory=lambda: np.zeros(8))
     things: list = field(default_factory=list)
 
+    def bend(self, z):
+        """x of the middle of the path or stream."""
+        drift, swing, phase = self.bends
+        return z * (drift + swing * np.sin(1.9 * np.log(z) + phase) / (1 + (z / 260) ** 0.5)) * smoothstep(0, 12, z)
+
 
 class Land:
     """The height field of a place over (depth step, column), and the class masks that shape it."""
@@ -123,11 +128,6 @@ class Land:
         self.rock = rock
         height += rock
 
-    def bend(self, z):
-        """x of the middle of the path or stream."""
-        drift, swing, phase = self.place.bends
-        return z * (drift + swing * np.sin(1.9 * np.log(z) + phase) / (1 + (z / 260) ** 0.5)) * smoothstep(0, 12, z)
-
     def _flood(self, height: np.ndarray) -> np.ndarray:
         p, x, z = self.place, self.x, self.z
         if not (p.water or p.stream):
@@ -151,7 +151,7 @@ class Land:
                 height = np.where(z < p.far, np.minimum(height, p.bank + 0.25 * p.eye), height)
                 height = height * (1 - basin) - 3 * basin
         if p.stream:
-            off = np.abs(x - self.bend(z)) + self.noise * p.stream_width * 0.12
+            off = np.abs(x - p.bend(z)) + self.noise * p.stream_width * 0.12
             bed = smoothstep(p.stream_width * 0.5, p.stream_width * 0.9, off)
             valley = smoothstep(p.stream_width * 0.8, p.stream_width * 8 + 0.1 * z, off)
             ends = smoothstep(p.stream_far * 0.8, p.stream_far, z)
@@ -169,7 +169,7 @@ class Land:
             want = patch * 0.9 + (p.forest - 0.5) * 3.6
             want = want - 2.5 * smoothstep(0.62, 0.2, z / p.forest_from - 0.4) * 2
             if p.clearing:
-                want = want + 4 * (smoothstep(0, p.clearing, np.abs(x - self.bend(z)) - p.clearing * 0.4) - 1)
+                want = want + 4 * (smoothstep(0, p.clearing, np.abs(x - p.bend(z)) - p.clearing * 0.4) - 1)
             bare = (self.rock > 1.5) & (self.rock < 0.75 * max(p.cliffs, p.cliff_wall))
             if p.mountains:
                 bare |= self.mount > 0.30 * p.mountains
@@ -183,14 +183,16 @@ class Land:
                 4.5 + ragged * np.clip(90 / z, 0.2, 1) + (13.0 if p.conifers > 0.5 else 10.0) * top
             )
         if p.plants:
+            n = int(np.searchsorted(z[:, 0], 115.0))
+            x, z, height = x[:n], z[:n], height[:n]
             patch = shelf.patches(x / 130 + o[4], z / 130 + o[5], 1) + (p.plants - 0.5) * 3 - 3 * smoothstep(60, 110, z)
             leaf = shelf.leaves(x / 26 + o[4], z / 26 + o[5], shelf.leaves.level(z / 26 / 150))[..., 0]
             dry = (height > 0.15) | (not (p.water or p.stream))
-            self.bush = np.clip(patch * 2.5, 0, 1) * (0.15 + 0.5 * leaf) * min(1.0, p.eye / 3) * dry
+            self.bush[:n] = np.clip(patch * 2.5, 0, 1) * (0.15 + 0.5 * leaf) * min(1.0, p.eye / 3) * dry
         self.height = (
-            np.maximum(height + self.canopy + self.bush, 0)
+            np.maximum(self.bare + self.canopy + self.bush, 0)
             if (p.water or p.stream)
-            else height + self.canopy + self.bush
+            else self.bare + self.canopy + self.bush
         )
 
     def _light(self, light: Light, columns: np.ndarray) -> None:

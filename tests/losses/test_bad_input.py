@@ -1,0 +1,96 @@
+"""Options and pictures that the terms refuse, and what they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating
+from scenegen.losses.contextual import Contextual, contextual_loss
+from scenegen.losses.dists import Dists, dists
+from scenegen.losses.feature_matching import feature_matching
+from scenegen.losses.kl import KL
+from scenegen.losses.perceptual import Perceptual
+from scenegen.types import Judgement, Refusal
+
+LAYERS = {"relu1_1": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Perceptual(extractor="vgg", layers=LAYERS, criterion="l3"), "criterion=l3 .* l1, l2, smooth_l1"),
+        (lambda: Perceptual(extractor="vgg", layers=LAYERS, target="fake"), "target=fake .* real, exemplar"),
+        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": -1.0}), "layers.relu1_1=-1.0 is not a weight"),
+        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": float("nan")}), "layers.relu1_1=nan is not a weight"),
+        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": 0}), "names no layer with a weight above 0"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, distance="l3"), "distance=l3 is not one of cosine"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, centre="left"), "centre=left is not one of sample"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, direction="up"), "direction=up is not one of target"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, h=0), "needs h > 0"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, eps=0), "needs h > 0, eps >= 1e-6"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, patch=2), "patch=2 is not an odd number"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, max_points=1), "max_points=1 is not a number >= 2"),
+        (lambda: Contextual(extractor="vgg", layers=LAYERS, pooling={"relu2_1": 2}), "pooling.relu2_1=2"),
+        (lambda: Dists(extractor="vgg", coefficients="mine"), "coefficients=mine .* published, uniform"),
+        (lambda: Dists(extractor="vgg", layers=["relu1_1"]), "published coefficients of dists belong to"),
+        (lambda: KL(reduction="max"), "reduction=max .* sum, mean, sum_mean"),
+        *[(lambda c=c: c(real_label=0.4), "real_label=0.4 is not in") for c in (Hinge, LeastSquares, NonSaturating)],
+    ],
+)  # fmt: skip
+def test_options(make, message):
+    with pytest.raises(Refusal, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        Perceptual(extractor="vgg", layers=LAYERS),
+        Dists(extractor="vgg", layers=["relu1_2"], coefficients="uniform"),
+        Contextual(extractor="vgg", layers=LAYERS, centre="pono"),
+    ],
+)
+def test_pictures_of_unequal_size(term, evidence, pictures):
+    pictures["real"] = pictures["real"][..., :40]
+    with pytest.raises(Refusal, match=r"32, 48\).*32, 40\)"):
+        term(evidence(term, pictures))
+
+
+def test_contextual_takes_an_exemplar_of_another_size(evidence, pictures):
+    pictures["exemplar"] = pictures["exemplar"][..., :40]
+    term = Contextual(extractor="vgg", layers=LAYERS, target="exemplar")
+    assert term(evidence(term, pictures)).isfinite()
+
+
+def test_a_picture_too_small_for_a_layer(evidence, pictures):
+    small = {k: p[..., :12] for k, p in pictures.items()}
+    term = Perceptual(extractor="vgg", layers={"relu5_1": 1.0})
+    with pytest.raises(Refusal, match=r"32x12 picture is too small for layer relu5_1 .* at least 16 pixels"):
+        term(evidence(term, small))
+
+
+def test_maps_of_one_position_and_pooling_to_nothing(evidence, pictures):
+    small = {k: p[..., :16, :16] for k, p in pictures.items()}
+    for pooling, message in ({}, "constant for maps of a single position"), ({"relu5_1": 2}, "leaves nothing of a 1x1"):
+        term = Contextual(extractor="vgg", layers={"relu5_1": 1.0}, pooling=pooling)
+        with pytest.raises(Refusal, match=message):
+            term(evidence(term, small))
+
+
+def test_contextual_refuses_unlike_features():
+    with pytest.raises(Refusal, match=r"equal batch and channels.*\(1, 2, 3, 3\).*\(1, 3, 3, 3\)"):
+        contextual_loss(torch.rand(1, 2, 3, 3), torch.rand(1, 3, 3, 3))
+    with pytest.raises(Refusal, match="takes features of shape"):
+        contextual_loss(torch.rand(2, 3), torch.rand(2, 3))
+
+
+def test_dists_refuses_coefficients_of_other_channels():
+    x = [torch.rand(1, 3, 4, 4)]
+    with pytest.raises(Refusal, match="4 and 4 coefficients for 3 channels"):
+        dists(x, x, torch.ones(4), torch.ones(4))
+
+
+def test_feature_matching_needs_features():
+    with pytest.raises(Refusal, match="discriminator that shows its features"):
+        feature_matching(Judgement(logits=()), Judgement(logits=()))

@@ -1,0 +1,127 @@
+"""The small parts of training against closed forms, and files that must not be trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from scenegen.training.checkpoints import load, model_state, newest
+from scenegen.training.ema import Ema
+from scenegen.training.journal import Journal, read_rows
+from scenegen.training.machine import Machine
+from scenegen.training.optim import TwoTimescaleAdam
+from scenegen.types import Refusal
+
+
+def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 1.0)
+    ema = Ema(model, decay=0.5)
+    expected = 1.0
+    for step, value in enumerate((2.0, 4.0, 8.0, -3.0)):
+        nn.init.constant_(model.weight, value)
+        ema.update(model, step=step)
+        d = min(0.5, (1 + step) / (10 + step))
+        expected = d * expected + (1 - d) * value
+    assert ema.average.weight.item() == pytest.approx(expected, abs=1e-5)  # pyright: ignore
+
+
+def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
+    model = nn.BatchNorm1d(3)
+    ema = Ema(model, decay=0.9)
+    model(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
+    ema.train().update(model, step=0)
+    assert torch.equal(ema.average.running_mean, model.running_mean)  # pyright: ignore
+    assert not ema.average.training
+
+
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 1.0), (99, 1.0), (100, 1.0), (101, 0.98), (125, 0.5), (149, 0.02), (150, 0.0), (999, 0.0)]
+)
+def test_rates_are_constant_and_then_fall_linearly_to_zero(step: int, share: float) -> None:
+    optim = TwoTimescaleAdam(constant_steps=100, decay_steps=50)
+    assert optim.rate(step, side="generator") == pytest.approx(1e-4 * share)
+    assert optim.rate(step, side="discriminator") == pytest.approx(4e-4 * share)
+
+
+@pytest.mark.shared
+def test_rates_equal_the_published_table(shared: Path) -> None:
+    """The first step of an epoch has the rate that SPADE has in that epoch."""
+    tables = json.loads((shared / "fixtures" / "gaugan" / "table_learning_rate.json").read_text())["tables"]
+    steps = 7  # of an epoch; any number does
+    for table in tables:
+        _, generator, discriminator = table["rows_epoch_lrG_lrD"][0]
+        optim = TwoTimescaleAdam(
+            lr_generator=generator,
+            lr_discriminator=discriminator,
+            constant_steps=steps * table["niter"],
+            decay_steps=steps * table["niter_decay"],
+        )
+        for epoch, lr_g, lr_d in table["rows_epoch_lrG_lrD"]:
+            first = (epoch - 1) * steps
+            assert optim.rate(first, side="generator") == pytest.approx(lr_g, rel=1e-6)
+            assert optim.rate(first, side="discriminator") == pytest.approx(lr_d, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lr_generator": 0.0}, {"betas": [0.0, 1.0]}, {"betas": [0.5]}, {"decay_steps": -1}]
+)
+def test_optimizer_settings_that_cannot_be(wrong: dict) -> None:
+    with pytest.raises(Refusal, match="optim"):
+        TwoTimescaleAdam(**wrong)
+
+
+def test_journal_continues_and_drops_steps_that_are_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    journal = Journal(path)
+    for step in (1, 2, 3):
+        journal.log_metrics({"G": step / 2}, step=step)
+    path.write_text(path.read_text() + "4,0.")  # a kill in the middle of a line
+    resumed = Journal(path, start_step=2)
+    resumed.log_metrics({"G": 9.0, "cx": 1.0}, step=3)
+    rows = read_rows(path)
+    assert [(row["step"], row.get("G"), row.get("cx")) for row in rows] == [
+        ("1", "0.5", None), ("2", "1.0", None), ("3", "9.0", "1.0")]  # fmt: skip
+
+
+class Hostile:
+    def __reduce__(self):
+        return (os.system, ("touch hostile-code-ran",))
+
+
+def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Hostile()}, tmp_path / "step_0000001.ckpt")
+    with pytest.raises(Refusal, match="cannot be read safely|not a checkpoint"):
+        load(tmp_path / "step_0000001.ckpt")
+    assert not (tmp_path / "hostile-code-ran").exists()
+
+
+def test_a_truncated_and_a_missing_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "step_0000001.ckpt"
+    torch.save({"state_dict": {"model.w": torch.zeros(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(Refusal, match=r"step_0000001\.ckpt"):
+        load(path)
+    with pytest.raises(Refusal, match="no checkpoint"):
+        load(tmp_path / "none.ckpt")
+    with pytest.raises(Refusal, match="holds no checkpoint"):
+        newest(tmp_path)
+    with pytest.raises(Refusal, match="no scenegen model"):
+        model_state({"weights": 1}, path=path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [({"devices": 2}, "trainer=ddp"), ({"devices": 0}, "1 or more"), ({"workers": -1}, "0 or more"), ({"accelerator": "gpu"}, "GPU")],
+)  # fmt: skip
+def test_machines_that_cannot_be(wrong: dict, word: str) -> None:
+    if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(Refusal, match=word):
+        Machine(**wrong)
