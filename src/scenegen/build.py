@@ -46,17 +46,21 @@ def discriminator(config: Config, generator: Any) -> Any:
     return make(config["discriminator"], semantic_channels=generator.semantic_channels)
 
 
-def objective(config: Config, generator: Any) -> Any:
-    """The weighted loss terms, with the extractors that they read and no others."""
+def objective(config: Config, generator: Any, classes: Any = None) -> Any:
+    """The weighted loss terms, with the extractors that they read and no others, checked against a class list."""
     from scenegen.losses.objective import Objective
 
     nodes = {name: dict(node) for name, node in config["loss"].items() if node["weight"] > 0}
     weights = {name: float(node.pop("weight")) for name, node in nodes.items()}
+    schedules = {name: make(plan) for name, node in nodes.items() if (plan := node.pop("schedule", None))}
     terms = {name: make(node) for name, node in nodes.items()}
     wanted = {name for term in terms.values() for name in term.reads}
     nets = {name: make(node) for name, node in config["extractor"]["nets"].items() if name in wanted}
+    for term in terms.values():
+        if classes is not None and hasattr(term, "require"):
+            term.require(nets, classes)
     offers = generator.offers | ({"judgement"} if "gan" in terms else set())
-    return Objective(terms=terms, weights=weights, extractors=nets, offers=offers)
+    return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules)
 
 
 def gan_module(config: Config, data: Any) -> Any:
@@ -78,11 +82,12 @@ def gan_module(config: Config, data: Any) -> Any:
     return GanModule(
         model=generator,
         discriminator=judge,
-        objective=objective(config, generator),
+        objective=objective(config, generator, data.classes),
         optim=make(config["optim"]),
         seed=config["seed"],
         reuse_fake=config["reuse_fake"],
         generator_every=config["generator_every"],
+        log_grads_every=config["log_grads_every"],
         ema=make(average, model=generator) if average else None,
     )
 

@@ -53,6 +53,7 @@ class Extractors:
     dists: str
     dists_layers: list[str]
     dists_coefficients: str
+    segmenter: str
 
 
 RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors}
@@ -197,6 +198,12 @@ def _weight_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
         yield f"{path}.weight={weight!r} is not a number; give one of 0 or more (0 removes the term)"
     elif math.isnan(weight) or math.isinf(weight) or weight < 0:
         yield f"{path}.weight={weight} must be a finite number of 0 or more (0 removes the term)"
+    schedule = node.get("schedule")
+    if schedule is not None and not (isinstance(schedule, dict) and "_target_" in schedule):
+        yield (
+            f"{path}.schedule={schedule!r} is no schedule; give null, or e.g. "
+            "{_target_: scenegen.losses.schedule.Steps, values: {0: 10, 35000: 2.5}}"
+        )
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -218,7 +225,7 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     parameters = inspect.signature(target).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    own = {"weight"} if path.startswith("loss.") and path.count(".") == 1 else set()
+    own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
     given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
     for key, value in given.items():
         if key not in parameters:

@@ -22,6 +22,7 @@ class Settings:
     batch_size: int
     reuse_fake: bool
     generator_every: int
+    log_grads_every: int
     log_every: int
     grid_every: int
     checkpoint_every: int
@@ -34,6 +35,8 @@ class Settings:
         for name in (*counts, "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.log_grads_every < 0:
+            raise Refusal(f"log_grads_every={self.log_grads_every} must be 0 (never) or more")
         if self.evaluate_count is not None and self.evaluate_count < 2:
             raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
 

@@ -52,6 +52,8 @@ def main(cfg: DictConfig) -> None:
         seed=s.seed,
         device=s.device,
     )
+    # Where the file was put on one machine is no part of how to make it again.
+    choices = [o for o in HydraConfig.get().overrides.task if not o.startswith("out=")]
     console = Console()
     made = make_scenenet(
         build.dataset(config, split="train"),
@@ -61,7 +63,7 @@ def main(cfg: DictConfig) -> None:
         schedule=schedule,
         count=s.pictures,
         held_out_count=s.held_out,
-        facts={"command": "python -m scenegen.train_scenenet " + shlex.join(HydraConfig.get().overrides.task)},
+        facts={"command": "python -m scenegen.train_scenenet " + shlex.join(choices)},
         console=console,
     )
     console.print(f"{made.path}  scenenet-{s.role}:{made.digest[:12]}", highlight=False, soft_wrap=True)

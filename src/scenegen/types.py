@@ -107,7 +107,8 @@ class SceneModel(Protocol):
     """What training and sampling ask of a generator family; every model of the house is an nn.Module that has it.
 
     Attributes:
-        offers: names of the Synthesis fields that `forward` fills.
+        offers: names of the Synthesis fields that `forward` fills; "encode" where it has encode(image, frozen=...)
+            -> (mu, logvar); "again" where other noise makes another picture of the same labels.
         noise_shape: shape of one sample's noise, or None for a deterministic model.
         semantic_channels: channels of `semantics`.
         training: as in nn.Module.

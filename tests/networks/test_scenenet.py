@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import save as pack
 
 from scenegen.data.classes import LANDSCAPE
+from scenegen.data.world import render
 from scenegen.networks import netfile
 from scenegen.networks.scenenet import (
     SHIPPED,
@@ -28,6 +29,15 @@ from scenegen.types import Refusal
 
 LAYERS = [f"relu{stage}_{i}" for stage in range(1, 6) for i in (1, 2)]
 CLASSES = ("sky", "road", "tree")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Layers this small lose far more than they gain when threads wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_net(seed: int = 0, *, classes: int = 3, norm: bool = True) -> SceneNet:
@@ -236,15 +246,17 @@ def test_two_different_nets_are_shipped():
     assert Segmenter.load().features(picture(32, 32)).shape == (2, sum(WIDTHS[2:]))
 
 
-@pytest.fixture(scope="module")
-def fresh():
-    """24 pictures of the procedural world from a seed that no training uses."""
-    from scenegen.data.world import render
-
-    scenes = [render(990_001, i, height=96, width=128) for i in range(24)]
+def rendered(count: int, *, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures of the procedural world from a seed that no training uses."""
+    scenes = [render(990_001, i, height=h, width=w) for i in range(count)]
     image = torch.from_numpy(np.stack([s.image for s in scenes])).permute(0, 3, 1, 2)
     label = torch.from_numpy(np.stack([s.label for s in scenes])).long()
     return image.float() / 127.5 - 1, label
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    return rendered(24, h=96, w=128)
 
 
 @pytest.mark.parametrize("role", ["trunk", "scorer"])
@@ -253,6 +265,18 @@ def test_the_shipped_nets_see_what_their_headers_claim(role, fresh):
     image, label = fresh
     accuracy = (rebuild(file)(image).argmax(1) == label).float().mean().item()
     assert accuracy >= float(file.header["held_out_accuracy"]) - 0.05
+
+
+def test_large_pictures_are_read_at_the_trained_size():
+    """As they are, 384x512 pictures would be read far worse: the net knows things at the size that 96x128 shows."""
+    segmenter, (image, label) = Segmenter.load(), rendered(6, h=384, w=512)
+    logits = segmenter(image)
+    assert logits.shape == (6, 29, 384, 512)
+    accuracy = (logits.argmax(1) == label).float().mean()
+    assert accuracy > float(segmenter.facts["held_out_accuracy"]) - 0.08
+    assert accuracy > (segmenter.net(image).argmax(1) == label).float().mean() + 0.1
+    small, large = rendered(6, h=96, w=128)[0], segmenter.features(image)
+    torch.testing.assert_close(segmenter.features(small), large, rtol=0.3, atol=0.3)
 
 
 def test_a_wrong_range_costs_accuracy(fresh):

@@ -16,6 +16,16 @@ from scenegen.training.make_scenenet import make_scenenet
 from scenegen.training.segment import Pictures, Schedule, evaluate, feature_scale, train_segmenter
 from scenegen.types import Refusal
 
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Layers this small lose far more than they gain when threads wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 COLOURS = torch.tensor([[30, 60, 200], [40, 160, 50], [150, 120, 90]])
 
 

@@ -102,6 +102,67 @@ class NonSaturating(nn.Module):
         }
 
 
+class Wgan(nn.Module):
+    """D: fake - real; G: -fake; a critic without bounds, to be used with a penalty (penalties.py).
+
+    Args:
+        real_label: 1; the critic's scores are no probabilities that could be smoothed.
+
+    Source: Arjovsky et al., ICML 2017, eq. 2 and algorithm 1.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        if real_label != 1:
+            raise Refusal(f"real_label={real_label} smooths a label, but loss=wgan has none; use real_label=1")
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(evidence.judgements()[0], torch.neg)
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        return {"D_fake": over_scales(fake, lambda k: k), "D_real": over_scales(real, torch.neg)}
+
+
+class RelativisticHinge(nn.Module):
+    """The hinge of r = real - mean(fake) and k = fake - mean(real): D as `Hinge`, G with the signs exchanged.
+
+    The means are over a scale's whole score map and batch.
+
+    Args:
+        real_label: s in s relu(1 - r) + (1 - s) relu(1 + r), in (0.5, 1].
+
+    Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaHingeGAN).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        fake, real = relative(*evidence.judgements())
+        return over_scales(fake, lambda k: F.relu(1 - k)) + over_scales(real, lambda r: F.relu(1 + r))
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        return Hinge(real_label=self.real_label).discriminator(*relative(fake, real))
+
+
+def relative(fake: Judgement, real: Judgement) -> tuple[Judgement, Judgement]:
+    """Both judgements' scores, each less the mean of the other's, per scale."""
+    pairs = [(full_precision(k), full_precision(r)) for k, r in zip(fake.logits, real.logits, strict=True)]
+    return (
+        Judgement(logits=tuple(k - r.mean() for k, r in pairs)),
+        Judgement(logits=tuple(r - k.mean() for k, r in pairs)),
+    )
+
+
 def over_scales(judgement: Judgement, loss: Callable[[Tensor], Tensor]) -> Tensor:
     """Mean of a loss over the entries of each score map, then over scales."""
     return torch.stack([loss(full_precision(score)).mean() for score in judgement.logits]).mean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.losses.features import FeatureBank, Features, full_precision
+from scenegen.losses.schedule import Schedule
 from scenegen.networks.extractors import Extractor
 from scenegen.types import Batch, Judgement, Refusal, Synthesis
 
@@ -18,6 +19,8 @@ CURES = {
     "mu": "use model.vae=true",
     "logvar": "use model.vae=true",
     "z": "use model.vae=true",
+    "encode": "use model.vae=true",
+    "again": "use model.vae=true",
     "exemplar": "use data that gives exemplars",
     "judgement": "use a model with a discriminator",
 }
@@ -34,6 +37,8 @@ class Evidence:
         features: frozen features of the pictures, computed when asked for.
         replicas: number of processes whose gradients are averaged afterwards.
         seed: of this step, for terms that draw; equal on a resumed run.
+        again: the same labels painted from other noise, for terms that need "again".
+        encode: the model's encode(picture, frozen=...) -> (mu, logvar), for terms that need "encode".
     """
 
     batch: Batch
@@ -43,6 +48,8 @@ class Evidence:
     features: Features
     replicas: int = 1
     seed: int = 0
+    again: Synthesis | None = None
+    encode: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     def picture(self, which: str) -> Tensor:
         """The "fake", "real" or "exemplar" picture, (b, 3, h, w) in [-1, 1], float32 or wider."""
@@ -57,23 +64,32 @@ class Evidence:
             raise Refusal("a loss term needs the discriminator's judgement, but the step has none")
         return self.fake, self.real
 
+    def repetition(self) -> Synthesis:
+        """The same labels painted from other noise."""
+        if self.again is None:
+            raise Refusal("a loss term needs the same labels painted again, but the step has that picture once only")
+        return self.again
+
 
 class Objective(nn.Module):
     """A weighted sum of terms.
 
-    A term is a module with `needs` (fields of Synthesis, "judgement", "exemplar"), `reads` (extractor ->
-    layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`, also has
-    `discriminator(fake, real)`. Weights balance the generator's terms; the discriminator's loss is not weighted.
+    A term is a module with `needs` (fields of Synthesis, "judgement", "exemplar", "again", "encode"), `reads`
+    (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`, also has
+    `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed)` in place of `forward` and joins
+    the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
 
     Args:
         terms: name -> term; those with weight 0 are dropped.
         weights: name -> finite weight >= 0.
         extractors: name -> frozen extractor; those that no term reads are not kept.
         offers: what the model, its discriminator and the data give.
+        schedules: name -> schedule whose value is the weight at a step, in place of the one in `weights`.
 
     Attributes:
         terms: the terms that are left.
-        weights: their weights.
+        weights: their weights where no schedule says otherwise.
+        penalties: those of them that are penalties, by name.
         needs: the union of their needs.
         bank: the extractors that they read.
 
@@ -88,6 +104,7 @@ class Objective(nn.Module):
         weights: Mapping[str, float],
         extractors: Mapping[str, Extractor],
         offers: Collection[str],
+        schedules: Mapping[str, Schedule] | None = None,
     ) -> None:
         super().__init__()
         kept = active(terms, weights)
@@ -99,6 +116,8 @@ class Objective(nn.Module):
                 raise Refusal(f"loss.{name}: {refusal}") from None
         self.terms = nn.ModuleDict(kept)
         self.weights = {name: float(weights[name]) for name in kept}
+        self.schedules = {name: schedule for name, schedule in (schedules or {}).items() if name in kept}
+        self.penalties: tuple[str, ...] = tuple(name for name, term in kept.items() if hasattr(term, "penalty"))
         self.needs = frozenset[str]().union(*(term.needs for term in kept.values()))
         self.bank = FeatureBank(extractors, [term.reads for term in kept.values()])
 
@@ -106,6 +125,10 @@ class Objective(nn.Module):
     def adversarial(self) -> bool:
         """Whether there is a discriminator to be trained."""
         return "gan" in self.terms
+
+    def weight(self, name: str, step: int) -> float:
+        """A term's weight at a step."""
+        return self.schedules[name](step) if name in self.schedules else self.weights[name]
 
     def generator(
         self,
@@ -116,11 +139,20 @@ class Objective(nn.Module):
         real: Judgement | None = None,
         replicas: int = 1,
         seed: int = 0,
+        again: Synthesis | None = None,
+        encode: Callable[..., tuple[Tensor, Tensor]] | None = None,
+        step: int = 0,
+        slopes: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The generator's loss; see `Evidence` for the arguments.
+        """The generator's loss; see `Evidence` for the other arguments.
+
+        Args:
+            step: of the clock, for schedules; a term whose weight is 0 at this step is not computed.
+            slopes: also tell each term's weight and the norm of its gradient at the generated picture.
 
         Returns:
-            The weighted total, and each term's unweighted value without its graph.
+            The weighted total, and each term's unweighted value without its graph; beside them "weight/<term>"
+            of scheduled terms, and with `slopes` that of all and "grad/<term>", unweighted.
         """
         pictures = {"fake": synthesis.image, "real": batch.image}
         if batch.exemplar is not None:
@@ -133,10 +165,19 @@ class Objective(nn.Module):
             features=self.bank.open(pictures),
             replicas=replicas,
             seed=seed,
+            again=again,
+            encode=encode,
         )
-        values = {name: term(evidence) for name, term in self.terms.items()}
-        total = torch.stack([self.weights[name] * value for name, value in values.items()]).sum()
-        return total, {name: value.detach() for name, value in values.items()}
+        weights = {name: self.weight(name, step) for name in self.terms if name not in self.penalties}
+        values = {name: self.terms[name](evidence) for name, weight in weights.items() if weight > 0}
+        # without any term the picture's own zero keeps a graph to go back through
+        weighted = [weights[name] * value for name, value in values.items()] or [0 * synthesis.image.sum()]
+        told = {name: value.detach() for name, value in values.items()}
+        shown = weights if slopes else self.schedules.keys() & weights.keys()
+        told |= {f"weight/{name}": torch.tensor(weights[name]) for name in weights if name in shown}
+        if slopes:
+            told |= {f"grad/{name}": slope(value, synthesis.image) for name, value in values.items()}
+        return torch.stack(weighted).sum(), told
 
     def discriminator(self, fake: Judgement, real: Judgement) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's loss.
@@ -152,6 +193,32 @@ class Objective(nn.Module):
         gan: Any = self.terms["gan"]
         values: dict[str, Tensor] = gan.discriminator(fake, real)
         return torch.stack(list(values.values())).sum(), {name: value.detach() for name, value in values.items()}
+
+    def penalty(
+        self, judge: Callable[[Tensor], Judgement], *, fake: Tensor, real: Tensor, seed: int = 0, step: int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the penalties that are due at a step add to the discriminator's loss.
+
+        Args:
+            judge: the discriminator under the batch's semantics.
+            fake, real: (b, 3, h, w) generated and real pictures.
+            seed: of this step, for penalties that draw.
+            step: of the clock; a penalty that comes every n-th step counts n times there.
+
+        Returns:
+            The weighted total, and each due penalty's unweighted value without its graph.
+        """
+        terms: dict[str, Any] = {name: self.terms[name] for name in self.penalties}
+        counts = {name: term.every * self.weight(name, step) for name, term in terms.items() if step % term.every == 0}
+        values = {n: terms[n].penalty(judge, fake, real, seed=seed) for n, count in counts.items() if count > 0}
+        total = torch.stack([real.new_zeros(()), *(counts[name] * value for name, value in values.items())]).sum()
+        return total, {name: value.detach() for name, value in values.items()}
+
+
+def slope(value: Tensor, image: Tensor) -> Tensor:
+    """L2 norm of a value's gradient at a picture; 0 where the picture is not looked at. The graph stays."""
+    (found,) = torch.autograd.grad(value, image, retain_graph=True, allow_unused=True) if value.requires_grad else (None,)
+    return value.new_zeros(()) if found is None else full_precision(found).norm()
 
 
 def active(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from scenegen.networks.encoder import ImageEncoder
 from scenegen.networks.semantics import semantics
@@ -29,7 +30,8 @@ class GauGAN(nn.Module):
         encoder_norm: in the encoder: "instance", "batch", "per_process_batch" or "none".
 
     Attributes:
-        offers: the fields of Synthesis that are filled.
+        offers: the fields of Synthesis that are filled; with VAE also "encode" (the method) and "again" (other
+            noise, other picture).
         noise_shape: shape of the noise of one sample, drawn by the caller; None without VAE.
         semantic_channels: of what `semantics` returns.
 
@@ -59,7 +61,7 @@ class GauGAN(nn.Module):
         self.num_classes = num_classes
         self.edges = edges
         self.semantic_channels = num_classes + edges
-        self.offers = frozenset({"image", "mu", "logvar", "z"} if vae else {"image"})
+        self.offers = frozenset({"image", "mu", "logvar", "z", "encode", "again"} if vae else {"image"})
         self.noise_shape: tuple[int, ...] | None = (latent,) if vae else None
         self.generator = SpadeGenerator(
             semantic_channels=self.semantic_channels,
@@ -139,6 +141,26 @@ class GauGAN(nn.Module):
             mu, logvar = (self._for_each(t, len(batch), "style") for t in self.encoder(style))
             z = mu if noise is None else torch.addcmul(mu, noise.to(mu.dtype), torch.exp(0.5 * logvar))
         return Synthesis(image=self.generator(planes, z), mu=mu, logvar=logvar, z=z)
+
+    def encode(self, image: Tensor, *, frozen: bool = False) -> tuple[Tensor, Tensor]:
+        """The posterior of a picture's style, for losses that look at generated pictures.
+
+        Args:
+            image: (b, 3, h, w) in [-1, 1].
+            frozen: let gradients through to the picture, but not into the encoder.
+
+        Returns:
+            mu and logvar, each (b, latent).
+
+        Raises:
+            Refusal: without VAE.
+        """
+        if self.encoder is None:
+            raise Refusal("this model has no VAE, so there is nothing to encode with; set vae=true")
+        if not frozen:
+            return self.encoder(image)
+        weights = {name: parameter.detach() for name, parameter in self.encoder.named_parameters()}
+        return functional_call(self.encoder, weights, (image,))
 
     def _for_each(self, rows: Tensor, count: int, what: str) -> Tensor:
         if rows.ndim != 2 or len(rows) not in (1, count) or (rows.shape[1:] != self.noise_shape):

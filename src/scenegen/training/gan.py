@@ -33,6 +33,7 @@ class GanModule(pl.LightningModule):
         reuse_fake: True lets the discriminator step judge the picture of the generator step; False makes a new
             one with the updated generator, as the published SPADE code does, for the price of a second forward.
         generator_every: a generator step on every n-th round only (the log's "DperG2" is 2).
+        log_grads_every: rounds between two logs of each term's weight and gradient norm at the picture; 0 is none.
         ema: the model's average, or None.
     """
 
@@ -46,6 +47,7 @@ class GanModule(pl.LightningModule):
         seed: int = 0,
         reuse_fake: bool = True,
         generator_every: int = 1,
+        log_grads_every: int = 0,
         ema: Ema | None = None,
     ) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ class GanModule(pl.LightningModule):
         self.seed = seed
         self.reuse_fake = reuse_fake
         self.generator_every = generator_every
+        self.log_grads_every = log_grads_every
         self.step = 0
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
 
@@ -120,6 +123,10 @@ class GanModule(pl.LightningModule):
             real=real,
             replicas=self.trainer.world_size,
             seed=hash_seed(self.seed, "objective", self.step),
+            again=self._again(batch),
+            encode=getattr(self.model, "encode", None),
+            step=self.step,
+            slopes=self.log_grads_every > 0 and self.step % self.log_grads_every == 0,
         )
         self._descend(optimizer, total, side="generator")
         optimizer.step()
@@ -131,9 +138,16 @@ class GanModule(pl.LightningModule):
     ) -> dict[str, Tensor]:
         fake, real = self._judge(semantics, image, batch.image)
         total, values = self.objective.discriminator(fake, real)
-        self._descend(optimizer, total, side="discriminator")
+        penalty, penalties = self.objective.penalty(
+            lambda picture: self.discriminator(semantics, picture),
+            fake=image,
+            real=batch.image,
+            seed=hash_seed(self.seed, "penalty", self.step),
+            step=self.step,
+        )
+        self._descend(optimizer, total + penalty, side="discriminator")
         optimizer.step()
-        return {**values, "D": total.detach()}
+        return {**values, **penalties, "D": (total + penalty).detach()}
 
     def _descend(self, optimizer: torch.optim.Optimizer | LightningOptimizer, loss: Tensor, *, side: str) -> None:
         for group in optimizer.param_groups:
@@ -149,6 +163,11 @@ class GanModule(pl.LightningModule):
 
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))
+
+    def _again(self, batch: Batch) -> Synthesis | None:
+        """The same labels from other noise, of the prior, when a term asks for it."""
+        wanted = "again" in self.objective.needs
+        return self.model.sample(batch, noise=self._noise(batch, "again")) if wanted else None
 
     def _noise(self, batch: Batch, side: str) -> Tensor | None:
         """This process's rows of the global batch's noise: the same numbers for any number of processes."""

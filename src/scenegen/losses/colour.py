@@ -1,0 +1,63 @@
+"""Colour consistency: equal mean colour and equal covariance of colours, wherever the colours are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.losses.features import full_precision
+from scenegen.losses.objective import Evidence
+from scenegen.losses.perceptual import target_needs
+from scenegen.types import Refusal
+
+
+def colour_consistency(x: Tensor, y: Tensor, *, covariance: float = 5.0) -> Tensor:
+    """Mean square difference of the mean colours, plus that of the colours' covariances.
+
+    Args:
+        x, y: (b, 3, h, w) and (b, 3, h', w') pictures; their sizes may differ.
+        covariance: weight of the second part, relative to the first.
+
+    Returns:
+        A scalar >= 0; 0 for pictures with the same pixels in any order.
+
+    Source: Zhang et al., TPAMI 2018 (StackGAN++), eq. 5, with the code's 5 where the paper leaves both weights open.
+    """
+    if x.shape[:2] != y.shape[:2]:
+        raise Refusal(f"loss.colour compares pictures one by one, but has {tuple(x.shape)} and {tuple(y.shape)}")
+    (mean_x, cov_x), (mean_y, cov_y) = _moments(x), _moments(y)
+    return F.mse_loss(mean_x, mean_y) + covariance * F.mse_loss(cov_x, cov_y)
+
+
+class Colour(nn.Module):
+    """`colour_consistency` of the generated picture with its target.
+
+    Args:
+        target: "real" or "exemplar".
+        covariance: see `colour_consistency`.
+    """
+
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, target: str = "real", covariance: float = 5.0) -> None:
+        super().__init__()
+        if not 0 <= covariance < math.inf:
+            raise Refusal(f"loss.colour.covariance={covariance} is not a weight >= 0; the code's is 5")
+        self.needs = target_needs(target, term="colour")
+        self.target, self.covariance = target, covariance
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        x, y = evidence.picture("fake"), evidence.picture(self.target).detach()
+        return colour_consistency(x, y, covariance=self.covariance)
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    pixels = full_precision(x).flatten(2)  # (b, 3, p)
+    mean = pixels.mean(2, keepdim=True)
+    centred = pixels - mean
+    # no matrix product: autocast would round it
+    return mean, (centred[:, :, None] * centred[:, None]).mean(3)  # (b, 3, 1), (b, 3, 3)

@@ -1,0 +1,97 @@
+"""LPIPS: distance of unit-length features, channels weighted as people judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from scenegen.losses.features import full_precision, refuse_unlike
+from scenegen.losses.objective import Evidence
+from scenegen.losses.perceptual import target_needs
+from scenegen.networks.lpips_trunks import NETS, lpips_heads
+from scenegen.types import Refusal
+
+HEADS = (*NETS, "uniform")
+
+
+def lpips(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:
+    """Sum over layers of the mean, over positions, of the weighted squared difference of unit vectors.
+
+    The same values as the package lpips 0.1.4, whose heads learn and drop channels under `.train()`, and
+    whose root at 0 gives NaN gradients at positions where every channel is 0.
+
+    Args:
+        features_x, features_y: per layer (b, c, h, w).
+        heads: per layer (c,), >= 0.
+
+    Returns:
+        (b,) >= 0; 0 for equal pictures.
+
+    Raises:
+        Refusal: when the maps differ in size or the heads do not fit the channels.
+
+    Source: Zhang et al., CVPR 2018, eq. 1.
+    """
+    total = []
+    for k, (x, y, head) in enumerate(zip(features_x, features_y, heads, strict=True)):
+        refuse_unlike(x, y, term="lpips", where=f"feature {k}")
+        if head.numel() != x.shape[1]:
+            raise Refusal(
+                f"lpips has a head of {head.numel()} weights for {x.shape[1]} channels at feature {k}; published "
+                f"heads fit the net of their name, others need extractor.lpips_heads=uniform"
+            )
+        difference = (_unit(full_precision(x)) - _unit(full_precision(y))).square()
+        total.append((difference * head.to(difference).view(1, -1, 1, 1)).sum(1).mean((1, 2)))
+    return torch.stack(total).sum(0)
+
+
+class Lpips(nn.Module):
+    """`lpips` on a frozen extractor, mean over the batch.
+
+    Args:
+        extractor: name of the extractor.
+        heads: "alex", "vgg" or "squeeze" (learned for that trunk and its layers), or "uniform": every channel
+            weighs 1 / (number of layers). Values with uniform heads, or on another trunk, are LPIPS in form
+            only and compare with no published number.
+        layers: what uniform heads read, shallow to deep; None with learned heads, which have their own.
+        target: "real" or "exemplar".
+    """
+
+    def __init__(
+        self, *, extractor: str, heads: str = "vgg", layers: Sequence[str] | None = None, target: str = "real"
+    ) -> None:
+        super().__init__()
+        if heads not in HEADS:
+            raise Refusal(f"heads={heads} of loss.lpips is not one of {', '.join(HEADS)}")
+        if heads == "uniform" and not layers:
+            raise Refusal("loss.lpips.heads=uniform needs loss.lpips.layers, e.g. [relu1_2, relu2_2]")
+        own = () if heads == "uniform" else NETS[heads].layers
+        if own and layers is not None and tuple(layers) != own:
+            raise Refusal(
+                f"the {heads} heads of lpips belong to {', '.join(own)}, not to {', '.join(layers)}; use "
+                f"extractor.lpips_heads=uniform"
+            )
+        self.layers: tuple[str, ...] = own or tuple(layers or ())
+        self.needs = target_needs(target, term="lpips")
+        self.reads: Mapping[str, tuple[str, ...]] = {extractor: self.layers}
+        self.extractor, self.target = extractor, target
+        learned = () if heads == "uniform" else lpips_heads(heads)
+        self.heads = nn.Buffer(torch.cat(learned), persistent=False) if learned else None
+        self._channels = [len(head) for head in learned]
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        fake = evidence.features.get("fake", self.extractor)
+        target = evidence.features.get(self.target, self.extractor)
+        x, y = [fake[layer] for layer in self.layers], [target[layer] for layer in self.layers]
+        if self.heads is None:
+            heads = [f.new_full((f.shape[1],), 1 / len(x)) for f in x]
+        else:
+            heads = self.heads.split(self._channels)
+        return lpips(x, y, heads).mean()
+
+
+def _unit(x: Tensor) -> Tensor:
+    # 1e-20 under the root is the square of the package's 1e-10: a zero vector has a gradient, and it is finite
+    return x / ((x.square().sum(1, keepdim=True) + 1e-20).sqrt() + 1e-10)

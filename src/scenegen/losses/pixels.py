@@ -1,0 +1,125 @@
+"""Terms on the pixels themselves: L1, and total variation, which looks at the generated picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.losses.features import full_precision, refuse_unlike
+from scenegen.losses.objective import Evidence
+from scenegen.losses.perceptual import target_needs
+from scenegen.types import Refusal
+
+FORMS = {
+    "mean_abs": lambda dy, dx: dy.abs().mean() + dx.abs().mean(),
+    "mean_sq": lambda dy, dx: dy.square().mean() + dx.square().mean(),
+    "l1": lambda dy, dx: (_sums(dy.abs()) + _sums(dx.abs())).mean(),
+    "l2": lambda dy, dx: (_sums(dy.square()) + _sums(dx.square()) + 1e-12).sqrt().mean(),
+    "l2_squared": lambda dy, dx: (_sums(dy.square()) + _sums(dx.square())).mean(),
+}
+
+
+def l1(x: Tensor, y: Tensor) -> Tensor:
+    """Mean absolute difference.
+
+    Args:
+        x, y: (b, c, h, w) of any range, the generated and the target picture.
+
+    Returns:
+        A scalar >= 0.
+
+    Raises:
+        Refusal: when the pictures differ in size.
+    """
+    refuse_unlike(x, y, term="l1", where="the pixels")
+    return F.l1_loss(full_precision(x), full_precision(y))
+
+
+class L1(nn.Module):
+    """`l1` on pictures in [-1, 1].
+
+    Args:
+        target: "real" or "exemplar".
+    """
+
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, target: str = "real") -> None:
+        super().__init__()
+        self.needs = target_needs(target, term="l1")
+        self.target = target
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return l1(*pair(evidence, self.target, term="l1"))
+
+
+def total_variation(x: Tensor, *, form: str = "mean_abs", valid: Tensor | None = None) -> Tensor:
+    """Differences of neighbouring pixels.
+
+    piq's TV gives NaN gradients on flat pictures with "l2" (a root at 0): here the root is of the sum + 1e-12.
+
+    Args:
+        x: (b, c, h, w) of any range, h and w >= 2.
+        form: "mean_abs" and "mean_sq" (neural-style) are means over all pairs, independent of the size; "l1",
+            "l2" (root of the sum of squares) and "l2_squared" are piq's sums over a picture, mean over the batch.
+        valid: 1 on known pixels and 0 in a hole, of x's shape: only pairs inside the hole grown by one pixel
+            count, the mean staying over all pairs (inpainting). PD-GAN's released code takes the first row
+            minus the last for every vertical pair; that is not repeated.
+
+    Returns:
+        A scalar >= 0; 0 for flat pictures ("l2": 1e-6).
+
+    Raises:
+        Refusal: for a picture of a single row or column.
+
+    Source: Rudin, Osher and Fatemi, Physica D 1992.
+    """
+    h, w = x.shape[-2:]
+    if min(h, w) < 2:
+        raise Refusal(f"loss.tv compares neighbours, but a {h}x{w} picture has none; it needs at least 2 pixels a side")
+    x = full_precision(x)
+    dy, dx = x.diff(dim=2), x.diff(dim=3)
+    if valid is not None:
+        hole = F.max_pool2d(1 - full_precision(valid), 3, stride=1, padding=1)
+        dy, dx = dy * hole[:, :, 1:] * hole[:, :, :-1], dx * hole[..., 1:] * hole[..., :-1]
+    return FORMS[form](dy, dx)
+
+
+class TotalVariation(nn.Module):
+    """`total_variation` of the generated picture in [-1, 1]; it has no target.
+
+    Args:
+        form: see `total_variation`.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, form: str = "mean_abs") -> None:
+        super().__init__()
+        if form not in FORMS:
+            raise Refusal(f"form={form} of loss.tv is not one of {', '.join(FORMS)}")
+        self.form = form
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return total_variation(evidence.picture("fake"), form=self.form)
+
+
+def pair(evidence: Evidence, target: str, *, term: str) -> tuple[Tensor, Tensor]:
+    """The generated picture and its target without a graph, (b, 3, h, w) in [-1, 1]; refuses unequal sizes."""
+    x, y = evidence.picture("fake"), evidence.picture(target).detach()
+    refuse_unlike(x, y, term=term, where="the pixels")
+    return x, y
+
+
+def unit_pair(evidence: Evidence, target: str, *, term: str) -> tuple[Tensor, Tensor]:
+    """`pair` in [0, 1]."""
+    x, y = pair(evidence, target, term=term)
+    return (x + 1) / 2, (y + 1) / 2
+
+
+def _sums(differences: Tensor) -> Tensor:
+    return differences.sum((1, 2, 3))
