@@ -29,7 +29,9 @@ def main() -> None:
     eager = statistics.median(seconds["import torch, pytorch_lightning"])
     for name, values in seconds.items():
         middle = statistics.median(values)
-        print(f"{name:34} {middle:6.2f} s   ratio {middle / eager:.2f}   (min {min(values):.2f}, max {max(values):.2f})")
+        print(
+            f"{name:34} {middle:6.2f} s   ratio {middle / eager:.2f}   (min {min(values):.2f}, max {max(values):.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ def main() -> None:
           f"torch {torch.__version__}, {platform.machine()}, {device}")  # fmt: skip
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     for name, values in seconds.items():
-        print(f"{name:9} {middle[name]:7.3f} s per step   (min {min(values):.3f}, max {max(values):.3f}, n {len(values)})")
+        print(
+            f"{name:9} {middle[name]:7.3f} s per step   (min {min(values):.3f}, max {max(values):.3f}, n {len(values)})"
+        )
     print(f"ratio scenegen / straight: {middle['scenegen'] / middle['straight']:.3f}")
 
 

@@ -44,7 +44,11 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     )
     save_png(folder / "contact_sheet.png", draw_sheet(test, files, indices=indices[:SHOWN]))
     options = Options(
-        count=len(indices), seed=config["seed"], device=str(parameters.device), config_hash=chosen.digest, extra="ignore"
+        count=len(indices),
+        seed=config["seed"],
+        device=str(parameters.device),
+        config_hash=chosen.digest,
+        extra="ignore",
     )
     score = scorer.score(folder / "samples", still(test), reference=still(train), options=options, track=bar)
     runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})

@@ -67,7 +67,9 @@ def generate(
         part = jobs[first : first + batch_size]
         batch: Batch = collate([data[(0, i)] for i, _ in part]).to(device)
         noise = _noise(model, batch.name, [k for _, k in part], seed)
-        images = model.sample(batch, noise=noise.to(batch.label.device) if noise is not None else None, style=style).image
+        images = model.sample(
+            batch, noise=noise.to(batch.label.device) if noise is not None else None, style=style
+        ).image
         for image, name, (_, k) in zip(images, batch.name, part, strict=True):
             files.append(out / (f"{name}.png" if n_per_label == 1 else f"{name}_{k}.png"))
             save_png(files[-1], to_array(image))

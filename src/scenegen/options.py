@@ -1,4 +1,4 @@
-"""Documentation of every option, read off the YAML files themselves: python -m scenegen.options --out docs/options.md"""
+"""Documentation of every option, read off the YAML files: python -m scenegen.options --out docs/options.md"""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.refusal import Refusal
 
+
 @dataclass(frozen=True)
 class Size:
     """The group `size`: of the pictures, and the networks' widths."""
@@ -53,6 +54,9 @@ class Extractors:
     dists: str
     dists_layers: list[str]
     dists_coefficients: str
+    lpips: str
+    lpips_heads: str
+    lpips_layers: list[str] | None
     segmenter: str
 
 
@@ -230,7 +234,9 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:
-                yield _unknown(f"{path}.{key}", key, [name for name in parameters if name not in SUPPLIED.get(path, ())])
+                yield _unknown(
+                    f"{path}.{key}", key, [name for name in parameters if name not in SUPPLIED.get(path, ())]
+                )
         elif value != "???" and key in hints and not accepts(hints[key], value):
             yield f"{path}.{key}={value!r} should be {_spell(hints[key])}"
     supplied = SUPPLIED.get(path, set())
@@ -287,7 +293,9 @@ def _spell(annotation: Any) -> str:
     if annotation is type(None):
         return "null"
     simple = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    return simple.get(annotation, str(annotation).removeprefix("<class '").removesuffix("'>").replace("collections.abc.", ""))
+    return simple.get(
+        annotation, str(annotation).removeprefix("<class '").removesuffix("'>").replace("collections.abc.", "")
+    )
 
 
 def _short(dotted: str) -> str:

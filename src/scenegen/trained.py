@@ -106,7 +106,9 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
 def _read_vocabulary(folder: Path) -> Vocabulary:
     path = folder / CLASSES
     if not path.is_file():
-        raise Refusal(f"{folder} has no {CLASSES}, so what its label ids mean is unknown; was it made by scenegen.train?")
+        raise Refusal(
+            f"{folder} has no {CLASSES}, so what its label ids mean is unknown; was it made by scenegen.train?"
+        )
     content = json.loads(path.read_text())
     colours = tuple((int(r), int(g), int(b)) for r, g, b in content["colours"])
     classes = ClassList(names=tuple(content["names"]), colours=colours, ignore=content["ignore"])

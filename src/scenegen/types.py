@@ -140,8 +140,6 @@ class SceneModel(Protocol):
 
 def _map(record: Record, move) -> Record:
     changes = {
-        f.name: move(value)
-        for f in dataclasses.fields(record)
-        if isinstance(value := getattr(record, f.name), Tensor)
+        f.name: move(value) for f in dataclasses.fields(record) if isinstance(value := getattr(record, f.name), Tensor)
     }
     return dataclasses.replace(record, **changes)

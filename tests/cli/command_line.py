@@ -12,7 +12,12 @@ TINY = ("size=tiny", "weights=random", "data.count=16", "data.test_count=4", "ba
 
 
 def run(
-    verb: str, *overrides: str, cwd: Path, timeout: float = 300, preexec_fn: Callable[[], None] | None = None, **env: str
+    verb: str,
+    *overrides: str,
+    cwd: Path,
+    timeout: float = 300,
+    preexec_fn: Callable[[], None] | None = None,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """python -m scenegen.<verb> <overrides>, with its output."""
     return subprocess.run(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.command_line import TINY, run, sentence
 
 from scenegen.training.checkpoints import load
+from tests.cli.command_line import TINY, run, sentence
 
 
 def write_pairs(root: Path, *, count: int = 4, size: tuple[int, int] = (64, 32), classes: int = 3) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from tests.cli.command_line import TINY, run
 
 
@@ -101,6 +102,8 @@ def test_help_and_cfg_answer_before_torch_is_imported(tmp_path: Path) -> None:
         )
         import subprocess
 
-        shown = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        shown = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
         assert "LOADED []" in shown.stdout, shown.stdout[-300:] + shown.stderr[-500:]
         assert "cx" in shown.stdout

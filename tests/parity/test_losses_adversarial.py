@@ -39,7 +39,10 @@ def test_relativistic_hinge(losses, player):
     tensors, about = load(losses, f"gan_rahinge_{player}")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
     term = RelativisticHinge()
-    parts = {"d": lambda: sum(term.discriminator(fake, real).values()), "g": lambda: term(Evidence(None, None, fake, real, None))}
+    parts = {
+        "d": lambda: sum(term.discriminator(fake, real).values()),
+        "g": lambda: term(Evidence(None, None, fake, real, None)),
+    }
     check(parts[player](), tensors, about)
 
 
@@ -81,7 +84,14 @@ def test_penalty(losses, case):
 
 COBI = {
     "cobi_zoom": {},
-    "cobi_s32": {"distance": "cosine", "h": 1.0, "eps": 1e-5, "grid": "within_1", "direction": "source", "log_eps": 1e-5},
+    "cobi_s32": {
+        "distance": "cosine",
+        "h": 1.0,
+        "eps": 1e-5,
+        "grid": "within_1",
+        "direction": "source",
+        "log_eps": 1e-5,
+    },
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.command_line import TINY, run
 
 from scenegen.training.journal import read_rows
+from tests.cli.command_line import TINY, run
 
 # Half the step's arithmetic is summed in another order, and Adam with beta1 = 0 turns a rounding error of a gradient
 # near zero into a whole step of some weights; the losses of the first steps agree to this, relative to their size.

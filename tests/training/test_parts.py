@@ -68,9 +68,7 @@ def test_rates_equal_the_published_table(shared: Path) -> None:
             assert optim.rate(first, side="discriminator") == pytest.approx(lr_d, rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"lr_generator": 0.0}, {"betas": [0.0, 1.0]}, {"betas": [0.5]}, {"decay_steps": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"lr_generator": 0.0}, {"betas": [0.0, 1.0]}, {"betas": [0.5]}, {"decay_steps": -1}])
 def test_optimizer_settings_that_cannot_be(wrong: dict) -> None:
     with pytest.raises(Refusal, match="optim"):
         TwoTimescaleAdam(**wrong)
@@ -97,7 +95,7 @@ class Hostile:
 def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Hostile()}, tmp_path / "step_0000001.ckpt")
-    with pytest.raises(Refusal, match="cannot be read safely|not a checkpoint"):
+    with pytest.raises(Refusal, match="cannot be read safely"):
         load(tmp_path / "step_0000001.ckpt")
     assert not (tmp_path / "hostile-code-ran").exists()
 
@@ -118,8 +116,13 @@ def test_a_truncated_and_a_missing_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "word"),
-    [({"devices": 2}, "trainer=ddp"), ({"devices": 0}, "1 or more"), ({"workers": -1}, "0 or more"), ({"accelerator": "gpu"}, "GPU")],
-)  # fmt: skip
+    [
+        ({"devices": 2}, "trainer=ddp"),
+        ({"devices": 0}, "1 or more"),
+        ({"workers": -1}, "0 or more"),
+        ({"accelerator": "gpu"}, "GPU"),
+    ],
+)
 def test_machines_that_cannot_be(wrong: dict, word: str) -> None:
     if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

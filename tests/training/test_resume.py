@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.cli.command_line import TINY, run
 
-STEPS = ("checkpoint_every=1", "keep_checkpoints=100", "evaluate=false", "grid_every=1000", "trick=ema", "optim.decay_steps=30")
+STEPS = (
+    "checkpoint_every=1",
+    "keep_checkpoints=100",
+    "evaluate=false",
+    "grid_every=1000",
+    "trick=ema",
+    "optim.decay_steps=30",
+)
 
 
 def checkpoint(folder: Path, step: int) -> dict:
@@ -64,7 +72,11 @@ def test_ten_and_ten_is_twenty(straight: Path, tmp_path: Path) -> None:
 def test_kill_in_the_middle_of_an_epoch(straight: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scenegen.train", *TINY, *STEPS, "name=a", "steps=20"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     checkpoints = tmp_path / "runs" / "a" / "checkpoints"
     limit = time.time() + 120

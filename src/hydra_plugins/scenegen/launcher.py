@@ -27,9 +27,7 @@ class ProcessLauncherConfig:
     jobs: int = 1
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="process", node=ProcessLauncherConfig, provider="scenegen"
-)
+ConfigStore.instance().store(group="hydra/launcher", name="process", node=ProcessLauncherConfig, provider="scenegen")
 
 
 class ProcessLauncher(Launcher):

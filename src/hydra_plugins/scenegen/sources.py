@@ -1,4 +1,4 @@
-"""Two config sources: `group=a+b` composes options of one group, `experiment=<slug>` reads experiments/<slug>/recipe.yaml.
+"""Two config sources: `group=a+b` composes options of a group, `experiment=<slug>` reads a folder of experiments/.
 
 Both are ordinary Hydra config sources, so they work on the command line, in multirun sweeps, in recipes,
 in defaults lists, with the compose API and with --cfg job.

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
-from scenegen.losses.contextual import CENTRES, DISTANCES, check_options
+from scenegen.losses.affinity import _best_sources_gradient, _distance_gradient, _Pairs
+from scenegen.losses.contextual import CENTRES, DISTANCES, _chosen, _rows, _rows_that_fit, check_options
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
 from scenegen.types import Refusal
-
-BLOCK_ELEMENTS = {"cpu": 2**19, "cuda": 2**24}  # of a block of distances: fits the cache, or fills the device
 
 
 def _to_255(h: int, w: int) -> tuple[float, float]:
@@ -52,8 +49,8 @@ def bilateral_loss(
 
     A(positions) is the same softmax of relative distances on the squared distance of coordinates. With
     coordinates up to 255 it picks the same position alone, so the loss lies in [0, -log(w)]. It is 0 for
-    identical sets whose vectors all differ. Blocks of rows are recomputed in the backward pass, so memory
-    grows with the number of positions. Runs in float32 or wider, under autocast too.
+    identical sets whose vectors all differ. Taken in blocks of rows as in affinity.py, so memory grows with the
+    number of positions. Runs in float32 or wider, under autocast too.
 
     Args:
         x: (b, c, h, w), features of the generated picture.
@@ -80,15 +77,15 @@ def bilateral_loss(
     x, y = full_precision(x), full_precision(y)
     kind, mean = DISTANCES[distance], CENTRES[centre](y)
     places = [_places(m, grid) for m in (x, y)]
-    rows = [_rows(m - mean, unit=kind.unit, patch=patch) for m in (x, y)]
-    chosen = {len(p): _chosen(len(p), max_points, generator).to(x.device) for p in places}
-    places = [p[chosen[len(p)]] for p in places]
-    rows = [r[:, chosen[r.shape[1]]] for r in rows]
-    chunk = row_chunk or _rows_that_fit(rows[1], broadcasts=kind.broadcasts)
-    mix = partial(_mix, between=kind.between, spatial=spatial, eps=eps, h=h)
-    best = {"target": _best_sources, "source": _best_targets}[direction]
-    with torch.autocast(x.device.type, enabled=False):
-        cx = torch.stack([best(mix, a, b, *places, chunk).mean() for a, b in zip(*rows, strict=True)])
+    rows = [_rows(m - mean, kind.unit, patch) for m in (x, y)]
+    if max_points is not None:
+        chosen = {len(p): _chosen(len(p), max_points, generator).to(x.device) for p in places}
+        places = [p[chosen[len(p)]] for p in places]
+        rows = [r[:, chosen[r.shape[1]]] for r in rows]
+    chunk = row_chunk or _rows_that_fit(rows[1], kind)
+    wanted = [torch.is_grad_enabled() and r.requires_grad for r in rows]
+    near = _Pairs(*places, DISTANCES["l2"].between, eps, h, None, None)
+    cx = _Mixed.apply(*rows, near, kind.between, spatial, eps, h, direction, chunk, wanted)  # pyright: ignore
     return -(cx + log_eps).log().mean()
 
 
@@ -145,47 +142,77 @@ class Bilateral(nn.Module):
         return torch.stack(values).sum()
 
 
-Mix = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+class _Mixed(torch.autograd.Function):
+    """CX per sample, (b,), of rows x (b, p, c) and y (b, q, c) under mixed affinities.
+
+    The places are constants, so the gradient is (1 - w) times that of the feature affinities at the pairs that
+    the mixture chose; as in affinity.py it is taken at once, while a block of distances is at hand.
+    """
+
+    @staticmethod
+    def forward(ctx, x, y, places, between, spatial, eps, h, direction, chunk, wanted):  # type: ignore[override]
+        best = {"target": _best_sources, "source": _best_targets}[direction]
+        grad_x = torch.zeros_like(x) if wanted[0] else None
+        grad_y = torch.zeros_like(y) if wanted[1] else None
+        found = []
+        with torch.autocast(x.device.type, enabled=False):
+            for n, rows in enumerate(x):
+                into = [None if grad is None else grad[n] for grad in (grad_x, grad_y)]
+                pairs = _Pairs(rows, y[n], between, eps, h, *into)
+                found.append(best(_Mixture(pairs, places, spatial), chunk))
+        ctx.spatial = spatial
+        ctx.save_for_backward(grad_x, grad_y)
+        return torch.stack(found)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[override]
+        share = (1 - ctx.spatial) * grad[:, None, None]
+        grad_x, grad_y = (None if saved is None else saved * share for saved in ctx.saved_tensors)
+        return grad_x, grad_y, None, None, None, None, None, None, None, None
 
 
-def _best_targets(mix: Mix, x: Tensor, y: Tensor, place_x: Tensor, place_y: Tensor, chunk: int) -> Tensor:
-    """Of each row of x the best affinity with y."""
-    blocks = zip(x.split(chunk), place_x.split(chunk), strict=True)
-    return torch.cat([_again(lambda *sides: mix(*sides).amax(1), a, y, place, place_y) for a, place in blocks])
+@dataclass(frozen=True)
+class _Mixture:
+    """One sample's features and places, and the share of the places."""
+
+    pairs: _Pairs
+    places: _Pairs
+    spatial: float
+
+    def of(self, a: Tensor, rows: Tensor) -> Tensor:
+        """Mixed affinities of some rows of x, (rows, q), of those of their features, which stay as they are."""
+        near = self.places.affinity(self.places.between(self.places.x[rows], self.places.y))
+        return near.mul_(self.spatial).add_(a, alpha=1 - self.spatial)
 
 
-def _best_sources(mix: Mix, x: Tensor, y: Tensor, place_x: Tensor, place_y: Tensor, chunk: int) -> Tensor:
-    """Of each row of y the best affinity with x, which may stand in any block."""
-    blocks = zip(x.split(chunk), place_x.split(chunk), strict=True)
-    return torch.stack([_again(lambda *sides: mix(*sides).amax(0), a, y, place, place_y) for a, place in blocks]).amax(0)
+def _best_targets(mixture: _Mixture, chunk: int) -> Tensor:
+    best, pairs = [], mixture.pairs
+    count = len(pairs.x)
+    for rows in torch.arange(count, device=pairs.x.device).split(chunk):
+        d, leaves = pairs.distances(rows)
+        a = pairs.affinity(d.detach().clone())
+        value, column = mixture.of(a, rows).max(dim=1)
+        best.append(value)
+        if pairs.wants_gradient:
+            row = torch.arange(len(rows), device=rows.device)
+            pairs.accumulate(rows, d, leaves, _distance_gradient(pairs, d.detach(), a, row, column, 1 / count))
+    return torch.cat(best).mean()
 
 
-def _again(block: Mix, *sides: Tensor) -> Tensor:
-    """The block's result; its inside is made again when the gradient is taken."""
-    return checkpoint(block, *sides, use_reentrant=False, preserve_rng_state=False)  # pyright: ignore
-
-
-def _mix(
-    x: Tensor,
-    y: Tensor,
-    place_x: Tensor,
-    place_y: Tensor,
-    *,
-    between: Callable[[Tensor, Tensor], Tensor],
-    spatial: float,
-    eps: float,
-    h: float,
-) -> Tensor:
-    """The mixed affinities of some rows x with all y, (rows, q)."""
-    by_features = _affinity(between(x, y), eps=eps, h=h)
-    if spatial == 0:
-        return by_features
-    return (1 - spatial) * by_features + spatial * _affinity(DISTANCES["l2"].between(place_x, place_y), eps=eps, h=h)
-
-
-def _affinity(d: Tensor, *, eps: float, h: float) -> Tensor:
-    d = d.clamp(min=0)  # 1 - cos rounds below 0
-    return torch.softmax(-d / ((d.amin(1, keepdim=True) + eps) * h), dim=1)
+def _best_sources(mixture: _Mixture, chunk: int) -> Tensor:
+    pairs = mixture.pairs
+    best = pairs.x.new_full((len(pairs.y),), -1.0)
+    source = torch.zeros(len(best), dtype=torch.long, device=best.device)
+    for rows in torch.arange(len(pairs.x), device=best.device).split(chunk):
+        with torch.no_grad():
+            mix = mixture.of(pairs.affinity(pairs.between(pairs.x[rows], pairs.y)), rows)
+        value = mix.amax(0)
+        better = (value > best).nonzero().squeeze(1)
+        best[better] = value[better]
+        source[better] = mix[:, better].argmax(0) + rows[0]
+    if pairs.wants_gradient:
+        _best_sources_gradient(pairs, source, chunk)
+    return best.mean()
 
 
 def _places(x: Tensor, grid: str) -> Tensor:
@@ -193,26 +220,6 @@ def _places(x: Tensor, grid: str) -> Tensor:
     down, right = GRIDS[grid](h, w)
     i, j = (torch.arange(n, device=x.device, dtype=x.dtype) * step for n, step in ((h, down), (w, right)))
     return torch.cartesian_prod(i, j)  # (h w, 2)
-
-
-def _rows(x: Tensor, *, unit: bool, patch: int) -> Tensor:
-    if unit:
-        x = x / (x.square().sum(1, keepdim=True) + 1e-12).sqrt()  # finite gradient at a zero vector
-    flat = F.unfold(x, patch, padding=patch // 2) if patch > 1 else x.flatten(2)
-    return flat.transpose(1, 2)  # (b, p, c)
-
-
-def _chosen(count: int, most: int | None, generator: torch.Generator | None) -> Tensor:
-    if most is None or count <= most:
-        return torch.arange(count)
-    if generator is None:
-        return torch.arange(most) * count // most
-    return torch.randperm(count, generator=generator)[:most]
-
-
-def _rows_that_fit(y: Tensor, *, broadcasts: bool) -> int:
-    per_row = y.shape[1] * (y.shape[2] if broadcasts else 1)
-    return max(1, BLOCK_ELEMENTS.get(y.device.type, BLOCK_ELEMENTS["cpu"]) // per_row)
 
 
 def _check(*, spatial: float, grid: str) -> None:

@@ -93,9 +93,7 @@ class MsGmsd(nn.Module):
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
-    def __init__(
-        self, *, chromatic: bool = True, scales: Sequence[float] = SCALES, target: str = "real"
-    ) -> None:
+    def __init__(self, *, chromatic: bool = True, scales: Sequence[float] = SCALES, target: str = "real") -> None:
         super().__init__()
         if not scales or not all(0 <= weight < math.inf for weight in scales) or sum(scales) == 0:
             raise Refusal(f"loss.ms_gmsd.scales={list(scales)} are not weights >= 0, one per scale and not all 0")
@@ -124,8 +122,8 @@ def _gradient(x: Tensor) -> Tensor:
 
 
 def _yiq(x: Tensor) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):
-        return torch.einsum("kc,bchw->bkhw", torch.tensor(YIQ, dtype=x.dtype, device=x.device), x)
+    with torch.autocast(x.device.type, enabled=False):  # a convolution: a product's gradient would be autocast
+        return F.conv2d(x, torch.tensor(YIQ, dtype=x.dtype, device=x.device)[:, :, None, None])
 
 
 def _halved(x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.losses.pixels import pair, unit_pair
+from scenegen.losses.pixels import clamped, pair, unit_pair
 from scenegen.types import Refusal
 
 POWERS = {1: torch.abs, 2: torch.square}
@@ -45,10 +45,10 @@ def haarpsi(x: Tensor, y: Tensor, *, subsample: bool = True, c: float = 30.0, al
     h, w = x.shape[-2:]
     if min(h, w) < LEAST_SIDE:
         raise Refusal(f"loss.haar needs at least {LEAST_SIDE} pixels a side, but has {h}x{w} pictures")
-    x, y = full_precision(x).clamp(0, 1), full_precision(y).clamp(0, 1)
+    x, y = clamped(x), clamped(y)
     with torch.autocast(x.device.type, enabled=False):
-        black = (torch.maximum(x, y).detach().amax((1, 2, 3), keepdim=True) < 1e-6).to(x)
-        x, y = ((picture + black).clamp(max=1) for picture in (x, y))
+        black = torch.maximum(x, y).detach().amax((1, 2, 3), keepdim=True) < 1e-6
+        x, y = clamped(x + black), clamped(y + black)
         return 1 - piq.haarpsi(x, y, subsample=subsample, c=c, alpha=alpha)
 
 
@@ -62,9 +62,7 @@ class HaarPsi(nn.Module):
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
-    def __init__(
-        self, *, subsample: bool = True, c: float = 30.0, alpha: float = 4.2, target: str = "real"
-    ) -> None:
+    def __init__(self, *, subsample: bool = True, c: float = 30.0, alpha: float = 4.2, target: str = "real") -> None:
         super().__init__()
         if not 0 < c < math.inf or not 0 < alpha < math.inf:
             raise Refusal(f"loss.haar needs c > 0 and alpha > 0, but has {c=}, {alpha=}")
@@ -92,9 +90,7 @@ def haar_bands(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return low / 2, h / 2, v / 2, d / 2
 
 
-def haar_l1(
-    x: Tensor, y: Tensor, *, levels: int = 3, power: int = 1, detail: float = 1.0, low: float = 1.0
-) -> Tensor:
+def haar_l1(x: Tensor, y: Tensor, *, levels: int = 3, power: int = 1, detail: float = 1.0, low: float = 1.0) -> Tensor:
     """Mean size of each sub-band of the difference, summed over bands and levels.
 
     Args:

@@ -217,7 +217,9 @@ class Objective(nn.Module):
 
 def slope(value: Tensor, image: Tensor) -> Tensor:
     """L2 norm of a value's gradient at a picture; 0 where the picture is not looked at. The graph stays."""
-    (found,) = torch.autograd.grad(value, image, retain_graph=True, allow_unused=True) if value.requires_grad else (None,)
+    (found,) = (
+        torch.autograd.grad(value, image, retain_graph=True, allow_unused=True) if value.requires_grad else (None,)
+    )
     return value.new_zeros(()) if found is None else full_precision(found).norm()
 
 

@@ -11,10 +11,10 @@ from piq.functional import crop_patches
 from piq.pieapp import PieAPPModel
 from torch import Tensor, nn
 
-from scenegen.losses.features import full_precision, refuse_unlike
+from scenegen.losses.features import refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.losses.pixels import unit_pair
+from scenegen.losses.pixels import clamped, unit_pair
 from scenegen.networks import weights as pinned
 from scenegen.types import Refusal
 
@@ -109,7 +109,7 @@ def network(*, weights: str = "published", folder: str | Path | None = None) -> 
         net.to_empty(device="cpu")
         pinned.randomise(net)
     else:
-        state: dict[str, Tensor] = torch.load(_file(folder), map_location="cpu", weights_only=True, mmap=True)
+        state: dict[str, Tensor] = torch.load(_file(folder), map_location="cpu", weights_only=True)
         name = "ref_score_subtract.weight"
         net.load_state_dict(state | {name: state[name].view(1, 1)}, assign=True)
     return net.requires_grad_(False).eval()
@@ -119,14 +119,15 @@ def _file(folder: str | Path | None) -> Path:
     try:
         return pinned.locate(FILE, folder)
     except Refusal as refusal:
-        if refusal.__cause__ is None:
+        cause = refusal.__cause__
+        if cause is None:
             raise  # the file is there, but another one
         raise Refusal(
-            f"the weights of loss.pieapp cannot be had ({refusal.__cause__}): download {FILE.url} elsewhere and put "
-            f"it as {FILE.file} into {pinned.cache_folder(folder)} (or set weights.dir to its folder), or do without: "
+            f"the weights of loss.pieapp cannot be had ({getattr(cause, 'reason', cause)}): download {FILE.url} "
+            f"elsewhere and put it as {FILE.file} into {pinned.cache_folder(folder)} (or set weights.dir to its folder), or do without: "
             f"loss.pieapp.weight=0 leaves the term out, weights=random uses random weights"
         ) from refusal
 
 
 def _patches(x: Tensor, stride: int) -> Tensor:
-    return crop_patches(255 * full_precision(x).clamp(0, 1), size=PATCH, stride=stride)
+    return crop_patches(255 * clamped(x), size=PATCH, stride=stride)

@@ -121,5 +121,15 @@ def unit_pair(evidence: Evidence, target: str, *, term: str) -> tuple[Tensor, Te
     return (x + 1) / 2, (y + 1) / 2
 
 
+def clamped(x: Tensor) -> Tensor:
+    """x in [0, 1], float32 or wider, with the gradient of the identity.
+
+    Where a library stops at 1.0001: torch's own clamp has no gradient at 0 and 1 themselves, where saturated
+    pictures lie.
+    """
+    x = full_precision(x)
+    return x.detach().clamp(0, 1) + (x - x.detach())
+
+
 def _sums(differences: Tensor) -> Tensor:
     return differences.sum((1, 2, 3))

@@ -49,9 +49,7 @@ def gradient_profile(x: Tensor, y: Tensor, *, normalisation: str = "per_sample")
     return sum(profile_similarity(a, b, normalisation=normalisation) for a, b in pairs)  # pyright: ignore
 
 
-def colour_profile(
-    x: Tensor, y: Tensor, *, normalisation: str = "per_sample", yuv_gradient: bool = True
-) -> Tensor:
+def colour_profile(x: Tensor, y: Tensor, *, normalisation: str = "per_sample", yuv_gradient: bool = True) -> Tensor:
     """`profile_similarity` of RGB and of YUV, and `gradient_profile` of YUV, added up.
 
     Args:

@@ -72,7 +72,9 @@ class Steps:
         try:
             values = {int(step): weight for step, weight in sorted(self.values.items(), key=lambda row: int(row[0]))}
         except ValueError:
-            raise Refusal(f"the steps of a schedule are whole numbers, not {', '.join(map(str, self.values))}") from None
+            raise Refusal(
+                f"the steps of a schedule are whole numbers, not {', '.join(map(str, self.values))}"
+            ) from None
         if next(iter(values), None) != 0:
             raise Refusal(f"a schedule of steps begins at step 0, but has {', '.join(map(str, values)) or 'none'}")
         for step, weight in values.items():

@@ -81,9 +81,7 @@ class Style(nn.Module):
         target: "real" or "exemplar".
     """
 
-    def __init__(
-        self, *, extractor: str, layers: Mapping[str, float], form: str = "l1", target: str = "real"
-    ) -> None:
+    def __init__(self, *, extractor: str, layers: Mapping[str, float], form: str = "l1", target: str = "real") -> None:
         super().__init__()
         if form not in FORMS:
             raise Refusal(f"form={form} of loss.style is not one of {', '.join(FORMS)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,7 +46,13 @@ def normalised(judge: Callable[[Tensor], Judgement], image: Tensor) -> Judgement
 
 
 class GradNormPatchDiscriminator(PatchDiscriminator):
-    """`PatchDiscriminator` with `normalised` scores; the same arguments and the same weights."""
+    """`PatchDiscriminator` with `normalised` scores; the same arguments and the same weights.
+
+    Attributes:
+        slope_bounded: a penalty on its slope would bound what is bounded.
+    """
+
+    slope_bounded: ClassVar[bool] = True
 
     def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
         """See `PatchDiscriminator.forward`; a step costs about a backward pass more."""

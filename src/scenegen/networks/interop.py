@@ -64,6 +64,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
         Refusal: with every missing key, unexpected key and differing shape, and what seems to be the reason.
     """
     loads = []
+    hints: list[str] = []
     faults: list[str] = []
     for name, part, given in _parts(module, state):
         given = _unwrap(given)
@@ -77,10 +78,11 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             for key in own
             if key in given and given[key].shape != own[key].shape
         ]
-        faults += [f"likely reason: {hint}" for hint in _hints(given, own)] if faults else []
+        hints += _hints(given, own) if faults else []
         loads.append((part, {**fill, **given}))
     if faults:
-        raise Refusal(f"the weights do not fit {type(module).__name__}: " + "; ".join(faults))
+        reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints else ""
+        raise Refusal(f"the weights do not fit {type(module).__name__}{reason}: " + "; ".join(faults))
     for part, given in loads:
         part.load_state_dict(given, strict=True)
 
@@ -91,6 +93,9 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
         children = dict(module.named_children())
         if "generator" in children and not any(_strip(k).startswith("generator.") for k in state):
             state = {"G": state}  # a model and one plain file: its generator
+        elif children.keys() & set(PARTS.values()) and all(key.partition(".")[0] in children for key in map(_strip, state)):
+            own = {_strip(key): value for key, value in state.items()}
+            return [(f"{name}.", child, _below(own, name)) for name, child in children.items()]  # ours, whole
         else:
             return [("", module, state)]
     wanted = {letter: name for letter, name in PARTS.items() if isinstance(getattr(module, name, None), nn.Module)}
@@ -100,6 +105,11 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
             f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), D the discriminator"
         )
     return [(f"{letter}/", getattr(module, name), state[letter]) for letter, name in wanted.items()]
+
+
+def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _strip(key: str) -> str:

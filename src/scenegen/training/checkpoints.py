@@ -55,7 +55,9 @@ def newest(run: Path) -> Path:
     """The newest checkpoint of a run folder; a Refusal where there is none."""
     found = _by_step(run / "checkpoints")
     if not found:
-        raise Refusal(f"{run} holds no checkpoint (looked for checkpoints/step_*.ckpt); train it first, or name another run")
+        raise Refusal(
+            f"{run} holds no checkpoint (looked for checkpoints/step_*.ckpt); train it first, or name another run"
+        )
     return found[-1]
 
 
@@ -76,7 +78,9 @@ def model_state(checkpoint: dict[str, Any], *, path: Path) -> dict[str, torch.Te
     """The weights to sample with: the average where the run kept one, else the trained model."""
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict) or not any(key.startswith("model.") for key in state):
-        raise Refusal(f"{path} holds no scenegen model (no state_dict with model.* in it); give a checkpoint of scenegen.train")
+        raise Refusal(
+            f"{path} holds no scenegen model (no state_dict with model.* in it); give a checkpoint of scenegen.train"
+        )
     prefix = "ema.average." if any(key.startswith("ema.average.") for key in state) else "model."
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 

@@ -54,6 +54,10 @@ class GanModule(pl.LightningModule):
         if generator_every > 1 and not objective.adversarial:
             raise Refusal(f"generator_every={generator_every} skips generator steps, but without a discriminator "
                           "(loss.gan.weight=0) a round would be empty; use generator_every=1")  # fmt: skip
+        if objective.penalties and getattr(discriminator, "slope_bounded", False):
+            named = " and ".join(f"loss.{name}.weight=0" for name in objective.penalties)
+            raise Refusal("the discriminator normalises its gradient, so a penalty on that gradient has nothing left "
+                          f"to do; use {named}, or discriminator=patch")  # fmt: skip
         self.automatic_optimization = False
         self.model = model
         self.discriminator = discriminator

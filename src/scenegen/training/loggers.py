@@ -15,7 +15,9 @@ def tensorboard(*, folder: Path) -> TensorBoardLogger:
     return TensorBoardLogger(folder, name="tensorboard", version="")
 
 
-def wandb(*, folder: Path, project: str = "scenegen", group: str | None = None, tags: Sequence[str] = ()) -> WandbLogger:
+def wandb(
+    *, folder: Path, project: str = "scenegen", group: str | None = None, tags: Sequence[str] = ()
+) -> WandbLogger:
     """A W&B run named after the run's folder; its id follows from the folder, so a resumed run is the same W&B run.
 
     Without an API key the run is recorded offline under <run>/wandb; `wandb sync` uploads it later.

@@ -42,7 +42,9 @@ class TwoTimescaleAdam:
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise Refusal(f"optim.betas must be two numbers in [0, 1), got {list(betas)}")
         if constant_steps < 0 or decay_steps < 0:
-            raise Refusal(f"optim.constant_steps and optim.decay_steps must be 0 or more, got {constant_steps}, {decay_steps}")
+            raise Refusal(
+                f"optim.constant_steps and optim.decay_steps must be 0 or more, got {constant_steps}, {decay_steps}"
+            )
         self.base = {"generator": lr_generator, "discriminator": lr_discriminator}
         self.betas = (float(betas[0]), float(betas[1]))  # torch refuses an int among floats
         self.eps = eps

@@ -10,7 +10,6 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 from scenegen.training.gan import GanModule
 
-
 SHOWN = ("G", "D")
 """The totals; metrics.csv has every term."""
 
@@ -32,7 +31,9 @@ class Progress(TQDMProgressBar):
         super().on_train_epoch_start(trainer, *_)
         self.train_progress_bar.set_description("training")  # one Lightning epoch is the whole run
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
         items = {key: f"{float(value):.3g}" for key, value in trainer.progress_bar_metrics.items() if key in SHOWN}
         if self._start is not None:
             began, first = self._start
