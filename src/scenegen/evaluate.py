@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from scenegen import runs
 from scenegen.data.samples import Pairs
 from scenegen.generate import draw_sheet, generate
@@ -13,7 +11,7 @@ from scenegen.pictures import save_png
 from scenegen.plan import Plan
 from scenegen.scoring.folder import Scorer
 from scenegen.scoring.record import Score
-from scenegen.scoring.table import bar, line, show
+from scenegen.scoring.table import bar, console, line, show
 from scenegen.scoring.tally import Options, still
 from scenegen.types import SceneModel
 
@@ -52,8 +50,7 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     )
     score = scorer.score(folder / "samples", still(test), reference=still(train), options=options, track=bar)
     runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})
-    console = Console()
-    show(score, console)
-    console.print(line(score), soft_wrap=True, highlight=False, markup=False)
-    console.print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}", soft_wrap=True)
+    show(score, console())
+    print(line(score))
+    print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}")
     return score

@@ -40,8 +40,6 @@ class Settings:
 
 @command("score")
 def main(cfg: DictConfig) -> int:
-    from rich.console import Console
-
     from scenegen import build
     from scenegen.plan import plan, read_settings
 
@@ -49,14 +47,14 @@ def main(cfg: DictConfig) -> int:
     settings: Settings = read_settings(Settings, chosen.config)
     if settings.rows is not None:
         from scenegen.scoring.contest import recompute
-        from scenegen.scoring.table import show_rows
+        from scenegen.scoring.table import console, show_rows
 
         contest = build.make(chosen.config["scorer"])
         rows = recompute(Path(settings.rows), contest)
-        show_rows(rows, contest, console)
+        show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
     from scenegen.scoring.intake import read_styles
-    from scenegen.scoring.table import bar, line, show, write_json
+    from scenegen.scoring.table import bar, console, line, show, write_json
     from scenegen.scoring.tally import Options, still
 
     labels = still(build.dataset(chosen.config, split=settings.split))
@@ -69,8 +67,8 @@ def main(cfg: DictConfig) -> int:
         options=Options.of(settings, config_hash=chosen.digest),
         track=bar,
     )
-    show(score, console)
-    console.print(line(score), soft_wrap=True, highlight=False, markup=False)
+    show(score, console())
+    print(line(score))
     if settings.json:
         write_json(score, Path(settings.json))
     return 0

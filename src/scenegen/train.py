@@ -54,6 +54,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.trained import note_vocabulary
     from scenegen.training.checkpoints import newest
     from scenegen.training.fit import Rhythm, fit
+    from scenegen.training.loggers import report
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -87,9 +88,7 @@ def main(cfg: DictConfig) -> float | None:
     if rank_zero_only.rank > 0 or scorer is None:
         return None
     score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
-    for logger in loggers:
-        logger.log_metrics(score.as_metrics(), step=module.step)
-        logger.finalize("success")
+    report(loggers, score.as_metrics(), sheet=folder / "contact_sheet.png", step=module.step)
     return score.total
 
 

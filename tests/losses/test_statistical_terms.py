@@ -168,8 +168,8 @@ COMPARING = {
     "spl_released": lambda t: SpatialProfile(target=t, normalisation="released", colour=False),
     "colour": lambda t: Colour(target=t),
     "patchnce": lambda t: PatchNce(extractor="vgg", layers=LAYERS, patches=50, target=t),
-    "monce": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=50, target=t),
-    "monce_easy": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=50, cost="easy", target=t),
+    "monce": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=30, iterations=10, target=t),
+    "monce_easy": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=30, iterations=10, cost="easy", target=t),
 }
 
 

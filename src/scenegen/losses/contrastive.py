@@ -178,13 +178,13 @@ def _cross_entropy(positive: Tensor, negative: Tensor, temperature: float) -> Te
 
 def _transport(log_kernel: Tensor, iterations: int) -> Tensor:
     """The plan of unit marginals with a kernel, by Sinkhorn's algorithm; (b, p, p), columns sum to 1."""
-    kernel = log_kernel.exp()
-    v = torch.ones_like(kernel[:, :1])
-    u = torch.ones_like(kernel[..., :1])
-    for _ in range(iterations):
-        u = 1 / (kernel * v).sum(2, keepdim=True)
-        v = 1 / (kernel * u).sum(1, keepdim=True)
-    return u * kernel * v
+    with torch.autocast(log_kernel.device.type, enabled=False):
+        kernel = log_kernel.exp()
+        u = v = torch.ones_like(kernel[..., :1])  # (b, p, 1)
+        for _ in range(iterations):
+            u = 1 / (kernel @ v)
+            v = 1 / (kernel.transpose(1, 2) @ u)
+        return u * kernel * v.transpose(1, 2)
 
 
 def _check(term: str, *, patches: int, **above_zero: float) -> None:

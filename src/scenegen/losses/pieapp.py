@@ -124,8 +124,8 @@ def _file(folder: str | Path | None) -> Path:
             raise  # the file is there, but another one
         raise Refusal(
             f"the weights of loss.pieapp cannot be had ({getattr(cause, 'reason', cause)}): download {FILE.url} "
-            f"elsewhere and put it as {FILE.file} into {pinned.cache_folder(folder)} (or set weights.dir to its folder), or do without: "
-            f"loss.pieapp.weight=0 leaves the term out, weights=random uses random weights"
+            f"elsewhere and put it as {FILE.file} into {pinned.cache_folder(folder)} (or set weights.dir to its "
+            f"folder), or do without: loss.pieapp.weight=0 leaves the term out, weights=random uses random weights"
         ) from refusal
 
 

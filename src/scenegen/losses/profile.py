@@ -32,7 +32,7 @@ def profile_similarity(x: Tensor, y: Tensor, *, normalisation: str = "per_sample
 
     Source: Sarfraz et al., BMVC 2019, eq. 2.
     """
-    refuse_unlike(x, y, term="spl", where="the picture")
+    refuse_unlike(x, y, term="spl", where="the profiles")
     x, y = full_precision(x), full_precision(y)
     rows, columns = ((_unit(x, axis) * _unit(y, axis)).sum(axis) for axis in (3, 2))  # (b, c, h), (b, c, w)
     if normalisation == "released":
@@ -89,6 +89,7 @@ class SpatialProfile(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         x, y = ((evidence.picture(which) + 1) / 2 for which in ("fake", self.target))
+        refuse_unlike(x, y, term="spl", where="the picture")
         parts = [gradient_profile] * self.gradient + [colour_profile] * self.colour
         return torch.stack([part(x, y.detach(), normalisation=self.normalisation) for part in parts]).sum()
 

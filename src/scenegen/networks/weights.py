@@ -130,7 +130,7 @@ def dists_coefficients() -> tuple[Tensor, Tensor]:
 
 def _fill_published(trunk: nn.Module, source: WeightsFile, folder: str | Path | None) -> str:
     path = locate(source, folder)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     prefix = "features."
     trunk.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     return f"{source.network}-{source.sha256_prefix}"

@@ -62,6 +62,11 @@ class Score:
     marks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def as_metrics(self) -> dict[str, float]:
+        """For loggers: the total and its parts, by role."""
+        values = {f"score/{role}": measure.value for role, measure in self.parts.items()}
+        return values if self.total is None else {"score/total": self.total, **values}
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON: parts stand under the name that they may be shown by."""
         return {

@@ -18,7 +18,15 @@ from rich.text import Text
 from scenegen.scoring.contest import TOLERANCE, Contest, Row
 from scenegen.scoring.record import Measure, Score
 
-BAR = 12
+BAR = 8
+NARROWEST = 100
+"""Columns that the tables need; output that is no terminal (a log, CI) takes them in any case."""
+
+
+def console() -> Console:
+    """Where tables are printed: the terminal as it is, anything else at least wide enough."""
+    found = Console()
+    return found if found.is_terminal else Console(width=max(found.width, NARROWEST))
 
 
 def show(score: Score, console: Console) -> None:
@@ -116,12 +124,12 @@ def _iou(score: Score) -> Table:
     ranked = sorted(score.iou.items(), key=lambda item: (-item[1][0], item[0]))
     half = -(-len(ranked) // 2)
     title = f"IoU of {len(ranked)} classes, mean {score.mean_iou:.4f}; accuracy per picture {score.picture_acc:.4f}"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="")
     for column in range(2 if len(ranked) > 1 else 1):
-        table.add_column("class")
-        table.add_column("IoU", justify="right")
+        table.add_column("class", no_wrap=True)
+        table.add_column("IoU", justify="right", no_wrap=True)
         table.add_column("", width=BAR, no_wrap=True)
-        table.add_column("pixels", justify="right", style="dim")
+        table.add_column("pixels", justify="right", style="dim", no_wrap=True)
         if column == 0:
             table.add_column("", width=1)
     for left, right in zip(ranked[:half], [*ranked[half:], None], strict=False):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import Logger
 
 
 def tensorboard(*, folder: Path) -> TensorBoardLogger:
@@ -27,7 +28,7 @@ def wandb(
     has_key = bool(os.environ.get("WANDB_API_KEY")) or client.api.api_key is not None
     mode = os.environ.get("WANDB_MODE") or ("online" if has_key else "offline")
     # With a key but without a network, give up early and record offline instead of stopping the run.
-    settings = client.Settings(init_timeout=20, console="off")
+    settings = client.Settings(init_timeout=20, console="off", silent=True)
     return WandbLogger(
         name=folder.name,
         id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
@@ -39,3 +40,17 @@ def wandb(
         resume="allow",
         settings=settings,
     )
+
+
+def report(loggers: Sequence[Logger], metrics: dict[str, float], *, sheet: Path, step: int) -> None:
+    """Give every logger the score of a run and its contact sheet, and close it."""
+    for logger in loggers:
+        logger.log_metrics(metrics, step=step)
+        if isinstance(logger, WandbLogger):
+            logger.log_image("contact_sheet", [str(sheet)], step=step)
+            run = logger.experiment
+            run.finish()
+            if run.offline:
+                print(f"W&B: recorded offline; upload with: wandb sync {Path(run.dir).parent}")
+        else:
+            logger.finalize("success")
