@@ -76,7 +76,7 @@ def gan_module(config: Config, data: Any) -> Any:
     generator = model(config, data)
     judge = discriminator(config, generator)
     for network in (generator, judge):
-        initialise(network)
+        initialise(network, gain=config["init_gain"])
         machine.prepare(network)
     average = (config.get("trick") or {}).get("ema")
     return GanModule(

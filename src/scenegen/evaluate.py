@@ -40,7 +40,9 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     files = generate(
         model, test, out=folder / "samples", indices=indices, seed=config["seed"], device=parameters.device
     )
-    save_png(folder / "contact_sheet.png", draw_sheet(test, files, indices=indices[:SHOWN]))
+    shown = spread(len(files), SHOWN)
+    sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
+    save_png(folder / "contact_sheet.png", sheet)
     options = Options(
         count=len(indices),
         seed=config["seed"],
@@ -54,3 +56,8 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     print(line(score))
     print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}")
     return score
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` indices, evenly over range(count): neighbours in a folder often show the same scene."""
+    return [i * count // min(count, most) for i in range(min(count, most))]

@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> int:
     from scenegen import build
     from scenegen.plan import plan, read_settings
 
-    chosen, console = plan(cfg, settings=Settings), Console()
+    chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)
     if settings.rows is not None:
         from scenegen.scoring.contest import recompute

@@ -21,6 +21,7 @@ class Settings:
     steps: int
     batch_size: int
     reuse_fake: bool
+    init_gain: float
     generator_every: int
     log_grads_every: int
     log_every: int
@@ -37,6 +38,8 @@ class Settings:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
         if self.log_grads_every < 0:
             raise Refusal(f"log_grads_every={self.log_grads_every} must be 0 (never) or more")
+        if not self.init_gain > 0:
+            raise Refusal(f"init_gain={self.init_gain} must be above 0")
         if self.evaluate_count is not None and self.evaluate_count < 2:
             raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
 
@@ -49,7 +52,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen import build, runs
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
-    from scenegen.evaluate import evaluate
+    from scenegen.evaluate import evaluate, spread
     from scenegen.plan import plan, read_settings
     from scenegen.trained import note_vocabulary
     from scenegen.training.checkpoints import newest
@@ -77,7 +80,7 @@ def main(cfg: DictConfig) -> float | None:
         module,
         train,
         classes=train.classes,
-        watched=collate([test[(0, index)] for index in range(min(6, len(test)))]),
+        watched=collate([test[(0, index)] for index in spread(len(test), 6)]),
         folder=folder,
         rhythm=Rhythm(**{field.name: getattr(settings, field.name) for field in fields(Rhythm)}),
         machine=build.make(config["trainer"]),

@@ -21,9 +21,10 @@ def plain(x, y, *, w=0.1, eps=1e-3, h=0.5, direction="target"):
     mean = y.mean((0, 2, 3), keepdim=True)
     (h1, w1), (h2, w2) = x.shape[2:], y.shape[2:]
     unit = [torch.nn.functional.normalize(m - mean, dim=1).flatten(2) for m in (x, y)]
-    places = [torch.cartesian_prod(torch.arange(a) / a * 255, torch.arange(b) / b * 255).double() for a, b in ((h1, w1), (h2, w2))]
+    grids = [[torch.arange(n).double() / n * 255 for n in size] for size in ((h1, w1), (h2, w2))]
+    places = [torch.cartesian_prod(*grid) for grid in grids]
     feature = (1 - torch.einsum("bcp,bcq->bpq", *unit)) / 2
-    spatial = torch.cdist(*places).square()[None].expand(len(x), -1, -1)
+    spatial = torch.cdist(places[0], places[1]).square()[None].expand(len(x), -1, -1)
     a, b = (torch.softmax((1 - d / (d.amin(2, keepdim=True) + eps)) / h, 2) for d in (feature, spatial))
     return -((1 - w) * a + w * b).amax(1 if direction == "target" else 2).mean(1).log().mean()
 
@@ -70,8 +71,8 @@ def test_drawn_points_depend_on_the_seed_alone(evidence, pictures):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"spatial": 1.0}, "spatial=1.0 is not in"), ({"grid": "km"}, "grid=km is not one of to_255, within_1"),
-     ({"distance": "l3"}, "distance=l3"), ({"layers": {}}, "loss.cobi.layers names no layer")],
+    [({"spatial": 1.0}, r"spatial=1\.0 is not in"), ({"grid": "km"}, "grid=km is not one of to_255, within_1"),
+     ({"distance": "l3"}, "distance=l3 is"), ({"layers": {}}, r"loss\.cobi\.layers names no layer")],
 )  # fmt: skip
 def test_refusals(options, message):
     with pytest.raises(Refusal, match=message):
@@ -79,5 +80,5 @@ def test_refusals(options, message):
 
 
 def test_unlike_channels_are_refused():
-    with pytest.raises(Refusal, match="loss.cobi compares like feature maps"):
+    with pytest.raises(Refusal, match=r"loss\.cobi compares like feature maps"):
         bilateral_loss(maps(1, 2, 3, 3), maps(1, 3, 3, 3))

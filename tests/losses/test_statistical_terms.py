@@ -49,6 +49,7 @@ def test_profiles_ignore_the_scale_and_see_the_sign():
 def test_a_flat_picture_has_a_bounded_gradient():
     x, y = torch.full((1, 3, 8, 8), 0.5).requires_grad_(), noise(1, 3, 8, 8).float()
     (gradient_profile(x, y) + colour_profile(x, y)).backward()
+    assert x.grad is not None
     assert x.grad.abs().max() < 1e3
 
 
@@ -77,6 +78,7 @@ def test_latents_get_no_gradient_from_mode_seeking():
     image = noise(2, 3, 4, 4).requires_grad_()
     mode_seeking(image, torch.zeros(2, 3, 4, 4), z, torch.ones(2, 8)).backward()
     assert z.grad is None
+    assert image.grad is not None
     assert image.grad.abs().max() > 0
 
 
@@ -199,6 +201,7 @@ def test_flat_pictures_give_finite_gradients(name, level, evidence, pictures):
         value = term(evidence(term, {**pictures, "fake": fake, "real": real}))
         value.backward()
         assert value.isfinite()
+        assert fake.grad is not None
         assert fake.grad.isfinite().all()
 
 
@@ -207,17 +210,21 @@ def encode(image, *, frozen):
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("term", [ModeSeeking(), ModeSeeking(per_sample=False), *(StyleCycle(latent=k) for k in ("mu", "z", "prior"))])
+@pytest.mark.parametrize(
+    "term", [ModeSeeking(), ModeSeeking(per_sample=False), *(StyleCycle(latent=k) for k in ("mu", "z", "prior"))]
+)
 def test_gradient_of_terms_of_the_latent(term, autocast, evidence, pictures):
     fake, other = pictures["fake"].requires_grad_(), pictures["exemplar"].requires_grad_()
     z, mu = torch.zeros(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
     again = Synthesis(image=other, z=torch.ones(2, 3))
-    known = dataclasses.replace(evidence(term, pictures, again=again, encode=encode), synthesis=Synthesis(image=fake, z=z, mu=mu))
+    synthesis = Synthesis(image=fake, z=z, mu=mu)
+    known = dataclasses.replace(evidence(term, pictures, again=again, encode=encode), synthesis=synthesis)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         value = term(known)
     assert value.dtype == torch.float32
     value.backward()
     seen = other if getattr(term, "latent", None) == "prior" else fake
+    assert seen.grad is not None
     assert seen.grad.isfinite().all()
     assert seen.grad.abs().max() > 0
     assert z.grad is None

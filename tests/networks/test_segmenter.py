@@ -41,7 +41,10 @@ def test_random_weights_say_so(image):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"name": "scorer"}, "role scorer; .* train for the score"), ({"weights": "mine"}, "weights=mine is not a policy")],
+    [
+        ({"name": "scorer"}, "role scorer; .* train for the score"),
+        ({"weights": "mine"}, "weights=mine is not a policy"),
+    ],
 )
 def test_refusals(options, message):
     with pytest.raises(Refusal, match=message):

@@ -10,8 +10,8 @@ import torch
 
 from scenegen import build
 from scenegen.data.samples import collate
-from scenegen.plan import compose, plan
 from scenegen.places import conf_folder
+from scenegen.plan import compose, plan
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
 from scenegen.types import Refusal
@@ -55,7 +55,12 @@ def moved(made, before, side: str) -> bool:
 
 @pytest.mark.parametrize(
     ("loss", "logged"),
-    [("wgan_lp", "gp"), ("wgan_div+r1", "r1"), ("nonsaturating+dragan", "gp"), ("rahinge+mode_seeking+style_cycle+seg", "seg")],
+    [
+        ("wgan_lp", "gp"),
+        ("wgan_div+r1", "r1"),
+        ("nonsaturating+dragan", "gp"),
+        ("rahinge+mode_seeking+style_cycle+seg", "seg"),
+    ],
 )
 def test_both_sides_step(loss, logged, tmp_path):
     made, before, rows = train(tmp_path, f"loss={loss}")
@@ -77,7 +82,7 @@ def test_a_penalty_moves_the_discriminator(tmp_path):
 def test_the_gradient_normalised_discriminator_trains(tmp_path):
     made, before, _ = train(tmp_path, "discriminator=patch_gradnorm", "loss=nonsaturating")
     assert moved(made, before, "discriminator")
-    with pytest.raises(Refusal, match="a penalty on that gradient has nothing left to do; use loss.r1.weight=0"):
+    with pytest.raises(Refusal, match=r"has nothing left to do; use loss\.r1\.weight=0"):
         module("discriminator=patch_gradnorm", "loss=r1")
 
 
@@ -134,7 +139,10 @@ def test_what_cannot_train_is_refused_when_it_is_built(overrides, message):
     ("override", "message"),
     [
         ("loss.vgg.schedule=2.5", r"loss.vgg.schedule=2.5 is no schedule; give null, or e.g. \{_target_: scenegen"),
-        ("loss.vgg.schedule={_target_:scenegen.losses.schedule.Linear,start:0,end:1,first:0}", "loss.vgg.schedule.last is missing"),
+        (
+            "loss.vgg.schedule={_target_:scenegen.losses.schedule.Linear,start:0,end:1,first:0}",
+            "loss.vgg.schedule.last is missing",
+        ),
         ("loss.vgg.schedule={_target_:scenegen.losses.schedule.Constant,valeu:1}", "did you mean value"),
         ("log_grads_every=-1", "log_grads_every=-1 must be 0"),
     ],

@@ -84,7 +84,7 @@ def bilateral_loss(
         rows = [r[:, chosen[r.shape[1]]] for r in rows]
     chunk = row_chunk or _rows_that_fit(rows[1], kind)
     wanted = [torch.is_grad_enabled() and r.requires_grad for r in rows]
-    near = _Pairs(*places, DISTANCES["l2"].between, eps, h, None, None)
+    near = _Pairs(places[0], places[1], DISTANCES["l2"].between, eps, h, None, None)
     cx = _Mixed.apply(*rows, near, kind.between, spatial, eps, h, direction, chunk, wanted)  # pyright: ignore
     return -(cx + log_eps).log().mean()
 
@@ -157,8 +157,8 @@ class _Mixed(torch.autograd.Function):
         found = []
         with torch.autocast(x.device.type, enabled=False):
             for n, rows in enumerate(x):
-                into = [None if grad is None else grad[n] for grad in (grad_x, grad_y)]
-                pairs = _Pairs(rows, y[n], between, eps, h, *into)
+                into_x, into_y = (None if grad is None else grad[n] for grad in (grad_x, grad_y))
+                pairs = _Pairs(rows, y[n], between, eps, h, into_x, into_y)
                 found.append(best(_Mixture(pairs, places, spatial), chunk))
         ctx.spatial = spatial
         ctx.save_for_backward(grad_x, grad_y)

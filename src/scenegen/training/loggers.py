@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 
 def tensorboard(*, folder: Path) -> TensorBoardLogger:
@@ -21,25 +23,40 @@ def wandb(
 ) -> WandbLogger:
     """A W&B run named after the run's folder; its id follows from the folder, so a resumed run is the same W&B run.
 
-    Without an API key the run is recorded offline under <run>/wandb; `wandb sync` uploads it later.
+    Without an API key, or without a network, the run is recorded offline under <run>/wandb and says so; `wandb sync`
+    uploads it later.
     """
     import wandb as client
 
-    has_key = bool(os.environ.get("WANDB_API_KEY")) or client.api.api_key is not None
-    mode = os.environ.get("WANDB_MODE") or ("online" if has_key else "offline")
-    # With a key but without a network, give up early and record offline instead of stopping the run.
-    settings = client.Settings(init_timeout=20, console="off", silent=True)
-    return WandbLogger(
-        name=folder.name,
-        id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
-        save_dir=folder,
-        project=project,
-        group=group,
-        tags=list(tags),
-        offline=mode != "online",
-        resume="allow",
-        settings=settings,
-    )
+    online = os.environ.get("WANDB_MODE", "online") == "online"
+
+    def open_run(offline: bool) -> WandbLogger:
+        logger = WandbLogger(
+            name=folder.name,
+            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
+            save_dir=folder,
+            project=project,
+            group=group,
+            tags=list(tags),
+            offline=offline,
+            resume="allow",
+            settings=client.Settings(
+                mode="offline" if offline else "online", init_timeout=20, console="off", silent=True
+            ),
+        )
+        if rank_zero_only.rank == 0:
+            assert logger.experiment is not None  # starts it now, so that a dead network is known now
+        return logger
+
+    if not online:
+        return open_run(offline=True)
+    try:
+        client.login(prompt=False)
+        return open_run(offline=False)
+    except client.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        print(f"W&B: {reason}; recording offline, `wandb sync` uploads it later", file=sys.stderr)
+        return open_run(offline=True)
 
 
 def report(loggers: Sequence[Logger], metrics: dict[str, float], *, sheet: Path, step: int) -> None:
