@@ -83,11 +83,11 @@ def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: 
         "train", "-m", *TINY, "steps=1", "evaluate=false", "loss=cx,cx+dists", "size.height=32,40",
         "hydra.sweep.dir=sweep", cwd=tmp_path, timeout=600,
     )  # fmt: skip
-    jobs = sorted((tmp_path / "sweep").iterdir())
+    jobs = sorted(job for job in (tmp_path / "sweep").iterdir() if job.is_dir())
     trained = [job for job in jobs if (job / "checkpoints" / "step_0000001.ckpt").is_file()]
     assert len(jobs) == 4
     assert len(trained) == 2
-    assert all("size.height=32" in job.name for job in trained)
+    assert [job.name for job in trained] == ["0_loss=cx_size.height=32", "2_loss=cx+dists_size.height=32"]
     assert finished.returncode == 1, "a failed job is told in the exit status"
     assert "divisible by 32" in finished.stderr
 

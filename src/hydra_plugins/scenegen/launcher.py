@@ -46,14 +46,18 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            numbered = [(initial_job_idx + i, list(overrides)) for i, overrides in enumerate(job_overrides)]
-            return list(pool.map(lambda job: self._run(*job), numbered))
+            # What all jobs share tells nothing about one of them.
+            shared = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+            jobs = [
+                (initial_job_idx + i, list(overrides), [o for o in overrides if o not in shared])
+                for i, overrides in enumerate(job_overrides)
+            ]
+            return list(pool.map(lambda job: self._run(*job), jobs))
 
-    def _run(self, number: int, overrides: list[str]) -> JobReturn:
+    def _run(self, number: int, overrides: list[str], own: list[str]) -> JobReturn:
         from scenegen.command import RETURN_VARIABLE
 
-        chosen = [o for o in overrides if not o.startswith("hydra")]
-        label = "_".join(o.replace("/", "-") for o in chosen) or "defaults"
+        label = "_".join(o.replace("/", "-") for o in own) or "job"
         folder = Path(self.config.hydra.sweep.dir).absolute() / f"{number}_{label}"[:200]
         folder.mkdir(parents=True, exist_ok=True)
         value_file = folder / "return.json"
@@ -61,7 +65,7 @@ class ProcessLauncher(Launcher):
         main = sys.modules["__main__"].__spec__
         program = ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
         command = [sys.executable, *program, *overrides, f"hydra.run.dir={_quoted(folder)}"]
-        print(f"job {number}: {' '.join(chosen)} -> {folder}/log.txt", flush=True)
+        print(f"job {number}: {' '.join(own) or 'as given'} -> {folder}/log.txt", flush=True)
         with (folder / "log.txt").open("w") as log:
             code = subprocess.run(
                 command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, RETURN_VARIABLE: str(value_file)}
