@@ -27,8 +27,6 @@ def rows(b, p, c, *, seed=0):
     return F.normalize(noise(b, p, c, seed=seed) - 0.5, dim=2)
 
 
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 def test_profiles_of_equal_pictures(batch):
     x = noise(batch, 3, 16, 20)
@@ -53,8 +51,6 @@ def test_a_flat_picture_has_a_bounded_gradient():
     assert x.grad.abs().max() < 1e3
 
 
-
-
 def test_colour_ignores_where_the_colours_are():
     x = noise(2, 3, 6, 8)
     order = torch.randperm(48, generator=torch.Generator().manual_seed(1))
@@ -62,8 +58,6 @@ def test_colour_ignores_where_the_colours_are():
     assert colour_consistency(x, mixed).item() == pytest.approx(0, abs=1e-12)
     # a shift moves the mean alone
     assert colour_consistency(x, x + 0.5).item() == pytest.approx(0.25)
-
-
 
 
 def test_mode_seeking_of_known_distances():
@@ -86,8 +80,6 @@ def test_latent_regression_is_zero_for_the_latent_itself():
     z = noise(2, 8)
     assert latent_regression(z, z) == 0
     assert latent_regression(z + 1, z).item() == pytest.approx(1)
-
-
 
 
 def test_patchnce_of_orthogonal_rows():
@@ -120,8 +112,6 @@ def test_contrastive_terms_fall_when_pictures_agree():
 )
 def test_derivatives(loss, inputs):
     assert torch.autograd.gradcheck(loss, (noise(*inputs).requires_grad_(),), fast_mode=True)
-
-
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +151,6 @@ def test_segmenter_and_data_must_agree(segmenter):
     with pytest.raises(Refusal, match=r"ignore=null, but the data's id of unknown is 28; use loss.seg.ignore=28"):
         term.require(nets, Classes(segmenter.classes, ignore=28))
     Segmentation(extractor="segmenter", ignore=28).require(nets, Classes(segmenter.classes, ignore=28))
-
 
 
 LAYERS = {"relu1_2": 1.0, "relu3_2": 0.5}

@@ -93,7 +93,9 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
         children = dict(module.named_children())
         if "generator" in children and not any(_strip(k).startswith("generator.") for k in state):
             state = {"G": state}  # a model and one plain file: its generator
-        elif children.keys() & set(PARTS.values()) and all(key.partition(".")[0] in children for key in map(_strip, state)):
+        elif children.keys() & set(PARTS.values()) and all(
+            key.partition(".")[0] in children for key in map(_strip, state)
+        ):
             own = {_strip(key): value for key, value in state.items()}
             return [(f"{name}.", child, _below(own, name)) for name, child in children.items()]  # ours, whole
         else:

@@ -124,7 +124,9 @@ def _iou(score: Score) -> Table:
     ranked = sorted(score.iou.items(), key=lambda item: (-item[1][0], item[0]))
     half = -(-len(ranked) // 2)
     title = f"IoU of {len(ranked)} classes, mean {score.mean_iou:.4f}; accuracy per picture {score.picture_acc:.4f}"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="")
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style=""
+    )
     for column in range(2 if len(ranked) > 1 else 1):
         table.add_column("class", no_wrap=True)
         table.add_column("IoU", justify="right", no_wrap=True)
