@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 
 .PHONY: setup train test test-slow lint docs bench clean
 
@@ -19,8 +20,9 @@ setup: .venv/.ready
 train: setup
 	$(BIN)/python -m scenegen.train experiment=demo name=demo-$$(date +%Y%m%d-%H%M%S)
 
+# One process per core, each with one thread; a file's tests stay together, so what they share is made once.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
@@ -31,6 +33,7 @@ lint: setup
 
 docs: setup
 	$(BIN)/python -m scenegen.options --out docs/options.md
+	$(BIN)/python -m scenegen.shelf --out docs/losses.md
 
 bench: setup
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

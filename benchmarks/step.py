@@ -100,8 +100,11 @@ def main() -> None:
         for name, variant in variants.items():
             seconds[name] += variant.steps(2)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    print(f"{chosen.size}x{chosen.size}, ngf {chosen.ngf}, batch {chosen.batch}, {variants['scenegen'].machine.precision}, "
-          f"torch {torch.__version__}, {platform.machine()}, {device}")  # fmt: skip
+    precision = variants["scenegen"].machine.precision
+    print(
+        f"{chosen.size}x{chosen.size}, ngf {chosen.ngf}, batch {chosen.batch}, {precision}, "
+        f"torch {torch.__version__}, {platform.machine()}, {device}"
+    )
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     for name, values in seconds.items():
         print(

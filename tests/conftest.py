@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "2")))
+# Nets this small lose far more than they gain when threads wait for each other.
+torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,10 @@ def test_weights_per_term() -> None:
     assert loss["vgg"]["weight"] == 0
 
 
+def test_a_penalty_and_its_objective_are_no_rivals() -> None:
+    assert train("loss=wgan+wgan_gp").config["loss"] == train("loss=wgan_gp").config["loss"]
+
+
 def test_kld_follows_the_vae() -> None:
     assert train("model.vae=true").config["loss"]["kld"]["weight"] == 0.05
     assert train("model.vae=false").config["loss"]["kld"]["weight"] == 0
@@ -77,6 +81,8 @@ def test_plus_in_a_defaults_list_of_the_users_own_root(tmp_path: Path) -> None:
         ("loss=cxx", ["'cxx'", "Did you mean cx?"]),
         ("loss=cx+", ["empty"]),
         ("loss=cx+cx", ["twice"]),
+        ("loss=hinge+lsgan", ["hinge and lsgan", "loss.gan"]),
+        ("loss=lsgan+wgan_gp", ["lsgan and wgan_gp", "loss.gan"]),
         ("model=gaugan+gaugan", ["one option"]),
         ("model=gaugen", ["Did you mean gaugan?"]),
         ("experiment=dmo", ["Did you mean demo?"]),

@@ -19,7 +19,6 @@ ALLOWED = {
     "pictures": set(),
     "training": {"networks", "losses", "metrics", "data", "pictures"},
     "scoring": {"networks", "metrics", "data", "pictures"},
-    "reporting": {"scoring", "data", "pictures"},
 }
 FREE = {"types", "refusal", "seeding"}
 # Libraries that the inner rooms must not know.

@@ -1,7 +1,8 @@
-"""The data doctor, all faults of a dataset at once: python -m scenegen.check data=folder data.root=PATH"""
+"""Look before training: at the data (data=folder data.root=PATH), or at the loss terms (loss=cx+dists)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,9 +46,39 @@ def run(cfg: DictConfig) -> int:
     return 0 if report.sound else 1
 
 
+def run_losses(cfg: DictConfig) -> int:
+    """Print what the chosen loss terms read, need and cost; no data is read and no weight file is fetched."""
+    import json
+    from pathlib import Path
+
+    from omegaconf import open_dict
+    from rich.console import Console
+
+    from scenegen.loss_report import examine, print_report
+    from scenegen.plan import plan, read_settings
+
+    with open_dict(cfg):
+        cfg.weights.policy = "random"  # shapes and costs are the same
+    config = plan(cfg, settings=Settings).config
+    chosen: Settings = read_settings(Settings, config)
+    report = examine(config)
+    print_report(report, Console())
+    if chosen.json:
+        Path(chosen.json).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def asks_for_losses(overrides: Iterable[str]) -> bool:
+    """Whether a command line chooses something that only an objective has."""
+    groups = {override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
+    return not groups.isdisjoint({"loss", "model", "extractor"})
+
+
 @command("check")
 def main(cfg: DictConfig) -> int:
-    return run(cfg)
+    from hydra.core.hydra_config import HydraConfig
+
+    return run_losses(cfg) if asks_for_losses(HydraConfig.get().overrides.task) else run(cfg)
 
 
 if __name__ == "__main__":

@@ -93,8 +93,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
 def quiet() -> None:
     """Silence what libraries say about themselves; what concerns the user is said by us or is a warning."""
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # The parent's level is set anew when Lightning is imported, so these are named one by one.
+    for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+        logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
     # One Lightning epoch is the whole run, the frozen networks are meant to be in eval mode, and a loader without
     # workers is right for pictures that are in memory.
     for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):

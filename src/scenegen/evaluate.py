@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from scenegen import runs
+from scenegen.curves import draw_curves
 from scenegen.data.samples import Pairs
-from scenegen.generate import draw_sheet, generate
+from scenegen.generate import draw_sheet, generate, spread
 from scenegen.pictures import save_png
 from scenegen.plan import Plan
 from scenegen.scoring.folder import Scorer
@@ -20,7 +21,8 @@ SHOWN = 18
 
 
 def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, folder: Path, chosen: Plan) -> Score:
-    """Sample and score the test maps of a run; writes samples/, contact_sheet.png and result.json into its folder.
+    """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
+    curves.png and result.json.
 
     The Frechet distance compares with the training photographs, as the contest does.
 
@@ -43,6 +45,7 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     shown = spread(len(files), SHOWN)
     sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
     save_png(folder / "contact_sheet.png", sheet)
+    draw_curves(folder / "metrics.csv", folder / "curves.png")
     options = Options(
         count=len(indices),
         seed=config["seed"],
@@ -56,8 +59,3 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
     print(line(score))
     print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}")
     return score
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` indices, evenly over range(count): neighbours in a folder often show the same scene."""
-    return [i * count // min(count, most) for i in range(min(count, most))]

@@ -88,6 +88,11 @@ def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_pe
     return contact_sheet(rows, titles=titles, side_by_side=3 if n_per_label == 1 else 1)
 
 
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` indices, evenly over range(count): neighbours in a folder often show the same scene."""
+    return [i * count // min(count, most) for i in range(min(count, most))]
+
+
 def read_style(path: Path) -> Tensor:
     """A style picture as (1, 3, h, w) in [-1, 1]."""
     picture = read_photo(path)

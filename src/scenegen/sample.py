@@ -37,7 +37,7 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
-    from scenegen.generate import draw_sheet, generate, read_style
+    from scenegen.generate import draw_sheet, generate, read_style, spread
     from scenegen.pictures import save_png
     from scenegen.plan import plan, read_settings
     from scenegen.trained import open_run
@@ -60,7 +60,9 @@ def main(cfg: DictConfig) -> None:
     )
     print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step})")
     if chosen.sheet > 0:
-        picture = draw_sheet(data, files, indices=indices[: chosen.sheet], n_per_label=chosen.n_per_label)
+        n, shown = chosen.n_per_label, spread(len(indices), chosen.sheet)
+        made = [files[place * n + k] for place in shown for k in range(n)]
+        picture = draw_sheet(data, made, indices=[indices[place] for place in shown], n_per_label=n)
         where = out.with_name(f"{out.name}_sheet.png")
         save_png(where, picture)
         print(f"contact sheet: {where}")

@@ -52,7 +52,8 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen import build, runs
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
-    from scenegen.evaluate import evaluate, spread
+    from scenegen.evaluate import evaluate
+    from scenegen.generate import spread
     from scenegen.plan import plan, read_settings
     from scenegen.trained import note_vocabulary
     from scenegen.training.checkpoints import newest

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.training.journal import read_rows
 from tests.cli.command_line import TINY, run
 
 
@@ -107,3 +108,21 @@ def test_help_and_cfg_answer_before_torch_is_imported(tmp_path: Path) -> None:
         )
         assert "LOADED []" in shown.stdout, shown.stdout[-300:] + shown.stderr[-500:]
         assert "cx" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        ["trainer.precision=bf16-mixed", "trainer.channels_last=true"],
+        pytest.param(["trainer.compile=true"], marks=pytest.mark.slow),
+    ],
+)
+def test_precision_memory_format_and_compilation_are_choices(machine: list[str], tmp_path: Path) -> None:
+    common = (*TINY, "loss=cx+dists", "steps=2", "evaluate=false", "grid_every=100")
+    plain = run("train", *common, "name=plain", cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    other = run("train", *common, "name=other", *machine, cwd=tmp_path, timeout=900)
+    assert other.returncode == 0, other.stderr
+    first, second = (read_rows(tmp_path / "runs" / name / "metrics.csv")[0] for name in ("plain", "other"))
+    for key in first:  # the first step's losses, before any rounding could grow; bfloat16 has 8 bits
+        assert float(second[key]) == pytest.approx(float(first[key]), rel=0.05, abs=0.02), key

@@ -13,7 +13,7 @@ from scenegen.losses.features import FeatureBank
 from scenegen.losses.kl import KL
 from scenegen.losses.objective import Objective, extractors_read
 from scenegen.losses.perceptual import Perceptual
-from scenegen.types import Batch, Refusal, Synthesis
+from scenegen.types import Batch, Judgement, Refusal, Synthesis
 
 OFFERS = {"image", "mu", "logvar", "z", "judgement"}
 
@@ -63,7 +63,7 @@ def test_unread_extractors_stay_out(extractors):
     assert list(objective.bank.extractors) == ["vgg"]
     assert not objective.adversarial
     with pytest.raises(Refusal, match="no adversarial term"):
-        objective.discriminator(None, None)
+        objective.discriminator(Judgement(logits=()), Judgement(logits=()))
 
 
 def test_nothing_frozen_is_saved_or_trained(extractors):

@@ -66,6 +66,7 @@ def test_flat_pictures_give_finite_gradients(name, level, evidence, pictures):
         value = term(evidence(term, {**pictures, "fake": fake, "real": real}))
         value.backward()
         assert value.isfinite()
+        assert fake.grad is not None
         assert fake.grad.isfinite().all()
 
 

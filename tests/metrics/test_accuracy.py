@@ -20,7 +20,8 @@ from scenegen.types import Refusal
 
 def maps(seed: int, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     stream = torch.Generator().manual_seed(seed)
-    return tuple(torch.randint(0, classes, (3, 8, 9), generator=stream) for _ in range(2))  # pyright: ignore
+    first, second = (torch.randint(0, classes, (3, 8, 9), generator=stream) for _ in range(2))
+    return first, second
 
 
 def test_hand_counted_map():

@@ -37,7 +37,7 @@ def test_a_generators_and_a_discriminators_step(autocast):
         judged = net(semantics, weights * real)
     assert all(score.dtype == torch.float32 and score.abs().max() < 1 for score in judged.logits)
     assert [len(maps) for maps in judged.features] == [3, 3]
-    sum(score.mean() for score in judged.logits).backward()  # pyright: ignore
+    torch.stack([score.mean() for score in judged.logits]).sum().backward()
     assert weights.grad is not None
     assert weights.grad.isfinite().all()
     assert weights.grad.abs() > 0

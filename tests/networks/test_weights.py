@@ -30,7 +30,7 @@ def test_fetched_once_then_read_from_the_folder(published, tmp_path):
     cache = tmp_path / "cache"
     other = nn.Sequential(nn.Conv2d(3, 2, 3))
     assert fill(other, source, policy="published", folder=cache) == f"net-{source.sha256_prefix}"
-    assert torch.equal(other[0].weight, trunk[0].weight)
+    assert torch.equal(other.get_parameter("0.weight"), trunk.get_parameter("0.weight"))
     (tmp_path / source.file).unlink()  # the publisher is gone: the cache answers
     assert locate(source, cache) == cache / source.file
 
@@ -68,9 +68,10 @@ def test_random_is_seeded_stamped_and_leaves_the_global_generator(published):
     assert RANDOM_STAMP in fill(first, source, policy="random")
     randomise(second)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(first[0].weight, second[0].weight)
-    assert first[0].weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.1)  # He et al. 2015, eq. 10
-    assert not first[0].bias.any()
+    weight = first.get_parameter("0.weight")
+    assert torch.equal(weight, second.get_parameter("0.weight"))
+    assert weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.1)  # He et al. 2015, eq. 10
+    assert not first.get_parameter("0.bias").any()
 
 
 def test_pins():

@@ -10,6 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from scenegen.losses.features import FeatureBank
+from scenegen.losses.objective import Evidence
+from scenegen.types import Batch, Judgement, Synthesis
+
 
 def load(folder: Path, case: str) -> tuple[dict[str, Tensor], dict]:
     """Tensors and description of one case; inputs are leaves that want gradients."""
@@ -37,6 +41,13 @@ def check(value: Tensor, tensors: dict[str, Tensor], about: dict) -> None:
         if name.startswith("grad."):
             leaf = tensors["in." + name.removeprefix("grad.")]
             close(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad, want, about)
+
+
+def judged(fake: Judgement, real: Judgement) -> Evidence:
+    """The evidence of a step of which only the discriminator's judgements matter."""
+    picture = torch.zeros(1, 3, 1, 1)
+    batch = Batch(label=torch.zeros(1, 1, 1, dtype=torch.long), image=picture)
+    return Evidence(batch, Synthesis(image=picture), fake, real, FeatureBank({}, []).open({}))
 
 
 def hash_uniform(k: int, count: int) -> np.ndarray:

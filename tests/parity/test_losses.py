@@ -14,13 +14,12 @@ from scenegen.losses.contextual import contextual_loss
 from scenegen.losses.dists import dists
 from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import kl
-from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import perceptual
 from scenegen.networks import weights
 from scenegen.networks.extractors import DistsVgg16, L2Pool, Vgg19
 from scenegen.types import Judgement
 
-from .losses_cases import check, close, hash_fill, hash_uniform, load
+from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
 
 pytestmark = pytest.mark.shared
 
@@ -89,6 +88,7 @@ def test_dists_l2_pooling(losses):
     y = L2Pool(3)(tensors["in.x"])
     close(y, tensors["out.y"], about)
     (y * tensors["in.cotangent"]).sum().backward()
+    assert tensors["in.x"].grad is not None
     close(tensors["in.x"].grad, tensors["grad.x"], about)
 
 
@@ -147,7 +147,7 @@ def test_adversarial(losses, case):
         parts = term.discriminator(judgement, judgement)
         value = parts["D_real" if options["real"] else "D_fake"]
     else:
-        value = term(Evidence(None, None, judgement, judgement, None))
+        value = term(judged(judgement, judgement))
     check(value, tensors, about)
 
 
@@ -199,6 +199,8 @@ def gaugan(shared):
     """The reader that comes with the GauGAN fixtures."""
     path = shared / "fixtures" / "gaugan" / "fixture_io.py"
     spec = importlib.util.spec_from_file_location("gaugan_fixture_io", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return lambda case: (module.load_case(str(path.parent / case)), module.compare)
@@ -216,7 +218,7 @@ def test_gaugan_adversarial(gaugan, mode):
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
     term = GAN[mode]()
     parts = term.discriminator(fake, real)
-    generator = term(Evidence(None, None, fake, real, None))
+    generator = term(judged(fake, real))
     for name, got in {"D_Fake": parts["D_fake"], "D_real": parts["D_real"], "GAN": generator}.items():
         assert compare(got.view(1), case["out"][f"{name}/{mode}"], 1e-6, 2e-5) <= 0
     for side, loss in {"D": sum(parts.values()), "G": generator}.items():
@@ -231,11 +233,11 @@ def test_gaugan_generator_total(gaugan):
     inputs = {k: v.requires_grad_() for k, v in case["inp"].items()}
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
     parts = {
-        "GAN": Hinge()(Evidence(None, None, fake, real, None)),
+        "GAN": Hinge()(judged(fake, real)),
         "GAN_Feat": 10 * feature_matching(fake, real),
         "KLD": 0.05 * kl(inputs["mu"], inputs["logvar"]),
     }
-    parts["total"] = sum(parts.values())
+    parts["total"] = torch.stack([*parts.values()]).sum()
     for name, got in parts.items():
         assert compare(got.view(1), case["out"][f"generator/{name}"], 1e-6, 2e-5) <= 0
     parts["total"].backward()

@@ -14,12 +14,11 @@ from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.colour import colour_consistency
 from scenegen.losses.contrastive import monce, patchnce
 from scenegen.losses.diversity import mode_seeking
-from scenegen.losses.objective import Evidence
 from scenegen.losses.penalties import gradient_norm, mixed, one_sided, powered, two_sided
 from scenegen.losses.profile import colour_profile, gradient_profile, profile_similarity
 from scenegen.types import Judgement
 
-from .losses_cases import check, close, load
+from .losses_cases import check, close, judged, load
 
 pytestmark = pytest.mark.shared
 
@@ -41,12 +40,8 @@ def test_relativistic_hinge(losses, player):
     tensors, about = load(losses, f"gan_rahinge_{player}")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
     term = RelativisticHinge()
-    parts = [*term.discriminator(fake, real).values()] if player == "d" else [term(known(fake, real))]
+    parts = [*term.discriminator(fake, real).values()] if player == "d" else [term(judged(fake, real))]
     check(torch.stack(parts).sum(), tensors, about)
-
-
-def known(fake, real):
-    return Evidence(None, None, fake, real, None)  # pyright: ignore[reportArgumentType]
 
 
 PENALTIES = {

@@ -28,7 +28,7 @@ def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:
         ema.update(model, step=step)
         d = min(0.5, (1 + step) / (10 + step))
         expected = d * expected + (1 - d) * value
-    assert ema.average.weight.item() == pytest.approx(expected, abs=1e-5)  # pyright: ignore
+    assert ema.average.get_parameter("weight").item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
@@ -36,7 +36,7 @@ def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
     ema = Ema(model, decay=0.9)
     model(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
     ema.train().update(model, step=0)
-    assert torch.equal(ema.average.running_mean, model.running_mean)  # pyright: ignore
+    assert torch.equal(ema.average.get_buffer("running_mean"), model.get_buffer("running_mean"))
     assert not ema.average.training
 
 
@@ -95,7 +95,7 @@ class Hostile:
 def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Hostile()}, tmp_path / "step_0000001.ckpt")
-    with pytest.raises(Refusal, match="cannot be read safely"):
+    with pytest.raises(Refusal, match="can be read safely"):
         load(tmp_path / "step_0000001.ckpt")
     assert not (tmp_path / "hostile-code-ran").exists()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -52,7 +53,12 @@ class PlusSource(ConfigSource):
         if len(set(parts)) != len(parts):
             repeated = next(part for part in parts if parts.count(part) > 1)
             raise ConfigCompositionException(f"{group}={name}: {repeated!r} stands twice; name each option once")
-        _refuse_unknown(group, name, parts, _options_of_caller(group))
+        # The repository that asks knows every source, --config-dir and hydra.searchpath included; Hydra hands it to a
+        # source by no public way. Only what is refused depends on it.
+        repository = sys._getframe(1).f_locals.get("self")
+        if hasattr(repository, "get_group_options"):
+            _refuse_unknown(group, name, parts, repository.get_group_options(group, results_filter=ObjectType.CONFIG))
+            _refuse_rivals(group, name, parts, repository)
         # Sorted, so that the order in which options are named does not matter.
         return ConfigResult(
             config=OmegaConf.create({"defaults": sorted(parts)}),
@@ -128,9 +134,23 @@ def _refuse_unknown(group: str, name: str, parts: list[str], known: list[str]) -
             )
 
 
-def _options_of_caller(group: str) -> list[str]:
-    # The repository that asks knows every source, --config-dir and hydra.searchpath included; Hydra hands it
-    # to a source by no public way. Only the error text depends on it.
-    repository = sys._getframe(2).f_locals.get("self")
-    options = getattr(repository, "get_group_options", None)
-    return options(group, results_filter=ObjectType.CONFIG) if options else []
+def _refuse_rivals(group: str, name: str, parts: list[str], repository: Any) -> None:
+    """Refuse two options that fill one key with different things, of which one would be dropped silently."""
+    filled: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        for key, file in _keys(f"{group}/{part}", repository).items():
+            other, before = filled.setdefault(key, (part, file))
+            if before != file:
+                raise ConfigCompositionException(
+                    f"{group}={name}: {other} and {part} are both {group}.{key}, and there is one of it; keep one of them"
+                )
+
+
+def _keys(path: str, repository: Any) -> dict[str, str]:
+    """Top key -> file that fills it, for an option and the options of its own defaults list."""
+    found: dict[str, str] = {}
+    result = repository.load_config(path)
+    for default in result.defaults_list:
+        if not default.is_self() and getattr(default, "path", None):
+            found |= _keys(f"{path.rpartition('/')[0]}/{default.path}", repository)
+    return found | {str(key): path for key in result.config if key not in found}

@@ -24,6 +24,8 @@ class Hinge(nn.Module):
     Args:
         real_label: s in s relu(1 - real) + (1 - s) relu(1 + real), in (0.5, 1].
 
+    Formula: G: mean(-k); D: mean(relu(1 - r)) + mean(relu(1 + k))
+    Range: scores k (generated) and r (real) of any size; G unbounded, D >= 0
     Source: Lim and Ye 2017, eq. 5; Miyato et al., ICLR 2018.
     """
 
@@ -52,6 +54,8 @@ class LeastSquares(nn.Module):
     Args:
         real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
 
+    Formula: G: mean((k - 1)^2); D: mean((r - 1)^2) + mean(k^2)
+    Range: scores k (generated) and r (real) of any size; >= 0
     Source: Mao et al., ICCV 2017, eq. 9.
     """
 
@@ -80,6 +84,8 @@ class NonSaturating(nn.Module):
     Args:
         real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
 
+    Formula: G: mean(softplus(-k)); D: mean(softplus(-r)) + mean(softplus(k))
+    Range: scores k (generated) and r (real) of any size; > 0
     Source: Goodfellow et al., NIPS 2014, section 3.
     """
 
@@ -108,6 +114,8 @@ class Wgan(nn.Module):
     Args:
         real_label: 1; the critic's scores are no probabilities that could be smoothed.
 
+    Formula: G: mean(-k); D: mean(k) - mean(r)
+    Range: scores k (generated) and r (real) of any size; unbounded
     Source: Arjovsky et al., ICML 2017, eq. 2 and algorithm 1.
     """
 
@@ -135,6 +143,8 @@ class RelativisticHinge(nn.Module):
     Args:
         real_label: s in s relu(1 - r) + (1 - s) relu(1 + r), in (0.5, 1].
 
+    Formula: G: mean(relu(1 - (k - mean r))) + mean(relu(1 + (r - mean k))); D: the signs exchanged
+    Range: scores k (generated) and r (real) of any size; >= 0
     Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaHingeGAN).
     """
 

@@ -39,7 +39,7 @@ def similarity(
     Source: Mechrez, Talmi and Zelnik-Manor, ECCV 2018, eqs. 2-4.
     """
     wanted = [torch.is_grad_enabled() and rows.requires_grad for rows in (x, y)]
-    return _Similarity.apply(x, y, between, eps, h, direction, row_chunk, wanted)  # pyright: ignore
+    return _Similarity.apply(x, y, between, eps, h, direction, row_chunk, wanted)  # pyright: ignore[reportReturnType]
 
 
 class _Similarity(torch.autograd.Function):

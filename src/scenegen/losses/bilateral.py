@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +86,7 @@ def bilateral_loss(
     chunk = row_chunk or _rows_that_fit(rows[1], kind)
     wanted = [torch.is_grad_enabled() and r.requires_grad for r in rows]
     near = _Pairs(places[0], places[1], DISTANCES["l2"].between, eps, h, None, None)
-    cx = _Mixed.apply(*rows, near, kind.between, spatial, eps, h, direction, chunk, wanted)  # pyright: ignore
+    cx = _Mixed.apply(*rows, near, kind.between, spatial, eps, h, direction, chunk, wanted)  # pyright: ignore[reportOptionalOperand]
     return -(cx + log_eps).log().mean()
 
 
@@ -98,6 +99,9 @@ class Bilateral(nn.Module):
         target: "real" or "exemplar".
         spatial, grid, distance, centre, h, eps, log_eps, direction, patch, max_points, row_chunk: see
             `bilateral_loss`.
+
+    Formula: -log(mean_j max_i ((1 - w) A_ij + w S_ij)), A as in cx, S the same of positions, w = spatial
+    Range: features of pictures in [-1, 1]; 0 for equal maps, at most -log(w)
     """
 
     def __init__(
@@ -120,11 +124,11 @@ class Bilateral(nn.Module):
     ) -> None:
         super().__init__()
         _check(spatial=spatial, grid=grid)
-        options = {
+        options: dict[str, Any] = {
             "distance": distance, "centre": centre, "h": h, "eps": eps, "log_eps": log_eps,
             "direction": direction, "patch": patch, "max_points": max_points, "row_chunk": row_chunk,
         }  # fmt: skip
-        check_options(**options)  # pyright: ignore[reportArgumentType]
+        check_options(**options)
         self.options = {**options, "spatial": spatial, "grid": grid}
         self.layers = checked_layers(layers, term="cobi")
         self.needs = target_needs(target, term="cobi")
@@ -136,7 +140,7 @@ class Bilateral(nn.Module):
         target = evidence.features.get(self.target, self.extractor)
         generator = torch.Generator().manual_seed(evidence.seed)
         values = [
-            weight * bilateral_loss(fake[layer], target[layer], generator=generator, **self.options)  # pyright: ignore
+            weight * bilateral_loss(fake[layer], target[layer], generator=generator, **self.options)
             for layer, weight in self.layers.items()
         ]
         return torch.stack(values).sum()

@@ -39,6 +39,9 @@ class Colour(nn.Module):
     Args:
         target: "real" or "exemplar".
         covariance: see `colour_consistency`.
+
+    Formula: mean((m_x - m_y)^2) + 5 mean((C_x - C_y)^2), m the mean colour, C the covariance of colours
+    Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -184,6 +185,9 @@ class Contextual(nn.Module):
         pooling: layer -> factor by which its maps are averaged down first; 1 where not named.
         target: "real" or "exemplar".
         distance, centre, h, eps, log_eps, direction, patch, max_points, row_chunk: see `contextual_loss`.
+
+    Formula: -log(mean_i max_j A_ij), A_i = softmax_j(-d_ij / (h (min_j d_ij + eps)))
+    Range: features of pictures in [-1, 1]; >= 0, 0 for equal maps of vectors that all differ
     """
 
     def __init__(
@@ -204,11 +208,11 @@ class Contextual(nn.Module):
         row_chunk: int | None = None,
     ) -> None:
         super().__init__()
-        self.options = {
+        self.options: dict[str, Any] = {
             "distance": distance, "centre": centre, "h": h, "eps": eps, "log_eps": log_eps,
             "direction": direction, "patch": patch, "max_points": max_points, "row_chunk": row_chunk,
         }  # fmt: skip
-        check_options(**self.options)  # pyright: ignore[reportArgumentType]
+        check_options(**self.options)
         self.layers = checked_layers(layers, term="cx")
         self.pooling = dict(pooling or {})
         for layer, factor in self.pooling.items():
@@ -224,7 +228,7 @@ class Contextual(nn.Module):
         generator = torch.Generator().manual_seed(evidence.seed)
         values = [
             weight * contextual_loss(self._pooled(fake, layer), self._pooled(target, layer),
-                                     generator=generator, **self.options)  # pyright: ignore[reportArgumentType]
+                                     generator=generator, **self.options)
             for layer, weight in self.layers.items()
         ]  # fmt: skip
         return torch.stack(values).sum()

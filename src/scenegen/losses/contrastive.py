@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,9 @@ class PatchNce(nn.Module):
         patches: positions drawn per map.
         temperature: see `patchnce`.
         target: "real" or "exemplar".
+
+    Formula: -log(exp(s_ii / T) / (exp(s_ii / T) + sum_(j != i) exp(s_ij / T))), s the cosines
+    Range: features of pictures in [-1, 1]; > 0
     """
 
     def __init__(
@@ -103,6 +107,9 @@ class MoNce(nn.Module):
     Args:
         extractor, layers, patches, temperature, target: see `PatchNce`.
         eps, cost, iterations: see `monce`.
+
+    Formula: as patchnce with s_ij + T log(w_ij), w the transport plan between the patches
+    Range: features of pictures in [-1, 1]; > 0
     """
 
     def __init__(
@@ -129,8 +136,8 @@ class MoNce(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         pairs = drawn_rows(evidence, self.extractor, self.layers, self.target, self.patches, term="monce")
-        options = {"temperature": self.temperature, "eps": self.eps, "iterations": self.iterations}
-        return torch.stack([w * monce(q, k, cost=self.cost, **options) for w, q, k in pairs]).sum()  # pyright: ignore
+        options: dict[str, Any] = {"temperature": self.temperature, "eps": self.eps, "iterations": self.iterations}
+        return torch.stack([w * monce(q, k, cost=self.cost, **options) for w, q, k in pairs]).sum()
 
 
 def drawn_rows(

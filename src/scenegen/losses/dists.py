@@ -73,6 +73,9 @@ class Dists(nn.Module):
             channel counts alike, 1 / (2 total channels) for its mean and for its correlation. Values with
             uniform coefficients, or on another trunk, are DISTS in form only and compare with no published number.
         target: "real" or "exemplar".
+
+    Formula: 1 - sum_channels(alpha (2 m_x m_y + c) / (m_x^2 + m_y^2 + c) + beta (2 cov + c) / (v_x + v_y + c))
+    Range: features of pictures in [-1, 1]; in [0, 2], 0 for equal pictures
     """
 
     def __init__(

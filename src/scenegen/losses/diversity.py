@@ -58,6 +58,9 @@ class ModeSeeking(nn.Module):
 
     Args:
         eps, per_sample: see `mode_seeking`.
+
+    Formula: 1 / (mean(abs(x1 - x2)) / mean(abs(z1 - z2)) + eps)
+    Range: two pictures in [-1, 1] and their latents; in (0, 1 / eps]
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"again", "z"})
@@ -85,6 +88,9 @@ class StyleCycle(nn.Module):
         latent: what is found again: "mu", the photograph's, in the step's picture; "z", the one that was drawn
             around it; or "prior": the noise of a second picture, which costs another generator pass.
         frozen: the encoder does not learn from this term (BicycleGAN); else it does.
+
+    Formula: mean(abs(E(G(m, z)) - z))
+    Range: a picture in [-1, 1] and its latent; >= 0
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -39,7 +39,11 @@ def feature_matching(fake: Judgement, real: Judgement) -> Tensor:
 
 
 class FeatureMatching(nn.Module):
-    """`feature_matching` of the discriminator's two judgements."""
+    """`feature_matching` of the discriminator's two judgements.
+
+    Formula: mean over scales of sum over layers of mean(abs(D_l(x) - D_l(y)))
+    Range: the discriminator's features; >= 0, 0 for equal pictures
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +69,9 @@ class FocalFrequency(nn.Module):
         alpha, patch_factor, ave_spectrum, log_matrix, batch_matrix: see `focal_frequency`; the package's
             loss_weight is the term's weight.
         target: "real" or "exemplar".
+
+    Formula: mean(w abs(F_x - F_y)^2), w = abs(F_x - F_y)^alpha / its maximum, F the orthonormal spectrum
+    Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -88,7 +91,7 @@ class FocalFrequency(nn.Module):
             raise Refusal(f"loss.focal_frequency.alpha={alpha} is not a number >= 0; 1 is the paper's")
         if patch_factor < 1:
             raise Refusal(f"loss.focal_frequency.patch_factor={patch_factor} is not a number >= 1; 1 does not cut")
-        self.options = {
+        self.options: dict[str, Any] = {
             "alpha": alpha, "patch_factor": patch_factor, "ave_spectrum": ave_spectrum,
             "log_matrix": log_matrix, "batch_matrix": batch_matrix,
         }  # fmt: skip
@@ -97,7 +100,7 @@ class FocalFrequency(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         x, y = pair(evidence, self.target, term="focal_frequency")
-        return focal_frequency(x, y, **self.options)  # pyright: ignore[reportArgumentType]
+        return focal_frequency(x, y, **self.options)
 
 
 def _tiles(x: Tensor, p: int) -> Tensor:

@@ -89,6 +89,10 @@ class MsGmsd(nn.Module):
     Args:
         chromatic, scales: see `ms_gmsd`.
         target: "real" or "exemplar".
+
+    Formula: g S + (1 - g) 0.01 c, S = sqrt(sum_s w_s deviation(q_s)^2), q_s the likeness of gradients at scale s,
+        c that of colours
+    Range: pictures in [-1, 1], brought to [0, 1]; >= 0, at most 1e-6 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -42,6 +42,9 @@ class KL(nn.Module):
     Args:
         reduction: see `kl`. A "sum" counts every process's share, so that the mean of its gradients over
             processes is the gradient of the sum over the whole batch.
+
+    Formula: -1/2 sum(1 + logvar - mu^2 - exp(logvar))
+    Range: the encoder's mu and logvar; >= 0, 0 for the prior itself
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"mu", "logvar"})

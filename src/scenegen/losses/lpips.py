@@ -57,6 +57,9 @@ class Lpips(nn.Module):
             only and compare with no published number.
         layers: what uniform heads read, shallow to deep; None with learned heads, which have their own.
         target: "real" or "exemplar".
+
+    Formula: sum over layers of mean over positions of sum_c w_c (x_c / norm(x) - y_c / norm(y))^2
+    Range: features of pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
     def __init__(

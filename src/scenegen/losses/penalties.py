@@ -67,6 +67,8 @@ class WganGp(nn.Module):
     Args:
         every: steps between two penalties, each then counted so many times.
 
+    Formula: mean((norm(grad D) - 1)^2) at eps y + (1 - eps) x
+    Range: pictures in [-1, 1]; >= 0
     Source: Gulrajani et al., NIPS 2017, algorithm 1 (weight 10, five critic steps per generator step).
     """
 
@@ -88,6 +90,8 @@ class WganLp(nn.Module):
     Args:
         every: steps between two penalties, each then counted so many times.
 
+    Formula: mean(relu(norm(grad D) - 1)^2) at eps y + (1 - eps) x
+    Range: pictures in [-1, 1]; >= 0
     Source: Petzka et al., ICLR 2018, section 5.
     """
 
@@ -111,6 +115,8 @@ class WganDiv(nn.Module):
         at: "ends": half the sum over real and generated pictures; "mixed": at random mixtures of both.
         every: steps between two penalties, each then counted so many times.
 
+    Formula: (mean(norm(grad D(x))^p) + mean(norm(grad D(y))^p)) / 2
+    Range: pictures in [-1, 1]; >= 0
     Source: Wu et al., ECCV 2018, eq. 8 (k = 2, p = 6).
     """
 
@@ -129,7 +135,8 @@ class WganDiv(nn.Module):
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         if self.at == "mixed":
             return powered(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))), self.p)
-        return sum(powered(gradient_norm(judge, image), self.p) for image in (real, fake)) / 2  # pyright: ignore
+        ends = [powered(gradient_norm(judge, image), self.p) for image in (real, fake)]
+        return torch.stack(ends).sum() / 2
 
 
 class Dragan(nn.Module):
@@ -139,6 +146,8 @@ class Dragan(nn.Module):
         spread: of the uniform noise, as a part of the real batch's standard deviation.
         every: steps between two penalties, each then counted so many times.
 
+    Formula: mean((norm(grad D) - 1)^2) at y + spread std(y) u, u uniform
+    Range: pictures in [-1, 1]; >= 0
     Source: Kodali et al., 2017, section 2.3 (weight 10, spread 0.5).
     """
 
@@ -164,6 +173,8 @@ class R1(nn.Module):
         at: "real" pictures (R1) or the generated ones, "fake" (R2).
         every: steps between two penalties, each then counted so many times.
 
+    Formula: mean(norm(grad D(y))^2) / 2
+    Range: pictures in [-1, 1]; >= 0
     Source: Mescheder et al., ICML 2018, eq. 9; every 16 steps: Karras et al., CVPR 2020, appendix B.
     """
 

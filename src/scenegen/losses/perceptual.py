@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ def perceptual(
     for layer in layers:
         refuse_unlike(x[layer], y[layer], term="vgg", where=layer)
     difference = CRITERIA[criterion]
-    return sum(weight * difference(x[layer], y[layer]) for layer, weight in layers.items())  # pyright: ignore
+    return sum((weight * difference(x[layer], y[layer]) for layer, weight in layers.items()), start=torch.zeros(()))
 
 
 class Perceptual(nn.Module):
@@ -47,6 +48,9 @@ class Perceptual(nn.Module):
         layers: layer -> weight; weight 0 leaves a layer out.
         criterion: see `perceptual`.
         target: "real" or "exemplar".
+
+    Formula: sum over layers of w_l mean(abs(f_l(x) - f_l(y)))
+    Range: features of pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
     def __init__(

@@ -66,6 +66,9 @@ class PieApp(nn.Module):
         folder: where the file lies; None is torch hub's cache.
         stride: see `pieapp`.
         target: "real" or "exemplar".
+
+    Formula: weighted mean over patches of the network's error of x less that of y
+    Range: pictures in [-1, 1], brought to [0, 1]; about 0 for equal pictures, unbounded
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -46,7 +46,7 @@ def gradient_profile(x: Tensor, y: Tensor, *, normalisation: str = "per_sample")
     Source: Sarfraz et al., BMVC 2019, eq. 3 (GP).
     """
     pairs = zip(_differences(x), _differences(y), strict=True)
-    return sum(profile_similarity(a, b, normalisation=normalisation) for a, b in pairs)  # pyright: ignore
+    return torch.stack([profile_similarity(a, b, normalisation=normalisation) for a, b in pairs]).sum()
 
 
 def colour_profile(x: Tensor, y: Tensor, *, normalisation: str = "per_sample", yuv_gradient: bool = True) -> Tensor:
@@ -72,6 +72,9 @@ class SpatialProfile(nn.Module):
         target: "real" or "exemplar".
         normalisation: see `profile_similarity`.
         gradient, colour: which parts count.
+
+    Formula: -sum over rows and columns r of cos(r(x), r(y)), of gradients, RGB, YUV and gradients of YUV
+    Range: pictures in [-1, 1], brought to [0, 1]; in [-12, 12], -12 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}

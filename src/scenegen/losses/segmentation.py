@@ -57,6 +57,10 @@ class Segmentation(nn.Module):
     Args:
         extractor: name of the extractor.
         ignore: the label id that does not count, or null.
+
+    Formula: cross-entropy(S(x), m), S a frozen segmenter
+    Range: pictures in [-1, 1]; >= 0, the segmenter's own doubt at best
+    Source: the log's "+seg", of which it tells the weight alone.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()

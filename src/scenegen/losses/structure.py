@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,9 @@ class Ssim(nn.Module):
     Args:
         window, sigma: see `ssim`.
         target: "real" or "exemplar".
+
+    Formula: 1 - mean((2 m_x m_y + c1) (2 cov + c2) / ((m_x^2 + m_y^2 + c1) (v_x + v_y + c2)))
+    Range: pictures in [-1, 1], brought to [0, 1]; in [0, 2], 0 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -123,6 +126,9 @@ class MsSsim(nn.Module):
     Args:
         scales, window, sigma, padding: see `ms_ssim`.
         target: "real" or "exemplar".
+
+    Formula: 1 - l_M^w_M prod_s cs_s^w_s, cs the contrast at scale s, l the luminance at the last
+    Range: pictures in [-1, 1], brought to [0, 1]; in [0, 1], 0 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -200,6 +206,9 @@ class MsSsimL1(nn.Module):
     Args:
         alpha, mix, compensation, window, scales: see `ms_ssim_l1`.
         target: "real" or "exemplar".
+
+    Formula: alpha (1 - MS-SSIM) + (1 - alpha) mean(G * abs(x - y)), G the widest Gaussian
+    Range: pictures in [-1, 1], brought to [0, 1]; in [0, 2], 0 for equal pictures
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -223,7 +232,7 @@ class MsSsimL1(nn.Module):
         checked_window(window, 1.5, term="ms_ssim_l1")
         if scales is not None and not 1 <= scales <= len(SCALES):
             raise Refusal(f"loss.ms_ssim_l1.scales={scales} is not one of 1 to {len(SCALES)}; null takes what fits")
-        self.options = {
+        self.options: dict[str, Any] = {
             "alpha": alpha, "mix": mix, "compensation": compensation, "window": window, "scales": scales,
         }  # fmt: skip
         self.needs = target_needs(target, term="ms_ssim_l1")
@@ -231,7 +240,7 @@ class MsSsimL1(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         x, y = unit_pair(evidence, self.target, term="ms_ssim_l1")
-        return ms_ssim_l1(x, y, **self.options)  # pyright: ignore[reportArgumentType]
+        return ms_ssim_l1(x, y, **self.options)
 
 
 def checked_window(window: int, sigma: float, *, term: str) -> None:

@@ -79,6 +79,9 @@ class Style(nn.Module):
         layers: layer -> weight; weight 0 leaves a layer out.
         form: see `style`.
         target: "real" or "exemplar".
+
+    Formula: sum over layers of w_l mean(abs(F_x F_x^T - F_y F_y^T)) / (c h w)
+    Range: features of pictures in [-1, 1]; >= 0, 0 for equal Gram matrices
     """
 
     def __init__(self, *, extractor: str, layers: Mapping[str, float], form: str = "l1", target: str = "real") -> None:

@@ -182,5 +182,5 @@ def smallest_side(features: nn.Sequential, index: int) -> int:
     return side
 
 
-def _one(size: object) -> int:
-    return int(size[0] if isinstance(size, tuple) else size)  # pyright: ignore
+def _one(size: int | str | tuple[int, ...]) -> int:
+    return int(size[0] if isinstance(size, tuple) else size)

@@ -1,0 +1,118 @@
+"""What each loss term costs, alone and together: python benchmarks/losses.py
+
+The terms are the model's own (gan, feature_matching, vgg) and cx, dists, lpips, focal_frequency, with random weights
+(time does not depend on the values). A step is the discriminator on the generated and the real pictures, the weighted
+sum of all terms, and the gradient at the generated picture. Two ways to take it, in one process, rounds alternating:
+
+    together   all terms in one Objective: one pass per extractor and picture through its FeatureBank
+    apart      every term in an Objective of its own, with an extractor of its own that reads both pictures again; the
+               discriminator's judgement is shared, as it is no extractor
+
+The figure is the ratio of the medians. It depends on the extractors: with extractor=scenenet all terms read one trunk;
+with extractor=vgg, vgg and cx share a VGG19, while DISTS' VGG16 (L2 pooling) and LPIPS' VGG16 are networks of their
+own by definition, so that only one of four passes per picture can be saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from scenegen import build
+from scenegen.data.samples import collate
+from scenegen.losses.objective import Objective
+from scenegen.plan import compose, plan
+from scenegen.types import Batch, Judgement, Synthesis
+
+TERMS = "cx+dists+lpips+focal_frequency"
+EXTRACTORS = ("scenenet", "vgg")
+
+
+class Bench:
+    """One choice of extractors: pictures, a discriminator, and the terms in both arrangements."""
+
+    def __init__(self, extractor: str, *, size: int, batch: int, device: str) -> None:
+        sizes = [f"size.height={size}", f"size.width={size}", "size.ngf=16", "size.ndf=64"]
+        chosen = [f"loss={TERMS}", f"extractor={extractor}", "weights=random", "model.vae=false", *sizes]
+        self.config = plan(compose("train", [*chosen, f"data.count={batch}", "data.test_count=1"])).config
+        data = build.dataset(self.config, split="train")
+        self.batch: Batch = collate([data[(0, index)] for index in range(batch)]).to(device)
+        self.model = build.model(self.config, data)
+        self.judge = build.discriminator(self.config, self.model).to(device).requires_grad_(False)
+        self.semantics = self.model.semantics(self.batch).repeat(2, 1, 1, 1)
+        noise = torch.randn(self.batch.image.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        self.fake = (self.batch.image + 0.3 * noise).clamp(-1, 1).requires_grad_()
+        self.together = build.objective(self.config, self.model).to(device)
+        self.apart = {name: self.alone(name).to(device) for name in self.together.terms}
+
+    def alone(self, name: str) -> Objective:
+        loss = {key: {**node, "weight": node["weight"] if key == name else 0} for key, node in self.config["loss"].items()}
+        config = {**self.config, "loss": loss}
+        offers = type("Offers", (), {"offers": self.model.offers | {"judgement"}})
+        return build.objective(config, offers)
+
+    def judgements(self) -> list[Judgement]:
+        both = self.judge(self.semantics, torch.cat([self.fake, self.batch.image]))
+        return both.split([len(self.fake)] * 2)
+
+    def step(self, objectives: Mapping[str, Objective]) -> Tensor:
+        """The gradient at the generated picture of the sum of some objectives."""
+        judged = any("judgement" in objective.needs for objective in objectives.values())
+        fake, real = self.judgements() if judged else (None, None)
+        synthesis = Synthesis(image=self.fake)
+        totals = [o.generator(batch=self.batch, synthesis=synthesis, fake=fake, real=real)[0] for o in objectives.values()]
+        return torch.autograd.grad(torch.stack(totals).sum(), self.fake)[0]
+
+
+def seconds(call: Callable[[], Tensor]) -> float:
+    start = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--extractor", choices=EXTRACTORS, help="one of them; without it, all")
+    chosen = parser.parse_args()
+    where = torch.cuda.get_device_name() if chosen.device == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    print(f"{chosen.size}x{chosen.size}, batch {chosen.batch}, forward and backward, torch {torch.__version__}, "
+          f"{platform.machine()}, {where}")  # fmt: skip
+    for extractor in [chosen.extractor] if chosen.extractor else EXTRACTORS:
+        measure(Bench(extractor, size=chosen.size, batch=chosen.batch, device=chosen.device), extractor, chosen.rounds)
+
+
+def measure(bench: Bench, extractor: str, rounds: int) -> None:
+    ways = {"together": {"all": bench.together}, "apart": bench.apart}
+    singles = {name: {name: objective} for name, objective in bench.apart.items()}
+    found: dict[str, list[float]] = {name: [] for name in {**singles, **ways}}
+    gradients = [bench.step(objectives) for objectives in ways.values()]  # and warm-up
+    difference = (gradients[0] - gradients[1]).norm() / gradients[1].norm()
+    bench.together.bank.forwards.clear()
+    bench.step(ways["together"])
+    passes = dict(bench.together.bank.forwards)
+    for _ in range(rounds):
+        for name, objectives in {**ways, **singles}.items():
+            found[name].append(seconds(lambda objectives=objectives: bench.step(objectives)))
+    print(f"\nextractor={extractor}: passes together {sum(passes.values())} over {len(passes)} (extractor, picture) pairs, "
+          f"apart {sum(2 * len(o.bank.extractors) for o in bench.apart.values())}; gradients differ by {float(difference):.1e}")  # fmt: skip
+    for name, times in found.items():
+        middle = statistics.median(times)
+        print(f"  {name:17} {middle:7.3f} s   (min {min(times):.3f}, max {max(times):.3f}, n {rounds})")
+    ratio = statistics.median(found["together"]) / statistics.median(found["apart"])
+    print(f"  ratio together / apart: {ratio:.3f} (target 0.6)")
+
+
+if __name__ == "__main__":
+    main()

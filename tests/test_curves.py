@@ -1,0 +1,30 @@
+"""Loss curves: the smoothing against closed forms, the picture from a real journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scenegen.curves import draw_curves, smoothed
+from scenegen.training.journal import Journal
+
+
+def test_smoothing_keeps_straight_lines_in_the_middle_and_constants_everywhere() -> None:
+    line = np.arange(101.0)
+    assert smoothed(line)[10:-10] == pytest.approx(line[10:-10])
+    assert smoothed(np.full(50, 3.0)) == pytest.approx(np.full(50, 3.0))
+    assert smoothed(np.array([0.0, 3.0, 0.0])) == pytest.approx([1.5, 1.0, 1.5])
+
+
+def test_curves_are_drawn_from_a_journal_with_gaps(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "metrics.csv")
+    draw_curves(tmp_path / "metrics.csv", tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists(), "there is nothing to draw yet"
+    for step in range(1, 30):
+        journal.log_metrics({"G": step**-0.5, "D": 1.0, **({"r1": 2.0} if step % 7 == 0 else {})}, step=step)
+    draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
+    width, height = Image.open(tmp_path / "curves.png").size
+    assert width > height > 100
