@@ -118,8 +118,8 @@ def compare(side: int, direction: str, rounds: int) -> None:
     (value, gradient), (expected, slope) = found["chunked"], found["plain"]
     print(f"direction {direction}")
     for form in FORMS:
-        print(f"  {form:8} {middle[form]:7.3f} s (min {min(seconds[form]):.3f}, max {max(seconds[form]):.3f}, n {rounds})"
-              f"  {memory[form]:7.0f} MiB")  # fmt: skip
+        spread = f"min {min(seconds[form]):.3f}, max {max(seconds[form]):.3f}, n {rounds}"
+        print(f"  {form:8} {middle[form]:7.3f} s ({spread})  {memory[form]:7.0f} MiB")
     print(f"  ratio chunked / plain: time {middle['chunked'] / middle['plain']:.3f} (target 0.5), "
           f"memory {memory['chunked'] / memory['plain']:.3f} (target 0.2)")  # fmt: skip
     print(f"  relative difference: value {float((value - expected).abs() / expected.abs()):.1e}, "

@@ -135,8 +135,8 @@ def document(conf: Path, effects: Sequence[Mapping[str, str]]) -> str:
     parts.append(
         "`against` is the log's row without the term; where that row lacks more than the term, the last column names "
         "what. An empty change: the log has no such row. Rows `offline-` are the team's own FID, the others the "
-        "contest's. The log's names are short: its `app` may be PieAPP or an L1 of appearance, its `haar` HaarPSI or L1 "
-        "on wavelet bands (`haar_l1`).\n"
+        "contest's. The log's names are short: its `app` may be PieAPP or an L1 of appearance, its `haar` HaarPSI or "
+        "L1 on wavelet bands (`haar_l1`).\n"
     )
     for option in dict.fromkeys(e["term"] for e in effects):
         parts.append(_measured(option, [e for e in effects if e["term"] == option]))

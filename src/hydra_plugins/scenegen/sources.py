@@ -56,7 +56,7 @@ class PlusSource(ConfigSource):
         # The repository that asks knows every source, --config-dir and hydra.searchpath included; Hydra hands it to a
         # source by no public way. Only what is refused depends on it.
         repository = sys._getframe(1).f_locals.get("self")
-        if hasattr(repository, "get_group_options"):
+        if repository is not None and hasattr(repository, "get_group_options"):
             _refuse_unknown(group, name, parts, repository.get_group_options(group, results_filter=ObjectType.CONFIG))
             _refuse_rivals(group, name, parts, repository)
         # Sorted, so that the order in which options are named does not matter.
@@ -142,7 +142,8 @@ def _refuse_rivals(group: str, name: str, parts: list[str], repository: Any) -> 
             other, before = filled.setdefault(key, (part, file))
             if before != file:
                 raise ConfigCompositionException(
-                    f"{group}={name}: {other} and {part} are both {group}.{key}, and there is one of it; keep one of them"
+                    f"{group}={name}: {other} and {part} are both {group}.{key}, and there is one of it; "
+                    "keep one of them"
                 )
 
 

@@ -1,0 +1,132 @@
+"""loss= is a free choice: every option builds, every pair composes, and pairs make steps."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+from hydra.errors import ConfigCompositionException
+
+from scenegen import build
+from scenegen.data.samples import collate
+from scenegen.networks.init import initialise
+from scenegen.places import conf_folder
+from scenegen.plan import compose, plan
+from scenegen.train import Settings
+
+LOSSES = sorted(path.stem for path in (conf_folder() / "loss").glob("*.yaml") if path.stem != "none")
+PAIRS = [f"{a}+{b}" for a, b in combinations(LOSSES, 2)]
+SHUFFLED = random.Random(3).sample(LOSSES, len(LOSSES))
+RING = [f"{a}+{b}" for a, b in zip(SHUFFLED, SHUFFLED[1:] + SHUFFLED[:1], strict=True)]
+"""Each option in two pairs: what the default run composes; the slow one takes all."""
+OWN = {
+    **{kind: {"gan": kind} for kind in ("hinge", "lsgan", "nonsaturating", "rahinge", "wgan")},
+    **{kind: {"gan": "wgan", "gp": kind} for kind in ("wgan_gp", "wgan_lp", "wgan_div")},
+    "dragan": {"gp": "dragan"},
+}
+"""Options that fill places of another name -> place: what stands there. There is one adversarial term and one `gp`."""
+
+
+def rivals(loss: str) -> bool:
+    """Whether a pair's options want one place for different things."""
+    one, other = (OWN.get(part, {part: part}) for part in loss.split("+"))
+    return any(one[key] != other[key] for key in one.keys() & other.keys())
+
+
+STEPPED = random.Random(0).sample([pair for pair in PAIRS if not rivals(pair)], 6)
+
+
+def config(loss: str, *, side: int = 32) -> dict[str, Any]:
+    overrides = ["size=tiny", f"size.height={side}", "weights=random", "extractor=scenenet", "data.count=2"]
+    return plan(compose("train", [f"loss={loss}", "data.test_count=1", *overrides]), settings=Settings).config
+
+
+def named(loss: str) -> set[str]:
+    """The terms that an option's own file brings."""
+    return {name for part in loss.split("+") for name in OWN.get(part, {part: part})}
+
+
+def composes(loss: str) -> None:
+    """It passes the check with its own terms and the model's; two options for one place are refused in a sentence."""
+    if rivals(loss):
+        with pytest.raises(ConfigCompositionException, match="there is one of it; keep one of them"):
+            config(loss)
+    else:
+        assert set(config(loss)["loss"]) == named(loss) | {"gan", "feature_matching", "vgg", "kld"}
+
+
+@pytest.mark.parametrize("loss", RING)
+def test_a_ring_of_pairs_composes(loss: str) -> None:
+    composes(loss)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", PAIRS)
+def test_every_pair_composes(loss: str) -> None:
+    composes(loss)
+
+
+@pytest.fixture(scope="module")
+def data() -> Any:
+    return build.dataset(config("l1"), split="train")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_option_builds(loss: str, data: Any) -> None:
+    chosen = config(loss)
+    with torch.device("meta"):
+        generator = build.model(chosen, data)
+    objective = build.objective(chosen, generator, data.classes)
+    assert named(loss) <= set(objective.terms)
+
+
+def stepped(loss: str, *, side: int) -> None:
+    """One forward and backward of both sides, with finite numbers and a gradient in both networks."""
+    chosen = config(loss, side=side)
+    data = build.dataset(chosen, split="train")
+    batch = collate([data[(0, index)] for index in range(2)])
+    torch.manual_seed(0)
+    generator = build.model(chosen, data)
+    judge = build.discriminator(chosen, generator)
+    for network in (generator, judge):
+        initialise(network, gain=chosen["init_gain"])
+    objective = build.objective(chosen, generator, data.classes)
+    noise = torch.randn(2, *generator.noise_shape)
+    synthesis = generator(batch, noise=noise)
+    semantics = generator.semantics(batch)
+    again = generator.sample(batch, noise=-noise) if "again" in objective.needs else None
+
+    def judged(picture: torch.Tensor) -> Any:
+        return judge(semantics.repeat(2, 1, 1, 1), torch.cat([picture, batch.image])).split([2, 2])
+
+    fake, real = judged(synthesis.image)
+    total, values = objective.generator(
+        batch=batch, synthesis=synthesis, fake=fake, real=real, again=again, encode=generator.encode, slopes=True
+    )
+    total.backward()
+    assert named(loss) - {"gp", "r1"} <= set(values)
+    assert torch.isfinite(torch.stack(list(values.values()))).all(), values
+    for name in (named(loss) & set(values)) - {"kld"}:  # which looks at the latent alone
+        assert values[f"grad/{name}"] > 0, name
+    judge.zero_grad(set_to_none=True)
+    loss_d, _ = objective.discriminator(*judged(synthesis.image.detach()))
+    penalty, _ = objective.penalty(lambda x: judge(semantics, x), fake=synthesis.image.detach(), real=batch.image)
+    (loss_d + penalty).backward()
+    for network in (generator, judge):
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        assert gradients
+        assert all(torch.isfinite(g).all() for g in gradients)
+
+
+@pytest.mark.parametrize("loss", STEPPED)
+def test_a_sample_of_pairs_makes_a_step(loss: str) -> None:
+    stepped(loss, side=64 if "pieapp" in loss else 32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_option_makes_a_step(loss: str) -> None:
+    stepped(loss, side=64 if loss == "pieapp" else 32)
