@@ -20,8 +20,8 @@ from scenegen.train import Settings
 LOSSES = sorted(path.stem for path in (conf_folder() / "loss").glob("*.yaml") if path.stem != "none")
 PAIRS = [f"{a}+{b}" for a, b in combinations(LOSSES, 2)]
 SHUFFLED = random.Random(3).sample(LOSSES, len(LOSSES))
-RING = [f"{a}+{b}" for a, b in zip(SHUFFLED, SHUFFLED[1:] + SHUFFLED[:1], strict=True)]
-"""Each option in two pairs: what the default run composes; the slow one takes all."""
+COVER = ["+".join((SHUFFLED[i], SHUFFLED[i + 1 - len(SHUFFLED)])) for i in range(0, len(SHUFFLED), 2)]
+"""Each option in a pair: what the default run composes; the slow one takes all pairs."""
 OWN = {
     **{kind: {"gan": kind} for kind in ("hinge", "lsgan", "nonsaturating", "rahinge", "wgan")},
     **{kind: {"gan": "wgan", "gp": kind} for kind in ("wgan_gp", "wgan_lp", "wgan_div")},
@@ -58,8 +58,8 @@ def composes(loss: str) -> None:
         assert set(config(loss)["loss"]) == named(loss) | {"gan", "feature_matching", "vgg", "kld"}
 
 
-@pytest.mark.parametrize("loss", RING)
-def test_a_ring_of_pairs_composes(loss: str) -> None:
+@pytest.mark.parametrize("loss", COVER)
+def test_a_cover_of_pairs_composes(loss: str) -> None:
     composes(loss)
 
 
