@@ -1,12 +1,15 @@
 """One G+D step of GauGAN against the straight formulation, in one run: python benchmarks/step.py
 
-Both train the same networks through the same module with hinge, feature matching, VGG19 perceptual and contextual
-terms (VGG19's architecture with random weights: time does not depend on the values). They differ in two things:
+All variants train the same networks through the same module with hinge, feature matching, VGG19 perceptual and
+contextual terms (VGG19's architecture with random weights: time does not depend on the values).
 
-    straight   every term has a VGG19 of its own; the discriminator step runs the generator again (as SPADE's code)
     scenegen   terms share one pass per picture; the discriminator step judges the picture of the generator step
+    unshared   every term has a VGG19 of its own; the discriminator step runs the generator again
+    straight   unshared, and the layers as the published code has them: torch's spectral-norm hook, the label map
+               resized inside every SPADE layer, normalisation and modulation as separate operations, and gradients
+               of the discriminator's weights also in the generator step
 
-Rounds alternate, so a machine that changes its speed changes both. The figure is the ratio of the medians.
+Rounds alternate, so a machine that changes its speed changes all of them. The figures are ratios of medians.
 """
 
 from __future__ import annotations
@@ -19,23 +22,67 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import cast
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from scenegen import build
 from scenegen.data.stream import StatelessBatchSampler, make_loader
+from scenegen.networks.norm import SpectralConv2d
+from scenegen.networks.spade import SPADE
 from scenegen.plan import compose, plan
+from scenegen.training.gan import GanModule
 
 COMMON = ["loss=cx", "extractor=vgg", "weights=random", "data.count=64", "data.test_count=8", "model.vae=false"]
-VARIANTS = {
-    "straight": [
-        "+extractor.nets.vgg_of_cx=${extractor.nets.vgg}",
-        "loss.cx.extractor=vgg_of_cx",
-        "reuse_fake=false",
-    ],
-    "scenegen": ["reuse_fake=true"],
-}
+UNSHARED = ["+extractor.nets.vgg_of_cx=${extractor.nets.vgg}", "loss.cx.extractor=vgg_of_cx", "reuse_fake=false"]
+VARIANTS = {"straight": UNSHARED, "unshared": UNSHARED, "scenegen": ["reuse_fake=true"]}
+
+
+class StraightSpade(nn.Module):
+    """A SPADE layer as published: it resizes the full label map itself and modulates operation by operation."""
+
+    def __init__(self, spade: SPADE, semantics: list[Tensor]) -> None:
+        super().__init__()
+        self.spade, self.semantics = spade, semantics
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        normalised = self.spade.param_free_norm(x)
+        hidden = self.spade.mlp_shared(F.interpolate(self.semantics[0], size=x.shape[2:], mode="nearest"))
+        gamma, beta = self.spade.mlp_gamma(hidden), self.spade.mlp_beta(hidden)
+        return normalised * (1 + gamma) + beta
+
+
+def straighten(module: GanModule) -> None:
+    """Replace the layers of a module by those of the published formulation, weights kept."""
+    semantics: list[Tensor] = []
+    generator = cast(nn.Module, module.model).get_submodule("generator")
+    generator.register_forward_pre_hook(lambda _, inputs: semantics.__setitem__(slice(None), [inputs[0]]))
+    for network in (generator, module.discriminator):
+        for parent in list(network.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, SPADE):
+                    setattr(parent, name, StraightSpade(child, semantics))
+                elif isinstance(child, SpectralConv2d):
+                    setattr(parent, name, hooked(child))
+    module.discriminator.requires_grad_ = lambda requires_grad=True: module.discriminator  # never frozen
+
+
+def hooked(ours: SpectralConv2d) -> nn.Module:
+    """The same convolution under torch's spectral-norm hook."""
+    size, stride = cast(tuple[int, int], ours.kernel_size), cast(tuple[int, int], ours.stride)
+    conv = nn.Conv2d(
+        ours.in_channels,
+        ours.out_channels,
+        size,
+        stride,
+        cast(tuple[int, int], ours.padding),
+        bias=ours.bias is not None,
+    )
+    conv.weight.data.copy_(ours.weight_orig)
+    return nn.utils.spectral_norm(conv)
 
 
 class Stopwatch(pl.Callback):
@@ -56,12 +103,14 @@ class Stopwatch(pl.Callback):
 class Variant:
     """One formulation, ready to make steps."""
 
-    def __init__(self, overrides: list[str], *, size: int, ngf: int, batch: int, trainer: str) -> None:
+    def __init__(self, name: str, overrides: list[str], *, size: int, ngf: int, batch: int, trainer: str) -> None:
         sizes = [f"size.height={size}", f"size.width={size}", f"size.ngf={ngf}", f"size.ndf={ngf}", "size.hidden=128"]
         chosen = [*COMMON, *sizes, f"batch_size={batch}", f"trainer={trainer}", *overrides]
         self.config = plan(compose("train", chosen)).config
         self.data = build.dataset(self.config, split="train")
         self.module = build.gan_module(self.config, self.data)
+        if name == "straight":
+            straighten(self.module)
         self.machine = build.make(self.config["trainer"])
         self.batch = batch
 
@@ -90,7 +139,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     variants = {
-        name: Variant(overrides, size=chosen.size, ngf=chosen.ngf, batch=chosen.batch, trainer=chosen.trainer)
+        name: Variant(name, overrides, size=chosen.size, ngf=chosen.ngf, batch=chosen.batch, trainer=chosen.trainer)
         for name, overrides in VARIANTS.items()
     }
     seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -110,7 +159,8 @@ def main() -> None:
         print(
             f"{name:9} {middle[name]:7.3f} s per step   (min {min(values):.3f}, max {max(values):.3f}, n {len(values)})"
         )
-    print(f"ratio scenegen / straight: {middle['scenegen'] / middle['straight']:.3f}")
+    for opponent in ("straight", "unshared"):
+        print(f"ratio scenegen / {opponent}: {middle['scenegen'] / middle[opponent]:.3f}")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def contact_sheet(
         line, k = divmod(i, side_by_side)
         for c, picture in enumerate(pictures):
             tile = Image.fromarray(picture).resize(
-                (w, h), Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
+                (w, h), Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
             )
             sheet.paste(tile, (k * block + 2 * gap + c * (w + gap), head + line * (h + gap)))
     return np.asarray(sheet)
