@@ -5,6 +5,7 @@ Only Hydra is imported here, so that --help and --cfg job answer before torch is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     ConfigCompositionException,
     InstantiationException,
@@ -64,6 +66,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             try:
                 result = task(cfg)
             except Exception as error:
+                _leave_no_empty_folder()
                 if wants_traceback:
                     raise
                 _stop(error)
@@ -81,6 +84,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(guarded)()
             except KeyboardInterrupt:
                 sys.exit(130)
+            except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(141)
             except Exception as error:
                 if wants_traceback:
                     raise
@@ -100,6 +106,14 @@ def quiet() -> None:
     # workers is right for pictures that are in memory.
     for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=message)
+
+
+def _leave_no_empty_folder() -> None:
+    """Hydra makes a run's folder before we can refuse the run; a folder with something in it stays."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if folder.resolve() != Path.cwd().resolve():
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _stop(error: Exception) -> None:

@@ -66,7 +66,7 @@ def test_data_that_cannot_be_used(spoil, words: list[str], tmp_path: Path) -> No
     assert "Traceback" not in text.stderr
     for word in words:
         assert word in text.stderr
-    assert not (tmp_path / "runs" / "a" / "config.yaml").exists()
+    assert not (tmp_path / "runs" / "a").exists(), "a refused run leaves nothing behind"
 
 
 @pytest.fixture(scope="module")

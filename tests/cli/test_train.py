@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -93,6 +94,14 @@ def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: 
     assert "divisible by 32" in finished.stderr
 
 
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    for verb in ("train", "sample", "score", "check", "train_scenenet"):
+        line = f"{sys.executable} -m scenegen.{verb} --help | head -n 1"
+        shown = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert len(shown.stdout.strip()) > 20, verb
+        assert shown.stderr == "", verb
+
+
 def test_help_and_cfg_answer_before_torch_is_imported(tmp_path: Path) -> None:
     for flags in (["--help"], ["--cfg", "job", "loss=cx+dists"]):
         program = (
@@ -101,8 +110,6 @@ def test_help_and_cfg_answer_before_torch_is_imported(tmp_path: Path) -> None:
             "try:\n    runpy.run_module('scenegen.train', run_name='__main__')\n"
             "finally:\n    print('LOADED', sorted({'torch', 'numpy', 'pytorch_lightning', 'wandb'} & set(sys.modules)))"
         )
-        import subprocess
-
         shown = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
