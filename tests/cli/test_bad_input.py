@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from scenegen.training.checkpoints import load
@@ -100,6 +102,19 @@ def test_a_checkpoint_of_another_model(trained: Path, tmp_path: Path) -> None:
     said = sentence(run("sample", "run=a", f"checkpoint={file}", cwd=trained))
     assert "not a checkpoint of run a" in said
     assert "ngf" in said
+
+
+class Hostile:
+    def __reduce__(self):
+        return (os.system, ("touch hostile-code-ran",))
+
+
+def test_a_hostile_checkpoint_runs_nothing(trained: Path) -> None:
+    torch.save({"state_dict": Hostile()}, trained / "hostile.ckpt")
+    said = sentence(run("sample", "run=a", "checkpoint=hostile.ckpt", cwd=trained))
+    assert "hostile.ckpt" in said
+    assert "would run code" in said
+    assert not (trained / "hostile-code-ran").exists()
 
 
 def test_a_full_disk_loses_nothing(trained: Path) -> None:

@@ -14,7 +14,6 @@ from tests.cli.command_line import TINY, run
 TOLERANCE = 2e-3
 
 
-@pytest.mark.slow
 def test_two_processes_equal_one_at_equal_global_batch(tmp_path: Path) -> None:
     common = (*TINY, "batch_size=4", "steps=4", "evaluate=false", "grid_every=100")
     one = run("train", *common, "name=one", cwd=tmp_path)
