@@ -15,7 +15,7 @@ from scenegen.losses.diversity import ModeSeeking, StyleCycle, latent_regression
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.profile import SpatialProfile, colour_profile, gradient_profile, profile_similarity
 from scenegen.losses.segmentation import Segmentation, segmentation
-from scenegen.networks.segmenter import SceneNetSegmenter
+from scenegen.networks.segmenter import SceneNetLogits
 from scenegen.types import Refusal, Synthesis
 
 
@@ -116,7 +116,7 @@ def test_derivatives(loss, inputs):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return SceneNetSegmenter()
+    return SceneNetLogits()
 
 
 def test_segmentation_is_cross_entropy_without_the_ignored():

@@ -7,7 +7,7 @@ import torch
 
 from scenegen.networks import netfile
 from scenegen.networks.scenenet import SceneNetTrunk, find, rebuild
-from scenegen.networks.segmenter import SceneNetSegmenter
+from scenegen.networks.segmenter import SceneNetLogits
 from scenegen.types import Refusal
 
 
@@ -17,7 +17,7 @@ def image():
 
 
 def test_logits_are_those_of_the_file_and_layers_those_of_the_trunk(image):
-    net = SceneNetSegmenter()
+    net = SceneNetLogits()
     found = net(image, ["logits", "relu3_2"])
     assert set(found) == {"logits", "relu3_2"}
     torch.testing.assert_close(found["logits"], rebuild(netfile.read(find("trunk")))(image))
@@ -27,14 +27,14 @@ def test_logits_are_those_of_the_file_and_layers_those_of_the_trunk(image):
 
 
 def test_it_is_frozen_and_follows_its_owner(image):
-    net = SceneNetSegmenter()
+    net = SceneNetLogits()
     assert not list(net.parameters())
     assert not net.state_dict()
     assert net.double()(image.double(), ["logits"])["logits"].dtype == torch.float64
 
 
 def test_random_weights_say_so(image):
-    net = SceneNetSegmenter(weights="random")
+    net = SceneNetLogits(weights="random")
     assert "RANDOM" in net.stamp
     assert net(image, ["logits"])["logits"].isfinite().all()
 
@@ -48,4 +48,4 @@ def test_random_weights_say_so(image):
 )
 def test_refusals(options, message):
     with pytest.raises(Refusal, match=message):
-        SceneNetSegmenter(**options)
+        SceneNetLogits(**options)

@@ -16,7 +16,7 @@ from scenegen.types import Refusal
 STAGES = tuple(f"relu{stage}_2" for stage in range(1, 6))
 
 
-class SceneNetSegmenter(Extractor):
+class SceneNetLogits(Extractor):
     """A frozen SceneNet; layers "image", "relu1_1" ... "relu5_2", and "logits" (b, classes, h, w).
 
     Args:
@@ -61,7 +61,7 @@ class SceneNetSegmenter(Extractor):
         logits = net.decode([found[stage] for stage in STAGES])
         return {**{layer: found[layer] for layer in trunk_layers}, "logits": logits}
 
-    def _apply(self, fn, recurse: bool = True) -> SceneNetSegmenter:
+    def _apply(self, fn, recurse: bool = True) -> SceneNetLogits:
         super()._apply(fn, recurse)
         self._net[0]._apply(fn, recurse)
         return self
