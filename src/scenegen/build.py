@@ -48,13 +48,13 @@ def discriminator(config: Config, generator: Any) -> Any:
 
 def objective(config: Config, generator: Any, classes: Any = None) -> Any:
     """The weighted loss terms, with the extractors that they read and no others, checked against a class list."""
-    from scenegen.losses.objective import Objective
+    from scenegen.losses.objective import Objective, extractors_read
 
     nodes = {name: dict(node) for name, node in config["loss"].items() if node["weight"] > 0}
     weights = {name: float(node.pop("weight")) for name, node in nodes.items()}
     schedules = {name: make(plan) for name, node in nodes.items() if (plan := node.pop("schedule", None))}
     terms = {name: make(node) for name, node in nodes.items()}
-    wanted = {name for term in terms.values() for name in term.reads}
+    wanted = extractors_read(terms, weights)
     nets = {name: make(node) for name, node in config["extractor"]["nets"].items() if name in wanted}
     for term in terms.values():
         if classes is not None and hasattr(term, "require"):

@@ -32,6 +32,9 @@ from scenegen.places import conf_folder
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
+OURS = "SCENEGEN_SENTENCES"
+"""Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""
+
 RETURN_VARIABLE = "SCENEGEN_RETURN"
 """A launcher that runs a job in a process of its own names here the file that takes the job's return value."""
 
@@ -58,7 +61,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
-        wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        # The variable is the user's wish unless a command that started this process set it for itself.
+        wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and OURS not in os.environ
 
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
@@ -79,6 +83,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             register_resolvers()
+            if not wants_traceback:
+                os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.
             try:
                 hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(guarded)()

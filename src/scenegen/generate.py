@@ -12,9 +12,8 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from scenegen.data.pairs import read_photo
 from scenegen.data.samples import collate
-from scenegen.pictures import colour_labels, contact_sheet, from_uint8, save_png, to_array
+from scenegen.pictures import colour_labels, contact_sheet, save_png, to_array
 from scenegen.seeding import hash_seed
 from scenegen.types import Batch, Refusal, SceneModel
 
@@ -91,12 +90,6 @@ def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_pe
 def spread(count: int, most: int) -> list[int]:
     """At most `most` indices, evenly over range(count): neighbours in a folder often show the same scene."""
     return [i * count // min(count, most) for i in range(min(count, most))]
-
-
-def read_style(path: Path) -> Tensor:
-    """A style picture as (1, 3, h, w) in [-1, 1]."""
-    picture = read_photo(path)
-    return from_uint8(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None])
 
 
 def _noise(model: SceneModel, names: Sequence[str], copies: Sequence[int], seed: int) -> Tensor | None:

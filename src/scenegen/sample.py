@@ -37,7 +37,8 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
-    from scenegen.generate import draw_sheet, generate, read_style, spread
+    from scenegen.data.datasets import read_style
+    from scenegen.generate import draw_sheet, generate, spread
     from scenegen.pictures import save_png
     from scenegen.plan import plan, read_settings
     from scenegen.trained import open_run

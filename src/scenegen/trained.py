@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from scenegen import build, runs
 from scenegen.data.classes import ClassList
-from scenegen.data.datasets import labels
+from scenegen.data.datasets import label_maps
 from scenegen.networks.interop import load_official
 from scenegen.plan import plan
 from scenegen.training.checkpoints import load, model_state, newest
@@ -58,15 +58,7 @@ class TrainedRun:
         """A folder of label maps of the run's classes; 255 means "unknown" where the classes have such an id."""
         classes, size = self.vocabulary.classes, self.config["size"]
         unknown = {255: classes.ignore} if classes.ignore is not None and len(classes) <= 255 else None
-        return labels(
-            split="test",
-            height=size["height"],
-            width=size["width"],
-            root=root,
-            classes=classes.names,
-            unlabelled=classes.ignore,
-            remap=unknown,
-        )
+        return label_maps(root, classes=classes, height=size["height"], width=size["width"], remap=unknown)
 
 
 def note_vocabulary(folder: Path, data: Any) -> None:

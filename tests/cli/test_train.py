@@ -92,6 +92,10 @@ def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: 
     assert [job.name for job in trained] == ["0_loss=cx_size.height=32", "2_loss=cx+dists_size.height=32"]
     assert finished.returncode == 1, "a failed job is told in the exit status"
     assert "divisible by 32" in finished.stderr
+    for job in set(jobs) - set(trained):
+        log = (job / "log.txt").read_text()
+        assert log.startswith("error: ") or "\nerror: " in log
+        assert "Traceback" not in log
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -10,8 +10,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from scenegen.data.samples import collate
 from scenegen.seeding import hash_seed
 from scenegen.types import Batch, Refusal
-
-__all__ = ["Loader", "StatelessBatchSampler", "evaluation_loader", "hash_seed", "make_loader"]
 
 Key = tuple[int, int]
 
@@ -86,14 +84,15 @@ class StatelessBatchSampler(Sampler[list[Key]]):
 class Loader(DataLoader[Batch]):
     """A DataLoader whose workers' Refusals arrive as the one sentence they are, without the worker's traceback."""
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    # torch declares a private iterator class here; a generator of Batches is all that anybody asks of it
+    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             yield from super().__iter__()
         except Refusal as refusal:
             raise Refusal(str(refusal).strip().rpartition("Refusal: ")[2]) from refusal
 
 
-def make_loader(dataset: Dataset, sampler: Sampler[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
+def make_loader(dataset: Dataset, sampler: Iterable[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
     """A loader of Batches in the sampler's order; the same bytes for any number of workers."""
     return Loader(
         dataset,
@@ -103,17 +102,5 @@ def make_loader(dataset: Dataset, sampler: Sampler[list[Key]], *, workers: int =
         pin_memory=pin,
         persistent_workers=workers > 0,
         # The loader draws a base seed for its workers, by default from torch's global generator.
-        generator=torch.Generator(),
-    )
-
-
-def evaluation_loader(dataset: Dataset, *, batch_size: int, workers: int = 0) -> Loader:
-    """All samples once, in order, unaugmented datasets only; the last batch may be smaller."""
-    return Loader(
-        dataset,
-        batch_size=batch_size,
-        shuffle=False,
-        num_workers=workers,
-        collate_fn=collate,
         generator=torch.Generator(),
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Mix = Callable[[Tensor, Tensor], Tensor]
+
 
 def similarity(
     x: Tensor,
@@ -21,6 +23,8 @@ def similarity(
     h: float,
     direction: str,
     row_chunk: int,
+    mix: Mix | None = None,
+    share: float = 1.0,
 ) -> Tensor:
     """CX: the mean over one set of the best affinity with the other.
 
@@ -32,6 +36,9 @@ def similarity(
         h: bandwidth.
         direction: "target" (mean over y of the maximum over x) or "source" (the reverse).
         row_chunk: rows of distances held at once.
+        mix: (affinities of some rows, which stay as they are; those rows' numbers) -> share times them plus
+            something that depends on neither x nor y; the best is sought, and CX taken, among the mixture.
+        share: of the affinities in the mixture.
 
     Returns:
         (b,) in (0, 1].
@@ -39,7 +46,17 @@ def similarity(
     Source: Mechrez, Talmi and Zelnik-Manor, ECCV 2018, eqs. 2-4.
     """
     wanted = [torch.is_grad_enabled() and rows.requires_grad for rows in (x, y)]
-    return _Similarity.apply(x, y, between, eps, h, direction, row_chunk, wanted)  # pyright: ignore[reportReturnType]
+    options = (between, eps, h, mix)
+    return _Similarity.apply(x, y, options, direction, row_chunk, share, wanted)  # pyright: ignore[reportReturnType]
+
+
+def affinity(d: Tensor, *, eps: float, h: float) -> Tensor:
+    """softmax(-d / ((min d + eps) h)) over each row of distances (p, q); overwrites d."""
+    # unnormalised vectors (patches) have negative distances, and a negative minimum turns the order round
+    low, high = d.amin(1, keepdim=True), d.amax(1, keepdim=True)
+    t = ((low + eps) * h).reciprocal_()
+    e = d.sub_(torch.where(t > 0, low, high)).mul_(t.neg_()).exp_()
+    return e.div_(e.sum(1, keepdim=True))
 
 
 class _Similarity(torch.autograd.Function):
@@ -50,7 +67,8 @@ class _Similarity(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, y, between, eps, h, direction, chunk, wanted):  # type: ignore[override]
+    # torch declares forward(ctx, *args), which no function with named arguments matches
+    def forward(ctx, x, y, options, direction, chunk, share, wanted):  # pyright: ignore[reportIncompatibleMethodOverride]
         sample = {"target": _best_sources, "source": _best_targets}[direction]
         grad_x = torch.zeros_like(x) if wanted[0] else None
         grad_y = torch.zeros_like(y) if wanted[1] else None
@@ -58,14 +76,16 @@ class _Similarity(torch.autograd.Function):
         with torch.autocast(x.device.type, enabled=False):
             for n, rows in enumerate(x):
                 into = [None if grad is None else grad[n] for grad in (grad_x, grad_y)]
-                similarity.append(sample(_Pairs(rows, y[n], between, eps, h, *into), chunk))
+                similarity.append(sample(_Pairs(rows, y[n], *options, *into), chunk))
+        ctx.share = share
         ctx.save_for_backward(grad_x, grad_y)
         return torch.stack(similarity)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
-        grad_x, grad_y = (None if saved is None else saved * grad[:, None, None] for saved in ctx.saved_tensors)
-        return grad_x, grad_y, None, None, None, None, None, None
+    def backward(ctx, grad):  # pyright: ignore[reportIncompatibleMethodOverride]
+        scale = ctx.share * grad[:, None, None]
+        grad_x, grad_y = (None if saved is None else saved * scale for saved in ctx.saved_tensors)
+        return grad_x, grad_y, None, None, None, None, None
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,7 @@ class _Pairs:
     between: Callable[[Tensor, Tensor], Tensor]
     eps: float
     h: float
+    mix: Mix | None
     grad_x: Tensor | None
     grad_y: Tensor | None
 
@@ -84,13 +105,9 @@ class _Pairs:
     def wants_gradient(self) -> bool:
         return self.grad_x is not None or self.grad_y is not None
 
-    def affinity(self, d: Tensor) -> Tensor:
-        """softmax(-d / ((min d + eps) h)) over each row; overwrites d."""
-        # unnormalised vectors (patches) have negative distances, and a negative minimum turns the order round
-        low, high = d.amin(1, keepdim=True), d.amax(1, keepdim=True)
-        t = ((low + self.eps) * self.h).reciprocal_()
-        e = d.sub_(torch.where(t > 0, low, high)).mul_(t.neg_()).exp_()
-        return e.div_(e.sum(1, keepdim=True))
+    def ranked(self, a: Tensor, rows: Tensor) -> Tensor:
+        """What the best of some rows' affinities is sought among."""
+        return a if self.mix is None else self.mix(a, rows)
 
     def distances(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Distances of some rows of x with their graph, and the leaves of that graph."""
@@ -114,8 +131,8 @@ def _best_targets(pairs: _Pairs, chunk: int) -> Tensor:
     count = len(pairs.x)
     for rows in torch.arange(count, device=pairs.x.device).split(chunk):
         d, leaves = pairs.distances(rows)
-        a = pairs.affinity(d.detach().clone())
-        value, column = a.max(dim=1)
+        a = affinity(d.detach().clone(), eps=pairs.eps, h=pairs.h)
+        value, column = pairs.ranked(a, rows).max(dim=1)
         best.append(value)
         if pairs.wants_gradient:
             row = torch.arange(len(rows), device=rows.device)
@@ -128,8 +145,10 @@ def _best_sources(pairs: _Pairs, chunk: int) -> Tensor:
     best = pairs.x.new_full((count,), -1.0)
     source = torch.zeros(count, dtype=torch.long, device=best.device)
     for start in range(0, len(pairs.x), chunk):
+        rows = torch.arange(start, min(start + chunk, len(pairs.x)), device=best.device)
         with torch.no_grad():
-            a = pairs.affinity(pairs.between(pairs.x[start : start + chunk], pairs.y))
+            d = pairs.between(pairs.x[start : start + chunk], pairs.y)
+            a = pairs.ranked(affinity(d, eps=pairs.eps, h=pairs.h), rows)
         value = a.amax(0)
         better = (value > best).nonzero().squeeze(1)
         best[better] = value[better]
@@ -150,7 +169,7 @@ def _best_sources_gradient(pairs: _Pairs, source: Tensor, chunk: int) -> None:
         column = target[ends[first] : ends[last]]
         row = torch.arange(len(rows), device=rows.device).repeat_interleave(wins[first:last])
         d, leaves = pairs.distances(rows)
-        a = pairs.affinity(d.detach().clone())
+        a = affinity(d.detach().clone(), eps=pairs.eps, h=pairs.h)
         grad_d = _distance_gradient(pairs, d.detach(), a, row, column, 1 / len(source))
         pairs.accumulate(rows, d, leaves, grad_d)
 

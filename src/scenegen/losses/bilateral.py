@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scenegen.losses.affinity import _best_sources_gradient, _distance_gradient, _Pairs
-from scenegen.losses.contextual import CENTRES, DISTANCES, _chosen, _rows, _rows_that_fit, check_options
+from scenegen.losses.affinity import affinity, similarity
+from scenegen.losses.contextual import (
+    CENTRES,
+    DISTANCES,
+    check_options,
+    chosen_positions,
+    rows_of,
+    rows_that_fit,
+)
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
@@ -78,15 +84,20 @@ def bilateral_loss(
     x, y = full_precision(x), full_precision(y)
     kind, mean = DISTANCES[distance], CENTRES[centre](y)
     places = [_places(m, grid) for m in (x, y)]
-    rows = [_rows(m - mean, kind.unit, patch) for m in (x, y)]
+    rows = [rows_of(m - mean, kind.unit, patch) for m in (x, y)]
     if max_points is not None:
-        chosen = {len(p): _chosen(len(p), max_points, generator).to(x.device) for p in places}
+        chosen = {len(p): chosen_positions(len(p), max_points, generator).to(x.device) for p in places}
         places = [p[chosen[len(p)]] for p in places]
         rows = [r[:, chosen[r.shape[1]]] for r in rows]
-    chunk = row_chunk or _rows_that_fit(rows[1], kind)
-    wanted = [torch.is_grad_enabled() and r.requires_grad for r in rows]
-    near = _Pairs(places[0], places[1], DISTANCES["l2"].between, eps, h, None, None)
-    cx = _Mixed.apply(*rows, near, kind.between, spatial, eps, h, direction, chunk, wanted)  # pyright: ignore[reportOptionalOperand]
+    chunk = row_chunk or rows_that_fit(rows[1], kind)
+
+    def mix(a: Tensor, numbers: Tensor) -> Tensor:
+        near = affinity(DISTANCES["l2"].between(places[0][numbers], places[1]), eps=eps, h=h)
+        return near.mul_(spatial).add_(a, alpha=1 - spatial)
+
+    cx = similarity(
+        *rows, between=kind.between, eps=eps, h=h, direction=direction, row_chunk=chunk, mix=mix, share=1 - spatial
+    )
     return -(cx + log_eps).log().mean()
 
 
@@ -144,79 +155,6 @@ class Bilateral(nn.Module):
             for layer, weight in self.layers.items()
         ]
         return torch.stack(values).sum()
-
-
-class _Mixed(torch.autograd.Function):
-    """CX per sample, (b,), of rows x (b, p, c) and y (b, q, c) under mixed affinities.
-
-    The places are constants, so the gradient is (1 - w) times that of the feature affinities at the pairs that
-    the mixture chose; as in affinity.py it is taken at once, while a block of distances is at hand.
-    """
-
-    @staticmethod
-    def forward(ctx, x, y, places, between, spatial, eps, h, direction, chunk, wanted):  # type: ignore[override]
-        best = {"target": _best_sources, "source": _best_targets}[direction]
-        grad_x = torch.zeros_like(x) if wanted[0] else None
-        grad_y = torch.zeros_like(y) if wanted[1] else None
-        found = []
-        with torch.autocast(x.device.type, enabled=False):
-            for n, rows in enumerate(x):
-                into_x, into_y = (None if grad is None else grad[n] for grad in (grad_x, grad_y))
-                pairs = _Pairs(rows, y[n], between, eps, h, into_x, into_y)
-                found.append(best(_Mixture(pairs, places, spatial), chunk))
-        ctx.spatial = spatial
-        ctx.save_for_backward(grad_x, grad_y)
-        return torch.stack(found)
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[override]
-        share = (1 - ctx.spatial) * grad[:, None, None]
-        grad_x, grad_y = (None if saved is None else saved * share for saved in ctx.saved_tensors)
-        return grad_x, grad_y, None, None, None, None, None, None, None, None
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """One sample's features and places, and the share of the places."""
-
-    pairs: _Pairs
-    places: _Pairs
-    spatial: float
-
-    def of(self, a: Tensor, rows: Tensor) -> Tensor:
-        """Mixed affinities of some rows of x, (rows, q), of those of their features, which stay as they are."""
-        near = self.places.affinity(self.places.between(self.places.x[rows], self.places.y))
-        return near.mul_(self.spatial).add_(a, alpha=1 - self.spatial)
-
-
-def _best_targets(mixture: _Mixture, chunk: int) -> Tensor:
-    best, pairs = [], mixture.pairs
-    count = len(pairs.x)
-    for rows in torch.arange(count, device=pairs.x.device).split(chunk):
-        d, leaves = pairs.distances(rows)
-        a = pairs.affinity(d.detach().clone())
-        value, column = mixture.of(a, rows).max(dim=1)
-        best.append(value)
-        if pairs.wants_gradient:
-            row = torch.arange(len(rows), device=rows.device)
-            pairs.accumulate(rows, d, leaves, _distance_gradient(pairs, d.detach(), a, row, column, 1 / count))
-    return torch.cat(best).mean()
-
-
-def _best_sources(mixture: _Mixture, chunk: int) -> Tensor:
-    pairs = mixture.pairs
-    best = pairs.x.new_full((len(pairs.y),), -1.0)
-    source = torch.zeros(len(best), dtype=torch.long, device=best.device)
-    for rows in torch.arange(len(pairs.x), device=best.device).split(chunk):
-        with torch.no_grad():
-            mix = mixture.of(pairs.affinity(pairs.between(pairs.x[rows], pairs.y)), rows)
-        value = mix.amax(0)
-        better = (value > best).nonzero().squeeze(1)
-        best[better] = value[better]
-        source[better] = mix[:, better].argmax(0) + rows[0]
-    if pairs.wants_gradient:
-        _best_sources_gradient(pairs, source, chunk)
-    return best.mean()
 
 
 def _places(x: Tensor, grid: str) -> Tensor:

@@ -140,10 +140,10 @@ def contextual_loss(
     x, y = full_precision(_as_map(x)), full_precision(_as_map(y))
     _refuse_unlike_sets(x, y, centre)
     mean = CENTRES[centre](y)
-    rows_x, rows_y = _rows(x - mean, kind.unit, patch), _rows(y - mean, kind.unit, patch)
+    rows_x, rows_y = rows_of(x - mean, kind.unit, patch), rows_of(y - mean, kind.unit, patch)
     if max_points is not None:
-        rows_x, rows_y = _subset(rows_x, rows_y, max_points, generator)
-    chunk = row_chunk or _rows_that_fit(rows_y, kind)
+        rows_x, rows_y = subset(rows_x, rows_y, max_points, generator)
+    chunk = row_chunk or rows_that_fit(rows_y, kind)
     cx = similarity(
         rows_x, rows_y, between=kind.between, eps=eps, h=h, direction=direction, row_chunk=chunk
     )  # fmt: skip
@@ -241,19 +241,21 @@ class Contextual(nn.Module):
         return F.avg_pool2d(x, factor) if factor > 1 else x
 
 
-def _rows(x: Tensor, unit: bool, patch: int) -> Tensor:
+def rows_of(x: Tensor, unit: bool, patch: int) -> Tensor:
+    """The vectors of a map (b, c, h, w) as rows (b, h w, c), of unit length or not, windows of `patch` as one."""
     if unit:
         x = x / (x.square().sum(1, keepdim=True) + 1e-12).sqrt()  # finite gradient at a zero vector
     flat = F.unfold(x, patch, padding=patch // 2) if patch > 1 else x.flatten(2)
     return flat.transpose(1, 2).contiguous()  # (b, p, c)
 
 
-def _subset(x: Tensor, y: Tensor, most: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    chosen = {n: _chosen(n, most, generator).to(x.device) for n in (x.shape[1], y.shape[1])}
+def subset(x: Tensor, y: Tensor, most: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    chosen = {n: chosen_positions(n, most, generator).to(x.device) for n in (x.shape[1], y.shape[1])}
     return x[:, chosen[x.shape[1]]], y[:, chosen[y.shape[1]]]
 
 
-def _chosen(count: int, most: int, generator: torch.Generator | None) -> Tensor:
+def chosen_positions(count: int, most: int, generator: torch.Generator | None) -> Tensor:
+    """At most `most` numbers out of range(count), drawn, or evenly spaced without a generator."""
     if count <= most:
         return torch.arange(count)
     if generator is None:
@@ -261,7 +263,8 @@ def _chosen(count: int, most: int, generator: torch.Generator | None) -> Tensor:
     return torch.randperm(count, generator=generator)[:most]
 
 
-def _rows_that_fit(y: Tensor, kind: Distance) -> int:
+def rows_that_fit(y: Tensor, kind: Distance) -> int:
+    """How many rows of distances to y (b, q, c) one block holds."""
     per_row = y.shape[1] * (y.shape[2] if kind.broadcasts else 1)
     return max(1, BLOCK_ELEMENTS.get(y.device.type, BLOCK_ELEMENTS["cpu"]) // per_row)
 
