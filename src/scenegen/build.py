@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from scenegen.refusal import Refusal
 Config = Mapping[str, Any]
 
 
-def make(node: Config, /, **supplied: Any) -> Any:
+def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any:
     """One object of a node with a `_target_`; a Refusal from inside keeps its own sentence.
 
     Hydra resolves the target and what the config says of it; what build.py supplies are objects that no config
-    can hold, so they are given in the call itself.
+    can hold, so they are given in the call itself: `supplied` always, `offered` where the signature asks for it.
     """
     try:
         construct = instantiate({**node, "_partial_": True}, _convert_="all")
@@ -27,7 +28,8 @@ def make(node: Config, /, **supplied: Any) -> Any:
         while cause is not None and not isinstance(cause, Refusal):
             cause = cause.__cause__
         raise cause or error from error
-    return construct(**supplied)
+    asked = inspect.signature(construct).parameters
+    return construct(**supplied, **{name: value for name, value in (offered or {}).items() if name in asked})
 
 
 def dataset(config: Config, *, split: str) -> Any:
@@ -43,11 +45,12 @@ def model(config: Config, data: Any) -> Any:
 
 def discriminator(config: Config, generator: Any) -> Any:
     """The discriminator for a model's semantics."""
-    return make(config["discriminator"], semantic_channels=generator.semantic_channels)
+    offered = {"num_classes": generator.num_classes}
+    return make(config["discriminator"], semantic_channels=generator.semantic_channels, offered=offered)
 
 
-def objective(config: Config, generator: Any, classes: Any = None) -> Any:
-    """The weighted loss terms, with the extractors that they read and no others, checked against a class list."""
+def objective(config: Config, generator: Any, data: Any = None) -> Any:
+    """The weighted loss terms, with the extractors that they read and no others, checked against the data."""
     from scenegen.losses.objective import Objective, extractors_read
 
     nodes = {name: dict(node) for name, node in config["loss"].items() if node["weight"] > 0}
@@ -57,9 +60,11 @@ def objective(config: Config, generator: Any, classes: Any = None) -> Any:
     wanted = extractors_read(terms, weights)
     nets = {name: make(node) for name, node in config["extractor"]["nets"].items() if name in wanted}
     for term in terms.values():
-        if classes is not None and hasattr(term, "require"):
-            term.require(nets, classes)
-    offers = generator.offers | ({"judgement"} if "gan" in terms else set())
+        if data is not None and hasattr(term, "require"):
+            term.require(nets, data.classes)
+    offers = set(generator.offers)
+    offers |= {"judgement"} if "gan" in terms else set()
+    offers |= {"exemplar"} if config.get("exemplar") else set()
     return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules)
 
 
@@ -82,7 +87,7 @@ def gan_module(config: Config, data: Any) -> Any:
     return GanModule(
         model=generator,
         discriminator=judge,
-        objective=objective(config, generator, data.classes),
+        objective=objective(config, generator, data),
         optim=make(config["optim"]),
         seed=config["seed"],
         reuse_fake=config["reuse_fake"],

@@ -64,13 +64,14 @@ RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors}
 """Groups that other options only read from; the rest of the config becomes objects, checked by their signatures."""
 
 OBJECTS = frozenset(
-    ("data", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter", "aesthetic", "fid")
+    ("data", "exemplar", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter", "aesthetic", "fid")
 ) | {"scorer", "experiment", "debug"}
 
 SUPPLIED = {
     "data": {"split", "height", "width", "seed"},
     "model": {"num_classes", "edges"},
-    "discriminator": {"semantic_channels"},
+    "discriminator": {"semantic_channels", "num_classes"},
+    "exemplar": {"data", "gallery", "seed"},
     "segmenter": {"classes"},
     "trick.ema": {"model"},
     "logger.tensorboard": {"folder"},

@@ -62,20 +62,22 @@ class Synthesis:
         image: (b, 3, h, w) the generated picture, in [-1, 1].
         mu, logvar: (b, z) the encoder's posterior (VAE models).
         z: (b, z) the latent that was used.
-        warped: (b, 3, h', w') the exemplar warped to the label map (exemplar models).
-        warped_back: (b, 3, h', w') the warped exemplar warped back.
-        warped_label: (b, classes, h', w') the exemplar's one-hot labels, warped.
-        aligned: (label features, image features), both (b, c, h', w').
+        warped: the exemplar warped to the label map, coarse to fine, each (b, 3, h', w') (exemplar models).
+        warped_back: (b, 3, h', w') the coarsest warped exemplar, warped back to the exemplar's own frame.
+        returned: (b, 3, h', w') the photograph warped to the exemplar's frame and back.
+        warped_label: (b, classes, h', w') the exemplar's one-hot labels, warped; they sum to 1.
+        aligned: per level (label features, photograph features), both (b, c, h', w'), of unit length.
     """
 
     image: Tensor
     mu: Tensor | None = None
     logvar: Tensor | None = None
     z: Tensor | None = None
-    warped: Tensor | None = None
+    warped: tuple[Tensor, ...] | None = None
     warped_back: Tensor | None = None
+    returned: Tensor | None = None
     warped_label: Tensor | None = None
-    aligned: tuple[Tensor, Tensor] | None = None
+    aligned: tuple[tuple[Tensor, Tensor], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,19 +87,23 @@ class Judgement:
     Attributes:
         logits: per scale the raw score map, (b, 1, h', w') (or (b, classes + 1, h, w) for segmenting ones).
         features: per scale the feature maps before the score, shallow to deep.
+        label: (b, h, w) int64 class ids under which a segmenting discriminator judged, or None.
     """
 
     logits: tuple[Tensor, ...]
     features: tuple[tuple[Tensor, ...], ...] = ()
+    label: Tensor | None = None
 
     def split(self, sizes: list[int]) -> list[Judgement]:
         """Cut along the batch axis, e.g. a joint (fake, real) pass into its two halves."""
         logits = [t.split(sizes) for t in self.logits]
         features = [[t.split(sizes) for t in scale] for scale in self.features]
+        labels = self.label.split(sizes) if self.label is not None else [None] * len(sizes)
         return [
             Judgement(
                 logits=tuple(parts[i] for parts in logits),
                 features=tuple(tuple(parts[i] for parts in scale) for scale in features),
+                label=labels[i],
             )
             for i in range(len(sizes))
         ]
@@ -110,12 +116,14 @@ class SceneModel(Protocol):
         offers: names of the Synthesis fields that `forward` fills; "encode" where it has encode(image, frozen=...)
             -> (mu, logvar); "again" where other noise makes another picture of the same labels.
         noise_shape: shape of one sample's noise, or None for a deterministic model.
+        num_classes: of the labels.
         semantic_channels: channels of `semantics`.
         training: as in nn.Module.
     """
 
     offers: frozenset[str]
     noise_shape: tuple[int, ...] | None
+    num_classes: int
     semantic_channels: int
     training: bool
 
@@ -128,7 +136,7 @@ class SceneModel(Protocol):
         ...
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """The test pass: reads labels, noise and an optional style picture, never the photograph."""
+        """The test pass: reads labels, noise, exemplars and an optional style picture, never the photograph."""
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]: ...

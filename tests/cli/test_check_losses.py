@@ -36,7 +36,7 @@ def test_a_real_command_line(tmp_path: Path) -> None:
     done = run("check", "loss=cx+dists", "model=gaugan", "data=folder", "data.root=/nowhere", "size=tiny",
                f"json={tmp_path / 'report.json'}", cwd=tmp_path, COLUMNS="160")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for words in ("Objective at 32x64", "relu3_2, relu4_2, relu5_2", "vgg, cx, dists", "12.5", "SceneNetTrunk"):
+    for words in ("Objective at 64x64", "relu3_2, relu4_2, relu5_2", "vgg, cx, dists", "12.5", "SceneNetTrunk"):
         assert words in done.stdout
     assert {term["term"] for term in json.loads((tmp_path / "report.json").read_text())["terms"]} > {"cx", "dists"}
 

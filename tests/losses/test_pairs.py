@@ -79,7 +79,7 @@ def test_every_option_builds(loss: str, data: Any) -> None:
     chosen = config(loss)
     with torch.device("meta"):
         generator = build.model(chosen, data)
-    objective = build.objective(chosen, generator, data.classes)
+    objective = build.objective(chosen, generator, data)
     assert named(loss) <= set(objective.terms)
 
 
@@ -93,7 +93,7 @@ def stepped(loss: str, *, side: int) -> None:
     judge = build.discriminator(chosen, generator)
     for network in (generator, judge):
         initialise(network, gain=chosen["init_gain"])
-    objective = build.objective(chosen, generator, data.classes)
+    objective = build.objective(chosen, generator, data)
     noise = torch.randn(2, *generator.noise_shape)
     synthesis = generator(batch, noise=noise)
     semantics = generator.semantics(batch)
@@ -112,8 +112,11 @@ def stepped(loss: str, *, side: int) -> None:
     for name in (named(loss) & set(values)) - {"kld"}:  # which looks at the latent alone
         assert values[f"grad/{name}"] > 0, name
     judge.zero_grad(set_to_none=True)
-    loss_d, _ = objective.discriminator(*judged(synthesis.image.detach()))
-    penalty, _ = objective.penalty(lambda x: judge(semantics, x), fake=synthesis.image.detach(), real=batch.image)
+    fake, real = judged(synthesis.image.detach())
+    loss_d, _ = objective.discriminator(fake, real)
+    penalty, _ = objective.penalty(
+        lambda x: judge(semantics, x), fake=synthesis.image.detach(), real=batch.image, judged=(fake, real)
+    )
     (loss_d + penalty).backward()
     for network in (generator, judge):
         gradients = [p.grad for p in network.parameters() if p.grad is not None]

@@ -37,7 +37,7 @@ class Hinge(nn.Module):
         self.real_label = checked_label(real_label)
 
     def forward(self, evidence: Evidence) -> Tensor:
-        return over_scales(evidence.judgements()[0], torch.neg)
+        return over_scales(evidence.judgement(), torch.neg)
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss."""
@@ -67,7 +67,7 @@ class LeastSquares(nn.Module):
         self.real_label = checked_label(real_label)
 
     def forward(self, evidence: Evidence) -> Tensor:
-        return over_scales(evidence.judgements()[0], lambda k: (k - 1).square())
+        return over_scales(evidence.judgement(), lambda k: (k - 1).square())
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss."""
@@ -97,7 +97,7 @@ class NonSaturating(nn.Module):
         self.real_label = checked_label(real_label)
 
     def forward(self, evidence: Evidence) -> Tensor:
-        return over_scales(evidence.judgements()[0], lambda k: F.softplus(-k))
+        return over_scales(evidence.judgement(), lambda k: F.softplus(-k))
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss."""
@@ -128,7 +128,7 @@ class Wgan(nn.Module):
             raise Refusal(f"real_label={real_label} smooths a label, but loss=wgan has none; use real_label=1")
 
     def forward(self, evidence: Evidence) -> Tensor:
-        return over_scales(evidence.judgements()[0], torch.neg)
+        return over_scales(evidence.judgement(), torch.neg)
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss."""
@@ -148,7 +148,7 @@ class RelativisticHinge(nn.Module):
     Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaHingeGAN).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, real_label: float = 1.0) -> None:

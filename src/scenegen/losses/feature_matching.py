@@ -45,7 +45,7 @@ class FeatureMatching(nn.Module):
     Range: the discriminator's features; >= 0, 0 for equal pictures
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -21,8 +21,14 @@ CURES = {
     "z": "use model.vae=true",
     "encode": "use model.vae=true",
     "again": "use model.vae=true",
-    "exemplar": "use data that gives exemplars",
-    "judgement": "use a model with a discriminator",
+    "exemplar": "use exemplar=retrieved",
+    "warped": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "warped_back": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "returned": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "warped_label": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "judgement": "add an adversarial loss such as loss=hinge",
+    "real_judgement": "add an adversarial loss such as loss=hinge",
 }
 
 
@@ -33,7 +39,7 @@ class Evidence:
     Attributes:
         batch: what the data gave.
         synthesis: what the generator made of it.
-        fake, real: the discriminator on both, or None without one.
+        fake, real: the discriminator on both, or None: without one, and `real` where no term needs it.
         features: frozen features of the pictures, computed when asked for.
         replicas: number of processes whose gradients are averaged afterwards.
         seed: of this step, for terms that draw; equal on a resumed run.
@@ -58,11 +64,17 @@ class Evidence:
             raise Refusal(f"a loss term compares with the {which} picture, but the batch has none")
         return full_precision(found)
 
-    def judgements(self) -> tuple[Judgement, Judgement]:
-        """The discriminator on the generated and on the real pictures."""
-        if self.fake is None or self.real is None:
+    def judgement(self) -> Judgement:
+        """The discriminator on the generated pictures."""
+        if self.fake is None:
             raise Refusal("a loss term needs the discriminator's judgement, but the step has none")
-        return self.fake, self.real
+        return self.fake
+
+    def judgements(self) -> tuple[Judgement, Judgement]:
+        """The discriminator on the generated and on the real pictures, for terms that need "real_judgement"."""
+        if self.real is None:
+            raise Refusal("a loss term needs the judgement of the real pictures too, but the step has none")
+        return self.judgement(), self.real
 
     def repetition(self) -> Synthesis:
         """The same labels painted from other noise."""
@@ -74,16 +86,16 @@ class Evidence:
 class Objective(nn.Module):
     """A weighted sum of terms.
 
-    A term is a module with `needs` (fields of Synthesis, "judgement", "exemplar", "again", "encode"), `reads`
+    A term is a module with `needs` (fields of Synthesis, "judgement", "real_judgement", "exemplar", "again", "encode"), `reads`
     (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`, also has
-    `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed)` in place of `forward` and joins
-    the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
+    `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed=..., judged=...)` in place of
+    `forward` and joins the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
 
     Args:
         terms: name -> term; those with weight 0 are dropped.
         weights: name -> finite weight >= 0.
         extractors: name -> frozen extractor; those that no term reads are not kept.
-        offers: what the model, its discriminator and the data give.
+        offers: what the model, its discriminator and the data give; "judgement" stands for "real_judgement" too.
         schedules: name -> schedule whose value is the weight at a step, in place of the one in `weights`.
 
     Attributes:
@@ -108,8 +120,9 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         kept = active(terms, weights)
+        offered = {*offers, "real_judgement"} if "judgement" in offers else set(offers)
         for name, term in kept.items():
-            _refuse_unmet(name, term, offers)
+            _refuse_unmet(name, term, offered)
             try:
                 FeatureBank(extractors, [term.reads])
             except Refusal as refusal:
@@ -195,13 +208,21 @@ class Objective(nn.Module):
         return torch.stack(list(values.values())).sum(), {name: value.detach() for name, value in values.items()}
 
     def penalty(
-        self, judge: Callable[[Tensor], Judgement], *, fake: Tensor, real: Tensor, seed: int = 0, step: int = 0
+        self,
+        judge: Callable[[Tensor], Judgement],
+        *,
+        fake: Tensor,
+        real: Tensor,
+        judged: tuple[Judgement, Judgement],
+        seed: int = 0,
+        step: int = 0,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the penalties that are due at a step add to the discriminator's loss.
 
         Args:
             judge: the discriminator under the batch's semantics.
             fake, real: (b, 3, h, w) generated and real pictures.
+            judged: what it said of both in this step, with graph.
             seed: of this step, for penalties that draw.
             step: of the clock; a penalty that comes every n-th step counts n times there.
 
@@ -210,7 +231,8 @@ class Objective(nn.Module):
         """
         terms: dict[str, Any] = {name: self.terms[name] for name in self.penalties}
         counts = {name: term.every * self.weight(name, step) for name, term in terms.items() if step % term.every == 0}
-        values = {n: terms[n].penalty(judge, fake, real, seed=seed) for n, count in counts.items() if count > 0}
+        due = [name for name, count in counts.items() if count > 0]
+        values = {name: terms[name].penalty(judge, fake, real, seed=seed, judged=judged) for name in due}
         total = torch.stack([real.new_zeros(()), *(counts[name] * value for name, value in values.items())]).sum()
         return total, {name: value.detach() for name, value in values.items()}
 

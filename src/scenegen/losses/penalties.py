@@ -1,7 +1,7 @@
 """Penalties on the gradient of the discriminator's scores with respect to the pictures that it judges.
 
 They join the discriminator's loss and are no terms of the generator: in place of `forward` they have
-`penalty(judge, fake, real, seed)`. Published networks have no spectral norm beside them.
+`penalty(judge, fake, real, seed=..., judged=...)`. Published networks have no spectral norm beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from scenegen.types import Judgement, Refusal
 
 Judge = Callable[[Tensor], Judgement]
 """Pictures -> the discriminator's judgement of them under the batch's semantics."""
+
+Judged = tuple[Judgement, Judgement]
+"""What it has said already of the step's generated and real pictures, with graph."""
 
 
 def gradient_norm(judge: Judge, image: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ class WganGp(nn.Module):
         super().__init__()
         self.every = checked_every(every)
 
-    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int) -> Tensor:
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         return two_sided(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))))
 
@@ -102,7 +105,7 @@ class WganLp(nn.Module):
         super().__init__()
         self.every = checked_every(every)
 
-    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int) -> Tensor:
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         return one_sided(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))))
 
@@ -131,7 +134,7 @@ class WganDiv(nn.Module):
             raise Refusal(f"loss.gp.p={p} is not a power >= 1; the paper's is 6")
         self.p, self.at, self.every = p, at, checked_every(every)
 
-    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int) -> Tensor:
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         if self.at == "mixed":
             return powered(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))), self.p)
@@ -160,7 +163,7 @@ class Dragan(nn.Module):
             raise Refusal(f"loss.gp.spread={spread} is not a number above 0; the paper's is 0.5")
         self.spread, self.every = spread, checked_every(every)
 
-    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int) -> Tensor:
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         noise = _uniform(real.shape, seed).to(real)
         return two_sided(gradient_norm(judge, real + self.spread * real.std() * noise))
@@ -187,7 +190,7 @@ class R1(nn.Module):
             raise Refusal(f"loss.r1.at={at} is not one of real, fake")
         self.at, self.every = at, checked_every(every)
 
-    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int) -> Tensor:
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         return powered(gradient_norm(judge, real if self.at == "real" else fake), 2) / 2
 

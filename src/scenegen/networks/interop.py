@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scenegen.types import Refusal
 
 WRAPPER = "module."
-PARTS = {"G": "generator", "E": "encoder", "D": "discriminator"}
+PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence"}
 """Official file letters (latest_net_G.pth, ...) and the submodules of ours that they fill."""
 
 VERSION_ONLY = "num_batches_tracked"

@@ -26,7 +26,8 @@ class GanModule(pl.LightningModule):
 
     Args:
         model: the generator side (networks.gaugan.GauGAN and its siblings).
-        discriminator: called as discriminator(semantics, image) -> Judgement.
+        discriminator: called as discriminator(semantics, image) -> Judgement; with `joint` False it judges generated
+            and real pictures in passes of their own.
         objective: the weighted terms of both sides.
         optim: builds both optimizers and tells their rates.
         seed: seed of the run's noise.
@@ -119,7 +120,8 @@ class GanModule(pl.LightningModule):
         fake = real = None
         self.discriminator.requires_grad_(False)
         if self.objective.adversarial:
-            fake, real = self._judge(semantics, synthesis.image, batch.image)
+            compared = "real_judgement" in self.objective.needs
+            fake, real = self._judge(semantics, synthesis.image, batch.image if self._joint or compared else None)
         total, values = self.objective.generator(
             batch=batch,
             synthesis=synthesis,
@@ -141,11 +143,13 @@ class GanModule(pl.LightningModule):
         self, batch: Batch, semantics: Tensor, image: Tensor, optimizer: LightningOptimizer
     ) -> dict[str, Tensor]:
         fake, real = self._judge(semantics, image, batch.image)
+        assert real is not None
         total, values = self.objective.discriminator(fake, real)
         penalty, penalties = self.objective.penalty(
             lambda picture: self.discriminator(semantics, picture),
             fake=image,
             real=batch.image,
+            judged=(fake, real),
             seed=hash_seed(self.seed, "penalty", self.step),
             step=self.step,
         )
@@ -159,8 +163,15 @@ class GanModule(pl.LightningModule):
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
 
-    def _judge(self, semantics: Tensor, fake: Tensor, real: Tensor) -> tuple[Judgement, Judgement]:
-        """One pass over (fake, real), fake first."""
+    @property
+    def _joint(self) -> bool:
+        return getattr(self.discriminator, "joint", True)
+
+    def _judge(self, semantics: Tensor, fake: Tensor, real: Tensor | None) -> tuple[Judgement, Judgement | None]:
+        """The generated pictures, then the real ones unless None; one pass over both for a joint discriminator."""
+        if not self._joint or real is None:
+            judged = self.discriminator(semantics, fake)
+            return judged, self.discriminator(semantics, real) if real is not None else None
         both = self.discriminator(semantics.repeat(2, 1, 1, 1), torch.cat([fake, real]))
         halves = both.split([len(fake), len(real)])
         return halves[0], halves[1]
