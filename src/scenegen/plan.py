@@ -64,8 +64,8 @@ RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors}
 """Groups that other options only read from; the rest of the config becomes objects, checked by their signatures."""
 
 OBJECTS = frozenset(
-    ("data", "exemplar", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter", "aesthetic", "fid")
-) | {"scorer", "experiment", "debug"}
+    ("data", "exemplar", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter")
+) | {"aesthetic", "fid", "scorer", "experiment", "debug"}
 
 SUPPLIED = {
     "data": {"split", "height", "width", "seed"},

@@ -17,6 +17,7 @@ class Settings:
 
     name: str | None
     resume: str | None
+    start_from: str | None
     seed: int
     steps: int
     batch_size: int
@@ -59,6 +60,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.training.checkpoints import newest
     from scenegen.training.fit import Rhythm, fit
     from scenegen.training.loggers import report
+    from scenegen.training.stages import take_over
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -73,6 +75,10 @@ def main(cfg: DictConfig) -> float | None:
     # Built before training, so that what cannot be scored is known now and not after a day.
     scorer = build.scorer(config, test) if settings.evaluate else None
     module = build.gan_module(config, train)
+    if settings.start_from is not None and not resuming:
+        told = take_over(module, runs.find(settings.start_from))
+        if rank_zero_only.rank == 0:
+            print(told)
     loggers = build.loggers(config, folder)
     if rank_zero_only.rank == 0 and not resuming:
         runs.open_new(folder, cfg, digest=chosen.digest, overrides=overrides)

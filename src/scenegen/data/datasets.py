@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList
-from scenegen.data.layouts import Layout, check_split, open_files, read_classes
+from scenegen.data.layouts import Layout, check_split, named_classes, open_files
 from scenegen.data.pairs import Raw, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
@@ -245,13 +245,11 @@ def labels(
     expected = "it should hold label maps alone, *.png"
     if split == "train":
         raise Refusal("data=labels has no photographs to train on; it is for sampling, with split=test")
-    named = {"landscape": (LANDSCAPE, {}), "coco_stuff": (COCO_STUFF, _COCO_UNKNOWN), "ade20k": (ADE20K, {})}
-    if isinstance(classes, str) and classes not in named:
-        meaning, own = read_classes(Path(classes)), {}
-    elif isinstance(classes, str):
-        meaning, own = named[classes]
+    if isinstance(classes, str):
+        meaning = named_classes(classes)
     else:
-        meaning, own = ClassList(names=tuple(classes), ignore=unlabelled), {}
+        meaning = ClassList(names=tuple(classes), ignore=unlabelled)
+    own = _COCO_UNKNOWN if classes == "coco_stuff" else {}
     files = open_files(
         root,
         expected,

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scenegen.data.classes import ClassList
+from scenegen.data.bridges import ADE20K, COCO_STUFF
+from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
 from scenegen.seeding import hash_seed
 from scenegen.types import Refusal
@@ -125,6 +126,12 @@ def read_classes(path: Path, *, expected: str = "") -> ClassList:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refusal(f'{path}: cannot be read as {{"classes": ["sky", ...], "unlabelled": id}} ({error!r})') from error
     return ClassList(names=names, colours=colours, ignore=content.get("unlabelled"))
+
+
+def named_classes(name: str) -> ClassList:
+    """The classes of landscape, coco_stuff or ade20k, or those of a classes.json."""
+    known = {"landscape": LANDSCAPE, "coco_stuff": COCO_STUFF, "ade20k": ADE20K}
+    return known[name] if name in known else read_classes(Path(name))
 
 
 def _first(base: Path, layouts: Sequence[Layout], label_only: bool) -> Layout | None:

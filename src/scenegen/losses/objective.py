@@ -86,10 +86,11 @@ class Evidence:
 class Objective(nn.Module):
     """A weighted sum of terms.
 
-    A term is a module with `needs` (fields of Synthesis, "judgement", "real_judgement", "exemplar", "again", "encode"), `reads`
-    (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`, also has
-    `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed=..., judged=...)` in place of
-    `forward` and joins the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
+    A term is a module with `needs` (fields of Synthesis, "judgement", "real_judgement", "exemplar", "again",
+    "encode"), `reads` (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`,
+    also has `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed=..., judged=...)` in place
+    of `forward` and joins the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake
+    and D_real have none.
 
     Args:
         terms: name -> term; those with weight 0 are dropped.

@@ -15,6 +15,8 @@ WRAPPER = "module."
 PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence"}
 """Official file letters (latest_net_G.pth, ...) and the submodules of ours that they fill."""
 
+AVERAGE = "EMA"
+
 VERSION_ONLY = "num_batches_tracked"
 
 
@@ -49,6 +51,35 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise Refusal(f"{path} holds no state dict (names of tensors); save `network.state_dict()` and give that file")
     return dict(state)
+
+
+def find_files(files: str | Mapping[str, str], *, epoch: str = "latest") -> dict[str, Path]:
+    """The official files of one model by their letters; OASIS' average, EMA, stands for G.
+
+    Args:
+        files: letter -> file, or the folder where <epoch>_net_G.pth, <epoch>_net_E.pth, ... lie (OASIS writes
+            <epoch>_EMA.pth).
+        epoch: the first part of the file names, "latest", "best" or a number.
+
+    Raises:
+        Refusal: for an unknown letter, a missing file, or a folder without a generator of that epoch.
+    """
+    letters = (*PARTS, AVERAGE)
+    if isinstance(files, str):
+        names = {letter: (f"{epoch}_net_{letter}.pth", f"{epoch}_{letter}.pth") for letter in letters}
+        found = {k: path for k, both in names.items() for n in both if (path := Path(files) / n).is_file()}
+        if not found.keys() & {"G", AVERAGE}:
+            raise Refusal(f"{files} holds no {epoch}_net_G.pth and no {epoch}_{AVERAGE}.pth; give another epoch=, or "
+                          "each file by its letter: files='{G: one.pth, E: two.pth}'")  # fmt: skip
+    else:
+        found = {letter: Path(path) for letter, path in files.items()}
+        if strange := sorted(found.keys() - set(letters)):
+            raise Refusal(f"files: the letter {strange[0]} is unknown; known are {', '.join(letters)}")
+        if absent := [str(path) for path in found.values() if not path.is_file()]:
+            raise Refusal(f"there is no file {', '.join(absent)}; check files=")
+    if AVERAGE in found:
+        found["G"] = found.pop(AVERAGE)
+    return found
 
 
 def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -104,7 +135,8 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
     if set(state) != set(wanted):
         raise Refusal(
             f"{type(module).__name__} takes the files {', '.join(wanted) or 'of no letter'}, got "
-            f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), D the discriminator"
+            f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), Corr the "
+            "correspondence, D the discriminator"
         )
     return [(f"{letter}/", getattr(module, name), state[letter]) for letter, name in wanted.items()]
 
@@ -121,7 +153,21 @@ def _strip(key: str) -> str:
 
 
 def _unwrap(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {_strip(key): value for key, value in state.items()}
+    """Keys without DataParallel's prefix, and the spectral norms of torch 0.4 brought up to date."""
+    new = {_strip(key): value for key, value in state.items()}
+    for key in [key for key in new if key.endswith("weight_orig")]:
+        weight, u, v = (key.removesuffix("_orig") + end for end in ("", "_u", "_v"))
+        if v not in new and weight in new and u in new:
+            new[v] = _right_vector(new[key], new.pop(weight), new[u])
+    return new
+
+
+def _right_vector(original: Tensor, normalised: Tensor, u: Tensor) -> Tensor:
+    """The v that torch 0.4 did not store: u = W v up to length, and u W v is the sigma that made `normalised`."""
+    matrix = original.flatten(1)
+    v = torch.linalg.lstsq(matrix.double(), u.double()[:, None]).solution[:, 0]
+    sigma = (original.double().norm() / normalised.double().norm()).item()
+    return (v * sigma / torch.dot(u.double(), matrix.double() @ v)).to(original.dtype)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
 from scenegen.training.gan import GanModule
 from scenegen.types import Refusal
@@ -49,6 +51,25 @@ class Checkpoints(pl.Callback):
         if trainer.is_global_zero:
             for old in _by_step(self.folder)[: -self.keep]:
                 old.unlink()
+
+
+def write_weights(run: Path, networks: Mapping[str, nn.Module]) -> Path:
+    """Write networks that were not trained here as a run's checkpoint of step 0.
+
+    Args:
+        run: the run's folder.
+        networks: "model", and "discriminator" where there is one.
+    """
+    state = {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    path = run / "checkpoints" / "step_0000000.ckpt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        torch.save({"state_dict": {"clock": torch.zeros((), dtype=torch.long), **state}}, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
 
 
 def newest(run: Path) -> Path:

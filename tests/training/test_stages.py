@@ -1,0 +1,66 @@
+"""A second stage starts from the networks of a first one, strictly, and says what it took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenegen import build
+from scenegen.plan import compose, plan
+from scenegen.training.checkpoints import write_weights
+from scenegen.training.gan import GanModule
+from scenegen.training.stages import take_over
+from scenegen.types import Refusal
+
+
+def module(*overrides: str) -> GanModule:
+    config = plan(compose("train", ["size=tiny", "weights=random", "data.count=4", *overrides])).config
+    return build.gan_module(config, build.dataset(config, split="train"))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GanModule]:
+    trained = module("seed=1")
+    folder = tmp_path_factory.mktemp("first")
+    write_weights(folder, {"model": trained.model, "discriminator": trained.discriminator})  # type: ignore[dict-item]
+    return folder, trained
+
+
+def equal(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    ours, own = a.state_dict(), b.state_dict()
+    return ours.keys() == own.keys() and all(torch.equal(ours[key], own[key]) for key in ours)
+
+
+def test_model_average_and_discriminator_are_taken_over(first: tuple[Path, GanModule]) -> None:
+    folder, trained = first
+    second = module("seed=2", "trick=ema")
+    assert not equal(second.discriminator, trained.discriminator)
+    told = take_over(second, folder)
+    assert second.ema is not None
+    for ours, theirs in (
+        (second.model, trained.model),
+        (second.ema.average, trained.model),
+        (second.discriminator, trained.discriminator),
+    ):
+        assert equal(ours, theirs)  # type: ignore[arg-type]
+    assert "the average, from the model" in told
+    assert "discriminator (" in told
+    assert second.step == 0
+
+
+def test_another_discriminator_starts_anew_and_is_told(first: tuple[Path, GanModule]) -> None:
+    folder, trained = first
+    second = module("seed=2", "discriminator.layers=3")
+    before = {key: value.clone() for key, value in second.discriminator.state_dict().items()}
+    told = take_over(second, folder)
+    assert equal(second.model, trained.model)  # type: ignore[arg-type]
+    assert all(torch.equal(value, before[key]) for key, value in second.discriminator.state_dict().items())
+    assert "not the discriminator" in told
+    assert "names in common" in told
+
+
+def test_another_model_is_refused(first: tuple[Path, GanModule]) -> None:
+    with pytest.raises(Refusal, match=r"start_from: the model of .* is another one: .*encoder"):
+        take_over(module("model.vae=false"), first[0])
