@@ -1,0 +1,79 @@
+"""A folder of generated pictures as the zip that a contest takes: checked whole, then written whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from scenegen.scoring.intake import Generated
+from scenegen.types import Refusal
+
+SHOWN = 10
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The zip's own beginning of time: equal pictures give an equal file."""
+
+
+def check(pictures: Generated, *, track: Callable[[Iterable, str], Iterable] = lambda items, _: items) -> list[str]:
+    """Refuse pictures that no contest should see, and warn of what looks like a mistake.
+
+    Args:
+        pictures: matched to the label maps by name, count and size (intake.take).
+        track: (items, description) -> items, for a progress bar.
+
+    Returns:
+        Warnings: pictures that are the same as others, byte for byte.
+
+    Raises:
+        Refusal: for files that are not PNG, or pictures of a single colour (what NaN becomes), all by name.
+    """
+    jpeg = [path.name for path in pictures.files.values() if path.suffix.lower() != ".png"]
+    constant, alike = [], defaultdict(list)
+    for name in track(list(pictures.files), "checking pictures"):
+        array = pictures.read(name)
+        if np.ptp(array.reshape(-1, 3), axis=0).max() == 0:
+            constant.append(f"{pictures.files[name].name} ({array[0, 0].tolist()})")
+        alike[hashlib.sha256(array).hexdigest()].append(name)
+    faults = [
+        ("are not PNG (a JPEG step cost 0.075 of the total in the contest log)", jpeg),
+        ("are of a single colour, as pictures are that were NaN", constant),
+    ]
+    if found := [f"{len(names)} {what}: {_few(names)}" for what, names in faults if names]:
+        raise Refusal(f"generated={pictures.folder}: {'; '.join(found)}; make them again, nothing was written")
+    repeated = [names for names in alike.values() if len(names) > 1]
+    return [f"{len(names)} pictures are the same: {_few(names)}" for names in repeated]
+
+
+def write_zip(pictures: Generated, out: Path, *, folder: str = "") -> str:
+    """Write NAME.png for every label map; the same pictures always give the same bytes.
+
+    Args:
+        pictures: checked ones.
+        out: the file; written whole or not at all.
+        folder: inside the zip; "" puts the pictures at its root.
+
+    Returns:
+        sha256 of the file.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for name in sorted(pictures.files):
+                entry = zipfile.ZipInfo("/".join(filter(None, [folder, f"{name}.png"])), EPOCH)
+                archive.writestr(entry, pictures.files[name].read_bytes())
+        os.replace(part, out)
+    except OSError as error:
+        raise Refusal(f"{out} could not be written ({error.strerror}); free space or choose another out=") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,0 +1,48 @@
+"""Check generated pictures and pack them for a contest: python -m scenegen.submit generated=samples labels=FOLDER"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/submit.yaml, documented there."""
+
+    generated: str
+    labels: str
+    height: int
+    width: int
+    count: int | None
+    folder: str
+    out: str
+
+
+@command("submit")
+def main(cfg: DictConfig) -> None:
+    from scenegen.plan import plan, read_settings
+    from scenegen.scoring.intake import take
+    from scenegen.scoring.submission import check, write_zip
+    from scenegen.scoring.table import bar
+
+    settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    names = sorted(path.stem for path in Path(settings.labels).glob("*.png"))
+    if not names:
+        raise Refusal(f"labels={settings.labels} holds no label map (*.png); give the contest's folder of test maps")
+    if settings.count not in (None, len(names)):
+        raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
+    pictures = take(Path(settings.generated), names, size=(settings.height, settings.width), track=bar)
+    for warning in check(pictures, track=bar):
+        print(f"warning: {warning}")
+    digest = write_zip(pictures, Path(settings.out), folder=settings.folder)
+    print(f"{settings.out}: {len(names)} PNG of {settings.width}x{settings.height}, sha256 {digest[:16]}")
+
+
+if __name__ == "__main__":
+    main()

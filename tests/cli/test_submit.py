@@ -1,0 +1,58 @@
+"""What goes to a contest is checked as a whole; the zip is the same for the same pictures."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.command_line import run, sentence
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("labels", "made"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 29, (8, 16)).astype(np.uint8)).save(tmp_path / "labels" / f"m{i}.png")
+        Image.fromarray(rng.integers(0, 255, (12, 16, 3)).astype(np.uint8)).save(tmp_path / "made" / f"m{i}.png")
+    return tmp_path
+
+
+def submit(cwd: Path, *more: str):
+    return run("submit", "generated=made", "labels=labels", "height=12", "width=16", *more, cwd=cwd)
+
+
+def test_the_zip_holds_the_pictures_and_repeats_itself(folders: Path) -> None:
+    for out in ("a.zip", "b.zip"):
+        finished = submit(folders, f"out={out}", "count=3")
+        assert finished.returncode == 0, finished.stderr
+        assert "3 PNG of 16x12" in finished.stdout
+    assert (folders / "a.zip").read_bytes() == (folders / "b.zip").read_bytes()
+    with zipfile.ZipFile(folders / "a.zip") as archive:
+        assert archive.namelist() == ["m0.png", "m1.png", "m2.png"]
+        assert archive.read("m1.png") == (folders / "made" / "m1.png").read_bytes()
+
+
+def test_every_fault_is_named_and_nothing_is_written(folders: Path) -> None:
+    made = folders / "made"
+    Image.new("RGB", (16, 12), (0, 0, 0)).save(made / "m0.png")
+    (made / "m1.png").unlink()
+    Image.new("RGB", (16, 12), (1, 2, 3)).save(made / "m1.jpg")
+    told = sentence(submit(folders))
+    for words in ("1 are not PNG", "m1.jpg", "2 are of a single colour", "m0.png ([0, 0, 0])", "nothing was written"):
+        assert words in told
+    (made / "m2.png").unlink()
+    assert "missing: m2.png" in run("submit", "generated=made", "labels=labels", "height=12", "width=16",
+                                    cwd=folders).stderr  # fmt: skip
+    assert not (folders / "submission.zip").exists()
+
+
+def test_a_wrong_count_and_equal_pictures(folders: Path) -> None:
+    assert "holds 3 label maps, but count=1000" in sentence(submit(folders, "count=1000"))
+    (folders / "made" / "m2.png").write_bytes((folders / "made" / "m1.png").read_bytes())
+    assert "2 pictures are the same: m1, m2" in submit(folders).stdout
