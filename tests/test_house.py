@@ -19,6 +19,7 @@ ALLOWED = {
     "pictures": set(),
     "training": {"networks", "losses", "metrics", "data", "pictures"},
     "scoring": {"networks", "metrics", "data", "pictures"},
+    "reporting": {"scoring", "pictures"},
 }
 FREE = {"types", "refusal", "seeding"}
 # Libraries that the inner rooms must not know.

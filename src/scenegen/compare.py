@@ -1,0 +1,46 @@
+"""Is A better than B? Finished runs compared in pairs: python -m scenegen.compare runs=a,b,c"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/compare.yaml, documented there."""
+
+    runs: str | list[str]
+    json: str | None
+    seed: int
+
+
+@command("compare")
+def main(cfg: DictConfig) -> None:
+    from scenegen import build
+    from scenegen.plan import plan, read_settings
+    from scenegen.reporting.comparison import compare
+    from scenegen.reporting.results import by_recipe, find
+    from scenegen.reporting.verdict import show, write_json
+    from scenegen.scoring.table import console
+
+    settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
+    results = find(name.strip() for name in names)
+    scorers = {str(run.record["scorer"]): run.config["scorer"] for run in results}
+    if len(scorers) > 1:
+        raise Refusal(f"the runs have totals of {' and '.join(sorted(scorers))}; score them with one scorer=")
+    (scorer,) = scorers.values()
+    comparison = compare(by_recipe(results), contest=build.make(scorer), seed=settings.seed)
+    show(comparison, console())
+    if settings.json:
+        write_json(comparison, Path(settings.json))
+
+
+if __name__ == "__main__":
+    main()

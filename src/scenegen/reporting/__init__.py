@@ -1,0 +1,1 @@
+"""Results of runs side by side: comparison, leaderboard, page."""

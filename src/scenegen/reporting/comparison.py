@@ -1,0 +1,178 @@
+"""Is recipe A better than recipe B? Paired pictures, paired seeds, corrected for the number of questions.
+
+Two things make a total vary: the pictures that happened to be scored, and the seed of the training. All recipes are
+scored on the same label maps, so the first is measured by resampling label maps for all runs together; the second by
+the differences between runs of equal seed. Their variances add up, and the interval is Student's t with one degree of
+freedom less than there are seeds. With one seed each only the first is known, and the verdict says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import t as student
+
+from scenegen.reporting.results import Result
+from scenegen.scoring.contest import Contest
+from scenegen.scoring.protocol import require_one
+from scenegen.scoring.uncertainty import draws
+from scenegen.types import Refusal
+
+LEVEL = 0.05
+"""Of the family of all questions together."""
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question: is the first recipe's total different from the second's?
+
+    Attributes:
+        first, second: recipes; the first has the larger mean.
+        difference: of the means over seeds.
+        low, high: 95 % interval of the difference, not corrected.
+        seeds: runs of each that entered.
+        paired: the runs were paired by seed.
+        p: two-sided, corrected by Holm for all pairs of the comparison.
+    """
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    seeds: tuple[int, int]
+    paired: bool
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        """The answer in words."""
+        if self.p >= LEVEL:
+            return "cannot be told apart"
+        return "better" if min(self.seeds) > 1 else "better in this one run, other seeds unknown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Recipes by their mean total, best first, and every pair of them.
+
+    Attributes:
+        means: recipe -> mean total over its seeds.
+        seeds: recipe -> its seeds.
+        parts: recipe -> role -> mean.
+        pairs: all of them, in the order of the means.
+        pictures: label maps that all runs share.
+    """
+
+    means: Mapping[str, float]
+    seeds: Mapping[str, tuple[int, ...]]
+    parts: Mapping[str, Mapping[str, float]]
+    pairs: Sequence[Pair]
+    pictures: int
+
+
+def compare(recipes: Mapping[str, Sequence[Result]], *, contest: Contest, seed: int = 0) -> Comparison:
+    """Compare every two recipes.
+
+    Args:
+        recipes: at least two, each with its runs.
+        contest: the total that they were scored with.
+        seed: of the resamples.
+
+    Raises:
+        Refusal: fewer than two recipes, a run without total, unlike protocols, or other label maps.
+    """
+    if len(recipes) < 2:
+        raise Refusal("there is one recipe only, so nothing to compare; name runs of two or more")
+    runs = [run for group in recipes.values() for run in group]
+    require_one({run.name: dict(run.record["protocol"]) for run in runs})
+    _require_same_maps(runs)
+    means = {name: float(np.mean([_total(run) for run in group])) for name, group in recipes.items()}
+    order = sorted(means, key=lambda name: -means[name])
+    drawn = {run.folder: _totals(run, contest=contest, seed=seed) for run in runs}
+    answers = [_answer(one, two, recipes, means, drawn) for one, two in itertools.combinations(order, 2)]
+    corrected = holm([p for _, p in answers])
+    return Comparison(
+        means={name: means[name] for name in order},
+        seeds={name: tuple(run.seed for run in recipes[name]) for name in order},
+        parts={name: _mean_parts(recipes[name]) for name in order},
+        pairs=[Pair(*fields, p=p) for (fields, _), p in zip(answers, corrected, strict=True)],
+        pictures=len(runs[0].pictures),
+    )
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values corrected for their number, in the order given.
+
+    Source: Holm, Scandinavian Journal of Statistics 6 (1979), section 3.
+    """
+    order = np.argsort(p)
+    factors = len(p) - np.arange(len(p))
+    steps = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, float)[order] * factors))
+    corrected = np.empty(len(p))
+    corrected[order] = steps
+    return [float(value) for value in corrected]
+
+
+def _answer(
+    one: str,
+    two: str,
+    recipes: Mapping[str, Sequence[Result]],
+    means: Mapping[str, float],
+    drawn: Mapping[Path, np.ndarray],
+) -> tuple[tuple, float]:
+    """The fields of a `Pair` but for its p, and the uncorrected p."""
+    a, b = ({run.seed: run for run in recipes[name]} for name in (one, two))
+    paired = a.keys() == b.keys()
+    difference = means[one] - means[two]
+    by_picture = np.mean([drawn[r.folder] for r in a.values()], 0) - np.mean([drawn[r.folder] for r in b.values()], 0)
+    variance = float(by_picture.var(ddof=1))
+    smallest = min(len(a), len(b))
+    if paired and smallest > 1:
+        variance += _spread([_total(a[s]) - _total(b[s]) for s in a])
+    elif smallest > 1:
+        variance += sum(_spread([_total(run) for run in group.values()]) for group in (a, b))
+    freedom = smallest - 1 if smallest > 1 else np.inf
+    error = variance**0.5
+    reach = float(student.ppf(1 - LEVEL / 2, freedom)) * error
+    p = 2 * float(student.sf(abs(difference) / error, freedom)) if error > 0 else float(difference == 0)
+    fields = (one, two, difference, difference - reach, difference + reach, (len(a), len(b)), paired)
+    return fields, p
+
+
+def _total(run: Result) -> float:
+    if run.total is None:
+        raise Refusal(f"{run.name} has no total (a part was not measured); score it again with a segmenter")
+    return run.total
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Variance of the mean of some values."""
+    return float(np.var(values, ddof=1) / len(values))
+
+
+def _totals(run: Result, *, contest: Contest, seed: int) -> np.ndarray:
+    """The run's total on resampled label maps; the same ones for every run, because of the seed."""
+    found = draws(run.pictures, fid=run.parts["fid"], rng=np.random.default_rng(seed), resamples=RESAMPLES)
+    scale = {"aesthetic": contest.aesthetic_top / 10}
+    columns = {role: found[role] * scale.get(role, 1.0) for role in contest.parts}
+    return np.array([contest.total(**{r: column[k] for r, column in columns.items()}) for k in range(RESAMPLES)])
+
+
+def _mean_parts(runs: Sequence[Result]) -> dict[str, float]:
+    return {role: float(np.mean([run.parts[role] for run in runs])) for role in runs[0].parts}
+
+
+def _require_same_maps(runs: Sequence[Result]) -> None:
+    first, *others = runs
+    for run in others:
+        if not np.array_equal(run.pictures.names, first.pictures.names):
+            raise Refusal(
+                f"{first.name} and {run.name} were scored on other label maps ({len(first.pictures)} and "
+                f"{len(run.pictures)}), so their pictures do not pair; score both on the same ones"
+            )

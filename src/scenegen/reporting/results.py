@@ -1,0 +1,125 @@
+"""What a finished run came to: its score, its recipe, its seed, read from its folder."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scenegen.scoring.per_picture import FILE, PerPicture
+from scenegen.types import Refusal
+
+CONFIG, RECORD, RESULT = "config.yaml", "run.json", "result.json"
+NOT_RECIPE = ("seed", "name", "resume")
+"""Keys of a config in which two runs of one recipe may differ."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run's result.
+
+    Attributes:
+        folder: of the run.
+        recipe: the overrides that made it, without its seed and name; runs of one recipe share it.
+        seed: of the run.
+        content: the config without seed and name, as text; equal for runs of one recipe.
+        config: the whole config, unresolved.
+        record: result.json.
+    """
+
+    folder: Path
+    recipe: str
+    seed: int
+    content: str
+    config: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of the run."""
+        return self.folder.name
+
+    @property
+    def total(self) -> float | None:
+        """The contest total, or None where a part was not measured."""
+        return self.record["total"]
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Role -> value ("mask_acc", "aesthetic", "hist_corr", "fid")."""
+        return {name.split("(")[0].lower(): part["value"] for name, part in self.record["parts"].items()}
+
+    @cached_property
+    def pictures(self) -> PerPicture:
+        """What each picture contributed.
+
+        Raises:
+            Refusal: where the run kept no such file.
+        """
+        return PerPicture.load(self.folder / FILE)
+
+
+def read(folder: Path) -> Result:
+    """A finished run.
+
+    Raises:
+        Refusal: no result there, or a damaged one.
+    """
+    try:
+        record = json.loads((folder / RESULT).read_text())
+        config = yaml.safe_load((folder / CONFIG).read_text())
+        run = json.loads((folder / RECORD).read_text())
+        kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
+        told = [o for o in run["overrides"] if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
+        return Result(folder, " ".join(sorted(told)) or "(defaults)", int(config["seed"]),
+                      json.dumps(kept, sort_keys=True), config, record)  # fmt: skip
+    except FileNotFoundError as error:
+        raise Refusal(
+            f"{folder} has no {Path(error.filename).name}, so it is no finished run; let it end with evaluate=true"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(f"{folder} holds a damaged result ({error!r}); score the run again") from error
+
+
+def find(names: Iterable[str | Path]) -> list[Result]:
+    """The results of runs and of sweeps, given by name (under runs/) or as folders.
+
+    Raises:
+        Refusal: a name that is neither a run nor a folder with finished runs.
+    """
+    found: dict[Path, Result] = {}
+    for name in names:
+        base = next((p for p in (Path(name), Path("runs") / name) if p.is_dir()), None)
+        if base is None:
+            raise Refusal(f"there is no run or sweep {name} (looked for the folder itself and for runs/{name})")
+        folders = [base] if (base / RESULT).is_file() else sorted(p.parent for p in base.glob(f"*/{RESULT}"))
+        if not folders:
+            raise Refusal(f"{base} holds no finished run ({RESULT}); let it end with evaluate=true")
+        found |= {folder.resolve(): read(folder) for folder in folders}
+    return list(found.values())
+
+
+def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Recipe -> its runs by seed; runs of one recipe have one config but for seed and name.
+
+    Raises:
+        Refusal: one recipe with one seed twice, or overrides that meant different things in two runs.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.content, []).append(result)
+    named: dict[str, list[Result]] = {}
+    for runs in groups.values():
+        runs.sort(key=lambda run: run.seed)
+        for one, other in itertools.pairwise(runs):
+            if one.seed == other.seed:
+                raise Refusal(f"{one.folder} and {other.folder} are one recipe with one seed; leave one of them out")
+        label = runs[0].recipe if runs[0].recipe not in named else runs[0].name
+        named[label] = runs
+    return named

@@ -1,0 +1,61 @@
+"""Runs that were never trained: folders with results drawn from known distributions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from scenegen.scoring.contest import jittor2022
+from scenegen.scoring.per_picture import FILE, PerPicture
+
+PIXELS = 1000
+
+
+def write_run(
+    folder: Path,
+    *,
+    seed: int,
+    loss: str,
+    accuracy: float = 0.8,
+    pictures: int = 60,
+    spread: float = 0.05,
+    maps: int = 0,
+    protocol: str = "one",
+) -> Path:
+    """A finished run whose pictures have accuracies around `accuracy`; `maps` seeds the label maps' difficulty."""
+    folder.mkdir(parents=True)
+    difficulty = np.random.default_rng(maps).normal(0, spread, pictures)
+    noise = np.random.default_rng([seed, *loss.encode()]).normal(0, spread / 5, pictures)
+    right = np.clip((accuracy + difficulty + noise) * PIXELS, 0, PIXELS).astype(np.int64)
+    counted = np.full(pictures, PIXELS)
+    rows = PerPicture(
+        names=np.array([f"map_{i}" for i in range(pictures)]),
+        right=right,
+        counted=counted,
+        aesthetic=np.full(pictures, 5.0),
+        hist_corr=None,
+        fid_influence=np.zeros(pictures),
+        features=np.zeros((pictures, 2), np.float32),
+    )
+    rows.save(folder / FILE)
+    mask_acc = float(right.sum() / counted.sum())
+    parts = {"mask_acc": mask_acc, "aesthetic(standin)": 5.0, "FID(scenenet)": 40.0}
+    record = {
+        "scorer": "jittor2022",
+        "total": jittor2022(mask_acc=mask_acc, aesthetic=5.0, fid=40.0),
+        "total_interval95": None,
+        "pictures": pictures,
+        "parts": {name: {"value": value, "interval95": None} for name, value in parts.items()},
+        "protocol": {"id": protocol, "measure": {"fid": protocol}},
+        "marks": [],
+    }
+    (folder / "result.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps({"overrides": [f"loss={loss}", f"seed={seed}"]}))
+    config = (
+        f"seed: {seed}\nname: null\nresume: null\nloss: {{{loss}: {{weight: 1}}}}\n"
+        "scorer: {_target_: scenegen.scoring.contest.Jittor2022}\n"
+    )
+    (folder / "config.yaml").write_text(config)
+    return folder

@@ -1,0 +1,101 @@
+"""Verdicts on runs whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scenegen.reporting import comparison
+from scenegen.reporting.comparison import compare, holm
+from scenegen.reporting.results import by_recipe, find
+from scenegen.scoring.contest import Jittor2022
+from scenegen.types import Refusal
+from tests.cli.command_line import run, sentence
+from tests.reporting.fakes import write_run
+
+
+def test_holm_equals_r() -> None:
+    """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") of R's stats package."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+
+
+def sweep(folder: Path, accuracy: dict[str, float], seeds: int = 3, **more) -> Path:
+    for loss, value in accuracy.items():
+        for seed in range(seeds):
+            drift = np.random.default_rng([seed, 7]).normal(0, 0.002)
+            write_run(folder / f"{loss}_{seed}", seed=seed, loss=loss, accuracy=value + drift, **more)
+    return folder
+
+
+def verdicts(folder: Path) -> dict[tuple[str, str], comparison.Pair]:
+    found = compare(by_recipe(find([folder])), contest=Jittor2022())
+    return {(pair.first, pair.second): pair for pair in found.pairs}
+
+
+def test_a_real_difference_is_found_and_none_where_there_is_none(tmp_path: Path) -> None:
+    found = verdicts(sweep(tmp_path / "s", {"a": 0.80, "b": 0.83, "c": 0.80}))
+    assert found["loss=b", "loss=a"].verdict == "better"
+    assert found["loss=b", "loss=c"].verdict == "better"
+    (even,) = (pair for names, pair in found.items() if "loss=b" not in names)
+    assert even.verdict == "cannot be told apart"
+    # 0.03 of mask_acc at quality (5/10 + 0.6) / 2 is 0.0165 of the total
+    assert found["loss=b", "loss=a"].difference == pytest.approx(0.0165, abs=0.002)
+    assert all(pair.paired for pair in found.values())
+
+
+def test_label_maps_pair(tmp_path: Path) -> None:
+    """How hard each map is cancels: far smaller than the spread over maps alone would allow."""
+    found = verdicts(sweep(tmp_path / "s", {"a": 0.80, "b": 0.83}, spread=0.1))
+    pair = found["loss=b", "loss=a"]
+    alone = 0.55 * 0.1 / 60**0.5 * 2**0.5
+    assert (pair.high - pair.low) / 2 < 4.3 * alone  # t of two degrees of freedom
+    assert pair.verdict == "better"
+
+
+def test_one_seed_is_said_to_be_one_seed(tmp_path: Path) -> None:
+    (pair,) = verdicts(sweep(tmp_path / "s", {"a": 0.80, "b": 0.83}, seeds=1)).values()
+    assert "other seeds unknown" in pair.verdict
+
+
+def test_equal_recipes_are_seldom_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the null hypothesis 5 % of the questions are answered wrongly; 40 of them stay below 7 with p = 0.995."""
+    monkeypatch.setattr(comparison, "RESAMPLES", 100)
+    wrong = 0
+    for trial in range(40):
+        folder = tmp_path / str(trial)
+        for loss in ("a", "b"):
+            for seed in range(3):
+                drift = np.random.default_rng([trial, seed, ord(loss)]).normal(0, 0.01)
+                write_run(folder / f"{loss}{seed}", seed=seed, loss=loss, accuracy=0.8 + drift, maps=trial)
+        wrong += next(iter(verdicts(folder).values())).p < 0.05
+    assert wrong < 7
+
+
+def test_what_does_not_compare(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", seed=1, loss="a")
+    with pytest.raises(Refusal, match="one recipe only"):
+        compare(by_recipe(find([one])), contest=Jittor2022())
+    other = write_run(tmp_path / "other", seed=1, loss="b", protocol="two")
+    with pytest.raises(Refusal, match=r"one .* and other .* do not compare.*fid: one \| two"):
+        compare(by_recipe(find([one, other])), contest=Jittor2022())
+    fewer = write_run(tmp_path / "fewer", seed=1, loss="b", pictures=50)
+    with pytest.raises(Refusal, match="other label maps"):
+        compare(by_recipe(find([one, fewer])), contest=Jittor2022())
+    again = write_run(tmp_path / "again", seed=1, loss="a")
+    with pytest.raises(Refusal, match="one recipe with one seed"):
+        by_recipe(find([one, again]))
+    (again / "result.json").unlink()
+    with pytest.raises(Refusal, match="holds no finished run"):
+        find([again])
+
+
+def test_the_command(tmp_path: Path) -> None:
+    sweep(tmp_path / "runs" / "s", {"a": 0.80, "b": 0.83}, seeds=2)
+    finished = run("compare", "runs=s", "json=out/c.json", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    assert "pairs differ" in finished.stdout
+    assert (tmp_path / "out" / "c.json").is_file()
+    assert "there is no run or sweep nothing" in sentence(run("compare", "runs=nothing", cwd=tmp_path))
