@@ -42,6 +42,17 @@ def draw_curves(metrics: Path, out: Path) -> None:
     figure.savefig(out, dpi=110, format="png")
 
 
+def read_series(metrics: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Logged value -> (steps, smoothed values) of a run's metrics.csv; empty without one."""
+    rows = read_rows(metrics) if metrics.is_file() else []
+    found = {}
+    for name in sorted({key for row in rows for key in row} - {"step"}):
+        points = [(int(row["step"]), float(row[name])) for row in rows if name in row]
+        steps, values = (np.asarray(column, dtype=float) for column in zip(*points, strict=True))
+        found[name] = steps, smoothed(values)
+    return found
+
+
 def smoothed(values: np.ndarray, *, share: float = 0.05) -> np.ndarray:
     """Centred running mean over a share of the series, shorter at its ends.
 

@@ -108,18 +108,23 @@ def find(names: Iterable[str | Path]) -> list[Result]:
 def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Recipe -> its runs by seed; runs of one recipe have one config but for seed and name.
 
+    A recipe is called by those of its overrides that not all of the recipes share.
+
     Raises:
-        Refusal: one recipe with one seed twice, or overrides that meant different things in two runs.
+        Refusal: one recipe with one seed twice.
     """
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(result.content, []).append(result)
-    named: dict[str, list[Result]] = {}
     for runs in groups.values():
         runs.sort(key=lambda run: run.seed)
         for one, other in itertools.pairwise(runs):
             if one.seed == other.seed:
                 raise Refusal(f"{one.folder} and {other.folder} are one recipe with one seed; leave one of them out")
-        label = runs[0].recipe if runs[0].recipe not in named else runs[0].name
-        named[label] = runs
+    told = [set(runs[0].recipe.split(" ")) for runs in groups.values()]
+    shared = set.intersection(*told) if len(told) > 1 else set()
+    named: dict[str, list[Result]] = {}
+    for runs in groups.values():
+        own = " ".join(part for part in runs[0].recipe.split(" ") if part not in shared) or "(nothing added)"
+        named[own if own not in named else runs[0].name] = runs
     return named

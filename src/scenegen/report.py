@@ -1,0 +1,55 @@
+"""Leaderboard and page of finished runs beside the log: python -m scenegen.report runs=runs/sweep"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/report.yaml, documented there."""
+
+    runs: str | list[str] | None
+    out: str
+    leaderboard: str
+    pictures: int
+    curves: list[str]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.pictures < 0:
+            raise Refusal(f"pictures={self.pictures} must be 0 (none) or more")
+
+
+@command("report")
+def main(cfg: DictConfig) -> None:
+    from scenegen.places import experiments_folder
+    from scenegen.plan import plan, read_settings
+    from scenegen.publish import publish
+    from scenegen.reporting.ledger import read_entries
+    from scenegen.reporting.results import by_recipe, find
+
+    settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    names = settings.runs if isinstance(settings.runs, list) else (settings.runs or "").split(",")
+    recipes = by_recipe(find(name.strip() for name in names if name.strip()))
+    entries = read_entries(experiments_folder())
+    page = publish(
+        recipes,
+        entries,
+        out=Path(settings.out),
+        leaderboard=Path(settings.leaderboard),
+        pictures=settings.pictures,
+        curves=settings.curves,
+        seed=settings.seed,
+    )
+    print(f"{page}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: {settings.leaderboard}")
+
+
+if __name__ == "__main__":
+    main()
