@@ -1,0 +1,75 @@
+"""Every recipe of the log composes, passes the check and trains two steps when it is made tiny."""
+
+from __future__ import annotations
+
+import csv
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scenegen import build
+from scenegen.data.samples import collate
+from scenegen.places import experiments_folder
+from scenegen.plan import Plan, compose, plan
+from scenegen.train import Settings
+from scenegen.training.fit import Rhythm, fit
+
+ROWS = sorted(path.parent.name for path in experiments_folder().glob("*-[0-9][0-9]/recipe.yaml"))
+TINY = ("size=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2", "evaluate=false")
+
+
+@cache
+def tiny(row: str) -> Plan:
+    return plan(compose("train", [f"experiment={row}", "data.root=unknown", *TINY]), settings=Settings)
+
+
+def twin(row: str) -> str:
+    """The first row that trains the same once steps and batch size are (most rows are epochs of one recipe)."""
+    return next(other for other in ROWS if tiny(other).digest == tiny(row).digest)
+
+
+def test_all_rows_are_there() -> None:
+    assert len(ROWS) == 86
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_composes_at_its_own_size_and_passes_the_check(row: str) -> None:
+    chosen = plan(compose("train", [f"experiment={row}", "data.root=unknown"]), settings=Settings)
+    assert chosen.config["ledger"]["row"] == row
+    assert chosen.config["size"]["ngf"] == 64
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pairs as the contest gives them: JPEG photographs, 16-bit label maps."""
+    folder = tmp_path_factory.mktemp("scene")
+    rng = np.random.default_rng(0)
+    for kind in ("train", "val"):
+        for name in ("img", "label"):
+            (folder / f"{kind}_{name}").mkdir()
+        for i in range(3):
+            ids = rng.integers(0, 29, (12, 16)).repeat(8, 0).repeat(8, 1).astype(np.uint16)
+            Image.fromarray(ids).save(folder / f"{kind}_label" / f"{kind}{i}.png")
+            photo = (rng.random((96, 128, 3)) * 255).astype(np.uint8)
+            Image.fromarray(photo).save(folder / f"{kind}_img" / f"{kind}{i}.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_two_steps(row: str, root: Path, tmp_path: Path) -> None:
+    if twin(row) != row:
+        pytest.skip(f"made tiny it is the same as {twin(row)}")
+    config = {**tiny(row).config}
+    config["data"] = {**config["data"], "root": str(root)}
+    data = build.dataset(config, split="train")
+    module = build.gan_module(config, data)
+    rhythm = Rhythm(steps=2, batch_size=2, log_every=1, grid_every=100, checkpoint_every=100, keep_checkpoints=1)
+    fit(module, data, classes=data.classes, watched=collate([data[(0, 0)]]), folder=tmp_path, rhythm=rhythm,
+        machine=build.make(config["trainer"]), seed=0)  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert len(rows) == 2
+    assert all(math.isfinite(float(value)) for row in rows for value in row.values() if value)
