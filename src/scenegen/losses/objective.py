@@ -23,12 +23,13 @@ CURES = {
     "again": "use model.vae=true",
     "exemplar": "use exemplar=retrieved",
     "warped": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "warped_back": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "returned": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "warped_label": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "warped_back": "use model=cocosnetv1 or unite with model.cycle=true, or model=cocosnetv2",
+    "returned": "use model=cocosnetv1 or unite with model.two_cycle=true",
+    "warped_label": "use model=cocosnetv1 or unite with model.warped_label=direct",
     "aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "judgement": "add an adversarial loss such as loss=hinge",
-    "real_judgement": "add an adversarial loss such as loss=hinge",
+    "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
+    "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
+    "segmentation": "use loss=oasis with discriminator=oasis",
 }
 
 
@@ -89,8 +90,8 @@ class Objective(nn.Module):
     A term is a module with `needs` (fields of Synthesis, "judgement", "real_judgement", "exemplar", "again",
     "encode"), `reads` (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`,
     also has `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed=..., judged=...)` in place
-    of `forward` and joins the discriminator's loss. Weights balance the generator's terms and the penalties; D_fake
-    and D_real have none.
+    of `forward` and joins the discriminator's loss. A term that learns has `fit(extractors)`, which sizes its
+    networks. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
 
     Args:
         terms: name -> term; those with weight 0 are dropped.
@@ -128,6 +129,8 @@ class Objective(nn.Module):
                 FeatureBank(extractors, [term.reads])
             except Refusal as refusal:
                 raise Refusal(f"loss.{name}: {refusal}") from None
+            if hasattr(term, "fit"):
+                term.fit(extractors)
         self.terms = nn.ModuleDict(kept)
         self.weights = {name: float(weights[name]) for name in kept}
         self.schedules = {name: schedule for name, schedule in (schedules or {}).items() if name in kept}

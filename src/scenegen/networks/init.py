@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from scenegen.networks.norm import GlobalBatchNorm, SpectralConv2d
+from scenegen.networks.norm import GlobalBatchNorm, SpectralWeight
 
 
 @torch.no_grad()
@@ -13,8 +13,9 @@ def initialise(module: nn.Module, *, gain: float = 0.02, generator: torch.Genera
     """Draw every weight below `module` anew, in the order of its modules.
 
     Plain convolutions and linear maps: Xavier normal with `gain`; affine batch norms: N(1, gain); spectrally
-    normalised convolutions: uniform within 1 / sqrt(fan in), because the official initialiser misses them once
-    the network was moved to a GPU, and every published result was trained so. All biases are zero.
+    normalised layers: uniform within 1 / sqrt(fan in), because the official initialiser misses them once
+    the network was moved to a GPU, and every published result was trained so; a network with
+    `xavier_everywhere` (OASIS, whose initialiser runs before the move) draws those as Xavier too. All biases are zero.
 
     Args:
         module: a network; it stays on its device.
@@ -23,9 +24,12 @@ def initialise(module: nn.Module, *, gain: float = 0.02, generator: torch.Genera
 
     Source: specified behaviour of the SPADE release (`init_type=xavier`); Glorot and Bengio 2010, equation 16.
     """
+    everywhere = getattr(module, "xavier_everywhere", False)
     for part in module.modules():
-        if isinstance(part, SpectralConv2d):
+        if isinstance(part, SpectralWeight):
             part.reset(generator)
+            if everywhere:
+                nn.init.xavier_normal_(part.weight_orig, gain=gain, generator=generator)
         elif isinstance(part, nn.Linear | nn.modules.conv._ConvNd):
             nn.init.xavier_normal_(part.weight, gain=gain, generator=generator)
             if part.bias is not None:

@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks.precision import autocast_dtype
+from scenegen.networks.precision import at_least_float32, autocast_dtype
 from scenegen.types import Refusal
 
 
@@ -110,17 +110,17 @@ class _Normalise(torch.autograd.Function):
         return dx.to(y.dtype), None
 
 
-class SpectralConv2d(nn.Conv2d):
-    """A convolution whose weight is divided by its largest singular value, estimated by one power step a call.
+class SpectralWeight(nn.Module):
+    """What spectrally normalised layers share: a weight beside u and v, one power step per call in training.
 
     State dict and numbers are those of the hook `torch.nn.utils.spectral_norm` (v is renewed before u, in
-    every training-mode call, also under no_grad), with three differences that do not change results: the
-    estimate reuses W v, the division is done on the smaller of weight and output (conv(x, W / s) is
-    conv(x, W) / s), and the estimate keeps full precision under autocast. Unlike the hook it can be deep-copied.
+    every training-mode call, also under no_grad); the estimate reuses W v and keeps full precision under
+    autocast. Unlike the hook it can be deep-copied.
 
     Source: Miyato et al. 2018, Spectral normalization for GANs, algorithm 1.
     """
 
+    bias: nn.Parameter | None
     weight_orig: nn.Parameter
     weight_u: Tensor
     weight_v: Tensor
@@ -146,6 +146,12 @@ class SpectralConv2d(nn.Conv2d):
 
     def sigma(self) -> Tensor:
         """The estimated largest singular value; in training mode after one power step on v, then u."""
+        if autocast_dtype(self.weight_orig) is None:
+            return self._estimate()
+        with torch.autocast(self.weight_orig.device.type, enabled=False):
+            return self._estimate()
+
+    def _estimate(self) -> Tensor:
         matrix = self.weight_orig.flatten(1)
         if not self.training:
             return torch.dot(self.weight_u.clone(), matrix @ self.weight_v.clone())
@@ -158,18 +164,63 @@ class SpectralConv2d(nn.Conv2d):
             self.weight_v.copy_(v)
         return torch.dot(u, stretched)
 
+
+class SpectralConv2d(SpectralWeight, nn.Conv2d):
+    """A convolution whose weight is divided by its largest singular value; see `SpectralWeight`.
+
+    The division is done on the smaller of weight and output: conv(x, W / s) is conv(x, W) / s.
+    """
+
     def forward(self, input: Tensor) -> Tensor:
-        if autocast_dtype(input) is not None:
-            with torch.autocast(input.device.type, enabled=False):
-                sigma = self.sigma()
-        else:
-            sigma = self.sigma()
+        sigma = self.sigma()
         outputs = input.shape[0] * self.out_channels * input.shape[2] * input.shape[3] // self.stride[0] ** 2
         if outputs > self.weight_orig.numel():
             return self._conv_forward(input, self.weight_orig / sigma, self.bias)
         y = self._conv_forward(input, self.weight_orig, None)
         scale = sigma.reciprocal().to(y.dtype)
         return y * scale if self.bias is None else torch.addcmul(self.bias.to(y.dtype).view(-1, 1, 1), y, scale)
+
+
+class SpectralLinear(SpectralWeight, nn.Linear):
+    """A linear map whose weight is divided by its largest singular value; see `SpectralWeight`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight_orig / self.sigma(), self.bias)
+
+
+def positional_norm(x: Tensor, *, eps: float = 1e-5) -> Tensor:
+    """Normalise every position over its channels, by the unbiased variance.
+
+    Args:
+        x: (b, c, ...), c at least 2.
+        eps: added to the variance; CoCosNet and UNITE have 1e-5, CoCosNet v2 1e-8.
+
+    Returns:
+        The shape of x; zero mean and unit unbiased variance over c.
+
+    Source: Li et al., NeurIPS 2019 (Positional Normalization), equation 1; unbiased as in CoCosNet's release.
+    """
+    wide = at_least_float32(x)
+    var, mean = torch.var_mean(wide, dim=1, keepdim=True, correction=1)
+    return ((wide - mean) * (var + eps).rsqrt()).to(x.dtype)
+
+
+class PositionalNorm(nn.Module):
+    """`positional_norm` as a layer, without parameters or buffers.
+
+    Args:
+        channels: of the input, at least 2.
+        eps: see `positional_norm`.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        if channels < 2:
+            raise Refusal(f"positional norm compares the channels of a pixel, got {channels} of them; give at least 2")
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return positional_norm(x, eps=self.eps)
 
 
 Norm = Callable[[int], nn.Module]
@@ -206,8 +257,9 @@ PARAMETER_FREE: dict[str, Norm] = {
     "batch": GlobalBatchNorm,
     "instance": instance_norm,
     "per_process_batch": per_process_batch_norm,
+    "position": PositionalNorm,
 }
-"""Norms under a SPADE modulation; the official names are syncbatch, instance, batch."""
+"""Norms under a SPADE modulation; the official names are syncbatch, instance, batch, and PONO."""
 
 AFTER_CONVOLUTION: dict[str, Norm] = {
     "instance": instance_norm,
@@ -218,18 +270,30 @@ AFTER_CONVOLUTION: dict[str, Norm] = {
 """Norms after the convolutions of encoders and discriminators."""
 
 
-def spectral_layer(channels: int, *, out: int, kernel: int, stride: int, padding: int, norm: str) -> nn.Module:
+def spectral_layer(
+    channels: int,
+    *,
+    out: int,
+    kernel: int,
+    stride: int,
+    padding: int,
+    norm: str,
+    dilation: int = 1,
+    spectral: bool = True,
+) -> nn.Module:
     """Spectrally normalised convolution, then a norm; the bias is left out where a norm follows.
 
     Args:
         channels, out: of the convolution.
-        kernel, stride, padding: of the convolution.
+        kernel, stride, padding, dilation: of the convolution.
         norm: a key of AFTER_CONVOLUTION.
+        spectral: false leaves the weight as it is.
 
     Source: the `norm_layer` of the official SPADE release, with its state dict keys.
     """
     made = choose(norm, AFTER_CONVOLUTION)
-    conv = SpectralConv2d(channels, out, kernel, stride=stride, padding=padding, bias=norm == "none")
+    kind = SpectralConv2d if spectral else nn.Conv2d
+    conv = kind(channels, out, kernel, stride=stride, padding=padding, dilation=dilation, bias=norm == "none")
     return conv if norm == "none" else nn.Sequential(conv, made(out))
 
 

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks.norm import spectral_layer
+from scenegen.networks.attention import NonLocal
+from scenegen.networks.norm import SpectralLinear, spectral_layer
 from scenegen.types import Judgement, Refusal
 
 WIDEST = 512
@@ -20,32 +21,81 @@ class PatchNet(nn.Module):
         ndf: width of the first group.
         layers: groups before the score; all but the last of them halve the map.
         norm: a key of norm.AFTER_CONVOLUTION, for all groups but the first.
+        padding: of the convolutions; 2 in SPADE, 1 in the exemplar families.
+        spectral: spectral norm on all groups but the first and the score.
+        attention: a non-local block before the last group; no part of the feature maps.
+        cam: weigh the last group's maps by how much they say on average and at most (class activation maps).
+        decoder: classes of the decoder that the exemplar families' files hold and never run; 0 for none.
 
     Source: Park et al. 2019, SPADE, appendix A (discriminator); Isola et al. 2017, pix2pix, section 3.2.2.
     """
 
-    def __init__(self, channels: int, *, ndf: int, layers: int, norm: str = "instance") -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        ndf: int,
+        layers: int,
+        norm: str = "instance",
+        padding: int = 2,
+        spectral: bool = True,
+        attention: bool = False,
+        cam: bool = False,
+        decoder: int = 0,
+    ) -> None:
         super().__init__()
-        first = nn.Conv2d(channels, ndf, 4, stride=2, padding=2)
-        groups: list[nn.Module] = [nn.Sequential(first, nn.LeakyReLU(0.2, inplace=True))]
-        width = ndf
+        first = nn.Conv2d(channels, ndf, 4, stride=2, padding=padding)
+        self.model0 = nn.Sequential(first, nn.LeakyReLU(0.2, inplace=True))
+        widths = [min(ndf * 2**i, WIDEST) if i else ndf for i in range(layers)]
         for i in range(1, layers):
-            out = min(2 * width, WIDEST)
-            stride = 1 if i == layers - 1 else 2
-            layer = spectral_layer(width, out=out, kernel=4, stride=stride, padding=2, norm=norm)
-            groups.append(nn.Sequential(layer, nn.LeakyReLU(0.2, inplace=True)))
-            width = out
-        groups.append(nn.Sequential(nn.Conv2d(width, 1, 4, padding=2)))
-        for i, group in enumerate(groups):
-            self.add_module(f"model{i}", group)
+            layer = spectral_layer(
+                widths[i - 1],
+                out=widths[i],
+                kernel=4,
+                stride=1 if i == layers - 1 else 2,
+                padding=padding,
+                norm=norm,
+                spectral=spectral,
+            )
+            self.add_module(f"model{i}", nn.Sequential(layer, nn.LeakyReLU(0.2, inplace=True)))
+        self.add_module(f"model{layers}", nn.Sequential(nn.Conv2d(widths[-1], 1, 4, padding=padding)))
+        self.layers = layers
+        before = widths[-2] if layers > 1 else ndf
+        self.attn = NonLocal(before, spectral=spectral, fused=False) if attention else None
+        self.cam = cam
+        if cam:
+            linear = SpectralLinear if spectral else nn.Linear
+            self.gap_fc = linear(widths[-1], 1, bias=False)
+            self.gmp_fc = linear(widths[-1], 1, bias=False)
+            self.conv1x1 = nn.Conv2d(2 * widths[-1], widths[-1], 1)
+        if decoder:
+            self.dec = _unused_decoder(before, classes=decoder)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Every group's result, shallow to deep; the last is the score map (b, 1, h', w')."""
         maps = []
-        for group in self.children():
-            x = group(x)
+        for i in range(self.layers + 1):
+            if i == self.layers - 1 and self.attn is not None:
+                x = self.attn(x)
+            x = self.get_submodule(f"model{i}")(x)
+            if i == self.layers - 1 and self.cam:
+                x = self._activated(x)
             maps.append(x)
         return maps
+
+    def _activated(self, x: Tensor) -> Tensor:
+        self.gap_fc(x.mean((2, 3)))  # no loss reads these scores, but their power step is part of a training call
+        self.gmp_fc(x.amax((2, 3)))
+        raw = [next(fc.parameters()).view(1, -1, 1, 1) for fc in (self.gap_fc, self.gmp_fc)]  # not divided by sigma
+        return F.leaky_relu(self.conv1x1(torch.cat([x * weight for weight in raw], dim=1)), 0.2)
+
+
+def _unused_decoder(channels: int, *, classes: int) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for i in range(3):
+        layer = spectral_layer(channels >> i, out=channels >> i + 1, kernel=3, stride=1, padding=1, norm="instance")
+        parts += [nn.Upsample(scale_factor=2), layer, nn.LeakyReLU(0.2)]
+    return nn.Sequential(*parts, nn.Conv2d(channels >> 3, classes, 3, padding=1)).requires_grad_(False)
 
 
 class PatchDiscriminator(nn.Module):
@@ -59,12 +109,28 @@ class PatchDiscriminator(nn.Module):
         layers: groups before the score (4 as published).
         scales: number of patch networks (2 as published).
         norm: a key of norm.AFTER_CONVOLUTION.
+        padding: of the convolutions; 2 in SPADE, 1 in CoCosNet and UNITE.
+        spectral: false for the gradient penalties, whose published networks have no spectral norm.
+        attention: a non-local block before the last group (CoCosNet, UNITE).
+        cam: class activation maps on the last group (an option of CoCosNet's release).
+        decoder: hold the decoder that CoCosNet's and UNITE's files hold and never run, to load them.
 
     Source: Park et al. 2019, SPADE, appendix A; Wang et al. 2018, pix2pixHD, section 3.2.
     """
 
     def __init__(
-        self, *, semantic_channels: int, ndf: int = 64, layers: int = 4, scales: int = 2, norm: str = "instance"
+        self,
+        *,
+        semantic_channels: int,
+        ndf: int = 64,
+        layers: int = 4,
+        scales: int = 2,
+        norm: str = "instance",
+        padding: int = 2,
+        spectral: bool = True,
+        attention: bool = False,
+        cam: bool = False,
+        decoder: bool = False,
     ) -> None:
         super().__init__()
         if min(semantic_channels, ndf, layers, scales) < 1:
@@ -72,9 +138,22 @@ class PatchDiscriminator(nn.Module):
                 "semantic_channels, ndf, layers and scales must be positive, "
                 f"got {semantic_channels}, {ndf}, {layers}, {scales}"
             )
+        if padding not in (1, 2):
+            raise Refusal(f"the patch discriminator's padding is 2 (SPADE) or 1 (exemplar families), got {padding}")
         self.semantic_channels = semantic_channels
+        self.scales = scales
         for k in range(scales):
-            net = PatchNet(semantic_channels + 3, ndf=ndf, layers=layers, norm=norm)
+            net = PatchNet(
+                semantic_channels + 3,
+                ndf=ndf,
+                layers=layers,
+                norm=norm,
+                padding=padding,
+                spectral=spectral,
+                attention=attention,
+                cam=cam,
+                decoder=semantic_channels if decoder else 0,
+            )
             self.add_module(f"discriminator_{k}", net)
 
     def forward(self, semantics: Tensor, image: Tensor) -> Judgement:

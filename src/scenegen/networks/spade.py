@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.networks.attention import NonLocal
 from scenegen.networks.norm import PARAMETER_FREE, SpectralConv2d, choose
 from scenegen.networks.precision import at_least_float32, autocast_dtype
 from scenegen.types import Refusal
 
-Padding = Literal["zeros", "reflect", "replicate", "circular"]
+Padding = Literal["zeros", "reflect"]
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 """How often the start grid is doubled, by the name of the published option."""
 
@@ -27,10 +28,16 @@ class SPADE(nn.Module):
         norm: the normalisation without parameters, for `channels`.
         hidden: width of the shared convolution, 128 as published.
         kernel: of all three convolutions, odd.
-        padding_mode: of all three convolutions; "zeros" as published.
+        padding_mode: of all three convolutions; "zeros" as published for SPADE, "reflect" for the exemplar families,
+            where the padding is a member of `mlp_shared` of its own and so the convolution is `mlp_shared.1`.
+
+    Attributes:
+        norm_name: of the norm among the state dict's keys.
 
     Source: Park et al. 2019, SPADE, equation 1 and figure 3.
     """
+
+    norm_name: ClassVar[str] = "param_free_norm"
 
     def __init__(
         self,
@@ -46,11 +53,15 @@ class SPADE(nn.Module):
         if kernel % 2 == 0:
             raise Refusal(f"a SPADE kernel must be odd, got {kernel}; use {kernel - 1} or {kernel + 1}")
 
-        def conv(inputs: int, outputs: int) -> nn.Conv2d:
-            return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode=padding_mode)
+        reflect = padding_mode == "reflect"
 
-        self.param_free_norm = norm
-        self.mlp_shared = nn.Sequential(conv(condition_channels, hidden), nn.ReLU(inplace=True))
+        def conv(inputs: int, outputs: int) -> nn.Conv2d:
+            return nn.Conv2d(inputs, outputs, kernel, padding=0 if reflect else kernel // 2)
+
+        self.add_module(self.norm_name, norm)
+        self.pad = nn.ReflectionPad2d(kernel // 2) if reflect else nn.Identity()
+        shared = [conv(condition_channels, hidden), nn.ReLU(inplace=True)]
+        self.mlp_shared = nn.Sequential(*([self.pad] if reflect else []), *shared)
         self.mlp_gamma = conv(hidden, channels)
         self.mlp_beta = conv(hidden, channels)
 
@@ -64,10 +75,36 @@ class SPADE(nn.Module):
         Returns:
             (b, channels, h, w) norm(x) * (1 + gamma) + beta.
         """
-        hidden = self.mlp_shared(nearest(condition, x.shape[-2:]))
-        normalised = self.param_free_norm(x)
+        hidden = self.pad(self.mlp_shared(nearest(condition, x.shape[-2:])))  # padded once for both that follow
+        normalised = self.get_submodule(self.norm_name)(x)
         # gamma and beta stay two convolutions: one over joined weights measured 0.96 to 1.4 of their time
         return torch.addcmul(normalised + self.mlp_beta(hidden), normalised, self.mlp_gamma(hidden))
+
+
+class SqueezeExcite(nn.Module):
+    """Scale channels by what a two-layer map makes of their averages.
+
+    Args:
+        channels: of the features, at least `reduction`.
+        reduction: of the width in the middle.
+
+    Source: Hu et al., CVPR 2018 (Squeeze-and-Excitation), section 3.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        if channels < reduction:
+            raise Refusal(
+                f"squeeze-excite divides its {channels} channels by {reduction}, which leaves none; "
+                f"widen the network to {reduction} channels there or switch it off"
+            )
+        middle = channels // reduction
+        down, up = nn.Linear(channels, middle, bias=False), nn.Linear(middle, channels, bias=False)
+        self.fc = nn.Sequential(down, nn.ReLU(inplace=True), up, nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w), scaled per sample and channel."""
+        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
 
 
 class SPADEBlock(nn.Module):
@@ -80,6 +117,7 @@ class SPADEBlock(nn.Module):
         spectral: normalise the convolutions' weights spectrally.
         dilation: of the two 3x3 convolutions.
         padding_mode: of the two 3x3 convolutions.
+        squeeze: end the main path with squeeze-excite.
 
     Source: Park et al. 2019, SPADE, figure 4 left and appendix A.
     """
@@ -93,6 +131,7 @@ class SPADEBlock(nn.Module):
         spectral: bool = True,
         dilation: int = 1,
         padding_mode: Padding = "zeros",
+        squeeze: bool = False,
     ) -> None:
         super().__init__()
         middle = min(channels, out)
@@ -104,6 +143,7 @@ class SPADEBlock(nn.Module):
         self.norm_0 = modulation(channels)
         self.norm_1 = modulation(middle)
         self.norm_s = modulation(channels) if channels != out else None
+        self.se_layar = SqueezeExcite(out) if squeeze else None  # spelt as in the published files
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """The block.
@@ -117,6 +157,8 @@ class SPADEBlock(nn.Module):
         """
         y = self.conv_0(F.leaky_relu_(self.norm_0(x, condition), 0.2))
         y = self.conv_1(F.leaky_relu_(self.norm_1(y, condition), 0.2))
+        if self.se_layar is not None:
+            y = self.se_layar(y)
         if self.conv_s is not None and self.norm_s is not None:
             x = self.conv_s(self.norm_s(x, condition))
         return x + y
@@ -135,6 +177,8 @@ class SpadeGenerator(nn.Module):
         norm: a key of PARAMETER_FREE.
         spectral: spectral norm on the blocks' convolutions.
         kernel: of the SPADE convolutions.
+        padding_mode: of the convolutions in the blocks; the exemplar families reflect.
+        attention: a non-local block before up_2, at half the picture's size (CoCosNet).
 
     Source: Park et al. 2019, SPADE, figure 4 right and appendix A.
     """
@@ -152,6 +196,8 @@ class SpadeGenerator(nn.Module):
         norm: str = "batch",
         spectral: bool = True,
         kernel: int = 3,
+        padding_mode: Padding = "zeros",
+        attention: bool = False,
     ) -> None:
         super().__init__()
         self.grid = start_grid(height, width, upsampling=upsampling)
@@ -173,10 +219,11 @@ class SpadeGenerator(nn.Module):
                 norm=make(channels),
                 hidden=hidden,
                 kernel=kernel,
+                padding_mode=padding_mode,
             )
 
         def block(channels: int, out: int) -> SPADEBlock:
-            return SPADEBlock(channels, out=out, modulation=modulation, spectral=spectral)
+            return SPADEBlock(channels, out=out, modulation=modulation, spectral=spectral, padding_mode=padding_mode)
 
         widest = 16 * ngf
         if latent is None:
@@ -188,6 +235,7 @@ class SpadeGenerator(nn.Module):
         self.G_middle_1 = block(widest, widest)
         self.up_0 = block(widest, 8 * ngf)
         self.up_1 = block(8 * ngf, 4 * ngf)
+        self.attn = NonLocal(4 * ngf, spectral=spectral) if attention else None
         self.up_2 = block(4 * ngf, 2 * ngf)
         self.up_3 = block(2 * ngf, ngf)
         self.up_4 = block(ngf, last) if upsampling == "most" else None
@@ -216,6 +264,8 @@ class SpadeGenerator(nn.Module):
             if doubled:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
                 condition = nearest(semantics, x.shape[-2:])
+            if block is self.up_2 and self.attn is not None:
+                x = self.attn(x)
             x = block(x, condition)
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
 

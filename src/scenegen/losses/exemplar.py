@@ -1,0 +1,208 @@
+"""Terms of the exemplar families: what a correspondence must satisfy, and what self-references can be held to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.losses.features import full_precision, refuse_unlike
+from scenegen.losses.objective import Evidence
+from scenegen.losses.perceptual import checked_layers
+from scenegen.types import Refusal
+
+SHARE_EPS = 1e-5
+LOG_EPS = 1e-10
+
+
+def shares(self_reference: Tensor) -> Tensor:
+    """Every self-reference's share of the batch, 1 over their number; 0 for the others.
+
+    Args:
+        self_reference: (b,) bool.
+
+    Returns:
+        (b, 1, 1, 1) float32. Terms that take the mean over the batch with them shrink with the batch's size.
+
+    Source: Zhang et al., CVPR 2020 (CoCosNet), in its released code.
+    """
+    own = self_reference.float()
+    return (own / (own.sum() + SHARE_EPS)).view(-1, 1, 1, 1)
+
+
+def warped_label_nll(
+    warped: Tensor, label: Tensor, exemplar_label: Tensor, *, ignore: int | None = 0, eps: float = LOG_EPS
+) -> Tensor:
+    """Cross-entropy of warped exemplar labels where the exemplar can know the class at all.
+
+    Args:
+        warped: (b, classes, h, w), rows of probabilities.
+        label, exemplar_label: (b, h', w') class ids of any size, read at the nearest pixel.
+        ignore: a class that stands for "unknown", left out; None for none.
+        eps: inside the logarithm.
+
+    Returns:
+        A scalar >= 0; 0 where no class of the labels occurs in the exemplars.
+
+    Source: Zhang et al., CVPR 2020 (CoCosNet), in its released code (`warp_mask`).
+    """
+    size = warped.shape[-2:]
+    label, exemplar_label = small(label, size), small(exemplar_label, size)
+    present = F.one_hot(exemplar_label.flatten(1), warped.shape[1]).any(1)  # (b, classes)
+    weight = present.gather(1, label.flatten(1)).view_as(label).to(warped.dtype)
+    if ignore is not None:
+        weight = weight * (label != ignore)
+    chosen = warped.gather(1, label[:, None])[:, 0]
+    return -(weight * (chosen + eps).log()).sum() / (weight.sum() + SHARE_EPS)
+
+
+def small(label: Tensor, size: Sequence[int]) -> Tensor:
+    """(b, h', w') class ids read at the nearest pixel of (b, h, w)."""
+    return F.interpolate(label[:, None].float(), size=tuple(size), mode="nearest")[:, 0].long()
+
+
+class Aligned(nn.Module):
+    """Labels and their photograph have the same features, before anything is matched.
+
+    Formula: sum over levels of mean(abs(F_label - F_photograph))
+    Range: features of unit length; 0 to 2 / sqrt(channels) per level, 0 for equal features
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"aligned"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        levels = evidence.synthesis.aligned
+        assert levels is not None
+        return torch.stack([F.l1_loss(full_precision(a), full_precision(b)) for a, b in levels]).sum()
+
+
+class WarpCycle(nn.Module):
+    """The warped exemplar, warped back, is the exemplar.
+
+    Args:
+        two_cycle: also the photograph, sent to the exemplar's frame and back, is the photograph.
+
+    Formula: mean(abs(back(warp(e)) - pool(e))) [+ mean(abs(warp(back(y)) - pool(y)))]
+    Range: pictures in [-1, 1]; 0 to 2 (4 with two_cycle), 0 for a correspondence that is one to one
+    """
+
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, two_cycle: bool = False) -> None:
+        super().__init__()
+        self.needs = frozenset({"exemplar", "warped_back", *(["returned"] if two_cycle else [])})
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        loss = _l1_pooled(evidence.synthesis.warped_back, evidence.picture("exemplar"))
+        if "returned" in self.needs:
+            loss = loss + _l1_pooled(evidence.synthesis.returned, evidence.picture("real"))
+        return loss
+
+
+class WarpSelf(nn.Module):
+    """The warped exemplar of a self-reference is the photograph, at every level.
+
+    Formula: sum over levels of mean(s_b abs(warped - pool(y))), s_b = 1 / number of self-references, else 0
+    Range: pictures in [-1, 1]; 0 to 2 / batch per level, 0 without self-references
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        levels, share = evidence.synthesis.warped, _shares(evidence, term="warp_self")
+        assert levels is not None
+        return torch.stack([_l1_pooled(level, evidence.picture("real"), share) for level in levels]).sum()
+
+
+class WarpLabel(nn.Module):
+    """`warped_label_nll` of the exemplar's labels, warped.
+
+    Args:
+        ignore: a class that stands for "unknown" (0 in ADE20K's files); None for none.
+
+    Formula: -mean(log(warped[label] + 1e-10)) over pixels whose class occurs in the exemplar
+    Range: probabilities; 0 to 23, 0 where every label is warped onto itself
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped_label"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, ignore: int | None = None) -> None:
+        super().__init__()
+        if ignore is not None and ignore < 0:
+            raise Refusal(f"loss.warp_label.ignore={ignore} is no class id; use null to ignore none")
+        self.ignore = ignore
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        warped, exemplar_label = evidence.synthesis.warped_label, evidence.batch.exemplar_label
+        if warped is None or exemplar_label is None:
+            raise Refusal("loss.warp_label compares with the exemplars' labels, but the batch has none; use other data")
+        return warped_label_nll(full_precision(warped), evidence.batch.label, exemplar_label, ignore=self.ignore)
+
+
+class WarpLabelL1(nn.Module):
+    """The exemplar's labels, warped, are the labels.
+
+    Formula: mean(abs(warped - one_hot(label)))
+    Range: probabilities; 0 to 2 / classes, 0 where every label is warped onto itself
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped_label"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        warped = evidence.synthesis.warped_label
+        assert warped is not None
+        warped = full_precision(warped)
+        ids = small(evidence.batch.label, warped.shape[-2:])
+        return F.l1_loss(warped, F.one_hot(ids, warped.shape[1]).movedim(3, 1).to(warped.dtype))
+
+
+class Pseudo(nn.Module):
+    """A picture painted from its own (distorted) photograph has the photograph's features.
+
+    Args:
+        extractor: name of the extractor.
+        layers: layer -> weight; weight 0 leaves a layer out.
+
+    Formula: sum over layers of w_l mean(s_b abs(f_l(x) - f_l(y))), s_b = 1 / number of self-references, else 0
+    Range: features of pictures in [-1, 1]; >= 0, 0 without self-references or for equal pictures
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"exemplar"})
+
+    def __init__(self, *, extractor: str, layers: Mapping[str, float]) -> None:
+        super().__init__()
+        self.layers = checked_layers(layers, term="pseudo")
+        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.extractor = extractor
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        share = _shares(evidence, term="pseudo")
+        x, y = (evidence.features.get(picture, self.extractor) for picture in ("fake", "real"))
+        for layer in self.layers:
+            refuse_unlike(x[layer], y[layer], term="pseudo", where=layer)
+        values = [weight * (share * (x[layer] - y[layer]).abs()).mean() for layer, weight in self.layers.items()]
+        return torch.stack(values).sum()
+
+
+def _shares(evidence: Evidence, *, term: str) -> Tensor:
+    if evidence.batch.self_reference is None:
+        raise Refusal(
+            f"loss.{term} asks which exemplars are the photograph itself, but the batch does not say; "
+            "use exemplar=retrieved"
+        )
+    return shares(evidence.batch.self_reference).to(evidence.synthesis.image.device)
+
+
+def _l1_pooled(warped: Tensor | None, picture: Tensor, share: Tensor | None = None) -> Tensor:
+    """Mean difference of a warped picture and the picture, averaged down to its size."""
+    assert warped is not None
+    h, w = warped.shape[-2:]
+    difference = (full_precision(warped) - F.adaptive_avg_pool2d(picture, (h, w))).abs()
+    return difference.mean() if share is None else (share.to(difference.dtype) * difference).mean()

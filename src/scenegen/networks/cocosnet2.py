@@ -1,0 +1,205 @@
+"""CoCosNet v2: label maps and exemplars to pictures, by correspondence at four sizes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.networks.domain import reflected_blocks
+from scenegen.networks.hierarchy import LEVELS, NORMS, HierarchicalCorrespondence
+from scenegen.networks.norm import choose
+from scenegen.networks.precision import at_least_float32, autocast_dtype
+from scenegen.networks.semantics import semantics
+from scenegen.networks.spade import nearest
+from scenegen.types import Batch, Refusal, Synthesis
+
+STEP, SMALLEST = 32, 64
+
+
+class TranslationNet(nn.Module):
+    """The generator: a start grid doubled five times, every block told the warped exemplars and the labels.
+
+    Args:
+        semantic_channels: of the label maps.
+        ngf: base width; the grid has 8 ngf channels, the last block ngf.
+        hidden: width inside each SPADE layer.
+        norm: a key of NORMS.
+
+    Source: Zhou et al., CVPR 2021 (CoCosNet v2), translation network; official release.
+    """
+
+    def __init__(self, *, semantic_channels: int, ngf: int = 64, hidden: int = 128, norm: str = "position") -> None:
+        super().__init__()
+        channels = 3 * LEVELS + semantic_channels
+        block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, NORMS))
+        self.fc = nn.Conv2d(channels, 8 * ngf, 3, padding=1)
+        self.head_0 = block(8 * ngf, out=8 * ngf)
+        self.G_middle_0 = block(8 * ngf, out=8 * ngf)
+        self.G_middle_1 = block(8 * ngf, out=8 * ngf)
+        self.up_0 = block(8 * ngf, out=8 * ngf)
+        self.up_1 = block(8 * ngf, out=4 * ngf)
+        self.up_2 = block(4 * ngf, out=2 * ngf)
+        self.up_3 = block(2 * ngf, out=ngf)
+        self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
+
+    def forward(self, warped: tuple[Tensor, ...], planes: Tensor) -> Tensor:
+        """Paint a picture.
+
+        Args:
+            warped: the exemplar warped, coarse to fine, each (b, 3, h', w').
+            planes: (b, semantic_channels, h, w); both sides divisible by 32 and at least 64.
+
+        Returns:
+            (b, 3, h, w) in [-1, 1], float32 also under autocast.
+        """
+        h, w = planes.shape[-2:]
+        full = torch.cat([*(nearest(t, (h, w)) for t in warped), planes], dim=1)
+        full = full.to(autocast_dtype(full) or full.dtype)  # once here, not in each of 25 convolutions
+        condition = nearest(full, (h // STEP, w // STEP))
+        x = self.head_0(self.fc(condition), condition)
+        for blocks in ((self.G_middle_0, self.G_middle_1), (self.up_0,), (self.up_1,), (self.up_2,), (self.up_3,)):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            condition = nearest(full, x.shape[-2:])
+            for block in blocks:
+                x = block(x, condition)
+        return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+
+
+class CoCosNet2(nn.Module):
+    """Label maps and exemplars to pictures, by correspondence at four sizes.
+
+    Args:
+        num_classes: one-hot channels, a class for "unknown" included.
+        height, width: of the pictures; divisible by 32, at least 64.
+        ngf: base width of the generator.
+        nef: base width of the correspondence; None is half of ngf, as published.
+        hidden: width inside each SPADE layer.
+        edges: the data has instance maps; they are not read, as exemplars have none.
+        norm: "position" (every published recipe) or "per_process_batch" (the published code's default).
+        kernel: of the pyramids' halving convolutions, 3 or 4.
+        centre: "channels" (published recipe) or "positions": the mean that matching features lose.
+        iterations: PatchMatch steps per level.
+        temperature: of every softmax over matches.
+        refine: "frozen" (published: the ConvGRU keeps its first weights), "trained" or "none".
+
+    Attributes:
+        offers: the fields of Synthesis that are filled.
+        noise_shape: None; the picture follows from labels and exemplar.
+        semantic_channels: of what `semantics` returns.
+
+    Source: Zhou et al., CVPR 2021, CoCosNet v2: Full-Resolution Correspondence Learning for Image Translation.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        height: int,
+        width: int,
+        ngf: int = 64,
+        nef: int | None = None,
+        hidden: int = 128,
+        edges: bool = False,
+        norm: str = "position",
+        kernel: int = 3,
+        centre: str = "channels",
+        iterations: int = 5,
+        temperature: float = 0.01,
+        refine: str = "frozen",
+    ) -> None:
+        super().__init__()
+        nef = ngf // 2 if nef is None else nef
+        if min(num_classes, ngf, nef, hidden) < 1:
+            raise Refusal(
+                f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, nef={nef}, hidden={hidden}"
+            )
+        _check_size(height, width)
+        self.num_classes = num_classes
+        self.semantic_channels = num_classes
+        self.offers = frozenset({"image", "warped", "warped_back", "aligned"})
+        self.noise_shape: tuple[int, ...] | None = None
+        self.generator = TranslationNet(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
+        self.correspondence = HierarchicalCorrespondence(
+            semantic_channels=num_classes,
+            nef=nef,
+            hidden=hidden,
+            norm=norm,
+            kernel=kernel,
+            centre=centre,
+            iterations=iterations,
+            temperature=temperature,
+            refine=refine,
+        )
+
+    def semantics(self, batch: Batch) -> Tensor:
+        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+
+        Raises:
+            Refusal: for ids outside the classes.
+        """
+        return self._planes(batch.label)
+
+    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Training: paint the batch with its exemplars; the photographs are only compared with.
+
+        Args:
+            batch: labels, photographs, exemplars and their labels.
+            noise: None.
+
+        Returns:
+            The picture, `warped`, `warped_back` and `aligned`.
+
+        Raises:
+            Refusal: without exemplars, for sizes that do not fit, or with noise.
+        """
+        return self._paint(batch, photograph=batch.image, extra=noise)
+
+    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+        """Paint labels with exemplars, without their photographs.
+
+        Args:
+            batch: labels, exemplars and their labels; `image` is not read.
+            noise, style: None.
+
+        Returns:
+            The picture and `warped`.
+
+        Raises:
+            Refusal: without exemplars, for sizes that do not fit, or with noise or style.
+        """
+        return self._paint(batch, photograph=None, extra=noise if style is None else style)
+
+    def _paint(self, batch: Batch, *, photograph: Tensor | None, extra: Tensor | None) -> Synthesis:
+        if extra is not None:
+            raise Refusal(
+                "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
+            )
+        if batch.exemplar is None or batch.exemplar_label is None:
+            raise Refusal("this model paints with exemplars and the batch has none; use exemplar=retrieved")
+        if batch.exemplar.shape[-2:] != batch.label.shape[-2:]:
+            raise Refusal(
+                f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
+                "matching needs both at one size, so resize the exemplars"
+            )
+        _check_size(*batch.label.shape[-2:])
+        planes = self._planes(batch.label)
+        found = self.correspondence(planes, batch.exemplar, self._planes(batch.exemplar_label), photograph=photograph)
+        image = self.generator(found.warped, planes)
+        return Synthesis(image=image, warped=found.warped, warped_back=found.warped_back, aligned=found.aligned)
+
+    def _planes(self, label: Tensor) -> Tensor:
+        return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
+
+
+def _check_size(height: int, width: int) -> None:
+    if height % STEP or width % STEP or min(height, width) < SMALLEST:
+        raise Refusal(
+            f"CoCosNet v2 needs height and width divisible by {STEP} and at least {SMALLEST}, got {height}x{width}; "
+            f"the nearest are height {_around(height)} and width {_around(width)}"
+        )
+
+
+def _around(side: int) -> str:
+    sides = sorted({max(SMALLEST, side // STEP * STEP), max(SMALLEST, -(-side // STEP) * STEP)})
+    return " or ".join(map(str, sides))

@@ -1,0 +1,113 @@
+"""CoCosNet as a model of the house: what it offers it fills, what it must not read it does not, refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from scenegen.networks.cocosnet import CoCosNet
+from scenegen.types import Batch, Refusal
+
+SMALL = {"num_classes": 4, "height": 64, "width": 96, "ngf": 2, "hidden": 8, "inter": 4, "attention": True}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "published": {},
+    "faces": {"warped_label": "cycle", "bilinear": True, "adaptor_kernel": 4, "cycle": True, "two_cycle": True},
+    "fashion": {"warped_label": "none", "patches": True, "mask_features": False, "coordinate_features": True},
+    "noise": {"label_noise": True, "exemplar_noise": True, "condition": "warp"},
+    "batch_norm": {"norm": "batch", "centre": "positions", "match_kernel": 1, "condition": "mask", "stride": 2},
+}  # fmt: skip
+
+
+def batch(**more: Any) -> Batch:
+    g = torch.Generator().manual_seed(5)
+    label, other = (torch.randint(0, 4, (2, 64, 96), generator=g) for _ in range(2))
+    image, exemplar = (torch.rand(2, 3, 64, 96, generator=g) * 2 - 1 for _ in range(2))
+    own = torch.tensor([True, False])
+    return dataclasses.replace(
+        Batch(label=label, image=image, exemplar=exemplar, exemplar_label=other, self_reference=own), **more
+    )
+
+
+def model(**options: Any) -> CoCosNet:
+    torch.manual_seed(0)
+    return CoCosNet(**{**SMALL, **options})
+
+
+def noise(net: CoCosNet) -> torch.Tensor | None:
+    return (
+        None
+        if net.noise_shape is None
+        else torch.randn(2, *net.noise_shape, generator=torch.Generator().manual_seed(1))
+    )
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_it_fills_what_it_offers(name: str) -> None:
+    net = model(**OPTIONS[name])
+    made = net(batch(), noise=noise(net))
+    filled = {f.name for f in dataclasses.fields(made) if getattr(made, f.name) is not None}
+    assert filled == net.offers
+    assert made.image.shape == made.warped[0].shape == (2, 3, 64, 96)
+    if made.warped_label is not None:
+        torch.testing.assert_close(made.warped_label.sum(1), torch.ones(2, 64 // net.stride, 96 // net.stride))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_sampling_does_not_read_the_photograph(name: str) -> None:
+    net = model(**OPTIONS[name]).eval()
+    with torch.no_grad():
+        first = net.sample(batch(), noise=noise(net))
+        second = net.sample(batch(image=torch.full((2, 3, 64, 96), torch.nan)), noise=noise(net))
+        trained = net(batch(), noise=noise(net))
+    torch.testing.assert_close(first.image, second.image, rtol=0, atol=0)
+    torch.testing.assert_close(first.image, trained.image, rtol=0, atol=0)
+    assert first.aligned is None
+    assert first.returned is None
+
+
+def test_the_exemplar_counts() -> None:
+    net = model().eval()
+    with torch.no_grad():
+        one, other = net.sample(batch()).image, net.sample(batch(exemplar=-batch().image)).image
+    assert (one - other).abs().max() > 1e-4
+
+
+def test_every_parameter_learns() -> None:
+    net = model(cycle=True)
+    made = net(batch())
+    (
+        made.image.mean() + made.warped_label.square().mean() + (made.aligned[0][0] * made.aligned[0][1]).mean()
+    ).backward()
+    unmoved = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert not unmoved
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"height": 48}, r"sides of at least 64 pixels, got 48x96"),
+        ({"width": 80}, r"divisible by 32"),
+        ({"condition": "both"}, r"model.condition=both is not one of warp_mask, warp, mask"),
+        ({"warped_label": "yes"}, r"model.warped_label=yes is not one of none, direct, cycle"),
+        ({"stride": 3}, r"model.stride=3 is not one of 2, 4"),
+        ({"patches": True, "two_cycle": True}, r"set model.patches=false"),
+        ({"adaptor_dilated": True}, r"set both or neither"),
+        ({"ngf": 1}, r"attention divides its channels by 8, got 4"),
+    ],
+)
+def test_refusals(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refusal, match=sentence):
+        model(**options)
+
+
+def test_refusals_of_batches() -> None:
+    net = model()
+    with pytest.raises(Refusal, match=r"the batch has none; use exemplar=retrieved"):
+        net.sample(batch(exemplar=None))
+    with pytest.raises(Refusal, match=r"from exemplars, not from style"):
+        net.sample(batch(), style=torch.zeros(1, 3, 64, 64))
+    with pytest.raises(Refusal, match=r"takes noise none, got \(2, 4\)"):
+        net(batch(), noise=torch.zeros(2, 4))
