@@ -42,6 +42,7 @@ RETURN_VARIABLE = "SCENEGEN_RETURN"
 def register_resolvers() -> None:
     """The functions that config values may use; safe to call again."""
     OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
+    OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
 
 
@@ -63,9 +64,14 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
         # The variable is the user's wish unless a command that started this process set it for itself.
         wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and OURS not in os.environ
+        runs = program()
 
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
+            if _in_a_launchers_hands():
+                from scenegen.sweeps.alone import run_alone
+
+                return run_alone(cfg, runs=runs)
             quiet()
             try:
                 result = task(cfg)
@@ -101,6 +107,17 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         return main
 
     return decorate
+
+
+def program() -> list[str]:
+    """What Python was started with, so that a job can be started the same way."""
+    main = sys.modules["__main__"].__spec__
+    return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
+
+
+def _in_a_launchers_hands() -> bool:
+    """Whether a multirun calls us in a process that is not the job's own (SLURM, Ray, joblib, Hydra's basic one)."""
+    return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
 
 
 def quiet() -> None:

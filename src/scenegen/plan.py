@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.refusal import Refusal
+from scenegen.sweeps.settings import Sweep
 
 
 @dataclass(frozen=True)
@@ -60,26 +61,41 @@ class Extractors:
     segmenter: str
 
 
-RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors}
+@dataclass(frozen=True)
+class Ledger:
+    """A recipe's row of the contest log: what was recorded, and which of its parts are not built here."""
+
+    row: str
+    description: str
+    batch_size: int | None
+    mask_acc: float | None
+    aesthetic: float | None
+    fid: float | None
+    total: float | None
+    unbuilt: list[str]
+
+
+RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors, "sweep": Sweep, "ledger": Ledger}
 """Groups that other options only read from; the rest of the config becomes objects, checked by their signatures."""
 
 OBJECTS = frozenset(
     ("data", "exemplar", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter")
-) | {"aesthetic", "fid", "scorer", "experiment", "debug"}
+) | {"aesthetic", "fid", "scorer", "experiment", "debug", "by"}
 
 SUPPLIED = {
     "data": {"split", "height", "width", "seed"},
     "model": {"num_classes", "edges"},
     "discriminator": {"semantic_channels", "num_classes"},
-    "exemplar": {"data", "gallery", "seed"},
+    "exemplar": {"data", "gallery"},
+    "by": {"classes"},
     "segmenter": {"classes"},
     "trick.ema": {"model"},
-    "logger.tensorboard": {"folder"},
-    "logger.wandb": {"folder"},
+    "logger.tensorboard": {"folder", "config"},
+    "logger.wandb": {"folder", "config"},
 }
 """Arguments that build.py adds to what the config says, by the place of the `_target_`."""
 
-VOLATILE = ("name", "resume", "hydra")
+VOLATILE = ("name", "resume", "hydra", "sweep", "ledger")
 """Root keys that do not change what a run computes, so they stay out of its hash."""
 
 

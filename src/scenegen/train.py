@@ -27,6 +27,8 @@ class Settings:
     log_grads_every: int
     log_every: int
     grid_every: int
+    interim_every: int
+    interim_count: int
     checkpoint_every: int
     keep_checkpoints: int
     evaluate: bool
@@ -34,11 +36,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "generator_every", "log_every", "grid_every", "checkpoint_every")
-        for name in (*counts, "keep_checkpoints"):
+        for name in (*counts, "keep_checkpoints", "interim_count"):
             if getattr(self, name) < 1:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
-        if self.log_grads_every < 0:
-            raise Refusal(f"log_grads_every={self.log_grads_every} must be 0 (never) or more")
+        for name in ("log_grads_every", "interim_every"):
+            if getattr(self, name) < 0:
+                raise Refusal(f"{name}={getattr(self, name)} must be 0 (never) or more")
         if not self.init_gain > 0:
             raise Refusal(f"init_gain={self.init_gain} must be above 0")
         if self.evaluate_count is not None and self.evaluate_count < 2:
@@ -56,6 +59,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.evaluate import evaluate
     from scenegen.generate import spread
     from scenegen.plan import plan, read_settings
+    from scenegen.showcase import showcase
     from scenegen.trained import note_vocabulary
     from scenegen.training.checkpoints import newest
     from scenegen.training.fit import Rhythm, fit
@@ -79,10 +83,10 @@ def main(cfg: DictConfig) -> float | None:
         told = take_over(module, runs.find(settings.start_from))
         if rank_zero_only.rank == 0:
             print(told)
-    loggers = build.loggers(config, folder)
     if rank_zero_only.rank == 0 and not resuming:
         runs.open_new(folder, cfg, digest=chosen.digest, overrides=overrides)
         note_vocabulary(folder, train)
+    loggers = build.loggers(config, folder)
     fit(
         module,
         train,
@@ -93,13 +97,24 @@ def main(cfg: DictConfig) -> float | None:
         machine=build.make(config["trainer"]),
         seed=settings.seed,
         loggers=loggers,
+        callbacks=build.interim(config, scorer, test),
         checkpoint=newest(folder) if resuming else None,
     )
-    if rank_zero_only.rank > 0 or scorer is None:
+    if rank_zero_only.rank > 0:
         return None
-    score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
-    report(loggers, score.as_metrics(), sheet=folder / "contact_sheet.png", step=module.step)
-    return score.total
+    score = None
+    if scorer is not None:
+        score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
+    indices = spread(len(test), 18)
+    judges = scorer.judges if scorer is not None else None
+    report(
+        loggers,
+        score.as_metrics() if score is not None else {},
+        folder=folder,
+        step=module.step,
+        pictures=lambda: showcase(module, test, judges=judges, indices=indices, seed=settings.seed),
+    )
+    return score.total if score is not None else None
 
 
 if __name__ == "__main__":

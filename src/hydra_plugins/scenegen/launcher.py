@@ -1,14 +1,9 @@
 """One process per multirun job: DDP inside a job stays correct, and a job that fails leaves the others alone."""
 
 # No postponed annotations here: Hydra executes this file outside sys.modules, where dataclasses cannot resolve them.
-import json
-import os
-import subprocess
-import sys
+import importlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
@@ -21,10 +16,11 @@ from scenegen.refusal import Refusal
 
 @dataclass
 class ProcessLauncherConfig:
-    """hydra/launcher=process: `hydra.launcher.jobs` processes at a time."""
+    """hydra/launcher=process; conf/launcher/process.yaml documents the values."""
 
     _target_: str = "hydra_plugins.scenegen.launcher.ProcessLauncher"
-    jobs: int = 1
+    jobs: int | None = None
+    gpus_per_job: int | None = None
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="process", node=ProcessLauncherConfig, provider="scenegen")
@@ -35,62 +31,91 @@ class ProcessLauncher(Launcher):
 
     Under Lightning's DDP every rank runs the command line again. Inside an ordinary multirun the ranks would
     each walk the whole sweep, and with a sweeper that draws values they silently train different ones; a job
-    that is a process of its own has one command line for all its ranks.
+    that is a process of its own has one command line for all its ranks. A job that its folder shows to be done
+    is not run again, and one that has a checkpoint goes on.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+    def __init__(self, jobs: int | None = None, gpus_per_job: int | None = None) -> None:
+        for name, value, least in (("jobs", jobs, 1), ("gpus_per_job", gpus_per_job, 0)):
+            if value is not None and value < least:
+                raise Refusal(f"hydra.launcher.{name}={value} must be {least} or more, or null")
+        self.jobs, self.gpus_per_job = jobs, gpus_per_job
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
+        self.config, self.context = config, hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        with ThreadPoolExecutor(max(1, self.jobs)) as pool:
-            # What all jobs share tells nothing about one of them.
-            shared = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
-            jobs = [
-                (initial_job_idx + i, list(overrides), [o for o in overrides if o not in shared])
-                for i, overrides in enumerate(job_overrides)
-            ]
-            return list(pool.map(lambda job: self._run(*job), jobs))
+        from scenegen.sweeps.overview import tell
+        from scenegen.sweeps.planner import Planner
 
-    def _run(self, number: int, overrides: list[str], own: list[str]) -> JobReturn:
-        from scenegen.command import RETURN_VARIABLE
+        planner = Planner(loader=self.context.config_loader, config=self.config)
+        planner.mark(list(self.config.hydra.overrides.task))
+        jobs = planner.jobs(job_overrides, first=initial_job_idx)
+        with self.workshop() as shop:
+            outcomes = shop.work(jobs)
+        tell(planner.folder)
+        return [_returned(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
 
-        label = "_".join(o.replace("/", "-") for o in own) or "job"
-        folder = Path(self.config.hydra.sweep.dir).absolute() / f"{number}_{label}"[:200]
-        folder.mkdir(parents=True, exist_ok=True)
-        value_file = folder / "return.json"
-        value_file.unlink(missing_ok=True)
-        main = sys.modules["__main__"].__spec__
-        program = ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
-        command = [sys.executable, *program, *overrides, f"hydra.run.dir={_quoted(folder)}"]
-        print(f"job {number}: {' '.join(own) or 'as given'} -> {folder}/log.txt", flush=True)
-        with (folder / "log.txt").open("w") as log:
-            code = subprocess.run(
-                command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, RETURN_VARIABLE: str(value_file)}
-            ).returncode
-        result = JobReturn()
-        result.overrides = overrides
-        result.cfg = OmegaConf.create({})
-        if code == 0 and value_file.exists():
-            result.status = JobStatus.COMPLETED
-            result.return_value = json.loads(value_file.read_text())
-            print(f"job {number}: done, {result.return_value}", flush=True)
-        else:
-            result.status = JobStatus.FAILED
-            sentence = _last_line(folder / "log.txt")
-            result.return_value = Refusal(f"job {number} ended with status {code}: {sentence}")
-            print(f"job {number}: failed with status {code}: {sentence}", file=sys.stderr, flush=True)
-        return result
+    def workshop(self):
+        """Where jobs run; a context manager."""
+        from scenegen.command import program
+        from scenegen.sweeps.workshop import Workshop
+
+        return Workshop(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job)
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
-    errors = [line for line in lines if line.startswith("error:")]
-    return (errors or lines or ["no output"])[-1]
+def _returned(job, outcome) -> JobReturn:
+    result = JobReturn()
+    result.overrides = list(job.overrides)
+    result.cfg = OmegaConf.create({})
+    good = outcome.status in ("done", "skipped")
+    result.status = JobStatus.COMPLETED if good else JobStatus.FAILED
+    result.return_value = outcome.value if good else Refusal(f"job {job.number} {outcome.sentence}")
+    return result
 
 
-def _quoted(folder: Path) -> str:
-    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
+ConfigStore.instance().store(
+    group="hydra/launcher",
+    name="elsewhere",
+    node={"_target_": "hydra_plugins.scenegen.launcher.ElsewhereLauncher", "of": "???", "extra": "???"},
+    provider="scenegen",
+)
+
+
+class ElsewhereLauncher(Launcher):
+    """Another package's launcher (SLURM, Ray), whose workers start each job as a process of its own.
+
+    Args:
+        of: its class.
+        extra: the extra of ours that installs it.
+        params: what it is told.
+    """
+
+    def __init__(self, of: str, extra: str, **params: object) -> None:
+        self.of, self.extra, self.params = of, extra, params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config, self.context = config, hydra_context
+        module, _, name = self.of.rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except ImportError as error:
+            raise Refusal(
+                f"this launcher needs {module.split('.')[1].replace('_', '-')}, which is not installed: "
+                f"pip install 'scenegen[{self.extra}]'"
+            ) from error
+        self.launcher = found(**self.params)
+        self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from scenegen.sweeps.overview import tell
+        from scenegen.sweeps.planner import Planner
+
+        planner = Planner(loader=self.context.config_loader, config=self.config)
+        planner.mark(list(self.config.hydra.overrides.task))
+        returns = self.launcher.launch([list(overrides) for overrides in job_overrides], initial_job_idx)
+        for number, result in enumerate(returns, initial_job_idx):
+            good = result.status == JobStatus.COMPLETED
+            print(f"job {number}: {'done, ' if good else ''}{result._return_value}", flush=True)
+        tell(planner.folder)
+        return returns

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from scenegen.training.checkpoints import Checkpoints, load
+from scenegen.training.collapse import Collapse
 from scenegen.training.gan import GanModule
 from scenegen.training.grids import Grids
 from scenegen.training.journal import Journal
@@ -70,6 +71,7 @@ def fit(
     machine: Machine,
     seed: int,
     loggers: Sequence[Logger] = (),
+    callbacks: Sequence[pl.Callback] = (),
     checkpoint: Path | None = None,
 ) -> None:
     """Train until `rhythm.steps`.
@@ -82,6 +84,7 @@ def fit(
         folder: the run's folder.
         rhythm, machine, seed: see their classes.
         loggers: loggers beside metrics.csv.
+        callbacks: callbacks beside those that every run has.
         checkpoint: where to go on from, or None.
 
     Raises:
@@ -89,17 +92,19 @@ def fit(
     """
     start = int(load(checkpoint)["state_dict"]["clock"]) if checkpoint else 0
     every = rhythm.checkpoint_every
-    callbacks = [
+    own: list[pl.Callback] = [
         Progress(batch_size=rhythm.batch_size),
         Grids(batch=watched, classes=classes, folder=folder / "grids", every=rhythm.grid_every, seed=seed),
         StopOnNan(every=math.gcd(rhythm.log_every, every)),
         Checkpoints(folder=folder / "checkpoints", every=every, keep=rhythm.keep_checkpoints),
     ]
+    if watched.exemplar is not None and len(watched) > 1:
+        own.append(Collapse(batch=watched, every=rhythm.grid_every, seed=seed))
     trainer = machine.trainer(
         steps=rhythm.steps,
         log_every=rhythm.log_every,
         folder=folder,
-        callbacks=callbacks,
+        callbacks=[*own, *callbacks],
         loggers=[Journal(folder / "metrics.csv", start_step=start), *loggers],
     )
     sampler = StatelessBatchSampler(

@@ -2,72 +2,295 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
+import json
 import os
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+IDENTITY = "wandb.json"
+"""In a run's folder: the id of its W&B run, so that a run that goes on is the same one there."""
 
-def tensorboard(*, folder: Path) -> TensorBoardLogger:
-    """Event files in <run>/tensorboard."""
-    return TensorBoardLogger(folder, name="tensorboard", version="")
+SWEEP = "sweep.json"
+"""In the folder around a run's: that the run is a job of a sweep."""
+
+PATIENCE = 20
+"""Seconds to wait for the network when a run starts; a minute more when it ends."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row of the image table: pictures (h, w, 3) uint8 by title, scores by name."""
+
+    name: str
+    pictures: Mapping[str, np.ndarray]
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def tensorboard(*, folder: Path, config: Mapping[str, Any]) -> TensorBoardLogger:
+    """Event files in <run>/tensorboard, the config as text among them."""
+    logger = TensorBoardLogger(folder, name="tensorboard", version="")
+    if rank_zero_only.rank == 0:
+        text = "    " + json.dumps(config, indent=2, default=str).replace("\n", "\n    ")
+        logger.experiment.add_text("config", text)
+    return logger
+
+
+def contained(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A logger's method whose failure is told once and does not end the run."""
+
+    @functools.wraps(method)
+    def safely(self: CalmWandb, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            if not self.complained:
+                self.complained = True
+                print(f"W&B: {_first_line(error)}; the run goes on, metrics.csv has every number", file=sys.stderr)
+            return None
+
+    return safely
+
+
+class CalmWandb(WandbLogger):
+    """Lightning's logger, of which nothing that goes wrong reaches the run."""
+
+    complained = False
+
+    @contained
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        super().log_metrics(metrics, step)
+
+    @contained
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
+        super().log_image(key, images, step, **kwargs)
+
+    @contained
+    def log_hyperparams(self, params: Any) -> None:
+        """The config was given when the run was opened."""
+
+    @contained
+    def finalize(self, status: str) -> None:
+        super().finalize(status)
+
+    @contained
+    def goes_on(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Say which checkpoints this run starts from: its own newest, and that of the run in `start_from`."""
+        start = str(config.get("start_from") or "")
+        sources = [folder, *(Path(place) / start for place in ("", "runs") if start)]
+        for source in (place for place in sources if (place / IDENTITY).is_file()):
+            if (checkpoint := _newest(source)) is None:
+                continue
+            name, version = f"checkpoint-{_identity(source)}", _step(checkpoint)
+            self.experiment.config.update({f"started_from/{name}": version}, allow_val_change=True)
+            if not self.experiment.offline:
+                self.experiment.use_artifact(f"{name}:{version}")
+
+    @contained
+    def log_checkpoint(self, checkpoint: Path, metrics: Mapping[str, float]) -> None:
+        """The checkpoint as an artifact, with a copy of it beside the run's other records until it is uploaded."""
+        import wandb as client
+
+        run = self.experiment
+        artifact = client.Artifact(f"checkpoint-{run.id}", type="model", metadata={**metrics, "file": checkpoint.name})
+        artifact.add_file(str(checkpoint), policy="mutable")
+        run.log_artifact(artifact, aliases=["latest", _step(checkpoint)])
+
+    @contained
+    def log_pictures(self, shown: Sequence[Shown], step: int) -> None:
+        """The image table: one row per test map."""
+        import wandb as client
+
+        if not shown:
+            return
+        titles = list(dict.fromkeys(title for row in shown for title in row.pictures))
+        scores = list(dict.fromkeys(name for row in shown for name in row.scores))
+        table = client.Table(columns=["name", *titles, *scores])
+        for row in shown:
+            pictures = [client.Image(row.pictures[t]) if t in row.pictures else None for t in titles]
+            table.add_data(row.name, *pictures, *(row.scores.get(name) for name in scores))
+        self.experiment.log({"pictures": table, "trainer/global_step": step})
+
+    @contained
+    def close(self) -> None:
+        """End the W&B run, and say where it is."""
+        run = self.experiment
+        run.finish()
+        if run.offline:
+            print(f"W&B: recorded offline; upload with: wandb sync {Path(run.dir).parents[1]}/offline-run-*")
 
 
 def wandb(
-    *, folder: Path, project: str = "scenegen", group: str | None = None, tags: Sequence[str] = ()
-) -> WandbLogger:
-    """A W&B run named after the run's folder; its id follows from the folder, so a resumed run is the same W&B run.
+    *,
+    folder: Path,
+    config: Mapping[str, Any],
+    project: str = "scenegen",
+    entity: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
+    checkpoints: bool = True,
+) -> CalmWandb:
+    """A W&B run named after the run's folder, with its config; a job of a sweep joins the sweep's group.
 
     Without an API key, or without a network, the run is recorded offline under <run>/wandb and says so; `wandb sync`
     uploads it later.
+
+    Args:
+        folder: the run's folder.
+        config: the run's resolved config.
+        project, entity: where in W&B.
+        group: name of a group of runs; None is the name of the sweep's folder, where the run is a job of one.
+        tags: beside model, loss terms and data.
+        checkpoints: keep the last checkpoint as an artifact; the copy takes its size once more until it is uploaded.
     """
+    sweep = folder.parent.name if (folder.parent / SWEEP).is_file() else None
+    logger = _open(
+        folder,
+        project=project,
+        entity=entity,
+        group=group or sweep,
+        job_type="train",
+        tags=list(dict.fromkeys([*tags_of(config), *tags])),
+        config={**config, "recipe": recipe_of(folder)},
+    )
+    logger.keeps_checkpoints = checkpoints  # pyright: ignore[reportAttributeAccessIssue]
+    if rank_zero_only.rank == 0:
+        logger.goes_on(folder, config)
+    return logger
+
+
+def recipe_of(folder: Path) -> str:
+    """What a run was told beside its seed and where it runs, so that the seeds of one recipe bear one name."""
+    try:
+        told = json.loads((folder / "run.json").read_text())["overrides"]
+    except FileNotFoundError:
+        told = []
+    apart = ("seed", "name", "logger", "trainer")
+    words = [word for word in told if word.partition("=")[0].partition(".")[0].lstrip("+") not in apart]
+    return " ".join(sorted(words)) or "as in conf/train.yaml"
+
+
+def tags_of(config: Mapping[str, Any]) -> list[str]:
+    """Model, active loss terms and data of a config."""
+    named = [str(config[group]["_target_"]).rpartition(".")[2].lower() for group in ("model", "data")]
+    terms = [name for name, node in config["loss"].items() if node.get("weight")]
+    return [named[0], *sorted(terms), named[1]]
+
+
+def report(
+    loggers: Sequence[Logger],
+    metrics: Mapping[str, float],
+    *,
+    folder: Path,
+    step: int,
+    pictures: Callable[[], Sequence[Shown]] = list,
+) -> None:
+    """Give every logger what a run came to, and close it.
+
+    Args:
+        loggers: the loggers.
+        metrics: the score and its parts; empty where there is none.
+        folder: the run's folder, with its contact sheet and checkpoints.
+        step: the last step.
+        pictures: makes the rows of the image table; called only where a logger takes them.
+    """
+    for logger in loggers:
+        if metrics:
+            logger.log_metrics(dict(metrics), step=step)
+        if not isinstance(logger, CalmWandb):
+            logger.finalize("success")
+            continue
+        if (sheet := folder / "contact_sheet.png").is_file():
+            logger.log_image("contact_sheet", [str(sheet)], step=step)
+        logger.log_pictures(pictures(), step)
+        if (checkpoint := _newest(folder)) is not None and getattr(logger, "keeps_checkpoints", True):
+            logger.log_checkpoint(checkpoint, metrics)
+        logger.close()
+
+
+def sweep_overview(
+    folder: Path, *, project: str, entity: str | None, fields: Sequence[str], rows: list[list[Any]]
+) -> None:
+    """A W&B run of the sweep's own, in the group of its jobs: the table of all of them."""
     import wandb as client
 
-    online = os.environ.get("WANDB_MODE", "online") == "online"
+    logger = _open(
+        folder, project=project, entity=entity, group=folder.name, job_type="sweep", tags=["sweep"], config={}
+    )
 
-    def open_run(offline: bool) -> WandbLogger:
-        logger = WandbLogger(
+    def log() -> None:
+        run = logger.experiment
+        run.log({"jobs": client.Table(columns=[*fields], data=rows)})
+        totals = [row[fields.index("total")] for row in rows if row[fields.index("total")] is not None]
+        run.summary.update({"jobs": len(rows), "done": len(totals), **({"best": max(totals)} if totals else {})})
+
+    contained(lambda _: log())(logger)
+    logger.close()
+
+
+def _open(folder: Path, *, project: str, **told: Any) -> CalmWandb:
+    """Online where there is a key and a network, else offline, which is announced."""
+    import wandb as client
+
+    # Copies of artifacts that wait for their upload stay with the run instead of in the user's home.
+    os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
+
+    def start(mode: Literal["online", "offline", "disabled"]) -> CalmWandb:
+        logger = CalmWandb(
             name=folder.name,
-            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12],
+            id=_identity(folder),
             save_dir=folder,
             project=project,
-            group=group,
-            tags=list(tags),
-            offline=offline,
+            offline=mode == "offline",
             resume="allow",
             settings=client.Settings(
-                mode="offline" if offline else "online", init_timeout=20, console="off", silent=True
+                mode=mode, init_timeout=PATIENCE, finish_timeout=3 * PATIENCE, console="off", silent=True
             ),
+            **told,
         )
+        logger._wandb_init.pop("anonymous", None)  # Lightning passes it, W&B warns of it
         if rank_zero_only.rank == 0:
             assert logger.experiment is not None  # starts it now, so that a dead network is known now
         return logger
 
-    if not online:
-        return open_run(offline=True)
+    mode = os.environ.get("WANDB_MODE", "online")
+    if mode in ("offline", "dryrun", "disabled"):
+        return start("disabled" if mode == "disabled" else "offline")
     try:
         client.login(prompt=False)
-        return open_run(offline=False)
-    except client.Error as error:
-        reason = str(error).strip().splitlines()[0]
-        print(f"W&B: {reason}; recording offline, `wandb sync` uploads it later", file=sys.stderr)
-        return open_run(offline=True)
+        return start("online")
+    except Exception as error:
+        print(f"W&B: {_first_line(error)}; recording offline, `wandb sync` uploads it later", file=sys.stderr)
+        return start("offline")
 
 
-def report(loggers: Sequence[Logger], metrics: dict[str, float], *, sheet: Path, step: int) -> None:
-    """Give every logger the score of a run and its contact sheet, and close it."""
-    for logger in loggers:
-        logger.log_metrics(metrics, step=step)
-        if isinstance(logger, WandbLogger):
-            logger.log_image("contact_sheet", [str(sheet)], step=step)
-            run = logger.experiment
-            run.finish()
-            if run.offline:
-                print(f"W&B: recorded offline; upload with: wandb sync {Path(run.dir).parent}")
-        else:
-            logger.finalize("success")
+def _identity(folder: Path) -> str:
+    """The W&B id of a run's folder, drawn once and kept there."""
+    path = folder / IDENTITY
+    if not path.is_file():
+        if rank_zero_only.rank > 0:
+            return "other-rank"
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"id": secrets.token_hex(4)}) + "\n")
+    return json.loads(path.read_text())["id"]
+
+
+def _newest(folder: Path) -> Path | None:
+    return max(folder.glob("checkpoints/step_*.ckpt"), default=None)
+
+
+def _step(checkpoint: Path) -> str:
+    return f"step-{int(checkpoint.stem.partition('_')[2])}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

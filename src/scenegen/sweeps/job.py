@@ -1,0 +1,171 @@
+"""One run of a multirun as a process of its own, with its own process tree."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from scenegen.command import RETURN_VARIABLE
+
+VALUE, LOG, STOP, REPLACED = "return.json", "log.txt", "stop", "replaced"
+GRACE = 10.0
+"""Seconds between a request to end and the end."""
+
+FOREIGN = ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE")
+"""Variables of a process group that a job must not inherit: its own DDP chooses its own."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is told.
+
+    Attributes:
+        number: place in the sweep.
+        overrides: its whole command line.
+        own: what sets it apart from the other jobs, for people.
+        folder: where it runs.
+        digest: of its config, or None where that does not resolve (the job says why).
+        gpus: GPUs that it asks for.
+    """
+
+    number: int
+    overrides: Sequence[str]
+    own: str
+    folder: Path
+    digest: str | None
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `value` where it is done or was done before, one sentence where it is not."""
+
+    status: Literal["done", "skipped", "failed", "stopped"]
+    value: Any = None
+    sentence: str = ""
+
+
+def standing(job: Job) -> Literal["new", "done", "half", "replace"]:
+    """What a job's folder holds: nothing yet, this job finished, this job with a checkpoint, or anything else."""
+    if not job.folder.is_dir() or {path.name for path in job.folder.iterdir()} <= {LOG, STOP, VALUE}:
+        return "new"
+    record = read_json(job.folder / "run.json")
+    if not isinstance(record, dict) or job.digest is None or record.get("config") != job.digest:
+        return "replace"
+    if finished(job.folder):
+        return "done"
+    return "half" if any(job.folder.glob("checkpoints/step_*.ckpt")) else "replace"
+
+
+def finished(folder: Path) -> bool:
+    """Whether the job of a folder ended well."""
+    try:
+        json.loads((folder / VALUE).read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, None where there is none or a kill cut it short."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+class Running:
+    """A job that has been started.
+
+    Args:
+        job: what it is told.
+        program: of the job, e.g. ["-m", "scenegen.train"].
+        devices: the GPUs that it may see; None leaves that as it is.
+    """
+
+    def __init__(self, job: Job, *, program: Sequence[str], devices: Sequence[str] | None) -> None:
+        self.job = job
+        self.devices = devices
+        self.stopped_at: float | None = None
+        before = standing(job)
+        if before == "replace":
+            _set_aside(job.folder)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        for name in (VALUE, STOP):
+            (job.folder / name).unlink(missing_ok=True)
+        folder = quoted(job.folder)
+        told = [f"resume={folder}"] if before == "half" else list(job.overrides)
+        self.how = {"new": "", "half": " (goes on from its checkpoint)", "replace": " (anew; the old folder is kept)"}[
+            str(before)
+        ]
+        environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+        environment[RETURN_VARIABLE] = str(job.folder / VALUE)
+        if "SLURM_NTASKS" in environment:
+            # Lightning then starts a job's ranks itself, instead of waiting for one SLURM task per rank.
+            environment["SLURM_JOB_NAME"] = "bash"
+        if devices is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        with (job.folder / LOG).open("a" if before == "half" else "w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *program, *told, f"hydra.run.dir={folder}"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def poll(self) -> Outcome | None:
+        """What became of it, or None while it runs; a file `stop` in its folder ends it."""
+        code = self.process.poll()
+        if code is None:
+            if (self.job.folder / STOP).exists():
+                self.stop()
+            return None
+        self._signal(signal.SIGKILL)  # what it may have left of its process tree
+        if self.stopped_at is not None:
+            return Outcome("stopped", sentence="stopped")
+        if code == 0 and finished(self.job.folder):
+            return Outcome("done", value=read_json(self.job.folder / VALUE))
+        return Outcome("failed", sentence=f"ended with status {code}: {_last_line(self.job.folder / LOG)}")
+
+    def stop(self) -> None:
+        """Ask the process tree to end, and end it when it does not."""
+        if self.stopped_at is None:
+            self.stopped_at = time.monotonic()
+            self._signal(signal.SIGTERM)
+        elif time.monotonic() - self.stopped_at > GRACE:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def quoted(folder: Path) -> str:
+    """A path as Hydra's override grammar reads it back."""
+    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
+
+
+def _set_aside(folder: Path) -> None:
+    """Move a folder that holds something else into <sweep>/replaced/."""
+    aside = folder.parent / REPLACED
+    aside.mkdir(exist_ok=True)
+    taken = len(list(aside.glob(f"{folder.name.partition('_')[0]}_*")))
+    folder.rename(aside / f"{folder.name[:200]}.{taken + 1}")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error:")]
+    return (errors or lines or ["no output"])[-1].removeprefix("error: ")

@@ -1,0 +1,101 @@
+"""From a sweep's command line to its jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from scenegen.plan import digest
+from scenegen.sweeps.job import Job
+
+MARK = "sweep.json"
+"""In the folder of a sweep: that it is one, and its command line."""
+
+GROUPS = ("sweep", "launcher")
+"""Groups that say how a sweep is made; its jobs do not know them."""
+
+
+class Planner:
+    """Makes the jobs of one sweep.
+
+    Args:
+        loader: composes.
+        config: of the sweep's own command line.
+    """
+
+    def __init__(self, *, loader: ConfigLoader, config: DictConfig) -> None:
+        self.loader, self.config = loader, config
+        self.folder = Path(config.hydra.sweep.dir).absolute()
+
+    def mark(self, arguments: Sequence[str]) -> None:
+        """Make the sweep's folder and say there that it is one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / MARK).write_text(json.dumps({"arguments": list(arguments)}, indent=2) + "\n")
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """A job's config."""
+        cfg = self.loader.load_sweep_config(self.config, list(overrides))
+        return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+    def jobs(self, job_overrides: Sequence[Sequence[str]], *, first: int) -> list[Job]:
+        """The jobs of several command lines, each named after what the others do not have."""
+        lines = [job_lines(overrides) for overrides in job_overrides]
+        shared = set.intersection(*map(set, lines)) if len(lines) > 1 else set()
+        return [self.job(first + i, line, [o for o in line if o not in shared]) for i, line in enumerate(lines)]
+
+    def job(self, number: int, overrides: Sequence[str], own: Sequence[str]) -> Job:
+        """One job."""
+        label = "_".join(o.replace("/", "-") for o in own) or "job"
+        config = resolved(self.compose(overrides))
+        return Job(
+            number=number,
+            overrides=[*self._found_where(), *overrides],
+            own=" ".join(own),
+            folder=self.folder / f"{number}_{label}"[:200],
+            digest=None if config is None else digest(config),
+            gpus=gpus_of(config or {}),
+        )
+
+    def _found_where(self) -> list[str]:
+        """Flags and overrides that tell a job's process where else to look for options."""
+        more = [o for o in self.config.hydra.overrides.hydra if o.startswith("hydra.searchpath")]
+        sources = self.config.hydra.runtime.config_sources
+        folders = [source.path for source in sources if source.provider == "command-line"]
+        return [*(flag for folder in folders for flag in ("--config-dir", folder)), *more]
+
+
+def job_lines(overrides: Sequence[str]) -> list[str]:
+    """A command line without what says how the sweep is made."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [text for text, override in zip(overrides, parsed, strict=True) if not about_the_sweep(override)]
+
+
+def about_the_sweep(override: Override) -> bool:
+    """Whether an override says how the sweep is made, and nothing about its jobs."""
+    return override.key_or_group.partition(".")[0] in GROUPS
+
+
+def resolved(config: DictConfig) -> dict[str, Any] | None:
+    """A composed config as plain containers, or None where it does not resolve."""
+    try:
+        tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    except OmegaConfBaseException:
+        return None
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
+
+
+def gpus_of(config: dict[str, Any]) -> int:
+    """GPUs that a job's trainer asks for."""
+    trainer = config.get("trainer")
+    if not isinstance(trainer, dict) or trainer.get("accelerator", "cpu") == "cpu":
+        return 0
+    return int(trainer.get("devices", 1))

@@ -1,0 +1,119 @@
+"""Optuna's side of a sweep: ask for values, report on the way, tell what came out; kept in the sweep's folder."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from scenegen.refusal import Refusal
+from scenegen.seeding import hash_seed
+from scenegen.sweeps.job import Outcome
+from scenegen.sweeps.settings import Sweep
+
+STORAGE = "study.db"
+
+
+class Study:
+    """A study in `<folder>/study.db`, gone on with where there is one.
+
+    What trial n draws depends on (seed, n) and on the trials before it, so that a sweep that stopped and goes on
+    draws what it would have drawn. (With several jobs at a time, which trials are "before" is a matter of time.)
+
+    Args:
+        folder: of the sweep.
+        settings: the group `sweep`.
+        space: what is searched.
+        fixed: what is the same in every trial.
+
+    Raises:
+        Refusal: the folder holds a study of something else.
+    """
+
+    def __init__(
+        self, folder: Path, *, settings: Sweep, space: Mapping[str, BaseDistribution], fixed: Sequence[str]
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        self.settings, self.space = settings, dict(space)
+        self.path = folder / STORAGE
+        self.study = optuna.create_study(
+            storage=f"sqlite:///{self.path}",
+            study_name="sweep",
+            direction=settings.direction,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=settings.prune_after),
+            load_if_exists=True,
+        )
+        asked = {
+            "fixed": sorted(fixed),
+            "space": {key: distribution_to_json(value) for key, value in sorted(space.items())},
+            "direction": settings.direction,
+        }
+        before = self.study.user_attrs.get("asked")
+        if before is not None and before != asked:
+            changed = " and ".join(key for key in asked if asked[key] != before.get(key))
+            raise Refusal(
+                f"{self.path} is a study with another {changed}; give another hydra.sweep.dir=..., "
+                "or the command line that it was started with"
+            )
+        self.study.set_user_attr("asked", asked)
+        self._same_sign = settings.prune_direction == settings.direction
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials, by number."""
+        return self.study.get_trials(deepcopy=False)
+
+    def interrupted(self) -> list[Trial]:
+        """Trials that were under way when the sweep stopped, to be gone on with."""
+        return [Trial(self.study, t._trial_id) for t in self.trials() if t.state == TrialState.RUNNING]
+
+    def ask(self) -> Trial:
+        """The next trial with its values."""
+        number = len(self.trials())
+        self.study.sampler = optuna.samplers.TPESampler(
+            seed=hash_seed(self.settings.seed, number) % 2**32,
+            n_startup_trials=self.settings.random_trials,
+            constant_liar=True,  # trials under way count as bad ones, so that parallel jobs do not crowd
+        )
+        return self.study.ask(self.space)
+
+    def hopeless(self, trial: Trial, rows: Sequence[Mapping[str, str]]) -> bool:
+        """Report the new rows of a job's metrics.csv; whether the pruner gives the trial up."""
+        column = self.settings.prune_on or ""
+        reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        for row in rows:
+            step = int(float(row["step"]))
+            if column in row and step not in reported and math.isfinite(value := float(row[column])):
+                trial.report(value if self._same_sign else -value, step)
+                if trial.should_prune():
+                    return True
+        return False
+
+    def tell(self, trial: Trial, outcome: Outcome, *, pruned: bool) -> str | None:
+        """Record what came of a trial; the reason where it counts as failed."""
+        if pruned:
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return None
+        value = outcome.value
+        if outcome.status in ("done", "skipped") and _is_score(value):
+            self.study.tell(trial, float(value))
+            return None
+        reason = outcome.sentence or f"its score is {value}"
+        trial.set_user_attr("reason", reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+        return reason
+
+    def best(self) -> FrozenTrial | None:
+        """The best finished trial."""
+        done = [t for t in self.trials() if t.state == TrialState.COMPLETE]
+        return self.study.best_trial if done else None
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

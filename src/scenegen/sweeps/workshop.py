@@ -1,0 +1,139 @@
+"""Jobs side by side: so many at a time, each with its own GPUs, all ended when the sweep ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from scenegen.sweeps.job import LOG, VALUE, Job, Outcome, Running, read_json, standing
+
+PAUSE = 0.1
+
+
+class Workshop:
+    """Starts jobs, watches them, and leaves none behind.
+
+    Args:
+        program: of every job, e.g. ["-m", "scenegen.train"].
+        width: jobs at a time; None is as many as there are GPUs for, one where the jobs need none.
+        gpus_per_job: GPUs that each job has for itself; None is what its trainer asks for, 0 lets every job see all.
+        say: prints.
+    """
+
+    def __init__(
+        self,
+        *,
+        program: Sequence[str],
+        width: int | None = None,
+        gpus_per_job: int | None = None,
+        say: Callable[[str], Any] = lambda text: print(text, flush=True),
+    ) -> None:
+        self.program, self.width, self.gpus_per_job, self.say = program, width, gpus_per_job, say
+        self.running: list[Running] = []
+        self._ready: list[tuple[Job, Outcome]] = []
+
+    @cached_property
+    def _idle(self) -> list[str]:
+        return visible_gpus()
+
+    @cached_property
+    def _gpus(self) -> int:
+        return len(self._idle)
+
+    def __enter__(self) -> Workshop:
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, _interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.running:
+            self.say(f"ending {len(self.running)} running job(s); the same command with the same folder goes on")
+        while self.running:
+            for running in self.running:
+                running.stop()
+            self.finished()
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def can_start(self, job: Job) -> bool:
+        """Whether there is room, and GPUs, for a job now."""
+        need = self._need(job)
+        width = self.width or (max(1, self._gpus // need) if need else 1)
+        return len(self.running) < width and (not need or len(self._idle) >= need)
+
+    def start(self, job: Job) -> None:
+        """Start a job, unless its folder shows that it is done already."""
+        if standing(job) == "done":
+            value = read_json(job.folder / VALUE)
+            self.say(f"job {job.number}: skipped, was done before: {value} ({_near(job.folder)})")
+            self._ready.append((job, Outcome("skipped", value=value)))
+            return
+        need = self._need(job)
+        devices = [self._idle.pop(0) for _ in range(need)] if need else None
+        running = Running(job, program=self.program, devices=devices)
+        self.running.append(running)
+        where = f" on GPU {','.join(devices)}" if devices else ""
+        self.say(f"job {job.number}{where} -> {_near(job.folder / LOG)}{running.how}")
+
+    def finished(self) -> list[tuple[Job, Outcome]]:
+        """The jobs that have ended since the last call, after a short wait."""
+        ended, self._ready = self._ready, []
+        if not ended:
+            time.sleep(PAUSE)
+        for running in list(self.running):
+            if (outcome := running.poll()) is not None:
+                self.running.remove(running)
+                if running.devices:
+                    self._idle.extend(running.devices)
+                ended.append((running.job, outcome))
+                self._tell(running.job, outcome)
+        return ended
+
+    def work(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """All jobs, in order as room allows; their outcomes in that order."""
+        waiting, outcomes = list(jobs), {}
+        while len(outcomes) < len(jobs):
+            while waiting and self.can_start(waiting[0]):
+                self.start(waiting.pop(0))
+            outcomes |= {job.number: outcome for job, outcome in self.finished()}
+        return [outcomes[job.number] for job in jobs]
+
+    def _need(self, job: Job) -> int:
+        asked = job.gpus if self.gpus_per_job is None else self.gpus_per_job
+        return min(asked, self._gpus) if asked else 0
+
+    def _tell(self, job: Job, outcome: Outcome) -> None:
+        if outcome.status == "failed":
+            print(f"job {job.number}: failed, {outcome.sentence}", file=sys.stderr, flush=True)
+        elif outcome.status == "done":
+            self.say(f"job {job.number}: done, {outcome.value}")
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may hand out, as CUDA_VISIBLE_DEVICES spells them."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [device.strip() for device in told.split(",") if device.strip()]
+    import torch
+
+    return [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _near(path: Path) -> Path:
+    """A path as seen from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
