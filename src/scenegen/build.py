@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 
 from scenegen.refusal import Refusal
 
@@ -33,9 +33,14 @@ def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any
 
 
 def dataset(config: Config, *, split: str) -> Any:
-    """The pictures and labels of one split ("train" or "test")."""
+    """The pictures and labels of one split ("train" or "test"), with exemplars where the config asks for them."""
     size = config["size"]
-    return make(config["data"], split=split, height=size["height"], width=size["width"], seed=config["seed"])
+    given = {"height": size["height"], "width": size["width"], "seed": config["seed"]}
+    data = make(config["data"], split=split, **given)
+    if not config.get("exemplar"):
+        return data
+    gallery = data if split == "train" else make(config["data"], split="train", **given)
+    return make(config["exemplar"], data=data, gallery=gallery)
 
 
 def model(config: Config, data: Any) -> Any:
@@ -63,7 +68,8 @@ def objective(config: Config, generator: Any, data: Any = None) -> Any:
         if data is not None and hasattr(term, "require"):
             term.require(nets, data.classes)
     offers = set(generator.offers)
-    offers |= {"judgement"} if "gan" in terms else set()
+    if "gan" in terms:
+        offers |= getattr(get_class(config["discriminator"]["_target_"]), "offers", {"judgement"})
     offers |= {"exemplar"} if config.get("exemplar") else set()
     return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules)
 
@@ -99,7 +105,7 @@ def gan_module(config: Config, data: Any) -> Any:
 
 def loggers(config: Config, folder: Path) -> list[Any]:
     """The loggers on request."""
-    return [make(node, folder=folder) for node in (config.get("logger") or {}).values()]
+    return [make(node, folder=folder, config=config) for node in (config.get("logger") or {}).values()]
 
 
 def scorer(config: Config, data: Any) -> Any:
@@ -113,3 +119,20 @@ def scorer(config: Config, data: Any) -> Any:
         fid=make(config["fid"]),
         classes=data.classes,
     )
+
+
+def interim(config: Config, scorer: Any, data: Any) -> list[Any]:
+    """The callback that scores a few maps on the way, where one is asked for."""
+    from scenegen.data.samples import collate
+    from scenegen.generate import spread
+    from scenegen.training.interim import Interim
+
+    every, at_a_time = config["interim_every"], 8
+    if not every:
+        return []
+    if scorer is None or scorer.judges.segmenter is None:
+        raise Refusal(f"interim_every={every} needs a segmenter and evaluate=true; choose them, or interim_every=0")
+    indices = spread(len(data), config["interim_count"])
+    batches = [collate([data[(0, i)] for i in indices[k : k + at_a_time]]) for k in range(0, len(indices), at_a_time)]
+    segmenter = scorer.judges.segmenter
+    return [Interim(segmenter=segmenter, batches=batches, classes=data.classes, every=every, seed=config["seed"])]

@@ -11,6 +11,7 @@ from scenegen.generate import draw_sheet, generate, spread
 from scenegen.pictures import save_png
 from scenegen.plan import Plan
 from scenegen.scoring.folder import Scorer
+from scenegen.scoring.per_picture import FILE
 from scenegen.scoring.record import Score
 from scenegen.scoring.table import bar, console, line, show
 from scenegen.scoring.tally import Options, still
@@ -22,7 +23,7 @@ SHOWN = 18
 
 def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, folder: Path, chosen: Plan) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
-    curves.png and result.json.
+    curves.png, result.json and scores.npz (every picture's values).
 
     The Frechet distance compares with the training photographs, as the contest does.
 
@@ -53,7 +54,15 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
         config_hash=chosen.digest,
         extra="ignore",
     )
-    score = scorer.score(folder / "samples", still(test), reference=still(train), options=options, track=bar)
+    score = scorer.score(
+        folder / "samples",
+        still(test),
+        reference=still(train),
+        styles=test.exemplar_names() or None,
+        options=options,
+        track=bar,
+    )
+    score.per_picture.save(folder / FILE)
     runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})
     show(score, console())
     print(line(score))

@@ -65,7 +65,7 @@ def generate(
     for first in track(range(0, len(jobs), batch_size), description="sampling", disable=len(jobs) < 2 * batch_size):
         part = jobs[first : first + batch_size]
         batch: Batch = collate([data[(0, i)] for i, _ in part]).to(device)
-        noise = _noise(model, batch.name, [k for _, k in part], seed)
+        noise = draw_noise(model, batch.name, [k for _, k in part], seed)
         images = model.sample(
             batch, noise=noise.to(batch.label.device) if noise is not None else None, style=style
         ).image
@@ -76,14 +76,15 @@ def generate(
 
 
 def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1) -> np.ndarray:
-    """label | real (where there are photographs) | generated, for the first files, as (H, W, 3) uint8."""
-    rows = []
+    """label | exemplar | real (both where there are some) | generated, for the first files, as (H, W, 3) uint8."""
+    rows, shown = [], {}
     for place, index in enumerate(indices):
         batch = collate([data[(0, index)]])
-        photograph = [to_array(batch.image[0])] if batch.image.numel() else []
+        pictures = {"exemplar": batch.exemplar, "real": batch.image if batch.image.numel() else None}
+        shown = {title: to_array(picture[0]) for title, picture in pictures.items() if picture is not None}
         made = [np.asarray(Image.open(files[place * n_per_label + k]).convert("RGB")) for k in range(n_per_label)]
-        rows.append([colour_labels(batch.label[0], data.classes.colours), *photograph, *made])
-    titles = ["label", *(["real"] if len(rows[0]) > 1 + n_per_label else []), "generated", *[""] * (n_per_label - 1)]
+        rows.append([colour_labels(batch.label[0], data.classes.colours), *shown.values(), *made])
+    titles = ["label", *shown, "generated", *[""] * (n_per_label - 1)]
     return contact_sheet(rows, titles=titles, side_by_side=3 if n_per_label == 1 else 1)
 
 
@@ -92,7 +93,8 @@ def spread(count: int, most: int) -> list[int]:
     return [i * count // min(count, most) for i in range(min(count, most))]
 
 
-def _noise(model: SceneModel, names: Sequence[str], copies: Sequence[int], seed: int) -> Tensor | None:
+def draw_noise(model: SceneModel, names: Sequence[str], copies: Sequence[int], seed: int) -> Tensor | None:
+    """The noise of the k-th picture of each named label map; None for a model without noise."""
     if model.noise_shape is None:
         return None
     rows = []

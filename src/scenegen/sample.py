@@ -18,6 +18,7 @@ class Settings:
     run: str
     checkpoint: str | None
     labels: str | None
+    exemplars: str | None
     out: str
     style: str | None
     seed: int
@@ -37,6 +38,7 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
+    from scenegen import runs
     from scenegen.data.datasets import read_style
     from scenegen.generate import draw_sheet, generate, spread
     from scenegen.pictures import save_png
@@ -45,7 +47,7 @@ def main(cfg: DictConfig) -> None:
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
-    data = run.dataset("test") if chosen.labels is None else run.label_maps(chosen.labels)
+    data = run.inputs(labels=chosen.labels, exemplars=chosen.exemplars)
     indices = list(range(len(data)))[: chosen.count]
     out = Path(chosen.out)
     files = generate(
@@ -59,6 +61,9 @@ def main(cfg: DictConfig) -> None:
         style=read_style(Path(chosen.style)) if chosen.style else None,
         device=chosen.device,
     )
+    if data.has_exemplars:
+        named = out.with_name(f"{out.name}_exemplars.json")
+        runs.write_json(named, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
     print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step})")
     if chosen.sheet > 0:
         n, shown = chosen.n_per_label, spread(len(indices), chosen.sheet)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from scenegen import build, runs
 from scenegen.data.classes import ClassList
 from scenegen.data.datasets import label_maps
+from scenegen.data.exemplars import given, retrieved
 from scenegen.networks.interop import load_official
 from scenegen.plan import plan
 from scenegen.training.checkpoints import load, model_state, newest
@@ -54,11 +55,53 @@ class TrainedRun:
         """The pictures that the run was trained on, or its held-out ones."""
         return build.dataset(self.config, split=split)
 
+    @property
+    def takes_exemplars(self) -> bool:
+        """Whether the model paints with exemplars."""
+        return "warped" in self.model.offers
+
+    def inputs(self, *, labels: str | None = None, exemplars: str | None = None) -> Any:
+        """The run's test maps, or a folder of label maps, with exemplars where the model takes them.
+
+        Args:
+            labels: folder of label maps of the run's classes; their exemplars are the training pictures with the most
+                similar class shares.
+            exemplars: folder of pictures and label maps to take in their place.
+
+        Raises:
+            Refusal: exemplars for a model that takes none, or none to be had for one that does.
+        """
+        if exemplars is not None and not self.takes_exemplars:
+            raise Refusal(f"exemplars={exemplars}: the model of run {self.folder.name} paints without exemplars; leave "
+                          "it out, or train an exemplar model (model=cocosnetv1, cocosnetv2 or unite)")  # fmt: skip
+        if labels is None and exemplars is None:
+            return self.dataset("test")
+        maps = self._plain("test") if labels is None else self.label_maps(labels)
+        if exemplars is not None:
+            return given(maps, exemplars, remap=self._unknown)
+        return self._ranked(maps) if self.takes_exemplars else maps
+
     def label_maps(self, root: str) -> Any:
         """A folder of label maps of the run's classes; 255 means "unknown" where the classes have such an id."""
         classes, size = self.vocabulary.classes, self.config["size"]
-        unknown = {255: classes.ignore} if classes.ignore is not None and len(classes) <= 255 else None
-        return label_maps(root, classes=classes, height=size["height"], width=size["width"], remap=unknown)
+        return label_maps(root, classes=classes, height=size["height"], width=size["width"], remap=self._unknown)
+
+    @property
+    def _unknown(self) -> dict[int, int] | None:
+        classes = self.vocabulary.classes
+        return {255: classes.ignore} if classes.ignore is not None and len(classes) <= 255 else None
+
+    def _plain(self, split: str) -> Any:
+        return build.dataset({**self.config, "exemplar": None}, split=split)
+
+    def _ranked(self, maps: Any) -> Any:
+        try:
+            return retrieved(data=maps, gallery=self._plain("train"))
+        except Refusal as refusal:
+            raise Refusal(
+                "this model paints with exemplars, and the run's training pictures cannot give them "
+                f"({refusal}); give exemplars=DIR with images/ and labels/"
+            ) from refusal
 
 
 def note_vocabulary(folder: Path, data: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList
+from scenegen.data.labels import count_ids
 from scenegen.data.layouts import Layout, check_split, named_classes, open_files
 from scenegen.data.pairs import Raw, read_photo
 from scenegen.data.samples import Pairs
@@ -72,6 +74,11 @@ class World:
         # A style does not depend on the size, so the smallest rendering tells it.
         return [render(self.seed, number, height=32, width=32).style for number in self.numbers]
 
+    @property
+    def label_counts(self) -> Sequence[Mapping[int, int]]:
+        """Pixels per class id of every picture's smallest rendering, which has the same composition."""
+        return _world_counts(self.seed, self.numbers)
+
     def load(self, index: int) -> Raw:
         """Render one picture, or take it from memory."""
         if (found := self._rendered.get(index)) is None:
@@ -80,6 +87,11 @@ class World:
             if len(self._rendered) < self._room:
                 self._rendered[index] = found
         return Raw(label=found[1], image=Image.fromarray(found[0]))
+
+
+@functools.lru_cache(maxsize=8)
+def _world_counts(seed: int, numbers: range) -> Sequence[Mapping[int, int]]:
+    return [count_ids(render(seed, number, height=32, width=32).label) for number in numbers]
 
 
 def folder(
@@ -245,10 +257,8 @@ def labels(
     expected = "it should hold label maps alone, *.png"
     if split == "train":
         raise Refusal("data=labels has no photographs to train on; it is for sampling, with split=test")
-    if isinstance(classes, str):
-        meaning = named_classes(classes)
-    else:
-        meaning = ClassList(names=tuple(classes), ignore=unlabelled)
+    listed = None if isinstance(classes, str) else ClassList(names=tuple(classes), ignore=unlabelled)
+    meaning = listed or named_classes(str(classes))
     own = _COCO_UNKNOWN if classes == "coco_stuff" else {}
     files = open_files(
         root,

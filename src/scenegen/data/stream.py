@@ -94,6 +94,8 @@ class Loader(DataLoader[Batch]):
 
 def make_loader(dataset: Dataset, sampler: Iterable[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
     """A loader of Batches in the sampler's order; the same bytes for any number of workers."""
+    if workers > 0 and getattr(dataset, "has_exemplars", False):
+        dataset[(0, 0)]  # ranks exemplars that are not ranked yet, here and not once in every worker
     return Loader(
         dataset,
         batch_sampler=sampler,

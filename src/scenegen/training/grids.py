@@ -17,7 +17,7 @@ from scenegen.types import Batch
 
 
 class Grids(pl.Callback):
-    """Writes grids/step_<n>.png: label | generated | real, always from the same maps and the same noise.
+    """Writes grids/step_<n>.png: label | [exemplar |] generated | real, always of the same maps and the same noise.
 
     Args:
         batch: the fixed inputs.
@@ -54,8 +54,10 @@ class Grids(pl.Callback):
         training = model.training
         images = model.eval().sample(batch, noise=noise).image
         model.train(training)
-        rows = [
-            [colour_labels(batch.label[i], self.classes.colours), to_array(images[i]), to_array(batch.image[i])]
-            for i in range(len(batch))
-        ]
-        return contact_sheet(rows, titles=("label", "generated", "real"))
+        columns = {"label": [colour_labels(label, self.classes.colours) for label in batch.label]}
+        if batch.exemplar is not None:
+            columns["exemplar"] = [to_array(picture) for picture in batch.exemplar]
+        columns["generated"] = [to_array(picture) for picture in images]
+        columns["real"] = [to_array(picture) for picture in batch.image]
+        rows = list(zip(*columns.values(), strict=True))
+        return contact_sheet(rows, titles=tuple(columns))

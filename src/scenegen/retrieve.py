@@ -1,0 +1,71 @@
+"""Rank the training pictures that may serve as exemplars: python -m scenegen.retrieve by=mask_iou top_k=10"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+from scenegen.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/retrieve.yaml, documented there."""
+
+    top_k: int
+    diversity: float
+    out: str
+    list_style: Literal["photographs", "contest"]
+    batch_size: int
+    workers: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "batch_size"):
+            if getattr(self, name) < 1:
+                raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
+        if not 0 <= self.diversity < 1:
+            raise Refusal(f"diversity={self.diversity} must lie in 0..1 (below 1; 0 ranks by similarity alone)")
+
+
+@command("retrieve")
+def main(cfg: DictConfig) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from scenegen import build, runs
+    from scenegen.data.index import make_index
+    from scenegen.plan import plan, read_settings
+    from scenegen.scoring.table import bar
+
+    config = plan(cfg, settings=Settings).config
+    chosen: Settings = read_settings(Settings, config)
+    splits = {split: build.dataset(config, split=split) for split in ("train", "test")}
+    index = make_index(
+        splits,
+        by=HydraConfig.get().runtime.choices["by"],
+        measure=build.make(config["by"], offered={"classes": splits["train"].classes}),
+        top_k=chosen.top_k,
+        diversity=chosen.diversity,
+        about={"data": config["data"]},
+        batch_size=chosen.batch_size,
+        workers=chosen.workers,
+        track=bar,
+    )
+    out = Path(chosen.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
+    for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):
+        text = index.as_list(split, queries=splits[split], gallery=splits["train"], style=chosen.list_style)
+        files[split] = (out.with_name(name), text)
+    for path, text in files.values():
+        runs.write(path, text)
+    means = ", ".join(f"{split} {index.first_score(split):.3f}" for split in splits)
+    print(f"{', '.join(str(path) for path, _ in files.values())} (mean similarity of the first: {means})")
+
+
+if __name__ == "__main__":
+    main()
