@@ -12,6 +12,12 @@ import torch
 torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Statistics that tests keep go to a folder of their own, also those of the commands that they start."""
+    os.environ["SCENEGEN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with the parity fixtures and real pictures: $SCENEGEN_SHARED, or `shared` beside the checkout."""

@@ -13,7 +13,7 @@ from scenegen.plan import Plan
 from scenegen.scoring.folder import Scorer
 from scenegen.scoring.per_picture import FILE
 from scenegen.scoring.record import Score
-from scenegen.scoring.table import bar, console, line, show
+from scenegen.scoring.table import bar, console, line, say, show
 from scenegen.scoring.tally import Options, still
 from scenegen.types import SceneModel
 
@@ -53,6 +53,7 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
         device=str(parameters.device),
         config_hash=chosen.digest,
         extra="ignore",
+        cache="auto",
     )
     score = scorer.score(
         folder / "samples",
@@ -61,6 +62,7 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
         styles=test.exemplar_names() or None,
         options=options,
         track=bar,
+        notice=say,
     )
     score.per_picture.save(folder / FILE)
     runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})

@@ -24,6 +24,8 @@ class Settings:
     resize: str
     extra: str
     floor: bool
+    infinity: bool
+    cache: str
     json: str | None
     seed: int
     batch_size: int
@@ -54,7 +56,7 @@ def main(cfg: DictConfig) -> int:
         show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
     from scenegen.scoring.intake import read_styles
-    from scenegen.scoring.table import bar, console, line, show, write_json
+    from scenegen.scoring.table import bar, console, line, say, show, write_json
     from scenegen.scoring.tally import Options, still
 
     labels = still(build.dataset(chosen.config, split=settings.split))
@@ -66,6 +68,7 @@ def main(cfg: DictConfig) -> int:
         styles=read_styles(Path(settings.styles)) if settings.styles else None,
         options=Options.of(settings, config_hash=chosen.digest),
         track=bar,
+        notice=say,
     )
     show(score, console())
     print(line(score))

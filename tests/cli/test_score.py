@@ -21,7 +21,7 @@ from scenegen.types import Refusal
 
 from .command_line import run, sentence
 
-WORLD = ("size=tiny", "data.count=24", "data.test_count=4", "floor=false")
+WORLD = ("size=tiny", "data.count=24", "data.test_count=4", "floor=false", "cache=off")
 GOOD = "row,mask_acc,aesthetic,fid,total\ngaugan-01,0.8808,4.9649,47.3168,0.4507\n"
 BAD = GOOD + "copied-wrongly,0.8808,4.9649,47.3168,0.4705\n"
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory) -> Path:
     """A folder with `out/`, the embedded world's own test pictures, and the file of an untrained SceneNet."""
     folder = tmp_path_factory.mktemp("score")
     (folder / "out").mkdir()
-    world = procedural(split="test", height=32, width=64, test_count=4)
+    world = procedural(split="test", height=64, width=64, test_count=4)
     for i in range(len(world)):
         sample = world[i]
         assert sample.image is not None
@@ -52,13 +52,14 @@ def test_a_folder_is_scored_and_nothing_else_is_written(made, tmp_path):
     done = run("score", f"generated={made / 'out'}", "json=score.json", *WORLD, *judged_by(made), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "score.json").read_text())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["score.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["score.json", "score.npz"]
     assert record["pictures"] == record["protocol"]["measure"]["labels"]["count"] == 4
     assert record["protocol"]["measure"]["reference"]["count"] == 24
     assert record["parts"].keys() == {"mask_acc", "aesthetic(stand-in)", "FID(scenenet)"}
     assert "not comparable with contest numbers" in record["marks"][0]
     last = done.stdout.strip().splitlines()[-1]
-    assert last.startswith(f"jittor2022 total {record['total']:.4f} | mask_acc")
+    assert last.startswith(f"jittor2022 total {record['total']:.4f} [")
+    assert "| mask_acc" in last
     assert "not comparable with contest numbers" in last
     assert "FID(scenenet)" in last
     assert " FID " not in last
@@ -78,6 +79,14 @@ def test_real_pictures_against_themselves(made, tmp_path):
     parts = json.loads(json_file.read_text())["parts"]
     assert parts["FID(scenenet)"]["value"] == pytest.approx(0, abs=1e-6)
     assert parts["hist_corr"]["value"] == pytest.approx(1)
+
+
+def test_the_second_score_takes_the_reference_from_the_cache(made, tmp_path, capsys):
+    cache = ("cache=" + str(tmp_path / "cache"), "segmenter=none")
+    net = f"fid.name={made / 'net.safetensors'}"
+    for say in ("cache miss", "cache hit"):
+        assert main(f"generated={made / 'out'}", *WORLD[:-1], *cache, net) == 0
+        assert f"{say}: FID(scenenet) statistics of 24 reference pictures" in capsys.readouterr().err
 
 
 def test_a_wrong_row_ends_with_status_1(tmp_path):
@@ -110,16 +119,20 @@ def test_a_refusal_is_one_sentence(tmp_path):
     [
         ([], "give one of generated=FOLDER"),
         (["generated=out", "rows=rows.csv"], "give one of generated=FOLDER"),
-        (["generated=nowhere", *WORLD, "segmenter=none", "NET"], "is no folder"),
+        (["generated=nowhere", *WORLD, "segmenter=none", "fid=scenenet"], "is no folder"),
         (["generated=out", "count=many"], "count='many'"),
         (["generated=out", "count=1"], "count=1 is too few"),
         (["generated=out", "batch_size=0"], "batch_size=0"),
+        (["generated=out", "cache=FILE", "segmenter=none", "NET"], "is a file; give a folder"),
+        (["generated=out", "segmenter=smp", "segmenter.name=none.safetensors"], "none.json cannot be read"),
         (["generated=out", "fid.weigths=random"], "fid.weigths"),
         (["generated=out", "scorer.bins=8"], "scorer.bins"),
     ],
 )
 def test_refused(made, overrides, says):
-    overrides = [f"fid.name={made / 'net.safetensors'}" if word == "NET" else word for word in overrides]
+    net = made / "net.safetensors"
+    words = {"NET": [f"fid.name={net}", *WORLD[:-1], f"generated={made / 'out'}"], "cache=FILE": [f"cache={net}"]}
+    overrides = [part for word in overrides for part in words.get(word, [word])]
     with pytest.raises((Refusal, ConfigCompositionException)) as error:
         main(*overrides)
     assert says in str(error.value) + str(error.value.__cause__)

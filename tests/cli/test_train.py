@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.places import conf_folder
 from scenegen.training.journal import read_rows
 from tests.cli.command_line import TINY, run
 

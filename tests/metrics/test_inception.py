@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pytorch_fid import inception as published
 
-from scenegen.metrics.inception import InceptionFeatures
+from scenegen.metrics.inception import CleanInceptionFeatures, InceptionFeatures, assembled, randomise
 from scenegen.types import Refusal
 
 
@@ -15,15 +17,16 @@ def random_features() -> InceptionFeatures:
     return InceptionFeatures(weights="random")
 
 
-def published_form(features: InceptionFeatures) -> dict[str, torch.Tensor]:
-    """The published file's keys: the features' own and the classifier's."""
-    classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
-    return dict(features.net.state_dict()) | classifier
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    """The same weights under the published file's keys: the features' own and the classifier's."""
+    net = assembled()
+    randomise(net)
+    return dict(net.state_dict()) | {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
 
 
-def test_equals_pytorch_fid(random_features, monkeypatch):
+def test_equals_pytorch_fid(random_features, state, monkeypatch):
     """The same weights through pytorch-fid's InceptionV3 give the same pool3 features."""
-    state = published_form(random_features)
     monkeypatch.setattr(published, "load_state_dict_from_url", lambda *_, **__: state)
     theirs = published.InceptionV3([3]).eval()
     x = torch.randint(0, 256, (2, 3, 40, 56), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -34,9 +37,8 @@ def test_equals_pytorch_fid(random_features, monkeypatch):
     assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-3, abs=1e-5)
 
 
-def test_reads_the_published_form(random_features, tmp_path, monkeypatch):
+def test_reads_the_published_form(random_features, state, tmp_path, monkeypatch):
     """The file holds the classifier too; features need it not."""
-    state = published_form(random_features)
     torch.save(state, tmp_path / "file.pth")
     monkeypatch.setattr("scenegen.metrics.inception._located", lambda folder: tmp_path / "file.pth")
     loaded = InceptionFeatures()
@@ -66,3 +68,21 @@ def test_random_weights_say_so(random_features):
     assert "RANDOM WEIGHTS" in random_features.stamp
     with pytest.raises(Refusal, match="uint8"):
         random_features(torch.zeros(1, 3, 8, 8))
+
+
+def test_clean_equals_clean_fids_resize():
+    """Parmar et al. 2022: PIL's bicubic on float channels, clipped, then (x - 128) / 128; to 0.005 grey levels."""
+    stream = torch.Generator().manual_seed(1)
+    clean = CleanInceptionFeatures.__new__(CleanInceptionFeatures)
+    for size in ((40, 56), (512, 384)):
+        image = torch.randint(0, 256, (1, 3, *size), generator=stream, dtype=torch.uint8)
+        planes = [Image.fromarray(plane.numpy().astype(np.float32)) for plane in image[0]]
+        resized = [np.asarray(p.resize((299, 299), Image.Resampling.BICUBIC)).clip(0, 255) for p in planes]
+        found = CleanInceptionFeatures.prepare(clean, image.float())[0] * 128 + 128
+        assert np.abs(found.numpy() - np.stack(resized)).max() < 0.005
+
+
+def test_the_two_protocols_bear_two_names():
+    legacy, clean = InceptionFeatures, CleanInceptionFeatures
+    assert (legacy.title, clean.title) == ("FID", "FID(clean)")
+    assert legacy.resize != clean.resize

@@ -90,6 +90,7 @@ class MeanColour:
 
     def __init__(self, *, stamp: str = "colour-1", stand_in: bool = False) -> None:
         self.stamp, self.stand_in = stamp, stand_in
+        self.title = "FID(colour)" if stand_in else "FID"
 
     def __call__(self, image: Tensor) -> Tensor:
         assert image.dtype == torch.uint8

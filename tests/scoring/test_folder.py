@@ -31,8 +31,61 @@ def test_the_photographs_themselves(tmp_path):
     assert score.total == pytest.approx(jittor2022(**values))
     assert score.iou.keys() == {"sky", "sea", "sand"}
     assert sum(share for _, share in score.iou.values()) == pytest.approx(1)
-    assert (score.marks, score.warnings, score.pictures) == ((), (), 30)
+    assert (score.warnings, score.pictures) == ((), 30)
     assert score.parts["fid"].name == "FID"
+    assert score.beside["kid"].name == "KID"
+    assert score.forgiving_acc == 1
+    # They are the reference: whoever scores that has to see it beside every number.
+    (mark,) = score.marks
+    assert mark.startswith("30 of 30 generated pictures are pictures of the reference set")
+
+
+def test_generated_pictures_in_the_reference_set_are_found_by_content(tmp_path):
+    """One real photograph among the generated ones, under another name."""
+    world, train, fake = World(8, seed=1), World(9, seed=2), World(8, seed=3)
+    fake.names, fake.images[2] = world.names, train.images[5]
+    score = scorer().score(fake.write(tmp_path / "out"), world, reference=train)
+    assert score.marks == (
+        f"1 of 8 generated pictures are pictures of the reference set ({world.names[2]} = {train.names[5]}): "
+        "a distance to a set that holds them means nothing",
+    )
+    fake.images[2] = world.images[2]  # its own photograph is none of the reference
+    assert scorer().score(fake.write(tmp_path / "out"), world, reference=train).marks == ()
+
+
+def test_fewer_pictures_than_dimensions_tell_the_floor(tmp_path):
+    """No refusal: issue 5 asks for the floor. Six dimensions here."""
+    world, train = World(5, seed=1), World(60, seed=2)
+    (warning,) = scorer().score(world.write(tmp_path / "out"), world, reference=train).warnings
+    assert warning.startswith("5 pictures are fewer than the 6 dimensions of FID, which is mostly bias then: ")
+    assert "too few real ones" in warning
+    from scenegen.scoring.distances import distances
+    from scenegen.scoring.reference import describe
+
+    fid = MeanColour()
+    real = describe(train, fid=fid, options=Options(), track=lambda items, _: items)
+    wide = torch.cat([real.features, real.features.flip(0).square(), real.features.roll(7, 0).sin()], 1).repeat(1, 2)
+    real = dataclasses.replace(real, features=wide)
+    found = distances(wide[:25] + 1, real, photos=None, fid=fid, options=Options())
+    assert found.floor is not None
+    assert f"real photographs reach {found.floor.value:.4f} at 25" in found.warning
+    assert found.beside["fid_infinity"].judge.endswith("fewer pictures than dimensions")
+
+
+def test_per_picture_values_give_the_score_again(tmp_path):
+    """What compare reads: counts, marks and influences whose sums are the score's own parts."""
+    world, train = World(24, seed=1), World(40, seed=2)
+    score = scorer().score(world.write(tmp_path / "out"), world, reference=train)
+    rows = score.per_picture
+    assert rows.right is not None
+    assert rows.counted is not None
+    assert list(rows.names) == world.names
+    assert rows.right.sum() / rows.counted.sum() == score.parts["mask_acc"].value
+    assert rows.aesthetic.mean() == pytest.approx(score.parts["aesthetic"].value)
+    assert rows.fid_influence.sum() == pytest.approx(0, abs=1e-6)
+    again = frechet(Moments.of(torch.from_numpy(rows.features)), Moments.of(MeanColour()(train.images)))
+    assert again.item() == pytest.approx(score.parts["fid"].value, rel=1e-5)
+    assert score.as_dict()["beside"].keys() == {"KID", "FID at infinite N"}
 
 
 def test_a_spoilt_half_costs_half(tmp_path):
@@ -119,7 +172,8 @@ def test_marks_stand_beside_every_number(tmp_path):
     folder = world.write(tmp_path / "out")
     standin = scorer(fid=MeanColour(stand_in=True)).score(folder, world)
     assert standin.parts["fid"].name == "FID(colour)"
-    assert standin.marks == ("stand-in scorer (FID), not comparable with contest numbers",)
+    assert standin.marks[0] == "stand-in scorer (FID), not comparable with contest numbers"
+    assert standin.beside["kid"].name == "KID(colour)"
     loud = scorer(fid=MeanColour(stamp="inception RANDOM WEIGHTS")).score(folder, world)
     assert "RANDOM WEIGHTS" in loud.parts["fid"].name
     assert any("RANDOM WEIGHTS" in mark for mark in loud.marks)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from scenegen.scoring.contest import Jittor2023
-from scenegen.scoring.protocol import SetHash, protocol, protocol_id
+from scenegen.scoring.protocol import SetHash, differences, protocol, protocol_id, require_one
 from scenegen.scoring.tally import Options
+from scenegen.types import Refusal
 
 from .fakes import MeanColour, World, scorer
 
@@ -77,3 +78,14 @@ def test_the_record_names_everything_that_design_asks_for(folder):
     named = ("colour-1", "nearest-colour", "resize", "quantisation", "png", "hash", "versions", "commit", "c0ffee")
     for part in named:
         assert part in text
+
+
+def test_unlike_protocols_are_refused_with_what_differs():
+    a = protocol(measure={"fid": {"resize": "none", "name": "FID"}, "count": 4}, seed=0)
+    b = protocol(measure={"fid": {"resize": "bicubic", "name": "FID"}, "count": 4}, seed=0)
+    assert differences(a["measure"], b["measure"]) == ["fid.resize: none | bicubic"]
+    require_one({"one": a, "same": protocol(measure=a["measure"], seed=9)})
+    with pytest.raises(Refusal) as error:
+        require_one({"one": a, "two": b})
+    for part in ("one", "two", a["id"], b["id"], "fid.resize: none | bicubic"):
+        assert part in str(error.value)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from scenegen.scoring.contest import Jittor2022, Row
+from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.table import line, show, show_rows, write_json
 
 from .fakes import MeanColour, World, scorer
@@ -30,6 +31,9 @@ def printed(draw, *arguments) -> str:
 def test_table_shows_parts_total_classes_floor_and_marks(score):
     text = printed(show, score)
     for part in ("mask_acc", "aesthetic(brightness)", "floor, real vs real", f"{score.total:.4f}", "0.075"):
+        assert part in text
+    low, high = score.total_interval
+    for part in (f"[{low:.4f}, {high:.4f}]", "-1 fid", "+0.01 mask_acc", "KID(colour", "infinite N"):
         assert part in text
     for mark in ("RANDOM WEIGHTS", "not comparable with", score.protocol["id"], "sky", "%"):
         assert mark in text
@@ -54,7 +58,10 @@ def test_json_is_the_whole_record(score, tmp_path):
     read = json.loads((tmp_path / "deep" / "score.json").read_text())
     assert read == json.loads(json.dumps(score.as_dict()))
     assert read["parts"]["mask_acc"]["value"] == score.parts["mask_acc"].value
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["score.json"]
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["score.json", "score.npz"]
+    assert PerPicture.load(tmp_path / "deep" / "score.npz").names.tolist() == score.per_picture.names.tolist()
+    assert read["total_interval95"] == list(score.total_interval)
+    assert read["waterfall"]["fid"]["step"] == -1
 
 
 def test_a_failed_write_leaves_the_old_file(score, tmp_path, monkeypatch):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.resources
 import io
 import math
+import socket
 import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -157,3 +164,77 @@ def _download(source: WeightsFile, path: Path) -> None:
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", None) or error or type(error).__name__)
+
+
+def extra(module: str, *, choice: str) -> ModuleType:
+    """A library of the extra `segmentation`, imported.
+
+    Args:
+        module: what to import.
+        choice: the option that needs it, for the message.
+
+    Raises:
+        Refusal: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise Refusal(f"{choice} needs {module} ({error}): pip install 'scenegen[segmentation]'") from error
+
+
+def from_hub(loader: Callable[..., Any], repo: str, *, folder: str | Path | None, without: str) -> Any:
+    """A published network of the transformers hub, by the library's own loading code.
+
+    Args:
+        loader: a class' `from_pretrained`.
+        repo: owner/name on the hub.
+        folder: weights.dir: where FOLDER/name with the repository's files is looked for first, and where the hub's
+            cache is kept; None is the library's own cache.
+        without: what to choose instead, for the message.
+
+    Raises:
+        Refusal: the files can neither be found nor had.
+    """
+    name = repo.rpartition("/")[2]
+    local = None if folder is None else Path(folder).expanduser() / name
+    options = {"cache_dir": folder, "output_loading_info": True}
+    try:
+        if local is not None and local.is_dir():
+            network, found = loader(str(local), local_files_only=True, output_loading_info=True)
+        else:
+            try:
+                network, found = loader(repo, local_files_only=True, **options)
+            except OSError:
+                _require_hub()
+                network, found = loader(repo, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise Refusal(
+            f"the weights of {repo} cannot be had ({' '.join(_reason(error).split())[:160]}): download the "
+            f"repository's files elsewhere and put them into a folder {name} in weights.dir"
+            f"{'' if local is None else f' ({local})'}, or do without: {without}"
+        ) from error
+    if missing := sorted(found["missing_keys"]):  # the library fills them with random numbers
+        raise Refusal(
+            f"the files of {repo} are not that network's: {len(missing)} weights are missing ({missing[0]}, ...); "
+            f"get them again, or do without: {without}"
+        )
+    return network
+
+
+def _require_hub() -> None:
+    """OSError at once where the hub has no address; its own client would try for half a minute, loudly."""
+    import huggingface_hub as hub
+
+    hub.utils.logging.set_verbosity_error()
+    host = urllib.parse.urlsplit(hub.constants.ENDPOINT).hostname
+    if not urllib.request.getproxies():
+        socket.getaddrinfo(host, 443)
+
+
+def state_digest(network: nn.Module) -> str:
+    """12 hex digits of a network's weights, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:12]

@@ -74,6 +74,10 @@ class Contest(Protocol):
         """The total of the named parts."""
         ...
 
+    def slopes(self, **parts: float) -> dict[str, float]:
+        """The partial derivative of the total by every part."""
+        ...
+
 
 @dataclass(frozen=True)
 class Jittor2022:
@@ -92,6 +96,12 @@ class Jittor2022:
         """See `jittor2022`."""
         return jittor2022(**parts)
 
+    def slopes(self, **parts: float) -> dict[str, float]:
+        """Exact partial derivatives; FID's is 0 from 100 on."""
+        mask_acc, fid = parts["mask_acc"], parts["fid"]
+        quality = parts["aesthetic"] / 10 + (100 - min(fid, 100)) / 100
+        return {"mask_acc": quality / 2, "aesthetic": mask_acc / 20, "fid": -mask_acc / 200 * (fid < 100)}
+
 
 @dataclass(frozen=True)
 class Jittor2023:
@@ -109,6 +119,17 @@ class Jittor2023:
     def total(self, **parts: float) -> float:
         """See `jittor2023`."""
         return jittor2023(**parts)
+
+    def slopes(self, **parts: float) -> dict[str, float]:
+        """Exact partial derivatives; FID's is 0 from 100 on."""
+        mask_acc, fid = parts["mask_acc"], parts["fid"]
+        style, realism = 0.5 * parts["hist_corr"] + 0.5, (100 - min(fid, 100)) / 100
+        return {
+            "mask_acc": 0.2 * parts["aesthetic"] + 0.3 * style + 0.5 * realism,
+            "aesthetic": 0.2 * mask_acc,
+            "hist_corr": 0.15 * mask_acc,
+            "fid": -mask_acc / 200 * (fid < 100),
+        }
 
 
 @dataclass(frozen=True)

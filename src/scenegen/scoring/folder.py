@@ -12,23 +12,18 @@ import torch
 
 from scenegen.data.classes import ClassList
 from scenegen.metrics.accuracy import class_iou, mean_iou, pixel_accuracy
-from scenegen.metrics.frechet import frechet
+from scenegen.metrics.synonyms import forgiving_accuracy, synonym_confusion
 from scenegen.scoring.contest import Contest
+from scenegen.scoring.distances import FLOOR_LEAST, distances
 from scenegen.scoring.intake import Generated, take
 from scenegen.scoring.judges import Describing, Judges, Marking, Segmenting, fid_title, marks
+from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.protocol import protocol
-from scenegen.scoring.record import Measure, Score, bootstrap_interval
-from scenegen.scoring.tally import (
-    FLOOR_LEAST,
-    Options,
-    Pictures,
-    Reference,
-    Tally,
-    Track,
-    chosen_style,
-    describe_reference,
-    judge_generated,
-)
+from scenegen.scoring.record import Measure, Score
+from scenegen.scoring.reference import Notice, Reference, reference_of, require_folder
+from scenegen.scoring.tally import Options, Pictures, Tally, Track, chosen_style, judge_generated
+from scenegen.scoring.uncertainty import Interval, intervals
+from scenegen.scoring.waterfall import waterfall
 from scenegen.types import Refusal
 
 
@@ -59,6 +54,7 @@ class Scorer:
         styles: Mapping[str, str] | None = None,
         options: Options | None = None,
         track: Track = lambda items, _: items,
+        notice: Notice = lambda _: None,
     ) -> Score:
         """Score the pictures of a folder.
 
@@ -71,6 +67,7 @@ class Scorer:
                 the label map's own photograph.
             options: see `Options`.
             track: (items, description) -> items, for a progress bar.
+            notice: is told of the reference's cache.
 
         Raises:
             Refusal: pictures that do not fit the label maps, all at once; too few pictures; missing photographs.
@@ -78,7 +75,7 @@ class Scorer:
         options = options or Options()
         photos = labels if reference is None else reference
         pictures = self._take(generated, labels, options, track)
-        count = len(pictures.files)
+        require_folder(options.cache)
         self.judges.to(options.device)
         with torch.inference_mode():
             tally = judge_generated(
@@ -87,13 +84,11 @@ class Scorer:
                 judges=self.judges,
                 bins=self.total.bins,
                 style=chosen_style(photos, styles),
-                own_photos=options.floor and photos is not labels and count >= FLOOR_LEAST,
+                own_photos=options.floor and photos is not labels and len(pictures.files) >= FLOOR_LEAST,
                 options=options,
                 track=track,
             )
-            held = min(count, len(photos) // 2) if options.floor and tally.photos.count < count else 0
-            held = held if held >= FLOOR_LEAST else 0
-            real = describe_reference(photos, fid=self.judges.fid, held_out=held, options=options, track=track)
+        real = reference_of(photos, fid=self.judges.fid, options=options, track=track, notice=notice)
         return self._score(tally, real, options, self._measure(pictures, tally, real, styles is not None), pictures)
 
     def _take(self, generated: Path, labels: Pictures, options: Options, track: Track) -> Generated:
@@ -108,66 +103,67 @@ class Scorer:
     def _score(
         self, tally: Tally, real: Reference, options: Options, measure: dict[str, Any], pictures: Generated
     ) -> Score:
-        parts = self._parts(tally, real, np.random.default_rng(options.seed))
+        features = torch.cat(tally.features)
+        photos = torch.cat(tally.photos) if tally.photos else None
+        found = distances(features, real, photos=photos, fid=self.judges.fid, options=options)
+        rows = _rows(tally, list(pictures.files), found.influence)
+        spread = intervals(rows, fid=found.fid, total=self.total, rng=np.random.default_rng(options.seed))
+        parts = self._parts(tally, rows, found.fid, spread)
         values = {role: part.value for role, part in parts.items()}
-        values["aesthetic"] *= self.total.aesthetic_top / 10
         complete = set(self.total.parts) <= values.keys()
+        scaled = values | {"aesthetic": values["aesthetic"] * self.total.aesthetic_top / 10}
+        record = protocol(measure=measure, seed=options.seed, config_hash=options.config_hash)
+        record["circumstances"]["reference"] = real.source
         return Score(
             scorer=self.total.name,
-            total=self.total.total(**{role: values[role] for role in self.total.parts}) if complete else None,
+            total=self.total.total(**{role: scaled[role] for role in self.total.parts}) if complete else None,
+            total_interval=spread.get("total"),
             parts=parts,
-            pictures=tally.fake.count,
-            floor=self._floor(tally, real),
-            marks=marks(self.judges.by_role()),
-            warnings=pictures.warnings,
-            protocol=protocol(measure=measure, seed=options.seed, config_hash=options.config_hash),
-            **(self._accuracy(tally) if self.judges.segmenter is not None else {}),
+            beside=found.beside,
+            waterfall=waterfall(self.total, values) if complete else {},
+            pictures=len(rows),
+            per_picture=rows,
+            floor=found.floor,
+            marks=marks(self.judges.by_role()) + _in_reference(tally, real),
+            warnings=(*pictures.warnings, *([found.warning] if found.warning else [])),
+            protocol=record,
+            **(self._accuracy(tally, rows) if self.judges.segmenter is not None else {}),
         )
 
-    def _parts(self, tally: Tally, real: Reference, rng: np.random.Generator) -> dict[str, Measure]:
-        count, judges = tally.fake.count, self.judges
+    def _parts(self, tally: Tally, rows: PerPicture, fid: float, spread: Mapping[str, Interval]) -> dict[str, Measure]:
+        count, judges = len(rows), self.judges
         parts: dict[str, Measure] = {}
 
-        def mean(name: str, what: str, judge: str) -> Measure:
-            values = tally.per_picture(what)
-            interval = bootstrap_interval(values, np.ones_like(values), rng=rng)
-            return Measure(name, float(values.mean()), count, judge, interval)
+        def add(role: str, name: str, value: float, judge: str) -> None:
+            parts[role] = Measure(name, value, count, judge, spread.get(role))
 
         if judges.segmenter is not None:
             value = float(pixel_accuracy(tally.counts))
             if math.isnan(value):
                 raise Refusal("no pixel of the label maps counts, all carry the ignored id; check data and classes")
-            interval = bootstrap_interval(tally.per_picture("right"), tally.per_picture("counted"), rng=rng)
-            parts["mask_acc"] = Measure("mask_acc", value, count, judges.segmenter.stamp, interval)
-        parts["aesthetic"] = mean(f"aesthetic({judges.aesthetic.name})", "aesthetic", judges.aesthetic.stamp)
-        if tally.hist_corr:
+            add("mask_acc", "mask_acc", value, judges.segmenter.stamp)
+        name = f"aesthetic({judges.aesthetic.name})"
+        add("aesthetic", name, float(rows.aesthetic.mean()), judges.aesthetic.stamp)
+        if rows.hist_corr is not None:
             judge = f"joint RGB histogram, {self.total.bins} bins a channel"
-            parts["hist_corr"] = mean("hist_corr", "hist_corr", judge)
-        parts["fid"] = Measure(fid_title(judges.fid), float(frechet(tally.fake, real.real)), count, judges.fid.stamp)
+            add("hist_corr", "hist_corr", float(rows.hist_corr.mean()), judge)
+        add("fid", fid_title(judges.fid), fid, judges.fid.stamp)
         return parts
 
-    def _accuracy(self, tally: Tally) -> dict[str, Any]:
-        right, counted = tally.per_picture("right"), tally.per_picture("counted")
+    def _accuracy(self, tally: Tally, rows: PerPicture) -> dict[str, Any]:
+        assert rows.right is not None
+        assert rows.counted is not None
+        names, seen = self.classes.names, rows.counted > 0
         iou = class_iou(tally.counts, ignore=self.classes.ignore)
         share = tally.counts.sum(1).double() / tally.counts.sum()
-        found = [i for i in range(len(self.classes)) if not math.isnan(float(iou[i]))]
+        found = [i for i in range(len(names)) if not math.isnan(float(iou[i]))]
         return {
-            "picture_acc": float((right[counted > 0] / counted[counted > 0]).mean()),
-            "iou": {self.classes.names[i]: (float(iou[i]), float(share[i])) for i in found},
+            "picture_acc": float((rows.right[seen] / rows.counted[seen]).mean()),
+            "iou": {names[i]: (float(iou[i]), float(share[i])) for i in found},
             "mean_iou": float(mean_iou(tally.counts, ignore=self.classes.ignore)),
+            "synonyms": synonym_confusion(tally.counts, names),
+            "forgiving_acc": float(forgiving_accuracy(tally.counts, names)),
         }
-
-    def _floor(self, tally: Tally, real: Reference) -> Measure | None:
-        """The distance of real pictures to real pictures: what no generator can be expected to beat at this N."""
-        if tally.photos.count == tally.fake.count:
-            held, rest, what = tally.photos, real.real, "the label maps' own photographs"
-        elif real.held.count:
-            held, rest, what = real.held, real.rest, "held-out reference photographs"
-        else:
-            return None
-        judge = f"{what}, {held.count} against {rest.count}"
-        name = f"{fid_title(self.judges.fid)} floor, real vs real"
-        return Measure(name, float(frechet(held, rest)), held.count, judge)
 
     def _measure(self, pictures: Generated, tally: Tally, real: Reference, styled: bool) -> dict[str, Any]:
         """What the numbers depend on; equal for scores that compare."""
@@ -184,6 +180,34 @@ class Scorer:
             "size": list(pictures.size),
             "resize": pictures.resize,
             "ignore": self.classes.ignore,
-            "labels": {"hash": tally.labels.hexdigest(), "count": tally.fake.count},
-            "reference": {"hash": real.hash, "count": real.real.count},
+            "labels": {"hash": tally.labels.hexdigest(), "count": len(pictures.files)},
+            "reference": {"hash": real.hash, "count": len(real)},
         }
+
+
+def _rows(tally: Tally, names: list[str], influence: np.ndarray) -> PerPicture:
+    features, aesthetic = tally.per_picture("features"), tally.per_picture("aesthetic")
+    assert features is not None
+    assert aesthetic is not None
+    return PerPicture(
+        names=np.array(names),
+        right=tally.per_picture("right"),
+        counted=tally.per_picture("counted"),
+        aesthetic=aesthetic,
+        hist_corr=tally.per_picture("hist_corr"),
+        fid_influence=influence,
+        features=features,
+    )
+
+
+def _in_reference(tally: Tally, real: Reference) -> tuple[str, ...]:
+    """The mark of a score whose generated pictures stand, pixel by pixel, in the reference set."""
+    places = {digest: name for name, digest in real.digests.items()}
+    same = [(name, places[digest]) for name, digest in tally.pictures.digests.items() if digest in places]
+    if not same:
+        return ()
+    listed = ", ".join(f"{name} = {place}" for name, place in same[:3]) + (", ..." if len(same) > 3 else "")
+    return (
+        f"{len(same)} of {len(tally.pictures.digests)} generated pictures are pictures of the reference set "
+        f"({listed}): a distance to a set that holds them means nothing",
+    )

@@ -41,8 +41,9 @@ class Marking(Judge, Protocol):
 
 
 class Describing(Marking, Protocol):
-    """Describes pictures for FID."""
+    """Describes pictures for FID: under which title its distance may be shown, and how it resizes pictures."""
 
+    title: str
     resize: str
 
 
@@ -111,6 +112,7 @@ class SceneNetFeatures(nn.Module):
     """
 
     name = "scenenet"
+    title = "FID(scenenet)"
     stand_in = True
     resize = "none"
 
@@ -124,22 +126,24 @@ class SceneNetFeatures(nn.Module):
         return self.net.features(image.float().div(127.5).sub(1))
 
 
-def require_classes(reads: tuple[str, ...], classes: ClassList, *, stamp: str) -> None:
+def require_classes(
+    reads: tuple[str, ...], classes: ClassList, *, stamp: str, command: str = "train_scenenet role=scorer"
+) -> None:
     """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists."""
     if tuple(reads) != classes.names:
         raise Refusal(
             f"the segmenter {stamp} reads {len(reads)} classes ({', '.join(reads)}) but the label maps have "
             f"{len(classes)} ({', '.join(classes.names)}); train one for them with python -m "
-            "scenegen.train_scenenet role=scorer data=... and give it as segmenter.name=FILE.safetensors, "
+            f"scenegen.{command} data=... and give it as segmenter.name=FILE.safetensors, "
             "or score without mask_acc: segmenter=none"
         )
 
 
-def fid_title(fid: Judge) -> str:
-    """The name under which a Frechet distance may be shown: plain FID only with the published Inception."""
+def fid_title(fid: Describing, distance: str = "FID") -> str:
+    """The name under which a distance may be shown: plain FID (or KID) only with the published Inception."""
     if is_random(fid):
-        return f"FID({fid.name}, RANDOM WEIGHTS)"
-    return f"FID({fid.name})" if fid.stand_in else "FID"
+        return f"{distance}({fid.name}, RANDOM WEIGHTS)"
+    return fid.title.replace("FID", distance)
 
 
 def is_random(judge: Judge) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
+from scenegen.metrics.synonyms import Confusion
+from scenegen.scoring.per_picture import PerPicture
+from scenegen.scoring.waterfall import Gain
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Score:
         marks: what must stand beside every number.
         warnings: about the files.
         protocol: see `scoring.protocol`.
+        per_picture: what each picture contributed; kept in a file beside the record, not in it.
+        total_interval: 95 % interval of the total, see `scoring.uncertainty`.
+        beside: by role ("kid", "fid_infinity"), distances that are no part of the total.
+        waterfall: what a step in each part would give, the largest gain first.
+        synonyms: how near-synonym classes were confused, by group.
+        forgiving_acc: mask_acc if confusions inside the groups were right, or None without a segmenter.
     """
 
     scorer: str
@@ -55,6 +63,12 @@ class Score:
     parts: dict[str, Measure]
     pictures: int
     protocol: dict[str, Any]
+    per_picture: PerPicture = field(repr=False, compare=False)
+    total_interval: tuple[float, float] | None = None
+    beside: dict[str, Measure] = field(default_factory=dict)
+    waterfall: dict[str, Gain] = field(default_factory=dict)
+    synonyms: dict[str, Confusion] = field(default_factory=dict)
+    forgiving_acc: float | None = None
     picture_acc: float | None = None
     iou: dict[str, tuple[float, float]] = field(default_factory=dict)
     mean_iou: float | None = None
@@ -72,40 +86,19 @@ class Score:
         return {
             "scorer": self.scorer,
             "total": self.total,
+            "total_interval95": list(self.total_interval) if self.total_interval else None,
             "marks": list(self.marks),
             "warnings": list(self.warnings),
             "pictures": self.pictures,
             "parts": {measure.name: measure.as_dict() for measure in self.parts.values()},
+            "beside": {measure.name: measure.as_dict() for measure in self.beside.values()},
             "floor": {self.floor.name: self.floor.as_dict()} if self.floor else None,
+            "waterfall": {role: gain.as_dict() for role, gain in self.waterfall.items()},
             "picture_acc": self.picture_acc,
+            "forgiving_acc": self.forgiving_acc,
+            "synonyms": {name: {**asdict(group), "outside": group.outside} for name, group in self.synonyms.items()},
             "mean_iou": self.mean_iou,
             "iou": {name: iou for name, (iou, _) in self.iou.items()},
             "pixels": {name: share for name, (_, share) in self.iou.items()},
             "protocol": self.protocol,
         }
-
-
-def bootstrap_interval(
-    top: np.ndarray, bottom: np.ndarray, *, rng: np.random.Generator, resamples: int = 2000
-) -> tuple[float, float] | None:
-    """95 % percentile interval of sum(top) / sum(bottom) over resampled pictures.
-
-    Args:
-        top, bottom: (n,) per picture, e.g. right pixels and counted pixels, or marks and ones.
-        rng: source of the resamples.
-        resamples: how many.
-
-    Returns:
-        (low, high), or None for fewer than 2 pictures.
-
-    Source: Efron & Tibshirani, An introduction to the bootstrap (1993), section 13.3.
-    """
-    n = len(top)
-    if n < 2:
-        return None
-    values = np.empty(resamples)
-    for k in range(resamples):
-        pick = rng.integers(0, n, n)
-        values[k] = top[pick].sum() / max(bottom[pick].sum(), 1e-300)
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)

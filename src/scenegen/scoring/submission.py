@@ -38,7 +38,7 @@ def check(pictures: Generated, *, track: Callable[[Iterable, str], Iterable] = l
         array = pictures.read(name)
         if np.ptp(array.reshape(-1, 3), axis=0).max() == 0:
             constant.append(f"{pictures.files[name].name} ({array[0, 0].tolist()})")
-        alike[hashlib.sha256(array).hexdigest()].append(name)
+        alike[hashlib.sha256(array.tobytes()).hexdigest()].append(name)
     faults = [
         ("are not PNG (a JPEG step cost 0.075 of the total in the contest log)", jpeg),
         ("are of a single colour, as pictures are that were NaN", constant),

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scenegen.scoring.contest import TOLERANCE, Contest, Row
-from scenegen.scoring.record import Measure, Score
+from scenegen.scoring.record import Score
 
 BAR = 8
 NARROWEST = 100
@@ -32,8 +32,12 @@ def console() -> Console:
 def show(score: Score, console: Console) -> None:
     """Print a score: parts, total, IoU per class, and what has to be known about it."""
     body: list[RenderableType] = [_parts(score)]
+    if score.waterfall:
+        body += [_waterfall(score)]
     if score.iou:
         body += [Text(), _iou(score)]
+    if score.synonyms:
+        body += [_synonyms(score)]
     body += [Text(f"! {warning}", style="yellow") for warning in score.warnings]
     loud = "bold red" if any("RANDOM" in mark for mark in score.marks) else "yellow"
     body += [Text(f"! {mark}", style=loud) for mark in score.marks]
@@ -54,16 +58,22 @@ def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
     return track(items, description=description, console=Console(stderr=True), transient=True)
 
 
+def say(text: str) -> None:
+    """One line on stderr, e.g. of the reference's cache."""
+    Console(stderr=True).print(text, style="dim", highlight=False, soft_wrap=True)
+
+
 def line(score: Score) -> str:
     """A score in one line, for logs and sweeps."""
-    total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}"
-    parts = [f"{measure.name} {measure.value:.4f}{_interval(measure)}" for measure in score.parts.values()]
+    total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}{_span(score.total_interval)}"
+    parts = [f"{measure.name} {measure.value:.4f}{_span(measure.interval)}" for measure in score.parts.values()]
     fields = [f"{score.scorer} total {total}", *parts, f"N {score.pictures}", f"protocol {score.protocol['id']}"]
     return " | ".join([*fields, *score.marks])
 
 
 def write_json(score: Score, path: Path) -> None:
-    """Write a score as JSON, whole or not at all."""
+    """Write a score as JSON, and every picture's values as .npz beside it; each whole or not at all."""
+    score.per_picture.save(path.with_suffix(".npz"))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -101,15 +111,41 @@ def _parts(score: Score) -> Table:
     table.add_column("N", justify="right")
     table.add_column("judged by", style="dim", overflow="fold")
     for measure in score.parts.values():
-        value, interval = f"{measure.value:.4f}", _interval(measure).strip()
+        value, interval = f"{measure.value:.4f}", _span(measure.interval).strip()
         table.add_row(measure.name, value, interval, str(measure.count), measure.judge)
-    if score.floor:
-        floor = score.floor
-        table.add_row(floor.name, f"{floor.value:.4f}", "", str(floor.count), floor.judge, style="dim")
+    for beside in [*score.beside.values(), *([score.floor] if score.floor else [])]:
+        table.add_row(beside.name, f"{beside.value:.4f}", "", str(beside.count), beside.judge, style="dim")
     table.add_section()
     total = "-" if score.total is None else f"{score.total:.4f}"
     note = "needs mask_acc: choose a segmenter" if score.total is None else _note(score)
-    table.add_row(Text("total", style="bold"), Text(total, style="bold green"), "", "", Text(note, style="yellow"))
+    interval = _span(score.total_interval).strip()
+    table.add_row(
+        Text("total", style="bold"), Text(total, style="bold green"), interval, "", Text(note, style="yellow")
+    )
+    return table
+
+
+def _waterfall(score: Score) -> Table:
+    """What a step in each part would give to the total."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="what a step would give", title_justify="left")
+    table.title_style = ""
+    for name in ("step", "total", "per unit"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for role, gain in score.waterfall.items():
+        table.add_row(f"{gain.step:+.3g} {role}", f"{gain.gain:+.4f}", f"{gain.slope:+.4f}")
+    return table
+
+
+def _synonyms(score: Score) -> Table:
+    """How classes were read that photographs hardly tell apart."""
+    title = f"near-synonyms: mask_acc would be {score.forgiving_acc:.4f} if confusions inside a group were right"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
+    for name in ("group", "pixels", "right", "within", "outside", "most confused"):
+        table.add_column(name, justify="right" if name in ("pixels", "right", "within", "outside") else "left")
+    for group in score.synonyms.values():
+        shares = [f"{100 * x:.1f} %" for x in (group.share, group.right, group.within, group.outside)]
+        most = f"{group.most[0]} as {group.most[1]}, {100 * group.most[2]:.1f} %" if group.most else ""
+        table.add_row(", ".join(group.classes), *shares, most)
     return table
 
 
@@ -147,8 +183,5 @@ def _class(item: tuple[str, tuple[float, float]]) -> tuple[RenderableType, ...]:
     return name, f"{iou:.3f}", bar, f"{100 * share:.1f} %"
 
 
-def _interval(measure: Measure) -> str:
-    if measure.interval is None:
-        return ""
-    low, high = measure.interval
-    return f" [{low:.4f}, {high:.4f}]"
+def _span(interval: tuple[float, float] | None) -> str:
+    return f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""

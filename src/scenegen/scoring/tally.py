@@ -1,4 +1,4 @@
-"""The two passes of a score: over the generated pictures with every judge, over the reference photographs for FID."""
+"""The pass of a score over the generated pictures, with every judge; and how a folder is scored."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from torch import Tensor
 from scenegen.data.classes import ClassList
 from scenegen.metrics.accuracy import confusion, picture_hits
 from scenegen.metrics.colour import histogram_correlation
-from scenegen.metrics.frechet import Moments
+from scenegen.scoring.ahead import ahead
 from scenegen.scoring.intake import Generated
-from scenegen.scoring.judges import Describing, Judges
+from scenegen.scoring.judges import Judges
 from scenegen.scoring.protocol import SetHash
 from scenegen.types import Refusal
-
-FLOOR_LEAST = 20
-"""Fewer real pictures than this on a side give a floor that says nothing."""
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 Style = Callable[[Any], Tensor]
@@ -47,6 +44,8 @@ class Options:
         resize: "none" refuses generated pictures of another size, "bicubic" takes them.
         extra: "refuse" or "ignore" pictures that belong to no label map.
         floor: also measure the Frechet distance of real pictures to real pictures.
+        infinity: also extrapolate it to infinitely many pictures.
+        cache: where descriptions of reference photographs are kept: "off", "auto" (the user's cache) or a folder.
         batch_size: pictures per pass.
         device: where the judges run.
         seed: of the bootstrap and of the floor's split.
@@ -57,6 +56,8 @@ class Options:
     resize: str = "none"
     extra: str = "refuse"
     floor: bool = True
+    infinity: bool = True
+    cache: str = "off"
     batch_size: int = 16
     device: str = "cpu"
     seed: int = 0
@@ -76,9 +77,10 @@ class Tally:
     Attributes:
         counts: (classes, classes) pixels by true and predicted id.
         right, counted, aesthetic, hist_corr: per picture.
-        fake: moments of the generated pictures' features.
-        photos: moments of the label maps' own photographs, where the floor needs them.
+        features: of the generated pictures.
+        photos: of the label maps' own photographs, where the floor needs them.
         labels: hash of the label maps.
+        pictures: hash of the generated pictures.
     """
 
     counts: Tensor
@@ -86,29 +88,15 @@ class Tally:
     counted: list[Tensor] = field(default_factory=list)
     aesthetic: list[Tensor] = field(default_factory=list)
     hist_corr: list[Tensor] = field(default_factory=list)
-    fake: Moments = field(default_factory=Moments)
-    photos: Moments = field(default_factory=Moments)
+    features: list[Tensor] = field(default_factory=list)
+    photos: list[Tensor] = field(default_factory=list)
     labels: SetHash = field(default_factory=SetHash)
+    pictures: SetHash = field(default_factory=SetHash)
 
-    def per_picture(self, what: str) -> np.ndarray:
-        """The values of "right", "counted", "aesthetic" or "hist_corr", one per picture."""
-        return torch.cat(getattr(self, what)).numpy()
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The real photographs of a Frechet distance.
-
-    Attributes:
-        real: moments of all of them.
-        held, rest: moments of a held-out part and of the others, for the floor; empty without one.
-        hash: names and contents.
-    """
-
-    real: Moments
-    held: Moments
-    rest: Moments
-    hash: str
+    def per_picture(self, what: str) -> np.ndarray | None:
+        """The values of one of its lists, one row per picture; None where nothing was gathered."""
+        values = getattr(self, what)
+        return torch.cat(values).numpy() if values else None
 
 
 def judge_generated(
@@ -136,50 +124,27 @@ def judge_generated(
     """
     classes = labels.classes
     tally = Tally(counts=torch.zeros(len(classes), len(classes), dtype=torch.long))
-    for indices in track(batches(len(pictures.files), options.batch_size), "scoring"):
+
+    def read(indices: range) -> tuple[list[Any], Tensor, Tensor | None]:
         samples = [labels[i] for i in indices]
         image = torch.stack([torch.from_numpy(pictures.read(s.name)).permute(2, 0, 1) for s in samples])
-        image = image.to(options.device)
-        for sample in samples:
+        return samples, image, torch.stack([style(s) for s in samples]) if bins is not None else None
+
+    work = batches(len(pictures.files), options.batch_size)
+    for samples, image, styles in ahead(read, track(work, "scoring")):
+        for sample, picture in zip(samples, image, strict=True):
             tally.labels.add(sample.name, sample.label.numpy())
+            tally.pictures.add(sample.name, picture.numpy())
+        if styles is not None and bins is not None:
+            tally.hist_corr.append(histogram_correlation(image, styles, bins=bins))
+        image = image.to(options.device)
         if judges.segmenter is not None:
             _count(tally, judges.segmenter.predict(image).cpu(), torch.stack([s.label for s in samples]), classes)
         tally.aesthetic.append(judges.aesthetic(image).double().cpu())
-        tally.fake.update(judges.fid(image))
-        if bins is not None:
-            styles = torch.stack([style(s) for s in samples])
-            tally.hist_corr.append(histogram_correlation(image.cpu(), styles, bins=bins))
+        tally.features.append(judges.fid(image).float().cpu())
         if own_photos and all(s.image is not None for s in samples):
-            tally.photos.update(judges.fid(torch.stack([s.image for s in samples]).to(options.device)))
+            tally.photos.append(judges.fid(torch.stack([s.image for s in samples]).to(options.device)).float().cpu())
     return tally
-
-
-def describe_reference(
-    photos: Pictures, *, fid: Describing, held_out: int, options: Options, track: Track
-) -> Reference:
-    """Moments and hash of the reference photographs.
-
-    Args:
-        photos: the reference.
-        fid: describes pictures.
-        held_out: so many, chosen by the seed, are also described apart from the rest; 0 for none.
-        options: see `Options`.
-        track: (items, description) -> items.
-    """
-    order = np.random.default_rng(options.seed).permutation(len(photos))
-    aside = set(order[:held_out].tolist())
-    real, held, rest, content = Moments(), Moments(), Moments(), SetHash()
-    for indices in track(batches(len(photos), options.batch_size), "reference"):
-        samples = [photos[i] for i in indices]
-        features = fid(torch.stack([photo_of(s) for s in samples]).to(options.device)).cpu()
-        real.update(features)
-        for sample in samples:
-            content.add(sample.name, sample.image.numpy())
-        if aside:
-            mask = torch.tensor([i in aside for i in indices])
-            held.update(features[mask])
-            rest.update(features[~mask])
-    return Reference(real, held, rest, content.hexdigest())
 
 
 def chosen_style(photos: Pictures, styles: Mapping[str, str] | None) -> Style:

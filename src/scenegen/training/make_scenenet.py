@@ -91,7 +91,7 @@ def make_scenenet(
     console = console or Console()
     pictures = [gather(train, count, what="pictures", console=console)]
     unseen = gather(held_out, held_out_count, what="held out", console=console)
-    with _steps(schedule.steps, console=console) as report:
+    with steps_bar(schedule.steps, console=console) as report:
         net = train_segmenter(pictures, classes=len(classes), schedule=schedule, ignore=classes.ignore, report=report)
     net = net.to("cpu").folded()
     net.load_state_dict({k: v.half().float() for k, v in net.state_dict().items()})  # as the file will have it
@@ -109,7 +109,7 @@ def make_scenenet(
         "torch": torch.__version__,
     }
     path = netfile.write(net.state_dict(), out, role=role, classes=classes.names, widths=net.widths, facts=header)
-    _show(found, classes, console=console)
+    show_held_out(found, classes, console=console)
     return Made(path=path, digest=netfile.read(path).digest, held_out=found)
 
 
@@ -150,7 +150,7 @@ def _bar(what: str, *, total: int, console: Console) -> Iterator[Callable[[str],
 
 
 @contextmanager
-def _steps(total: int, *, console: Console) -> Iterator[Callable[[Step], None]]:
+def steps_bar(total: int, *, console: Console) -> Iterator[Callable[[Step], None]]:
     """A bar on a terminal; in a log file twenty lines."""
     every = max(1, math.ceil(total / 20))
     with _bar("training", total=total, console=console) as advance:
@@ -164,7 +164,7 @@ def _steps(total: int, *, console: Console) -> Iterator[Callable[[Step], None]]:
         yield report
 
 
-def _show(found: HeldOut, classes: ClassList, *, console: Console) -> None:
+def show_held_out(found: HeldOut, classes: ClassList, *, console: Console) -> None:
     table = Table(title=f"{found.count} held-out pictures", title_justify="left")
     for _ in range(3):
         table.add_column("class")

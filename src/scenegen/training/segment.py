@@ -1,10 +1,11 @@
-"""Train a SceneNet to segment: pictures cached in memory, light augmentation, AdamW on one cycle."""
+"""Train a segmenter: pictures cached in memory, light augmentation, AdamW on one cycle."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -87,8 +88,9 @@ def train_segmenter(
     schedule: Schedule,
     ignore: int | None = None,
     report: Callable[[Step], None] = lambda _: None,
-) -> SceneNet:
-    """Train a SceneNet on pictures with label maps; equal arguments give equal nets on one machine.
+    net: Any = None,
+) -> Any:
+    """Train a segmenter on pictures with label maps; equal arguments give equal nets on one machine.
 
     Args:
         pictures: groups of pictures; within one all have one size. A batch comes from one group.
@@ -96,6 +98,7 @@ def train_segmenter(
         schedule: how long and how hard.
         ignore: the id that the loss leaves out.
         report: called after each step.
+        net: maps pictures in [-1, 1] to logits; None is a SceneNet that starts from the schedule's seed.
 
     Returns:
         The net in eval mode, norms not yet folded.
@@ -108,11 +111,11 @@ def train_segmenter(
     generator = torch.Generator().manual_seed(schedule.seed)
     with torch.random.fork_rng(devices=[]):  # the layers' own init draws from the global generator
         torch.manual_seed(schedule.seed)
-        net = SceneNet(classes=classes)
+        net = SceneNet(classes=classes) if net is None else net
     net = net.to(schedule.device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.AdamW(net.parameters(), lr=schedule.lr, weight_decay=schedule.weight_decay)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=schedule.lr, total_steps=schedule.steps, pct_start=min(0.25, 2 / schedule.steps + 0.15)
+        optimizer, max_lr=schedule.lr, total_steps=schedule.steps, pct_start=min(0.3, 2 / schedule.steps + 0.15)
     )
     weight = class_weights(pictures, classes=classes, ignore=ignore, power=schedule.balance).to(schedule.device)
     source = _endless(pictures, batch=schedule.batch, generator=generator)
@@ -151,7 +154,7 @@ def class_weights(pictures: Sequence[Pictures], *, classes: int, ignore: int | N
 
 
 def _update(
-    net: SceneNet,
+    net: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     logits: Tensor,
     label: Tensor,
@@ -205,7 +208,7 @@ class HeldOut:
 
 
 @torch.no_grad()
-def evaluate(net: SceneNet, pictures: Pictures, *, ignore: int | None = None, batch: int = 16) -> HeldOut:
+def evaluate(net: torch.nn.Module, pictures: Pictures, *, ignore: int | None = None, batch: int = 16) -> HeldOut:
     """Pixel accuracy and per-class IoU of a net, in fp32.
 
     Args:
@@ -214,13 +217,14 @@ def evaluate(net: SceneNet, pictures: Pictures, *, ignore: int | None = None, ba
         ignore: the id that does not count.
         batch: pictures per forward pass.
     """
-    classes = net.head.out_channels
-    table = torch.zeros(classes * classes, dtype=torch.int64)
+    device = next(net.parameters()).device
+    classes, tables = 0, []
     for image, label in pictures.batches(batch):
-        guess = net(image.to(net.head.weight.device)).argmax(dim=1).cpu()
+        logits = net(image.to(device))
+        classes, guess = logits.shape[1], logits.argmax(dim=1).cpu()
         counted = label != (-1 if ignore is None else ignore)
-        table += torch.bincount(label[counted] * classes + guess[counted], minlength=classes * classes)
-    confusion = table.view(classes, classes).double()
+        tables.append(torch.bincount(label[counted] * classes + guess[counted], minlength=classes * classes))
+    confusion = torch.stack(tables).sum(0).view(classes, classes).double()
     hit = confusion.diagonal()
     union = confusion.sum(0) + confusion.sum(1) - hit
     if ignore is not None:

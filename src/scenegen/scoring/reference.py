@@ -1,0 +1,165 @@
+"""The real photographs of a Frechet distance: described once, kept under the hash of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+from torch import Tensor
+
+from scenegen.scoring.ahead import ahead
+from scenegen.scoring.judges import Describing
+from scenegen.scoring.protocol import SetHash
+from scenegen.scoring.tally import Options, Pictures, Track, batches, photo_of
+from scenegen.types import Refusal
+
+FORMAT = "scenegen.reference/1"
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The described photographs.
+
+    Attributes:
+        features: (m, d) float32.
+        hash: of names and pixels.
+        digests: name -> hash of the pixels.
+        source: "computed", "cache miss" (computed and kept) or "cache hit".
+    """
+
+    features: Tensor
+    hash: str
+    digests: Mapping[str, str] = field(repr=False)
+    source: str = "computed"
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def reference_of(
+    photos: Pictures, *, fid: Describing, options: Options, track: Track, notice: Notice = lambda _: None
+) -> Reference:
+    """Describe the reference, or take what an earlier score kept of the very same files.
+
+    Args:
+        photos: the reference.
+        fid: describes pictures.
+        options: `cache` says where descriptions are kept.
+        track: (items, description) -> items.
+        notice: is told of a hit, a miss, and a cache that cannot be used (which never stops a score).
+    """
+    folder = cache_folder(options.cache)
+    if folder is None:
+        return describe(photos, fid=fid, options=options, track=track)
+    content = fingerprint(photos, options=options, track=track)
+    file = folder / "reference" / f"{key(content, fid)}.safetensors"
+    what = f"{fid.title} statistics of {len(photos)} reference pictures ({content[:12]})"
+    kept = _read(file, notice)
+    if kept is not None:
+        notice(f"cache hit: {what} from {file}")
+        return kept
+    found = describe(photos, fid=fid, options=options, track=track)
+    if _write(file, found, notice):
+        notice(f"cache miss: {what} kept in {file}")
+    return Reference(found.features, found.hash, found.digests, source="cache miss")
+
+
+def describe(photos: Pictures, *, fid: Describing, options: Options, track: Track) -> Reference:
+    """Features, hash and digests of all photographs, read in a thread while the network works."""
+
+    def read(indices: range) -> tuple[list[Any], Tensor]:
+        samples = [photos[i] for i in indices]
+        return samples, torch.stack([photo_of(s) for s in samples])
+
+    content, rows = SetHash(), []
+    work = batches(len(photos), options.batch_size)
+    with torch.inference_mode():
+        for samples, image in ahead(read, track(work, "reference")):
+            rows.append(fid(image.to(options.device)).float().cpu())
+            for sample in samples:
+                content.add(sample.name, sample.image.numpy())
+    return Reference(torch.cat(rows), content.hexdigest(), content.digests)
+
+
+def fingerprint(photos: Pictures, *, options: Options, track: Track) -> str:
+    """Hash of the content of a set of photographs: of the files' bytes and their framing, else of the pixels."""
+    pairs = getattr(getattr(photos, "source", None), "pairs", None)
+    digests = {}
+    if pairs is not None and all(pair.image is not None for pair in pairs):
+        for pair in track(pairs, "hashing the reference"):
+            digests[pair.name] = hashlib.sha256(pair.image.read_bytes()).hexdigest()
+        digests["framing"] = repr(getattr(photos, "framing", None))
+    else:
+        content = SetHash()
+        for i in track(range(len(photos)), "hashing the reference"):
+            sample = photos[i]
+            content.add(sample.name, photo_of(sample).numpy())
+        digests = content.digests
+    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
+
+
+def key(content: str, fid: Describing) -> str:
+    """Name of the file of a description: what was described, by what, and how."""
+    versions = {library: metadata.version(library) for library in ("torch", "pillow")}
+    told = {"content": content, "format": FORMAT, "name": fid.name, "stamp": fid.stamp, "resize": fid.resize}
+    return hashlib.sha256(json.dumps(told | versions, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def cache_folder(setting: str) -> Path | None:
+    """ "off" is None, "auto" is $SCENEGEN_CACHE or the user's cache, anything else a folder."""
+    if setting == "off":
+        return None
+    if setting != "auto":
+        return Path(setting).expanduser()
+    if own := os.environ.get("SCENEGEN_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scenegen"
+
+
+def _read(file: Path, notice: Notice) -> Reference | None:
+    if not file.is_file():
+        return None
+    try:
+        data = file.read_bytes()
+        told = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        digests = json.loads(told["digests"])
+        features = safetensors.load(data)["features"]
+        if told["format"] != FORMAT or len(digests) != len(features) or not features.isfinite().all():
+            raise ValueError("its parts do not fit")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        notice(f"the cached reference {file} cannot be used and is made anew ({error})")
+        return None
+    return Reference(features, told["hash"], digests, source="cache hit")
+
+
+def _write(file: Path, found: Reference, notice: Notice) -> bool:
+    told = {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))}
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=told))
+        part.replace(file)
+    except OSError as error:
+        notice(f"the reference's statistics could not be kept in {file.parent} ({error.strerror}); the score goes on")
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def require_folder(setting: str) -> None:
+    """Refuse a cache setting that names a file."""
+    folder = cache_folder(setting)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise Refusal(f"cache={setting} is a file; give a folder, auto, or off")

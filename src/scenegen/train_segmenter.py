@@ -1,0 +1,77 @@
+"""Train a segmenter of segmentation_models.pytorch on any dataset, for `segmenter=smp`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from scenegen.command import command
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The scalars at the root of conf/train_segmenter.yaml."""
+
+    out: str
+    arch: str
+    encoder: str
+    encoder_weights: Literal["imagenet"] | None
+    seed: int
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    balance: float
+    bf16: bool
+    device: str
+    pictures: int
+    held_out: int
+
+
+@command("train_segmenter")
+def main(cfg: DictConfig) -> None:
+    import shlex
+
+    from hydra.core.hydra_config import HydraConfig
+    from rich.console import Console
+
+    from scenegen import build
+    from scenegen.plan import plan, read_settings
+    from scenegen.training.make_segmenter import make_segmenter
+    from scenegen.training.segment import Schedule
+
+    config = plan(cfg, settings=Settings).config
+    s: Settings = read_settings(Settings, config)
+    schedule = Schedule(
+        steps=s.steps,
+        batch=s.batch_size,
+        lr=s.lr,
+        weight_decay=s.weight_decay,
+        balance=s.balance,
+        bf16=s.bf16,
+        seed=s.seed,
+        device=s.device,
+    )
+    # Where the file was put on one machine is no part of how to make it again.
+    choices = [o for o in HydraConfig.get().overrides.task if not o.startswith("out=")]
+    console = Console()
+    made = make_segmenter(
+        build.dataset(config, split="train"),
+        build.dataset(config, split="test"),
+        out=s.out,
+        arch=s.arch,
+        encoder=s.encoder,
+        encoder_weights=s.encoder_weights,
+        schedule=schedule,
+        count=s.pictures,
+        held_out_count=s.held_out,
+        facts={"command": "python -m scenegen.train_segmenter " + shlex.join(choices)},
+        console=console,
+    )
+    console.print(f"{made.path}  smp-{s.arch}-{s.encoder}:{made.digest[:12]}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
