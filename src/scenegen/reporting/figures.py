@@ -53,12 +53,13 @@ def curves(series: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], na
 
     Args:
         series: recipe -> name -> (steps, values).
-        names: the panels.
+        names: the panels; names that no recipe logged are left out.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    if not series or not names:
+    names = [name for name in names if any(name in values for values in series.values())]
+    if not names:
         return ""
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
