@@ -1,11 +1,12 @@
-"""The contextual loss in blocks against the plain formula with its N x N matrices: python benchmarks/contextual.py
+"""The contextual losses in blocks against the plain formulas with their N x N matrices: python benchmarks/contextual.py
 
-Forward and backward of one pair of maps with C = 256 channels and the options of conf/loss/cx.yaml (cosine distance,
-h 0.1, direction source) and of the paper (direction target), at 64x64 (N = 4096), where both run in one process with
-rounds alternating; the figure is the ratio of the medians. Memory is how far the process's largest resident size (VmHWM
-of Linux, reset before the call) exceeds its size before the call, each in a fresh process with one thread; getrusage's
-ru_maxrss would not do, as a child inherits its parent's. At 128x128 (N = 16384) one matrix
-alone takes 1 GiB, so there the blocks run alone.
+Forward and backward of one pair of maps with C = 256 channels: cx with the options of conf/loss/cx.yaml (cosine
+distance, h 0.1, direction source) and of the paper (direction target), and cobi with those of conf/loss/cobi.yaml. At
+64x64 (N = 4096) both forms run in one process with rounds alternating; the figures are the ratios of the medians of the
+seconds on the clock, and of the minima of CPU seconds, which a busy machine disturbs least. Memory is how far the
+process's largest resident size (VmHWM of Linux, reset before the call) exceeds its size before the call, each in a
+fresh process with one thread; getrusage's ru_maxrss would not do, as a child inherits its parent's. At 128x128
+(N = 16384) one matrix alone takes 1 GiB, so there the blocks run alone.
 """
 
 from __future__ import annotations
@@ -16,34 +17,57 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.contextual import contextual_loss
 
 CHANNELS = 256
-OPTIONS = {"h": 0.1, "eps": 1e-3}
+EPS = 1e-3
+SPATIAL = 0.1  # cobi's share of the places
 
 
-def plain(x: Tensor, y: Tensor, *, h: float, eps: float, direction: str) -> Tensor:
+def unit_rows(x: Tensor, y: Tensor, over: tuple[int, ...]) -> list[Tensor]:
+    mean = y.mean(over, keepdim=True)
+    return [torch.nn.functional.normalize((m - mean).flatten(2), dim=1).transpose(1, 2) for m in (x, y)]
+
+
+def affinities(d: Tensor, h: float) -> Tensor:
+    relative = d / (d.amin(2, keepdim=True) + EPS)
+    return ((1 - relative) / h).softmax(2)
+
+
+def plain_cx(x: Tensor, y: Tensor, *, direction: str) -> Tensor:
     """Mechrez, Talmi and Zelnik-Manor 2018, eqs. 2-5, written down as they stand, with autograd."""
-    mean = y.mean((2, 3), keepdim=True)
-    rows = [torch.nn.functional.normalize((m - mean).flatten(2), dim=1) for m in (x, y)]
-    d = 1 - rows[0].transpose(1, 2) @ rows[1]  # (b, p, q)
-    relative = d / (d.amin(2, keepdim=True) + eps)
-    w = ((1 - relative) / h).exp()
-    cx = w / w.sum(2, keepdim=True)
-    best = cx.amax(1 if direction == "target" else 2)
-    return -best.mean(1).log().mean()
+    rows = unit_rows(x, y, (2, 3))
+    cx = affinities(1 - rows[0] @ rows[1].transpose(1, 2), 0.1)  # (b, p, q)
+    return -cx.amax(1 if direction == "target" else 2).mean(1).log().mean()
 
 
-def chunked(x: Tensor, y: Tensor, *, h: float, eps: float, direction: str) -> Tensor:
-    return contextual_loss(x, y, h=h, eps=eps, direction=direction)
+def plain_cobi(x: Tensor, y: Tensor) -> Tensor:
+    """Zhang et al. 2019, eq. 3, as their code mixes it, with autograd."""
+    rows = unit_rows(x, y, (0, 2, 3))
+    grid = [torch.arange(n) * (255 / n) for n in x.shape[2:]]
+    places = torch.cartesian_prod(*grid)
+    feature = affinities((1 - rows[0] @ rows[1].transpose(1, 2)) / 2, 0.5)
+    spatial = affinities(torch.cdist(places, places).square()[None], 0.5)
+    return -((1 - SPATIAL) * feature + SPATIAL * spatial).amax(1).mean(1).log().mean()
 
 
-FORMS = {"plain": plain, "chunked": chunked}
+def blocks_cx(x: Tensor, y: Tensor, *, direction: str) -> Tensor:
+    return contextual_loss(x, y, h=0.1, eps=EPS, direction=direction)
+
+
+LOSSES: dict[str, dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "cx-source": {"plain": partial(plain_cx, direction="source"), "blocks": partial(blocks_cx, direction="source")},
+    "cx-target": {"plain": partial(plain_cx, direction="target"), "blocks": partial(blocks_cx, direction="target")},
+    "cobi": {"plain": plain_cobi, "blocks": bilateral_loss},
+}
 
 
 def maps(side: int) -> tuple[Tensor, Tensor]:
@@ -54,30 +78,28 @@ def maps(side: int) -> tuple[Tensor, Tensor]:
     return x.requires_grad_(), y
 
 
-def once(form: str, side: int, direction: str) -> tuple[float, Tensor, Tensor]:
-    """Seconds, value and gradient of one forward and backward."""
+def once(loss: str, form: str, side: int) -> tuple[Tensor, Tensor]:
+    """Value and gradient of one forward and backward."""
     x, y = maps(side)
-    start = time.perf_counter()
-    value = FORMS[form](x, y, direction=direction, **OPTIONS)
-    (gradient,) = torch.autograd.grad(value, x)
-    return time.perf_counter() - start, value.detach(), gradient
+    value = LOSSES[loss][form](x, y)
+    return value.detach(), torch.autograd.grad(value, x)[0]
 
 
-def growth(form: str, side: int, direction: str) -> tuple[float, float]:
+def growth(loss: str, form: str, side: int) -> tuple[float, float]:
     """MiB of memory and seconds that one call takes in a process of its own."""
-    command = [sys.executable, __file__, "--alone", form, "--side", str(side), "--direction", direction]
+    command = [sys.executable, __file__, "--alone", loss, form, "--side", str(side)]
     mib, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(mib), float(seconds)
 
 
-def alone(form: str, side: int, direction: str) -> None:
+def alone(loss: str, form: str, side: int) -> None:
     torch.set_num_threads(1)
-    once(form, 8, direction)  # what is allocated once and for all
+    once(loss, form, 8)  # what is allocated once and for all
     x, y = maps(side)
     Path("/proc/self/clear_refs").write_text("5")  # the largest size is now the present one
     before = resident("VmRSS")
     start = time.perf_counter()
-    torch.autograd.grad(FORMS[form](x, y, direction=direction, **OPTIONS), x)
+    torch.autograd.grad(LOSSES[loss][form](x, y), x)
     seconds = time.perf_counter() - start
     print(resident("VmHWM") - before, seconds)
 
@@ -93,35 +115,44 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--large", type=int, default=128, help="side at which the blocks run alone; 0 leaves it out")
-    parser.add_argument("--alone", choices=sorted(FORMS), help=argparse.SUPPRESS)
-    parser.add_argument("--direction", default="source", help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--loss", choices=LOSSES, action="append", help="one of them, may be repeated; without it, all")
+    parser.add_argument("--alone", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.alone:
-        return alone(chosen.alone, chosen.side, chosen.direction)
-    print(f"N = {chosen.side**2}, C = {CHANNELS}, batch 1, {torch.get_num_threads()} CPU threads, "
+        loss, form = chosen.alone
+        return alone(loss, form, chosen.side)
+    torch.set_num_threads(chosen.threads)
+    print(f"N = {chosen.side**2}, C = {CHANNELS}, batch 1, {chosen.threads} CPU threads, "
           f"torch {torch.__version__}, {platform.machine()}")  # fmt: skip
-    for direction in ("source", "target"):
-        compare(chosen.side, direction, chosen.rounds)
-    for direction in ("source", "target") if chosen.large else ():
-        mib, seconds = growth("chunked", chosen.large, direction)
-        print(f"chunked, N = {chosen.large**2}, direction {direction}: {seconds:.1f} s, {mib:.0f} MiB (limit 2048)")
+    for loss in chosen.loss or LOSSES:
+        compare(loss, chosen.side, chosen.rounds)
+        if chosen.large:
+            mib, seconds = growth(loss, "blocks", chosen.large)
+            print(f"  blocks, N = {chosen.large**2}: {seconds:.1f} s with one thread, {mib:.0f} MiB (limit 2048)")
 
 
-def compare(side: int, direction: str, rounds: int) -> None:
-    seconds: dict[str, list[float]] = {form: [] for form in FORMS}
-    found = {form: once(form, side, direction)[1:] for form in FORMS}  # and warm-up
+def compare(loss: str, side: int, rounds: int) -> None:
+    forms = LOSSES[loss]
+    clock: dict[str, list[float]] = {form: [] for form in forms}
+    cpu: dict[str, list[float]] = {form: [] for form in forms}
+    found = {form: once(loss, form, side) for form in forms}  # and warm-up
     for _ in range(rounds):
-        for form in FORMS:
-            seconds[form].append(once(form, side, direction)[0])
-    middle = {form: statistics.median(times) for form, times in seconds.items()}
-    memory = {form: growth(form, side, direction)[0] for form in FORMS}
-    (value, gradient), (expected, slope) = found["chunked"], found["plain"]
-    print(f"direction {direction}")
-    for form in FORMS:
-        spread = f"min {min(seconds[form]):.3f}, max {max(seconds[form]):.3f}, n {rounds}"
-        print(f"  {form:8} {middle[form]:7.3f} s ({spread})  {memory[form]:7.0f} MiB")
-    print(f"  ratio chunked / plain: time {middle['chunked'] / middle['plain']:.3f} (target 0.5), "
-          f"memory {memory['chunked'] / memory['plain']:.3f} (target 0.2)")  # fmt: skip
+        for form in forms:
+            start, start_cpu = time.perf_counter(), time.process_time()
+            once(loss, form, side)
+            clock[form].append(time.perf_counter() - start)
+            cpu[form].append(time.process_time() - start_cpu)
+    memory = {form: growth(loss, form, side)[0] for form in forms}
+    print(loss)
+    for form in forms:
+        spread = f"min {min(clock[form]):.3f}, max {max(clock[form]):.3f}, n {rounds}"
+        print(f"  {form:8} {statistics.median(clock[form]):7.3f} s ({spread}), {min(cpu[form]):.3f} CPU s  "
+              f"{memory[form]:7.0f} MiB")  # fmt: skip
+    median = statistics.median(clock["blocks"]) / statistics.median(clock["plain"])
+    print(f"  ratio blocks / plain: time {median:.3f}, CPU time {min(cpu['blocks']) / min(cpu['plain']):.3f} "
+          f"(target 0.5), memory {memory['blocks'] / memory['plain']:.3f} (target 0.2)")  # fmt: skip
+    (value, gradient), (expected, slope) = found["blocks"], found["plain"]
     print(f"  relative difference: value {float((value - expected).abs() / expected.abs()):.1e}, "
           f"gradient {float((gradient - slope).norm() / slope.norm()):.1e}")  # fmt: skip
 

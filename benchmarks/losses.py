@@ -2,15 +2,18 @@
 
 The terms are the model's own (gan, feature_matching, vgg) and cx, dists, lpips, focal_frequency, with random weights
 (time does not depend on the values). A step is the discriminator on the generated and the real pictures, the weighted
-sum of all terms, and the gradient at the generated picture. Two ways to take it, in one process, rounds alternating:
+sum of all terms, and the gradient at the generated picture. Three ways to take it, in one process, rounds alternating:
 
     together   all terms in one Objective: one pass per extractor and picture through its FeatureBank
     apart      every term in an Objective of its own, with an extractor of its own that reads both pictures again; the
-               discriminator's judgement is shared, as it is no extractor
+               discriminator's judgement is shared by gan and feature_matching, as every project does
+    by itself  every term with every network of its own, the discriminator too: the sum of the single terms
 
-The figure is the ratio of the medians. It depends on the extractors: with extractor=scenenet all terms read one trunk;
-with extractor=vgg, vgg and cx share a VGG19, while DISTS' VGG16 (L2 pooling) and LPIPS' VGG16 are networks of their
-own by definition, so that only one of four passes per picture can be saved.
+The figures are ratios of together to the other two: of the medians on the clock, and of the minima of CPU seconds,
+which a busy machine disturbs least. Beside them stands the ratio of the multiply-adds of convolutions and matrix
+products, counted: what sharing can save at best when everything else costs nothing. With extractor=scenenet all terms
+read one trunk; with extractor=vgg, vgg and cx share a VGG19, while DISTS' VGG16 (L2 pooling) and LPIPS' VGG16 are
+networks of their own by definition, so that only one of four passes per picture can be saved.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from scenegen import build
 from scenegen.data.samples import collate
@@ -63,20 +67,33 @@ class Bench:
 
     def step(self, objectives: Mapping[str, Objective]) -> Tensor:
         """The gradient at the generated picture of the sum of some objectives."""
+        return torch.autograd.grad(self.total(objectives), self.fake)[0]
+
+    def multiply_adds(self, objectives: Mapping[str, Objective]) -> float:
+        """Of the convolutions and matrix products of a step, in 1e9."""
+        with FlopCounterMode(display=False) as ahead:
+            total = self.total(objectives)
+        with FlopCounterMode(display=False) as back:
+            torch.autograd.grad(total, self.fake)
+        return (ahead.get_total_flops() + back.get_total_flops()) / 2e9
+
+    def total(self, objectives: Mapping[str, Objective]) -> Tensor:
+        """The sum of some objectives."""
         judged = any("judgement" in objective.needs for objective in objectives.values())
         fake, real = self.judgements() if judged else (None, None)
         synthesis = Synthesis(image=self.fake)
         step = {"batch": self.batch, "synthesis": synthesis, "fake": fake, "real": real}
         totals = [objective.generator(**step)[0] for objective in objectives.values()]
-        return torch.autograd.grad(torch.stack(totals).sum(), self.fake)[0]
+        return torch.stack(totals).sum()
 
 
-def seconds(call: Callable[[], Tensor]) -> float:
-    start = time.perf_counter()
+def seconds(call: Callable[[], Tensor]) -> tuple[float, float]:
+    """On the clock, and of CPU time."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     call()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - start_cpu
 
 
 def main() -> None:
@@ -85,8 +102,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--extractor", choices=EXTRACTORS, help="one of them; without it, all")
     chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
     where = torch.cuda.get_device_name() if chosen.device == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"{chosen.size}x{chosen.size}, batch {chosen.batch}, forward and backward, torch {torch.__version__}, "
           f"{platform.machine()}, {where}")  # fmt: skip
@@ -95,27 +114,31 @@ def main() -> None:
 
 
 def measure(bench: Bench, extractor: str, rounds: int) -> None:
-    ways = {"together": {"all": bench.together}, "apart": bench.apart}
-    singles = {name: {name: objective} for name, objective in bench.apart.items()}
-    found: dict[str, list[float]] = {name: [] for name in {**singles, **ways}}
-    gradients = [bench.step(objectives) for objectives in ways.values()]  # and warm-up
+    arranged = {"together": {"all": bench.together}, "apart": bench.apart}
+    ways = {**arranged, **{name: {name: objective} for name, objective in bench.apart.items()}}
+    gradients = [bench.step(objectives) for objectives in arranged.values()]  # and warm-up
     difference = (gradients[0] - gradients[1]).norm() / gradients[1].norm()
     bench.together.bank.forwards.clear()
-    bench.step(ways["together"])
+    work = {name: bench.multiply_adds(way) for name, way in ways.items()}
     passes = dict(bench.together.bank.forwards)
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for _ in range(rounds):
-        for name, objectives in {**ways, **singles}.items():
-            found[name].append(seconds(lambda objectives=objectives: bench.step(objectives)))
+        for name, way in ways.items():
+            taken[name].append(seconds(lambda way=way: bench.step(way)))
     twice = sum(2 * len(objective.bank.extractors) for objective in bench.apart.values())
     print(f"\nextractor={extractor}: extractor passes together {sum(passes.values())} over {len(passes)} (extractor, "
           f"picture) pairs, apart {twice}; gradients differ by {float(difference):.1e}")  # fmt: skip
-    for name, times in found.items():
-        middle = statistics.median(times)
-        print(f"  {name:17} {middle:7.3f} s   (min {min(times):.3f}, max {max(times):.3f}, n {rounds})")
-    middle = {name: statistics.median(times) for name, times in found.items()}
-    print(f"  ratio together / apart:               {middle['together'] / middle['apart']:.3f} (target 0.6)")
-    total = sum(middle[name] for name in singles)
-    print(f"  ratio together / sum of single terms: {middle['together'] / total:.3f} (the discriminator twice as well)")
+    clock, cpu = ({name: [pair[k] for pair in pairs] for name, pairs in taken.items()} for k in (0, 1))
+    middle = {name: statistics.median(times) for name, times in clock.items()}
+    least = {name: min(times) for name, times in cpu.items()}
+    for name, times in clock.items():
+        print(f"  {name:17} {middle[name]:7.3f} s   (min {min(times):.3f}, max {max(times):.3f}, n {rounds})  "
+              f"{least[name]:7.3f} CPU s  {work[name]:6.1f} G multiply-adds")  # fmt: skip
+    figures = {"clock": middle, "CPU": least, "multiply-adds": work}
+    for label, opponent in (("apart", ("apart",)), ("by itself", tuple(bench.apart))):
+        ratios = {what: found["together"] / sum(found[name] for name in opponent) for what, found in figures.items()}
+        spelled = ", ".join(f"{what} {ratio:.3f}" for what, ratio in ratios.items())
+        print(f"  ratio together / {label + ':':10} {spelled} (target 0.6)")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ the term; single runs of unlike batch sizes, without a second seed, so no more t
 """
 
 FAMILIES = {
-    "Adversarial objectives": ("adversarial",),
+    "Adversarial objectives": ("adversarial", "oasis"),
     "Penalties of the discriminator": ("penalties",),
     "Features of a network": (
         "perceptual", "contextual", "bilateral", "dists", "lpips", "style", "contrastive", "segmentation", "pieapp",
@@ -47,6 +47,7 @@ FAMILIES = {
         "pixels", "frequency", "structure", "gradient_similarity", "haar", "profile", "colour",
     ),
     "Style latent": ("kl", "diversity"),
+    "Correspondence with an exemplar": ("exemplar", "marginal"),
 }  # fmt: skip
 """Title -> modules of losses/, in the page's order."""
 

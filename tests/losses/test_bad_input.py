@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating
+from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, RelativisticCrossEntropy
+from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.contextual import Contextual, contextual_loss
 from scenegen.losses.dists import Dists, dists
 from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import KL
 from scenegen.losses.perceptual import Perceptual
+from scenegen.losses.profile import gradient_profile
 from scenegen.types import Judgement, Refusal
 
 LAYERS = {"relu1_1": 1.0}
@@ -57,6 +59,14 @@ def test_pictures_of_unequal_size(term, evidence, pictures):
         term(evidence(term, pictures))
 
 
+@pytest.mark.parametrize("name", ["fake", "real", "exemplar"])
+def test_pictures_of_another_range(name, evidence, pictures):
+    term = Perceptual(extractor="vgg", layers=LAYERS)
+    pictures[name] = (pictures[name] + 1) * 127.5
+    with pytest.raises(Refusal, match=rf"pictures in \[-1, 1\], but the {name} picture reaches from .* to 25"):
+        term(evidence(term, pictures))
+
+
 def test_contextual_takes_an_exemplar_of_another_size(evidence, pictures):
     pictures["exemplar"] = pictures["exemplar"][..., :40]
     term = Contextual(extractor="vgg", layers=LAYERS, target="exemplar")
@@ -76,6 +86,20 @@ def test_maps_of_one_position_and_pooling_to_nothing(evidence, pictures):
         term = Contextual(extractor="vgg", layers={"relu5_1": 1.0}, pooling=pooling)
         with pytest.raises(Refusal, match=message):
             term(evidence(term, small))
+
+
+def test_maps_of_one_position_have_no_profile_and_no_match():
+    x = torch.rand(1, 3, 1, 1)
+    with pytest.raises(Refusal, match="a 1x1 picture has none; it needs at least 2 pixels a side"):
+        gradient_profile(x, x)
+    with pytest.raises(Refusal, match=r"loss\.cobi is constant for maps of a single position"):
+        bilateral_loss(x, x)
+
+
+def test_cross_entropy_relative_to_another_place():
+    fake, real = (Judgement(logits=(torch.rand(2, 1, 4, side),)) for side in (4, 5))
+    with pytest.raises(Refusal, match=r"loss.gan compares position by position, but at scale 0 .*4, 4\).*4, 5\)"):
+        RelativisticCrossEntropy().discriminator(fake, real)
 
 
 def test_contextual_refuses_unlike_features():

@@ -65,7 +65,8 @@ def test_gradcheck():
     g = torch.Generator().manual_seed(0)
     x, y = (torch.rand(2, 3, 2, 2, generator=g, dtype=torch.float64) for _ in range(2))
     head = torch.rand(3, generator=g, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda a: lpips([a], [y], [head]), x.requires_grad_())
+    assert torch.autograd.gradcheck(lambda a: lpips([a], [y], [head]), x.clone().requires_grad_())
+    assert torch.autograd.gradcheck(lambda a, b: lpips([a], [b], [head]), (x.requires_grad_(), y.requires_grad_()))
 
 
 @pytest.mark.parametrize(

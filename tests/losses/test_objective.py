@@ -123,7 +123,7 @@ def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
                                      r"use model.vae=true or loss.kld.weight=0$"),
         ({}, {"image", "mu", "logvar"}, "loss.gan needs judgement"),
         ({"vgg": (Perceptual(extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
-         "loss.vgg needs exemplar, .*use data that gives exemplars or loss.vgg.weight=0"),
+         "loss.vgg needs exemplar, .*use exemplar=retrieved or loss.vgg.weight=0"),
         ({"cx": (Contextual(extractor="vgg", layers={"relu9_9": 1.0}), 1.0)}, OFFERS,
          r"loss.cx: extractor narrow vgg has no layer relu9_9; it has image, relu1_1, .*relu5_4"),
         ({"cx": (Contextual(extractor="clip", layers={"relu1_1": 1.0}), 1.0)}, OFFERS,

@@ -23,7 +23,8 @@ SHUFFLED = random.Random(3).sample(LOSSES, len(LOSSES))
 COVER = ["+".join((SHUFFLED[i], SHUFFLED[i + 1 - len(SHUFFLED)])) for i in range(0, len(SHUFFLED), 2)]
 """Each option in a pair: what the default run composes; the slow one takes all pairs."""
 OWN = {
-    **{kind: {"gan": kind} for kind in ("hinge", "lsgan", "nonsaturating", "rahinge", "wgan")},
+    **{kind: {"gan": kind} for kind in ("hinge", "lsgan", "nonsaturating", "saturating", "wgan")},
+    **{kind: {"gan": kind} for kind in ("rahinge", "ralsgan", "ragan")},
     **{kind: {"gan": "wgan", "gp": kind} for kind in ("wgan_gp", "wgan_lp", "wgan_div")},
     "dragan": {"gp": "dragan"},
 }
@@ -36,7 +37,10 @@ def rivals(loss: str) -> bool:
     return any(one[key] != other[key] for key in one.keys() & other.keys())
 
 
-STEPPED = random.Random(0).sample([pair for pair in PAIRS if not rivals(pair)], 6)
+WARPING = {"aligned", "cx_exemplar", "pseudo", "warp_cycle", "warp_label", "warp_label_l1", "warp_self"}
+"""Options that ask for exemplars and their warps, which model=gaugan has not: test_exemplar.py steps them."""
+STEPPABLE = [pair for pair in PAIRS if not rivals(pair) and WARPING.isdisjoint(pair.split("+"))]
+STEPPED = random.Random(0).sample(STEPPABLE, 6)
 
 
 def config(loss: str, *, side: int = 32) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def data() -> Any:
     return build.dataset(config("l1"), split="train")
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", sorted({*LOSSES} - WARPING))
 def test_every_option_builds(loss: str, data: Any) -> None:
     chosen = config(loss)
     with torch.device("meta"):
@@ -130,6 +134,6 @@ def test_a_sample_of_pairs_makes_a_step(loss: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", sorted({*LOSSES} - WARPING))
 def test_every_option_makes_a_step(loss: str) -> None:
     stepped(loss, side=64 if loss == "pieapp" else 32)

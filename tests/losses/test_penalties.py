@@ -8,7 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from scenegen.losses.adversarial import Hinge, RelativisticHinge, Wgan
+from scenegen.losses.adversarial import (
+    Hinge,
+    RelativisticCrossEntropy,
+    RelativisticHinge,
+    RelativisticLeastSquares,
+    Saturating,
+    Wgan,
+)
 from scenegen.losses.objective import Objective
 from scenegen.losses.penalties import R1, Dragan, WganDiv, WganGp, WganLp, gradient_norm
 from scenegen.losses.schedule import Steps
@@ -121,7 +128,7 @@ def test_the_generators_loss_does_not_know_penalties(pictures, evidence):
     assert set(values) == {"gan"}
 
 
-@pytest.mark.parametrize("term", [Wgan(), RelativisticHinge()])
+@pytest.mark.parametrize("term", [Wgan(), RelativisticHinge(), RelativisticLeastSquares(), RelativisticCrossEntropy()])
 def test_critics_see_differences_alone(term, pictures, judge, evidence):
     def values(shift):
         sides = [judge(pictures[side]) for side in ("fake", "real")]
@@ -131,7 +138,9 @@ def test_critics_see_differences_alone(term, pictures, judge, evidence):
     torch.testing.assert_close(values(0.0), values(3.0))
 
 
-@pytest.mark.parametrize("term", [Wgan(), RelativisticHinge()])
+@pytest.mark.parametrize(
+    "term", [Wgan(), Saturating(), RelativisticHinge(), RelativisticLeastSquares(), RelativisticCrossEntropy()]
+)
 @pytest.mark.parametrize("autocast", [False, True])
 def test_gradient_of_adversarial_terms(term, autocast, pictures, evidence):
     pictures["fake"].requires_grad_()

@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scenegen.losses.adversarial import RelativisticHinge, Wgan
+from scenegen.losses.adversarial import (
+    RelativisticCrossEntropy,
+    RelativisticHinge,
+    RelativisticLeastSquares,
+    Saturating,
+    Wgan,
+)
 from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.colour import colour_consistency
 from scenegen.losses.contrastive import monce, patchnce
@@ -35,13 +41,25 @@ def test_wgan(losses, side):
     check(Wgan().discriminator(judgement, judgement)[f"D_{side}"], tensors, about)
 
 
-@pytest.mark.parametrize("player", ["d", "g"])
-def test_relativistic_hinge(losses, player):
-    tensors, about = load(losses, f"gan_rahinge_{player}")
+@pytest.mark.parametrize(
+    ("case", "term"),
+    [("rahinge_d", RelativisticHinge()), ("rahinge_g", RelativisticHinge()),
+     ("ralsgan_g", RelativisticLeastSquares()),
+     ("ragan_bce_d", RelativisticCrossEntropy()), ("ragan_bce_g_half", RelativisticCrossEntropy()),
+     ("sat_g", Saturating())],
+)  # fmt: skip
+def test_both_sides_of_the_scores(losses, case, term):
+    tensors, about = load(losses, f"gan_{case}")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
-    term = RelativisticHinge()
-    parts = [*term.discriminator(fake, real).values()] if player == "d" else [term(judged(fake, real))]
+    parts = [*term.discriminator(fake, real).values()] if case.endswith("_d") else [term(judged(fake, real))]
     check(torch.stack(parts).sum(), tensors, about)
+
+
+def test_relativistic_least_squares_exchange_the_sides(losses):
+    # the discriminator's loss is the generator's with real and generated exchanged
+    tensors, about = load(losses, "gan_ralsgan_g")
+    fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
+    check(torch.stack([*RelativisticLeastSquares().discriminator(real, fake).values()]).sum(), tensors, about)
 
 
 PENALTIES = {

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.losses.features import full_precision
+from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.types import Judgement, Refusal
 
@@ -108,6 +108,32 @@ class NonSaturating(nn.Module):
         }
 
 
+class Saturating(nn.Module):
+    """D as `NonSaturating`; G: -softplus(fake), the original minimax game, flat where the discriminator is sure.
+
+    Args:
+        real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
+
+    Formula: G: -mean(softplus(k)); D: mean(softplus(-r)) + mean(softplus(k))
+    Range: scores k (generated) and r (real) of any size; G < 0, D > 0
+    Source: Goodfellow et al., NIPS 2014, eq. 1.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(evidence.judgement(), lambda k: -F.softplus(k))
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        return NonSaturating(real_label=self.real_label).discriminator(fake, real)
+
+
 class Wgan(nn.Module):
     """D: fake - real; G: -fake; a critic without bounds, to be used with a penalty (penalties.py).
 
@@ -164,12 +190,79 @@ class RelativisticHinge(nn.Module):
         return Hinge(real_label=self.real_label).discriminator(*relative(fake, real))
 
 
-def relative(fake: Judgement, real: Judgement) -> tuple[Judgement, Judgement]:
-    """Both judgements' scores, each less the mean of the other's, per scale."""
+class RelativisticLeastSquares(nn.Module):
+    """Half the least squares of r = real - mean(fake) and k = fake - mean(real) against 1 and -1; G exchanges them.
+
+    The means are over a scale's whole score map and batch.
+
+    Args:
+        real_label: s replaces 1 as the discriminator's real target, in (0.5, 1].
+
+    Formula: G: mean((r - mean k + 1)^2 + (k - mean r - 1)^2) / 2; D: the signs exchanged
+    Range: scores k (generated) and r (real) of any size; >= 0
+    Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaLSGAN).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        fake, real = relative(*evidence.judgements())
+        both = over_scales(fake, lambda k: (k - 1).square()) + over_scales(real, lambda r: (r + 1).square())
+        return both / 2
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        s = self.real_label
+        fake, real = relative(fake, real)
+        return {
+            "D_fake": over_scales(fake, lambda k: (k + 1).square() / 2),
+            "D_real": over_scales(real, lambda r: (r - s).square() / 2),
+        }
+
+
+class RelativisticCrossEntropy(nn.Module):
+    """Cross-entropy of scores less the batch mean of the other side's at the same place of the map.
+
+    As the ESRGAN port of the log has it: the discriminator's is halved, the generator's takes the generated side alone.
+
+    Args:
+        real_label: replaces 1 as the discriminator's real target, in (0.5, 1].
+
+    Formula: G: mean(softplus(-(k - mean_b r))); D: (mean(softplus(-(r - mean_b k))) + mean(softplus(k - mean_b r))) / 2
+    Range: scores k (generated) and r (real) of any size; > 0
+    Source: Jolicoeur-Martineau, ICLR 2019, eqs. 8-9; Wang et al., ECCV workshops 2018 (ESRGAN), eqs. 1-2.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, real_label: float = 1.0) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        fake, _ = relative(*evidence.judgements(), over=0)
+        return over_scales(fake, lambda k: F.softplus(-k))
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        parts = NonSaturating(real_label=self.real_label).discriminator(*relative(fake, real, over=0))
+        return {side: part / 2 for side, part in parts.items()}
+
+
+def relative(fake: Judgement, real: Judgement, *, over: int | None = None) -> tuple[Judgement, Judgement]:
+    """Both judgements' scores, each less the mean of the other's, per scale; over all axes or one of them."""
     pairs = [(full_precision(k), full_precision(r)) for k, r in zip(fake.logits, real.logits, strict=True)]
+    for scale, (k, r) in enumerate(pairs if over is not None else ()):
+        refuse_unlike(k, r, term="gan", where=f"scale {scale}")
     return (
-        Judgement(logits=tuple(k - r.mean() for k, r in pairs)),
-        Judgement(logits=tuple(r - k.mean() for k, r in pairs)),
+        Judgement(logits=tuple(k - r.mean(over, keepdim=True) for k, r in pairs)),
+        Judgement(logits=tuple(r - k.mean(over, keepdim=True) for k, r in pairs)),
     )
 
 

@@ -81,6 +81,11 @@ def bilateral_loss(
     )  # fmt: skip
     if x.shape[:2] != y.shape[:2] or (centre == "pono" and x.shape != y.shape):
         raise Refusal(f"loss.cobi compares like feature maps, but has {tuple(x.shape)} and {tuple(y.shape)}")
+    if min(x[0, 0].numel(), y[0, 0].numel()) < 2:
+        raise Refusal(
+            f"loss.cobi is constant for maps of a single position, but has {tuple(x.shape)} and {tuple(y.shape)}; "
+            f"use larger pictures or shallower layers"
+        )
     x, y = full_precision(x), full_precision(y)
     kind, mean = DISTANCES[distance], CENTRES[centre](y)
     places = [_places(m, grid) for m in (x, y)]

@@ -17,7 +17,7 @@ from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
 from scenegen.types import Refusal
 
-BLOCK_ELEMENTS = {"cpu": 2**19, "cuda": 2**24}  # of a block of distances: fits the cache, or fills the device
+BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # of a block of distances: fits the cache, or fills the device
 
 
 @dataclass(frozen=True)

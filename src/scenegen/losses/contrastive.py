@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.losses.cost import cost
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
+from scenegen.networks.extractors import Extractor
 from scenegen.types import Refusal
 
 ITSELF = -10.0
@@ -44,7 +46,15 @@ def patchnce(q: Tensor, k: Tensor, *, temperature: float = 0.07) -> Tensor:
 
 
 def monce(
-    q: Tensor, k: Tensor, *, temperature: float = 0.07, eps: float = 1.0, cost: str = "hard", iterations: int = 50
+    q: Tensor,
+    k: Tensor,
+    *,
+    temperature: float = 0.07,
+    eps: float = 1.0,
+    cost: str = "hard",
+    iterations: int = 50,
+    strength: float | None = None,
+    raised: bool = False,
 ) -> Tensor:
     """`patchnce` whose negatives are weighed by an optimal transport plan between the two sets of rows.
 
@@ -53,6 +63,8 @@ def monce(
         eps: of the transport's entropy, > 0.
         cost: "hard" (negatives that are alike weigh more) or "easy".
         iterations: of Sinkhorn's algorithm.
+        strength: sum of each row's weights; None for p - 1, as if all negatives weighed 1.
+        raised: weigh the positive as the heaviest negative, as the published code does on top of GauGAN.
 
     Returns:
         A scalar, mean over rows; see `patchnce`.
@@ -61,18 +73,21 @@ def monce(
     """
     similarity = _similarity(q, k)
     plan = _transport(_without_itself(COSTS[cost](similarity)) / eps, iterations)
-    weights = plan * (q.shape[1] - 1) + 1e-8
-    return _cross_entropy(similarity, similarity + temperature * weights.log(), temperature)
+    gain = temperature * (plan * (q.shape[1] - 1 if strength is None else strength) + 1e-8).log()
+    positive = similarity + gain.amax(2, keepdim=True) if raised else similarity
+    return _cross_entropy(positive, similarity + gain, temperature)
 
 
 class PatchNce(nn.Module):
-    """`patchnce` between layers of a frozen extractor, weighted and summed; there is no projection to be learnt.
+    """`patchnce` between layers of a frozen extractor, weighted and summed.
 
     Args:
         extractor: name of the extractor.
         layers: layer -> weight; weight 0 leaves a layer out.
         patches: positions drawn per map.
         temperature: see `patchnce`.
+        head: width of a two-layer projection per layer of the extractor, trained with the generator (256 in CUT);
+            0 compares the features as they are.
         target: "real" or "exemplar".
 
     Formula: -log(exp(s_ii / T) / (exp(s_ii / T) + sum_(j != i) exp(s_ij / T))), s the cosines
@@ -86,17 +101,25 @@ class PatchNce(nn.Module):
         layers: Mapping[str, float],
         patches: int = 256,
         temperature: float = 0.07,
+        head: int = 0,
         target: str = "real",
     ) -> None:
         super().__init__()
-        _check("patchnce", patches=patches, temperature=temperature)
+        _check("patchnce", patches=patches, head=head, temperature=temperature)
         self.layers = checked_layers(layers, term="patchnce")
         self.needs = target_needs(target, term="patchnce")
         self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
         self.extractor, self.patches, self.temperature, self.target = extractor, patches, temperature, target
+        self.head, self.heads = head, nn.ModuleDict()
+
+    def fit(self, extractors: Mapping[str, Extractor]) -> None:
+        """Make the projections, as wide as the extractor's layers."""
+        self.heads = projections(extractors[self.extractor], self.layers, width=self.head)
 
     def forward(self, evidence: Evidence) -> Tensor:
-        pairs = drawn_rows(evidence, self.extractor, self.layers, self.target, self.patches, term="patchnce")
+        pairs = drawn_rows(
+            evidence, self.extractor, self.layers, self.target, self.patches, term="patchnce", heads=self.heads
+        )
         values = [w * patchnce(q, k, temperature=self.temperature) for w, q, k in pairs]
         return torch.stack(values).sum()
 
@@ -105,7 +128,7 @@ class MoNce(nn.Module):
     """`monce` between layers of a frozen extractor, weighted and summed.
 
     Args:
-        extractor, layers, patches, temperature, target: see `PatchNce`.
+        extractor, layers, patches, temperature, head, target: see `PatchNce`.
         eps, cost, iterations: see `monce`.
 
     Formula: as patchnce with s_ij + T log(w_ij), w the transport plan between the patches
@@ -122,10 +145,11 @@ class MoNce(nn.Module):
         eps: float = 1.0,
         cost: str = "hard",
         iterations: int = 50,
+        head: int = 0,
         target: str = "real",
     ) -> None:
         super().__init__()
-        _check("monce", patches=patches, temperature=temperature, eps=eps, iterations=iterations)
+        _check("monce", patches=patches, head=head, temperature=temperature, eps=eps, iterations=iterations)
         if cost not in COSTS:
             raise Refusal(f"loss.monce.cost={cost} is not one of {', '.join(COSTS)}")
         self.layers = checked_layers(layers, term="monce")
@@ -133,17 +157,95 @@ class MoNce(nn.Module):
         self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
         self.extractor, self.patches, self.target = extractor, patches, target
         self.temperature, self.eps, self.cost, self.iterations = temperature, eps, cost, iterations
+        self.head, self.heads = head, nn.ModuleDict()
+
+    def fit(self, extractors: Mapping[str, Extractor]) -> None:
+        """Make the projections, as wide as the extractor's layers."""
+        self.heads = projections(extractors[self.extractor], self.layers, width=self.head)
 
     def forward(self, evidence: Evidence) -> Tensor:
-        pairs = drawn_rows(evidence, self.extractor, self.layers, self.target, self.patches, term="monce")
+        pairs = drawn_rows(
+            evidence, self.extractor, self.layers, self.target, self.patches, term="monce", heads=self.heads
+        )
         options: dict[str, Any] = {"temperature": self.temperature, "eps": self.eps, "iterations": self.iterations}
         return torch.stack([w * monce(q, k, cost=self.cost, **options) for w, q, k in pairs]).sum()
 
 
+class MoNceSpade(nn.Module):
+    """`patchnce` between layers of a frozen extractor, the last of them with `monce`, as published on top of GauGAN.
+
+    Args:
+        extractor, layers, patches, temperature, target: see `PatchNce`; the last layer is the one with transport.
+        eps, cost, iterations, strength: see `monce`.
+
+    Formula: as patchnce; in the last layer s_ij + T log(w_ij), and s_ii + T log(max_j(w_ij)), w the transport plan
+    Range: features of pictures in [-1, 1]; > 0
+    Source: Zhan et al., CVPR 2022 (MoNCE), section 4.3 (paired translation).
+    """
+
+    def __init__(
+        self,
+        *,
+        extractor: str,
+        layers: Mapping[str, float],
+        patches: int = 256,
+        temperature: float = 0.07,
+        eps: float = 1.0,
+        cost: str = "hard",
+        iterations: int = 50,
+        strength: float = 256.0,
+        target: str = "real",
+    ) -> None:
+        super().__init__()
+        above_zero = {"temperature": temperature, "eps": eps, "iterations": iterations, "strength": strength}
+        _check("monce_spade", patches=patches, **above_zero)
+        if cost not in COSTS:
+            raise Refusal(f"loss.monce_spade.cost={cost} is not one of {', '.join(COSTS)}")
+        self.layers = checked_layers(layers, term="monce_spade")
+        self.needs = target_needs(target, term="monce_spade")
+        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.extractor, self.patches, self.target, self.temperature = extractor, patches, target, temperature
+        self.transport: dict[str, Any] = {"eps": eps, "cost": cost, "iterations": iterations, "strength": strength}
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        pairs = drawn_rows(evidence, self.extractor, self.layers, self.target, self.patches, term="monce_spade")
+        *plain, (weight, q, k) = pairs
+        values = [w * patchnce(q, k, temperature=self.temperature) for w, q, k in plain]
+        values.append(weight * monce(q, k, temperature=self.temperature, raised=True, **self.transport))
+        return torch.stack(values).sum()
+
+
+def projections(extractor: Extractor, layers: Mapping[str, float], *, width: int) -> nn.ModuleDict:
+    """Layer -> Linear, ReLU, Linear from its channels to `width`, drawn as CUT draws them; none with width 0.
+
+    Source: Park et al., ECCV 2020 (CUT), section 3 (the small network H_l) and appendix.
+    """
+    found = nn.ModuleDict()
+    maps = cost(extractor, layers, height=256, width=256).maps if width else {}
+    for layer, (channels, *_) in maps.items():
+        first, last = nn.Linear(channels, width), nn.Linear(width, width)
+        for linear in (first, last):
+            nn.init.xavier_normal_(linear.weight, gain=0.02)
+            nn.init.zeros_(linear.bias)
+        found[layer] = nn.Sequential(first, nn.ReLU(), last)
+    return found
+
+
 def drawn_rows(
-    evidence: Evidence, extractor: str, layers: Mapping[str, float], target: str, patches: int, *, term: str
+    evidence: Evidence,
+    extractor: str,
+    layers: Mapping[str, float],
+    target: str,
+    patches: int,
+    *,
+    term: str,
+    heads: nn.ModuleDict | None = None,
 ) -> list[tuple[float, Tensor, Tensor]]:
     """(weight, unit rows of the generated, unit rows of the target picture) at positions that the step's seed draws.
+
+    Args:
+        evidence, extractor, layers, target, patches, term: of the term.
+        heads: layer -> what is done to rows before they get unit length; other layers are taken as they are.
 
     Raises:
         Refusal: when the maps differ in size or have a single position.
@@ -158,13 +260,14 @@ def drawn_rows(
         if count < 2:
             raise Refusal(f"loss.{term} has no negatives on the 1x1 map of {layer}; use shallower layers")
         chosen = torch.randperm(count, generator=generator)[:patches].to(x.device)
-        found.append((weight, *(_unit_rows(m.flatten(2)[..., chosen]) for m in (x, y.detach()))))
+        rows = (m.flatten(2)[..., chosen].transpose(1, 2) for m in (x, y.detach()))  # (b, p, c)
+        head = heads[layer] if heads is not None and layer in heads else nn.Identity()
+        found.append((weight, *(_unit_rows(full_precision(head(r))) for r in rows)))
     return found
 
 
 def _unit_rows(x: Tensor) -> Tensor:
-    # (b, c, p) -> (b, p, c); the root is singular at 0
-    return (x / (x.square().sum(1, keepdim=True) + 1e-12).sqrt()).transpose(1, 2)
+    return x / (x.square().sum(2, keepdim=True) + 1e-12).sqrt()  # the root is singular at 0
 
 
 def _similarity(q: Tensor, k: Tensor) -> Tensor:
@@ -194,9 +297,11 @@ def _transport(log_kernel: Tensor, iterations: int) -> Tensor:
         return u * kernel * v.transpose(1, 2)
 
 
-def _check(term: str, *, patches: int, **above_zero: float) -> None:
+def _check(term: str, *, patches: int, head: int = 0, **above_zero: float) -> None:
     if patches < 2:
         raise Refusal(f"loss.{term}.patches={patches} is not a number >= 2; 256 is usual")
+    if head < 0:
+        raise Refusal(f"loss.{term}.head={head} is not a width >= 0; 256 is CUT's, 0 is none")
     for option, value in above_zero.items():
         if not 0 < value < math.inf:
             raise Refusal(f"loss.{term}.{option}={value} is not a number above 0")

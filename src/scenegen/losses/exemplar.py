@@ -69,6 +69,7 @@ class Aligned(nn.Module):
 
     Formula: sum over levels of mean(abs(F_label - F_photograph))
     Range: features of unit length; 0 to 2 / sqrt(channels) per level, 0 for equal features
+    Source: Zhang et al., CVPR 2020 (CoCosNet), domain alignment; the photograph's side learns too, as released.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"aligned"})
@@ -88,6 +89,7 @@ class WarpCycle(nn.Module):
 
     Formula: mean(abs(back(warp(e)) - pool(e))) [+ mean(abs(warp(back(y)) - pool(y)))]
     Range: pictures in [-1, 1]; 0 to 2 (4 with two_cycle), 0 for a correspondence that is one to one
+    Source: Zhang et al., CVPR 2020 (CoCosNet), correspondence regularisation.
     """
 
     reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -108,6 +110,7 @@ class WarpSelf(nn.Module):
 
     Formula: sum over levels of mean(s_b abs(warped - pool(y))), s_b = 1 / number of self-references, else 0
     Range: pictures in [-1, 1]; 0 to 2 / batch per level, 0 without self-references
+    Source: Zhou et al., CVPR 2021 (CoCosNet v2), as released.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped"})
@@ -150,6 +153,7 @@ class WarpLabelL1(nn.Module):
 
     Formula: mean(abs(warped - one_hot(label)))
     Range: probabilities; 0 to 2 / classes, 0 where every label is warped onto itself
+    Source: Zhan et al., CVPR 2021 (UNITE), as released: always with weight 500.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped_label"})
@@ -172,6 +176,7 @@ class Pseudo(nn.Module):
 
     Formula: sum over layers of w_l mean(s_b abs(f_l(x) - f_l(y))), s_b = 1 / number of self-references, else 0
     Range: features of pictures in [-1, 1]; >= 0, 0 without self-references or for equal pictures
+    Source: Zhang et al., CVPR 2020 (CoCosNet), loss for pseudo exemplar pairs.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"exemplar"})

@@ -38,14 +38,26 @@ class FeatureBank(nn.Module):
                 self.layers[name] = self.layers.get(name, frozenset()) | frozenset(layers)
         self.extractors = nn.ModuleDict({name: extractors[name] for name in self.layers})
         self.forwards: Counter[tuple[str, str]] = Counter()
+        self._in_range: set[str] = set()
 
     def open(self, pictures: Mapping[str, Tensor]) -> Features:
         """Features of one step's pictures, computed when first asked for.
 
         Args:
             pictures: name -> (b, 3, h, w) in [-1, 1]; gradients flow into "fake" only.
+
+        Raises:
+            Refusal: when the data's first pictures are of another range.
         """
+        for name in pictures.keys() - {"fake"}:
+            self.look(name, pictures[name])
         return Features(self, pictures)
+
+    def look(self, name: str, picture: Tensor) -> None:
+        """Refuse a picture of another range than [-1, 1], the first time that one of its name comes."""
+        if name not in self._in_range:  # once: a wrong range is a fault of the kind, and looking waits for the device
+            refuse_range(picture, name=name)
+            self._in_range.add(name)
 
 
 class Features:
@@ -75,6 +87,7 @@ class Features:
         if picture not in self._pictures:
             have = ", ".join(self._pictures)
             raise Refusal(f"a loss term compares with the {picture} picture, but the batch has only {have}")
+        self._bank.look(picture, self._pictures[picture])
         self._bank.forwards[extractor, picture] += 1
         with torch.set_grad_enabled(picture == "fake" and torch.is_grad_enabled()):
             image = full_precision(self._pictures[picture])
@@ -93,4 +106,14 @@ def refuse_unlike(x: Tensor, y: Tensor, *, term: str, where: str) -> None:
         raise Refusal(
             f"loss.{term} compares position by position, but at {where} the generated picture gives "
             f"{tuple(x.shape)} and its target {tuple(y.shape)}; make the pictures equal in size and number"
+        )
+
+
+def refuse_range(picture: Tensor, *, name: str) -> None:
+    """Refuse numbers that lie well outside [-1, 1], as those of pictures in 0 to 255 do."""
+    low, high = (float(end) for end in picture.detach().aminmax()) if picture.numel() else (0.0, 0.0)
+    if low < -1.01 or high > 1.01:
+        raise Refusal(
+            f"losses take pictures in [-1, 1], but the {name} picture reaches from {low:.4g} to {high:.4g}; scale it, "
+            f"e.g. by x / 127.5 - 1 from 0 to 255"
         )

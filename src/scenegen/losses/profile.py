@@ -103,6 +103,9 @@ def _unit(x: Tensor, axis: int) -> Tensor:
 
 
 def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    if min(x.shape[-2:]) < 2:
+        size = "x".join(map(str, x.shape[-2:]))
+        raise Refusal(f"loss.spl compares neighbours, but a {size} picture has none; it needs at least 2 pixels a side")
     return x[..., :-1] - x[..., 1:], x[..., :-1, :] - x[..., 1:, :]
 
 

@@ -14,6 +14,8 @@ from scenegen.types import Refusal
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (0.40760392, 0.45795686, 0.48501961)
+"""Of blue, green, red."""
 VGG16_CONVOLUTIONS = (2, 2, 3, 3, 3)
 VGG19_CONVOLUTIONS = (2, 2, 4, 4, 4)
 VGG_WIDTHS = (64, 128, 256, 512, 512)
@@ -31,6 +33,7 @@ class Extractor(nn.Module):
         taps: layer name -> index of the child whose result it is, shallow to deep.
         stamp: name and weights of the trunk, for the protocol of a number.
         mean, std: per channel of a picture in [0, 1], subtracted and divided; None feeds [-1, 1] as it is.
+        treatment: what is done with [-1, 1] pictures in place of mean and std.
         resize_to: pictures whose smaller side exceeds this are shrunk to it, bilinear; None keeps the size.
 
     Attributes:
@@ -46,6 +49,7 @@ class Extractor(nn.Module):
         stamp: str,
         mean: tuple[float, ...] | None = IMAGENET_MEAN,
         std: tuple[float, ...] | None = IMAGENET_STD,
+        treatment: nn.Module | None = None,
         resize_to: int | None = None,
     ) -> None:
         super().__init__()
@@ -54,8 +58,9 @@ class Extractor(nn.Module):
         self.layers: tuple[str, ...] = ("image", *taps)
         self.stamp = stamp
         self.resize_to = resize_to
-        normalise = nn.Identity() if mean is None or std is None else Normalise(mean, std)
-        frozen = nn.ModuleList([normalise, features]).requires_grad_(False).eval()
+        if treatment is None:
+            treatment = nn.Identity() if mean is None or std is None else Normalise(mean, std)
+        frozen = nn.ModuleList([treatment, features]).requires_grad_(False).eval()
         self._frozen = (frozen,)  # a tuple: not registered as a submodule
         self._taps = dict(taps)
         self._child_layer = {index: layer for layer, index in taps.items()}
@@ -132,6 +137,24 @@ class Normalise(nn.Module):
         return ((image + 1) / 2 - mean) / std
 
 
+class CaffeTreatment(nn.Module):
+    """Picture in [-1, 1] -> what VGGs trained in Caffe take: BGR, the mean subtracted, 255 grey levels.
+
+    Args:
+        shift: bring [-1, 1] to [0, 1] first; false repeats the published slip of UNITE and of CoCosNet's defaults.
+
+    Source: Gatys et al., CVPR 2016, in the form that CoCosNet's and UNITE's releases have.
+    """
+
+    def __init__(self, *, shift: bool = True) -> None:
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, image: Tensor) -> Tensor:
+        image = (image + 1) / 2 if self.shift else image
+        return 255 * (image.flip(1) - image.new_tensor(CAFFE_MEAN).view(1, -1, 1, 1))
+
+
 class L2Pool(nn.Module):
     """Halve by a Hann-weighted root mean square, free of aliasing.
 
@@ -154,13 +177,22 @@ class L2Pool(nn.Module):
         return (power + 1e-12).sqrt()  # the root is singular at 0
 
 
+TREATMENTS: dict[str, nn.Module] = {
+    "imagenet": Normalise(IMAGENET_MEAN, IMAGENET_STD),
+    "none": nn.Identity(),
+    "caffe": CaffeTreatment(),
+    "caffe_legacy": CaffeTreatment(shift=False),
+}
+
+
 class Vgg19(Extractor):
     """VGG19 with torchvision's parameter names; layers "image", "relu1_1" ... "relu5_4".
 
     Args:
         weights: "published" (torchvision's ImageNet weights) or "random" (seeded, stamped as such).
         folder: where weight files lie; None is torch hub's cache.
-        normalise: "none" feeds [-1, 1] as it is, as SPADE's published objective does; "imagenet" standardises.
+        normalise: "none" feeds [-1, 1] as it is, as SPADE's published objective does; "imagenet" standardises;
+            "caffe" and "caffe_legacy" are CoCosNet's and UNITE's, for weights trained in Caffe (see CaffeTreatment).
         resize_to: see `Extractor`.
 
     Source: Simonyan and Zisserman, ICLR 2015, configuration E.
@@ -174,14 +206,12 @@ class Vgg19(Extractor):
         normalise: str = "none",
         resize_to: int | None = None,
     ) -> None:
-        treatments = {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "none": (None, None)}
-        if normalise not in treatments:
-            raise Refusal(f"normalise={normalise} of Vgg19 is not one of {', '.join(treatments)}")
-        mean, std = treatments[normalise]
+        if normalise not in TREATMENTS:
+            raise Refusal(f"normalise={normalise} of Vgg19 is not one of {', '.join(TREATMENTS)}")
         features, taps = vgg(VGG19_CONVOLUTIONS, pool=lambda channels: nn.MaxPool2d(2))
         stamp = pinned.fill(features, pinned.VGG19, policy=weights, folder=folder)
         stamp = f"{stamp}, normalise={normalise}"
-        super().__init__(features, taps=taps, stamp=stamp, mean=mean, std=std, resize_to=resize_to)
+        super().__init__(features, taps=taps, stamp=stamp, treatment=TREATMENTS[normalise], resize_to=resize_to)
 
 
 class DistsVgg16(Extractor):

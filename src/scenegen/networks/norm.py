@@ -269,6 +269,9 @@ AFTER_CONVOLUTION: dict[str, Norm] = {
 }
 """Norms after the convolutions of encoders and discriminators."""
 
+PER_SAMPLE = frozenset({"instance", "none"})
+"""Those of them that look at one sample at a time."""
+
 
 def spectral_layer(
     channels: int,

@@ -85,6 +85,7 @@ class OasisDiscriminator(nn.Module):
     """
 
     joint: ClassVar[bool] = False
+    per_sample: ClassVar[bool] = True
     offers: ClassVar[frozenset[str]] = frozenset({"segmentation"})
     xavier_everywhere: ClassVar[bool] = True
 

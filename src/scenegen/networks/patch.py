@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.networks.attention import NonLocal
-from scenegen.networks.norm import SpectralLinear, spectral_layer
+from scenegen.networks.norm import PER_SAMPLE, SpectralLinear, spectral_layer
 from scenegen.types import Judgement, Refusal
 
 WIDEST = 512
@@ -141,6 +141,7 @@ class PatchDiscriminator(nn.Module):
         if padding not in (1, 2):
             raise Refusal(f"the patch discriminator's padding is 2 (SPADE) or 1 (exemplar families), got {padding}")
         self.semantic_channels = semantic_channels
+        self.per_sample = norm in PER_SAMPLE
         self.scales = scales
         for k in range(scales):
             net = PatchNet(

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.networks.norm import PER_SAMPLE
 from scenegen.networks.patch import PatchNet
 from scenegen.types import Judgement, Refusal
 
@@ -79,6 +80,7 @@ class SesameDiscriminator(nn.Module):
         if padding not in (1, 2):
             raise Refusal(f"SESAME's padding is 2 (the authors' release) or 1 (the log's port), got {padding}")
         self.semantic_channels = semantic_channels
+        self.per_sample = norm in PER_SAMPLE
         for k in range(scales):
             net = TwoStreamNet(semantic_channels, ndf=ndf, layers=layers, norm=norm, padding=padding)
             self.add_module(f"discriminator_{k}", net)

@@ -27,7 +27,8 @@ class GanModule(pl.LightningModule):
     Args:
         model: the generator side (networks.gaugan.GauGAN and its siblings).
         discriminator: called as discriminator(semantics, image) -> Judgement; with `joint` False it judges generated
-            and real pictures in passes of their own.
+            and real pictures in passes of their own; with `per_sample` True a picture's judgement does not depend on
+            the others of the pass, so that the generator's step needs no graph of the real ones.
         objective: the weighted terms of both sides.
         optim: builds both optimizers and tells their rates.
         seed: seed of the run's noise.
@@ -119,9 +120,11 @@ class GanModule(pl.LightningModule):
     ) -> dict[str, Tensor]:
         fake = real = None
         self.discriminator.requires_grad_(False)
-        if self.objective.adversarial:
-            compared = "real_judgement" in self.objective.needs
-            fake, real = self._judge(semantics, synthesis.image, batch.image if self._joint or compared else None)
+        if self.objective.adversarial and self._per_sample:
+            fake = self.discriminator(semantics, synthesis.image)
+            real = self._look(semantics, batch.image) if "real_judgement" in self.objective.needs else None
+        elif self.objective.adversarial:
+            fake, real = self._judge(semantics, synthesis.image, batch.image)
         total, values = self.objective.generator(
             batch=batch,
             synthesis=synthesis,
@@ -143,7 +146,6 @@ class GanModule(pl.LightningModule):
         self, batch: Batch, semantics: Tensor, image: Tensor, optimizer: LightningOptimizer
     ) -> dict[str, Tensor]:
         fake, real = self._judge(semantics, image, batch.image)
-        assert real is not None
         total, values = self.objective.discriminator(fake, real)
         penalty, penalties = self.objective.penalty(
             lambda picture: self.discriminator(semantics, picture),
@@ -164,14 +166,22 @@ class GanModule(pl.LightningModule):
         self.manual_backward(loss)
 
     @property
-    def _joint(self) -> bool:
-        return getattr(self.discriminator, "joint", True)
+    def _per_sample(self) -> bool:
+        return getattr(self.discriminator, "per_sample", False)
 
-    def _judge(self, semantics: Tensor, fake: Tensor, real: Tensor | None) -> tuple[Judgement, Judgement | None]:
-        """The generated pictures, then the real ones unless None; one pass over both for a joint discriminator."""
-        if not self._joint or real is None:
-            judged = self.discriminator(semantics, fake)
-            return judged, self.discriminator(semantics, real) if real is not None else None
+    @torch.no_grad()
+    def _look(self, semantics: Tensor, image: Tensor) -> Judgement:
+        """Judge without a graph and without another power step of the spectral norms."""
+        self.discriminator.eval()
+        try:
+            return self.discriminator(semantics, image)
+        finally:
+            self.discriminator.train()
+
+    def _judge(self, semantics: Tensor, fake: Tensor, real: Tensor) -> tuple[Judgement, Judgement]:
+        """The generated pictures, then the real ones; in one pass where the discriminator is `joint`."""
+        if not getattr(self.discriminator, "joint", True):
+            return self.discriminator(semantics, fake), self.discriminator(semantics, real)
         both = self.discriminator(semantics.repeat(2, 1, 1, 1), torch.cat([fake, real]))
         halves = both.split([len(fake), len(real)])
         return halves[0], halves[1]
