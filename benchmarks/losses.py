@@ -4,9 +4,11 @@ The terms are the model's own (gan, feature_matching, vgg) and cx, dists, lpips,
 (time does not depend on the values). A step is the discriminator on the generated and the real pictures, the weighted
 sum of all terms, and the gradient at the generated picture. Three ways to take it, in one process, rounds alternating:
 
-    together   all terms in one Objective: one pass per extractor and picture through its FeatureBank
+    together   all terms in one Objective: one pass per extractor and picture through its FeatureBank; the real pictures
+               are judged without a graph, as training.gan does
     apart      every term in an Objective of its own, with an extractor of its own that reads both pictures again; the
-               discriminator's judgement is shared by gan and feature_matching, as every project does
+               discriminator's judgement, one pass over generated and real pictures as published, is shared by gan and
+               feature_matching, as every project does
     by itself  every term with every network of its own, the discriminator too: the sum of the single terms
 
 The figures are ratios of together to the other two: of the medians on the clock, and of the minima of CPU seconds,
@@ -61,9 +63,14 @@ class Bench:
         offers = type("Offers", (), {"offers": self.model.offers | {"judgement"}})
         return build.objective(config, offers)
 
-    def judgements(self) -> list[Judgement]:
-        both = self.judge(self.semantics, torch.cat([self.fake, self.batch.image]))
-        return both.split([len(self.fake)] * 2)
+    def judgements(self, *, published: bool) -> list[Judgement]:
+        if published:
+            both = self.judge(self.semantics, torch.cat([self.fake, self.batch.image]))
+            return both.split([len(self.fake)] * 2)
+        semantics = self.semantics[: len(self.fake)]
+        with torch.no_grad():
+            real = self.judge(semantics, self.batch.image)
+        return [self.judge(semantics, self.fake), real]
 
     def step(self, objectives: Mapping[str, Objective]) -> Tensor:
         """The gradient at the generated picture of the sum of some objectives."""
@@ -80,7 +87,8 @@ class Bench:
     def total(self, objectives: Mapping[str, Objective]) -> Tensor:
         """The sum of some objectives."""
         judged = any("judgement" in objective.needs for objective in objectives.values())
-        fake, real = self.judgements() if judged else (None, None)
+        alone = any(objective is not self.together for objective in objectives.values())
+        fake, real = self.judgements(published=alone) if judged else (None, None)
         synthesis = Synthesis(image=self.fake)
         step = {"batch": self.batch, "synthesis": synthesis, "fake": fake, "real": real}
         totals = [objective.generator(**step)[0] for objective in objectives.values()]
