@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
+from memory import measured, report
 from torch import Tensor
 
 from scenegen.losses.bilateral import bilateral_loss
@@ -87,27 +85,14 @@ def once(loss: str, form: str, side: int) -> tuple[Tensor, Tensor]:
 
 def growth(loss: str, form: str, side: int) -> tuple[float, float]:
     """MiB of memory and seconds that one call takes in a process of its own."""
-    command = [sys.executable, __file__, "--alone", loss, form, "--side", str(side)]
-    mib, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(mib), float(seconds)
+    return measured(__file__, "--alone", loss, form, "--side", str(side))
 
 
 def alone(loss: str, form: str, side: int) -> None:
     torch.set_num_threads(1)
     once(loss, form, 8)  # what is allocated once and for all
     x, y = maps(side)
-    Path("/proc/self/clear_refs").write_text("5")  # the largest size is now the present one
-    before = resident("VmRSS")
-    start = time.perf_counter()
-    torch.autograd.grad(LOSSES[loss][form](x, y), x)
-    seconds = time.perf_counter() - start
-    print(resident("VmHWM") - before, seconds)
-
-
-def resident(key: str) -> float:
-    """MiB of this process: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:")) / 2**10
+    report(lambda: torch.autograd.grad(LOSSES[loss][form](x, y), x))
 
 
 def main() -> None:

@@ -12,13 +12,11 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from memory import measured, report
 from torch import Tensor
 
 from scenegen.networks.correspondence import match
@@ -65,27 +63,14 @@ def once(form: str, side: int, kernel: int) -> tuple[float, tuple[Tensor, ...]]:
 
 def growth(form: str, side: int, kernel: int) -> tuple[float, float]:
     """MiB of memory and seconds that one call takes in a process of its own."""
-    command = [sys.executable, __file__, "--alone", form, "--side", str(side), "--kernel", str(kernel)]
-    mib, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(mib), float(seconds)
+    return measured(__file__, "--alone", form, "--side", str(side), "--kernel", str(kernel))
 
 
 def alone(form: str, side: int, kernel: int) -> None:
     torch.set_num_threads(1)
     once(form, 8, kernel)  # what is allocated once and for all
     given = maps(side)
-    Path("/proc/self/clear_refs").write_text("5")  # the largest size is now the present one
-    before = resident("VmRSS")
-    start = time.perf_counter()
-    step(form, given, kernel)
-    seconds = time.perf_counter() - start
-    print(resident("VmHWM") - before, seconds)
-
-
-def resident(key: str) -> float:
-    """MiB of this process: VmRSS now, VmHWM at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:")) / 2**10
+    report(lambda: step(form, given, kernel))
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class StraightSpade(nn.Module):
         self.spade, self.semantics = spade, semantics
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        normalised = self.spade.param_free_norm(x)
+        normalised = self.spade.get_submodule(self.spade.norm_name)(x)
         hidden = self.spade.mlp_shared(F.interpolate(self.semantics[0], size=x.shape[2:], mode="nearest"))
         gamma, beta = self.spade.mlp_gamma(hidden), self.spade.mlp_beta(hidden)
         return normalised * (1 + gamma) + beta

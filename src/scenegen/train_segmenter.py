@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from omegaconf import DictConfig
@@ -44,16 +44,7 @@ def main(cfg: DictConfig) -> None:
 
     config = plan(cfg, settings=Settings).config
     s: Settings = read_settings(Settings, config)
-    schedule = Schedule(
-        steps=s.steps,
-        batch=s.batch_size,
-        lr=s.lr,
-        weight_decay=s.weight_decay,
-        balance=s.balance,
-        bf16=s.bf16,
-        seed=s.seed,
-        device=s.device,
-    )
+    schedule = Schedule(**{field.name: getattr(s, field.name) for field in fields(Schedule)})
     # Where the file was put on one machine is no part of how to make it again.
     choices = [o for o in HydraConfig.get().overrides.task if not o.startswith("out=")]
     console = Console()

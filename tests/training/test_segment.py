@@ -71,7 +71,7 @@ def test_forty_steps_learn_three_colours():
     net = train_segmenter(
         [flags()],
         classes=3,
-        schedule=Schedule(steps=40, batch=8, bf16=False),
+        schedule=Schedule(steps=40, batch_size=8, bf16=False),
         report=lambda step: losses.append(step.loss),
     )
     assert losses[-1] < 0.5 * losses[0]
@@ -82,13 +82,13 @@ def test_forty_steps_learn_three_colours():
 
 
 def test_equal_seeds_give_equal_nets_and_leave_the_global_generator_alone():
-    schedule = Schedule(steps=3, batch=4, bf16=False)
+    schedule = Schedule(steps=3, batch_size=4, bf16=False)
     state = torch.random.get_rng_state()
     a = train_segmenter([flags(8)], classes=3, schedule=schedule).state_dict()
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.rand(3)
     b = train_segmenter([flags(8)], classes=3, schedule=schedule).state_dict()
-    c = train_segmenter([flags(8)], classes=3, schedule=Schedule(steps=3, batch=4, bf16=False, seed=2)).state_dict()
+    c = train_segmenter([flags(8)], classes=3, schedule=Schedule(steps=3, batch_size=4, bf16=False, seed=2)).state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not torch.equal(a["head.weight"], c["head.weight"])
 
@@ -98,11 +98,11 @@ def test_the_ignored_id_teaches_nothing_and_counts_nothing():
     unknown = Pictures(image=pictures.image, label=torch.full_like(pictures.label, 2))
     losses: list[float] = []
     with pytest.raises(Refusal, match="loss is nan"):  # nothing but unknown pixels: there is no loss
-        train_segmenter([unknown], classes=3, schedule=Schedule(steps=2, batch=4, bf16=False), ignore=2)
+        train_segmenter([unknown], classes=3, schedule=Schedule(steps=2, batch_size=4, bf16=False), ignore=2)
     train_segmenter(
         [pictures],
         classes=3,
-        schedule=Schedule(steps=2, batch=4, bf16=False),
+        schedule=Schedule(steps=2, batch_size=4, bf16=False),
         ignore=2,
         report=lambda step: losses.append(step.loss),
     )
@@ -178,7 +178,7 @@ def test_distortion_is_a_function_of_the_generator():
 
 BAD = {
     "one step": (lambda: Schedule(steps=1), "at least 2"),
-    "one picture a batch": (lambda: Schedule(steps=9, batch=1), "at least 2"),
+    "one picture a batch": (lambda: Schedule(steps=9, batch_size=1), "at least 2"),
     "no learning": (lambda: Schedule(steps=9, lr=0.0), "lr=0.0"),
     "negative decay": (lambda: Schedule(steps=9, weight_decay=-1.0), "not be negative"),
     "no pictures": (lambda: train_segmenter([], classes=3, schedule=Schedule(steps=2)), "at least two"),
@@ -198,7 +198,7 @@ def make(tmp_path, train, held_out, *, role="scorer"):
         held_out,
         out=tmp_path / "net.safetensors",
         role=role,
-        schedule=Schedule(steps=3, batch=4, bf16=False),
+        schedule=Schedule(steps=3, batch_size=4, bf16=False),
         count=12,
         held_out_count=6,
         facts={"command": "test"},

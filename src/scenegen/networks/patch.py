@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,8 +100,81 @@ def _unused_decoder(channels: int, *, classes: int) -> nn.Sequential:
     return nn.Sequential(*parts, nn.Conv2d(channels >> 3, classes, 3, padding=1)).requires_grad_(False)
 
 
-class PatchDiscriminator(nn.Module):
-    """Patch networks with weights of their own, each seeing the input at half the former size.
+class MultiScale(nn.Module):
+    """Networks of one kind with weights of their own, each seeing the input at half the former size.
+
+    A kind says what its networks are and, in `streams`, what they read.
+
+    Args:
+        make: one network, called `scales` times.
+        semantic_channels, ndf, layers, scales, norm, padding: of the kind, checked here.
+
+    Attributes:
+        per_sample: a picture's judgement does not depend on the others of the pass.
+
+    Source: Wang et al. 2018, pix2pixHD, section 3.2.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], nn.Module],
+        *,
+        semantic_channels: int,
+        ndf: int,
+        layers: int,
+        scales: int,
+        norm: str,
+        padding: int,
+    ) -> None:
+        super().__init__()
+        if min(semantic_channels, ndf, layers, scales) < 1:
+            raise Refusal(
+                "semantic_channels, ndf, layers and scales must be positive, "
+                f"got {semantic_channels}, {ndf}, {layers}, {scales}"
+            )
+        if padding not in (1, 2):
+            raise Refusal(f"the discriminator's padding is 2 (the releases) or 1 (exemplar families), got {padding}")
+        self.semantic_channels = semantic_channels
+        self.per_sample = norm in PER_SAMPLE
+        self.scales = scales
+        for k in range(scales):
+            self.add_module(f"discriminator_{k}", make())
+
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """What a network reads."""
+        raise NotImplementedError  # every kind has its own
+
+    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
+        """Judge pictures under their semantics.
+
+        Args:
+            semantics: (b, semantic_channels, h, w).
+            image: (b, 3, h, w) in [-1, 1].
+
+        Returns:
+            Per scale (full size first) the score map and the feature maps before it.
+
+        Raises:
+            Refusal: when the channels or the sizes differ.
+        """
+        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
+            raise Refusal(
+                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
+                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
+            )
+        read = self.streams(semantics.to(image.dtype), image)
+        logits, features = [], []
+        for k, net in enumerate(self.children()):
+            if k:
+                read = tuple(F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in read)
+            *maps, score = net(*read)
+            logits.append(score)
+            features.append(tuple(maps))
+        return Judgement(logits=tuple(logits), features=tuple(features))
+
+
+class PatchDiscriminator(MultiScale):
+    """Patch networks on labels and picture at several scales.
 
     Call it once on the batch of (fake, real), fake first, and split the judgement.
 
@@ -132,55 +207,20 @@ class PatchDiscriminator(nn.Module):
         cam: bool = False,
         decoder: bool = False,
     ) -> None:
-        super().__init__()
-        if min(semantic_channels, ndf, layers, scales) < 1:
-            raise Refusal(
-                "semantic_channels, ndf, layers and scales must be positive, "
-                f"got {semantic_channels}, {ndf}, {layers}, {scales}"
-            )
-        if padding not in (1, 2):
-            raise Refusal(f"the patch discriminator's padding is 2 (SPADE) or 1 (exemplar families), got {padding}")
-        self.semantic_channels = semantic_channels
-        self.per_sample = norm in PER_SAMPLE
-        self.scales = scales
-        for k in range(scales):
-            net = PatchNet(
-                semantic_channels + 3,
-                ndf=ndf,
-                layers=layers,
-                norm=norm,
-                padding=padding,
-                spectral=spectral,
-                attention=attention,
-                cam=cam,
-                decoder=semantic_channels if decoder else 0,
-            )
-            self.add_module(f"discriminator_{k}", net)
+        shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge pictures under their semantics.
+        def make() -> PatchNet:
+            unused = semantic_channels if decoder else 0
+            channels = semantic_channels + 3
+            return PatchNet(channels, spectral=spectral, attention=attention, cam=cam, decoder=unused, **shared)
 
-        Args:
-            semantics: (b, semantic_channels, h, w).
-            image: (b, 3, h, w) in [-1, 1].
+        super().__init__(
+            make,
+            semantic_channels=semantic_channels,
+            scales=scales,
+            **shared,
+        )
 
-        Returns:
-            Per scale (full size first) the score map and the feature maps before it.
-
-        Raises:
-            Refusal: when the channels or the sizes differ.
-        """
-        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
-            raise Refusal(
-                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
-                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
-            )
-        x = torch.cat([semantics.to(image.dtype), image], dim=1)
-        logits, features = [], []
-        for k, net in enumerate(self.children()):
-            if k:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            *maps, score = net(x)
-            logits.append(score)
-            features.append(tuple(maps))
-        return Judgement(logits=tuple(logits), features=tuple(features))
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Both, one behind the other."""
+        return (torch.cat([semantics, image], dim=1),)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks.norm import PER_SAMPLE
-from scenegen.networks.patch import PatchNet
-from scenegen.types import Judgement, Refusal
+from scenegen.networks.patch import MultiScale, PatchNet
 
 
 class TwoStreamNet(nn.Module):
@@ -45,8 +42,8 @@ class TwoStreamNet(nn.Module):
         return [*maps, self.img_sequence[-1](torch.addcmul(image, image, weight))]
 
 
-class SesameDiscriminator(nn.Module):
-    """Two-stream networks with weights of their own, each seeing the input at half the former size.
+class SesameDiscriminator(MultiScale):
+    """Two-stream networks at several scales.
 
     For editing, the hole mask (1 where the picture is generated) is the last channel of the semantics.
 
@@ -71,48 +68,14 @@ class SesameDiscriminator(nn.Module):
         norm: str = "instance",
         padding: int = 2,
     ) -> None:
-        super().__init__()
-        if min(semantic_channels, ndf, layers, scales) < 1:
-            raise Refusal(
-                "semantic_channels, ndf, layers and scales must be positive, "
-                f"got {semantic_channels}, {ndf}, {layers}, {scales}"
-            )
-        if padding not in (1, 2):
-            raise Refusal(f"SESAME's padding is 2 (the authors' release) or 1 (the log's port), got {padding}")
-        self.semantic_channels = semantic_channels
-        self.per_sample = norm in PER_SAMPLE
-        for k in range(scales):
-            net = TwoStreamNet(semantic_channels, ndf=ndf, layers=layers, norm=norm, padding=padding)
-            self.add_module(f"discriminator_{k}", net)
+        shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
+        super().__init__(
+            lambda: TwoStreamNet(semantic_channels, **shared),
+            semantic_channels=semantic_channels,
+            scales=scales,
+            **shared,
+        )
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge pictures under their semantics.
-
-        Args:
-            semantics: (b, semantic_channels, h, w).
-            image: (b, 3, h, w) in [-1, 1].
-
-        Returns:
-            Per scale (full size first) the score map and the picture stream's maps before it.
-
-        Raises:
-            Refusal: when the channels or the sizes differ.
-        """
-        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
-            raise Refusal(
-                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
-                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
-            )
-        semantics = semantics.to(image.dtype)
-        logits, features = [], []
-        for k, net in enumerate(self.children()):
-            if k:
-                semantics, image = _halved(semantics), _halved(image)
-            *maps, score = net(semantics, image)
-            logits.append(score)
-            features.append(tuple(maps))
-        return Judgement(logits=tuple(logits), features=tuple(features))
-
-
-def _halved(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Each for itself."""
+        return semantics, image

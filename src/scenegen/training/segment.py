@@ -43,7 +43,7 @@ class Schedule:
 
     Attributes:
         steps: number of steps.
-        batch: pictures per step.
+        batch_size: pictures per step.
         lr: peak of the one-cycle learning rate.
         weight_decay: AdamW's.
         balance: a class with the share p of all pixels weighs p**-balance in the loss; 0 counts pixels alike,
@@ -54,7 +54,7 @@ class Schedule:
     """
 
     steps: int
-    batch: int = 8
+    batch_size: int = 8
     lr: float = 3e-3
     weight_decay: float = 0.02
     balance: float = 0.25
@@ -63,8 +63,8 @@ class Schedule:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.steps < 2 or self.batch < 2:
-            raise Refusal(f"steps={self.steps} and batch={self.batch} must both be at least 2")
+        if self.steps < 2 or self.batch_size < 2:
+            raise Refusal(f"steps={self.steps} and batch_size={self.batch_size} must both be at least 2")
         if not (0 < self.lr < 1 and self.weight_decay >= 0):
             raise Refusal(f"lr={self.lr} must lie in (0, 1) and weight_decay={self.weight_decay} must not be negative")
         if not 0 <= self.balance <= 1:
@@ -118,7 +118,7 @@ def train_segmenter(
         optimizer, max_lr=schedule.lr, total_steps=schedule.steps, pct_start=min(0.3, 2 / schedule.steps + 0.15)
     )
     weight = class_weights(pictures, classes=classes, ignore=ignore, power=schedule.balance).to(schedule.device)
-    source = _endless(pictures, batch=schedule.batch, generator=generator)
+    source = _endless(pictures, batch=schedule.batch_size, generator=generator)
     loss_mean, accuracy_mean, began = 0.0, 0.0, time.perf_counter()
     for step in range(1, schedule.steps + 1):
         image, label = distort(*next(source), generator=generator)
@@ -136,7 +136,7 @@ def train_segmenter(
         share = max(0.02, 1 / step)
         loss_mean += share * (loss - loss_mean)
         accuracy_mean += share * (accuracy - accuracy_mean)
-        speed = step * schedule.batch / (time.perf_counter() - began)
+        speed = step * schedule.batch_size / (time.perf_counter() - began)
         report(Step(number=step, loss=loss_mean, accuracy=accuracy_mean, images_per_second=speed))
     return net.eval()
 
