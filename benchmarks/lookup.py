@@ -100,12 +100,13 @@ def main() -> None:
     parser.add_argument("--ngf", type=int, default=64)
     parser.add_argument("--maps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data", nargs="+", choices=CLASSES, default=list(CLASSES))
     chosen = parser.parse_args()
     print(
         f"{chosen.size}x{chosen.size}, ngf {chosen.ngf}, torch {torch.__version__}, {platform.machine()}, "
         f"{torch.get_num_threads()} CPU threads; processor seconds per picture"
     )
-    for name in CLASSES:
+    for name in chosen.data:
         if name == "world" or (SHARED / FOLDERS[name]).is_dir():
             compare(name, size=chosen.size, ngf=chosen.ngf, count=chosen.maps, rounds=chosen.rounds)
 

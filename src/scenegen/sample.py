@@ -26,6 +26,7 @@ class Settings:
     count: int | None
     batch_size: int
     device: str
+    lookup: bool | str
     sheet: int
 
     def __post_init__(self) -> None:
@@ -34,6 +35,8 @@ class Settings:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
         if self.count is not None and self.count < 1:
             raise Refusal(f"count={self.count} must be 1 or more, or null for all")
+        if self.lookup not in (True, False, "auto"):
+            raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
 
 
 @command("sample")
@@ -41,12 +44,16 @@ def main(cfg: DictConfig) -> None:
     from scenegen import runs
     from scenegen.data.datasets import read_style
     from scenegen.generate import draw_sheet, generate, spread
+    from scenegen.networks.lookup import look_up, looks_up
     from scenegen.pictures import save_png
     from scenegen.plan import plan, read_settings
     from scenegen.trained import open_run
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
+    lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else chosen.lookup
+    if lookup:
+        look_up(run.model)
     data = run.inputs(labels=chosen.labels, exemplars=chosen.exemplars)
     indices = list(range(len(data)))[: chosen.count]
     out = Path(chosen.out)
@@ -64,7 +71,7 @@ def main(cfg: DictConfig) -> None:
     if data.has_exemplars:
         named = out.with_name(f"{out.name}_exemplars.json")
         runs.write_json(named, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
-    print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step})")
+    print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)})")
     if chosen.sheet > 0:
         n, shown = chosen.n_per_label, spread(len(indices), chosen.sheet)
         made = [files[place * n + k] for place in shown for k in range(n)]

@@ -1,0 +1,161 @@
+"""Looked-up modulations paint the pictures of the generator that they were taken from."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scenegen.data.world import render
+from scenegen.networks import lookup
+from scenegen.networks.cocosnet import CoCosNet
+from scenegen.networks.gaugan import GauGAN
+from scenegen.networks.init import initialise
+from scenegen.networks.lookup import LookupSPADE, distinct_pixels, distinct_windows, look_up, looks_up
+from scenegen.networks.norm import SpectralConv2d
+from scenegen.networks.oasis import Oasis
+from scenegen.networks.spade import SPADE
+from scenegen.types import Batch, Refusal
+
+SMALL: dict[str, Any] = {"num_classes": 29, "ngf": 4, "hidden": 16, "height": 64, "width": 128}
+MODELS = {
+    "gaugan": lambda: GauGAN(**SMALL),
+    "edges": lambda: GauGAN(**SMALL, edges=True),
+    "vae": lambda: GauGAN(**SMALL, vae=True),
+    "wide_kernel": lambda: GauGAN(**SMALL, kernel=5),
+    "more": lambda: GauGAN(**SMALL, upsampling="more"),
+    "instance_norm": lambda: GauGAN(**SMALL, norm="instance"),
+    "torch_norm_plain": lambda: GauGAN(**SMALL, norm="per_process_batch", spectral=False),
+    "oasis": lambda: Oasis(**SMALL),
+    "oasis_without_noise": lambda: Oasis(**SMALL, latent=0),
+}
+
+
+def maps(count: int) -> Tensor:
+    return torch.stack([torch.from_numpy(render(0, i, height=64, width=128).label).long() for i in range(count)])
+
+
+def batch_of(label: Tensor) -> Batch:
+    stream = torch.Generator().manual_seed(3)
+    instance = (label * 7 + torch.arange(label.shape[2]) // 40).long()  # edges between classes and within them
+    image = torch.rand(len(label), 3, *label.shape[1:], generator=stream) * 2 - 1
+    return Batch(label=label, image=image, instance=instance)
+
+
+def trained(model, batch: Batch):
+    """Weights wide enough for contrast, and statistics of the model's own features."""
+    torch.manual_seed(0)
+    initialise(model, gain=1.0)
+
+    def unsaturate(conv, _, result):
+        conv.weight.div_(2 * result.std())
+
+    with torch.no_grad():
+        for norm in model.modules():
+            if hasattr(norm, "momentum"):
+                norm.momentum = 1.0
+        model.train()(batch, noise=noise_of(model, batch))
+        hook = model.generator.conv_img.register_forward_hook(unsaturate)
+        model.eval()(batch, noise=noise_of(model, batch))
+        hook.remove()
+    return model
+
+
+def noise_of(model, batch: Batch) -> Tensor | None:
+    stream = torch.Generator().manual_seed(1)
+    return None if model.noise_shape is None else torch.randn(len(batch), *model.noise_shape, generator=stream)
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["where_it_pays", "everywhere"])
+@pytest.mark.parametrize("name", MODELS)
+def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch):
+    if everywhere:
+        monkeypatch.setattr(lookup, "MOST_DISTINCT", 1.0)
+    model = MODELS[name]()
+    batch = batch_of(maps(2))
+    trained(model, batch)
+    noise = noise_of(model, batch)
+    want = model.sample(batch, noise=noise).image
+    assert 0.1 < want.std() < 0.8  # neither grey nor saturated
+    dense, counted = copy.deepcopy(model).double(), []
+    look_up(model)
+    for layer in (m for m in model.modules() if isinstance(m, LookupSPADE)):
+        layer.spade.register_forward_hook(lambda *_: counted.append(1))
+    torch.testing.assert_close(model.sample(batch, noise=noise).image, want, atol=1e-5, rtol=0)
+    layers = sum(isinstance(m, LookupSPADE) for m in model.modules())
+    assert len(counted) == 0 if everywhere else len(counted) < layers
+    exact = dense.sample(batch, noise=None if noise is None else noise.double()).image
+    look_up(dense)
+    found = dense.sample(batch, noise=None if noise is None else noise.double()).image
+    torch.testing.assert_close(found, exact, atol=1e-9, rtol=0)
+
+
+def test_one_class_needs_no_convolution():
+    # 9 positions of a window relative to the border on a map of one class: corners, sides, middle, in two rings
+    pixels, ids = distinct_pixels(torch.nn.functional.one_hot(torch.zeros(2, 8, 9, dtype=torch.long), 5).movedim(3, 1))
+    assert pixels.tolist() == [[1, 0, 0, 0, 0]]
+    assert ids is not None
+    inner, ids = distinct_windows(ids, outside=1, kernel=3)
+    outer, _ = distinct_windows(ids, outside=len(inner), kernel=3)
+    assert (len(inner), len(outer)) == (9, 25)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_windows_are_the_distinct_neighbourhoods(kernel):
+    ids = torch.randint(3, (2, 7, 6), generator=torch.Generator().manual_seed(0)).cumsum(2) // 3
+    outside = int(ids.max()) + 1
+    windows, index = distinct_windows(ids, outside=outside, kernel=kernel)
+    padded = torch.nn.functional.pad(ids, [kernel // 2] * 4, value=outside)
+    for s, y, x in torch.cartesian_prod(*(torch.arange(n) for n in ids.shape)).tolist():
+        around = padded[s, y : y + kernel, x : x + kernel]
+        assert windows[index[s, y, x]].tolist() == around.flatten().tolist()
+    assert len(windows.unique(dim=0)) == len(windows)
+
+
+def test_other_labels_in_the_same_tensor_make_another_picture():
+    batch = batch_of(maps(2))
+    model = trained(GauGAN(**SMALL), batch)
+    planes = model.semantics(batch)
+    dense = copy.deepcopy(model.generator)
+    look_up(model)
+    model.generator(planes)
+    planes.copy_(planes.flip(3))
+    torch.testing.assert_close(model.generator(planes), dense(planes), atol=1e-5, rtol=0)
+
+
+def test_labels_without_pattern_and_noise_of_pixels_are_convolved():
+    label = torch.randint(29, (1, 64, 128), generator=torch.Generator().manual_seed(0))
+    batch = batch_of(label)
+    model = trained(Oasis(**SMALL), batch_of(maps(2)))
+    everywhere = torch.randn(1, 64, 64, 128, generator=torch.Generator().manual_seed(2))
+    looked = copy.deepcopy(model)
+    look_up(looked)
+    for noise in (noise_of(model, batch), everywhere):
+        want = model.sample(batch, noise=noise).image
+        torch.testing.assert_close(looked.sample(batch, noise=noise).image, want, atol=1e-5, rtol=0)
+
+
+def test_nothing_is_left_to_divide_and_it_moves_with_the_model():
+    batch = batch_of(maps(2))
+    model = trained(GauGAN(**SMALL), batch)
+    look_up(model)
+    assert not any(isinstance(m, SpectralConv2d) for m in model.modules())
+    twin = copy.deepcopy(model).double()
+    layer = next(m for m in twin.modules() if isinstance(m, LookupSPADE))
+    assert layer.both.dtype == torch.float64
+    assert twin.sample(batch).image.dtype == torch.float64
+
+
+def test_what_cannot_be_looked_up_is_refused():
+    model = GauGAN(**SMALL)
+    assert looks_up(model)
+    with pytest.raises(Refusal, match="trained models only; call eval"):
+        look_up(model.train())
+    exemplars = CoCosNet(num_classes=5, height=64, width=64, ngf=4, hidden=8)
+    assert any(isinstance(m, SPADE) for m in exemplars.generator.modules())
+    assert not looks_up(exemplars)
+    with pytest.raises(Refusal, match="nothing to look up; use lookup=false"):
+        look_up(exemplars.eval())
