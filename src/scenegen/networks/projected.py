@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -108,9 +109,14 @@ class ProjectedDiscriminator(nn.Module):
         ndf: base width of the heads.
         seed: of the fixed mixing weights, which state dicts hold.
 
+    Attributes:
+        per_sample: a picture's judgement does not depend on the others of the pass.
+
     Source: Sauer et al., NeurIPS 2021 (Projected GANs converge faster), section 3 and 4; labels and a frozen backbone
         for semantic synthesis after Berrada et al. 2023 (DP-SIMS), whose discriminator names classes instead.
     """
+
+    per_sample: ClassVar[bool] = True
 
     def __init__(
         self,
