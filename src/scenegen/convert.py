@@ -24,6 +24,11 @@ class Settings:
 
 @command("convert")
 def main(cfg: DictConfig) -> None:
+    convert(cfg)
+
+
+def convert(cfg: DictConfig) -> Path:
+    """Read the files that a composed conf/convert.yaml names, and write the run; its folder is returned."""
     import torch
     from omegaconf import OmegaConf
 
@@ -60,6 +65,7 @@ def main(cfg: DictConfig) -> None:
     count = sum(p.numel() for p in model.parameters())
     print(f"{', '.join(f'{letter} {path.name}' for letter, path in files.items())}: every key fits, none is left over")
     print(f"{path}: {count:,} parameters; next: python -m scenegen.sample run={settings.name} labels=FOLDER")
+    return folder
 
 
 if __name__ == "__main__":

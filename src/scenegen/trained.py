@@ -52,8 +52,18 @@ class TrainedRun:
     step: int
 
     def dataset(self, split: str) -> Any:
-        """The pictures that the run was trained on, or its held-out ones."""
-        return build.dataset(self.config, split=split)
+        """The pictures that the run was trained on, or its held-out ones.
+
+        Raises:
+            Refusal: where their classes are not the model's, as after scenegen.convert.
+        """
+        data = build.dataset(self.config, split=split)
+        if data.classes.names != self.vocabulary.classes.names:
+            raise Refusal(
+                f"run {self.folder.name} paints {len(self.vocabulary)} classes, but the data of its config has "
+                f"{len(data.classes)} others; give labels=FOLDER with label maps of its classes"
+            )
+        return data
 
     @property
     def takes_exemplars(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from PIL import Image
 from torch import nn
 
 from scenegen import build
+from scenegen.convert import Settings, convert
 from scenegen.data.bridges import ADE20K
 from scenegen.networks.interop import find_files, load_official
 from scenegen.networks.norm import SpectralConv2d
 from scenegen.plan import compose, plan
-from scenegen.trained import Vocabulary
+from scenegen.trained import Vocabulary, open_run
+from scenegen.training.checkpoints import load, newest
 from scenegen.types import Batch, Refusal
 from tests.cli.command_line import run, sentence
 
@@ -53,13 +56,101 @@ def test_a_converted_run_samples_and_is_the_same_network(official: Path, tmp_pat
     sampled = run("sample", "run=c", f"labels={maps}", "sheet=0", cwd=tmp_path)
     assert sampled.returncode == 0, sampled.stderr
     assert Image.open(tmp_path / "samples" / "map.png").size == (64, 64)
-    from scenegen.trained import open_run
-
     model = open_run(str(tmp_path / "runs" / "c")).model
     label = torch.arange(64 * 64).reshape(1, 64, 64) % 151
     with torch.no_grad():
         image = model.sample(Batch(label=label, image=torch.empty(1, 3, 0, 0)), noise=torch.zeros(1, 256)).image
     assert torch.equal(image, torch.load(official / "expected.pt", weights_only=True))
+
+
+SOURCES = {
+    "spade": ({"G": "generator"}, ()),
+    "sesame": ({"G": "generator"}, ()),
+    "oasis": ({"EMA": "generator"}, ()),
+    "cocosnet": ({"G": "generator", "Corr": "correspondence"}, ("cocosnetv1",)),
+    "cocosnetv2": ({"G": "generator", "Corr": "correspondence"}, ("cocosnetv2",)),
+    "unite": ({"G": "generator", "Corr": "correspondence"}, ("unite",)),
+}
+"""Source -> the letters of the release's files and what they hold, and the model where it paints with exemplars."""
+
+
+def made(source: str, folder: Path, *more: str) -> tuple[Any, Path]:
+    """A freshly built family, and its files as the release names them."""
+    files = folder / source
+    files.mkdir()
+    options = [f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}", *more]
+    config = plan(compose("convert", options), settings=Settings).config
+    torch.manual_seed(1)
+    model = build.model(config, Vocabulary(ADE20K, has_instances=False)).eval()
+    judge = build.discriminator(config, model)
+    stem = "3" if source == "oasis" else "3_net"
+    for letter, name in SOURCES[source][0].items():
+        torch.save(dict(model.get_submodule(name).state_dict()), files / f"{stem}_{letter}.pth")
+    torch.save(dict(judge.state_dict()), files / f"{stem}_D.pth")
+    return model, files
+
+
+def picture_of(model: Any) -> torch.Tensor:
+    """Of made labels, exemplars and noise."""
+    draw = torch.Generator().manual_seed(0)
+    label, other = torch.randint(0, 151, (2, 1, 8, 8), generator=draw).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    exemplar = torch.rand(1, 3, 64, 64, generator=draw) * 2 - 1
+    batch = Batch(label=label, image=torch.empty(1, 3, 0, 0), exemplar=exemplar, exemplar_label=other)
+    noise = torch.randn(1, *model.noise_shape, generator=draw) if model.noise_shape else None
+    with torch.no_grad():
+        return model.sample(batch, noise=noise).image
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_every_source_becomes_the_same_network(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, files = made(source, tmp_path)
+    folder = convert(compose("convert", [f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}"]))
+    assert "every key fits" in capsys.readouterr().out
+    opened = open_run(str(folder))
+    assert torch.equal(picture_of(opened.model), picture_of(model))
+    there = load(newest(folder))["state_dict"]
+    assert any(key.startswith("discriminator.") for key in there), "D is kept for a second stage"
+    with pytest.raises(Refusal, match=r"paints 151 classes, but the data of its config has 29 others; give labels="):
+        opened.inputs()
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_files_of_another_width_or_family(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, files = made(source, tmp_path)
+    with pytest.raises(Refusal, match=r"the weights do not fit \w+ \(likely reason: .*in the file, .* in the model"):
+        convert(compose("convert", [f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}", "size.ngf=6"]))
+    other = "unite" if source == "oasis" else "oasis"
+    with pytest.raises(Refusal, match=r"takes the files G|of another family: \d+ names there") as caught:
+        convert(compose("convert", [f"source={other}", "epoch=3", "name=c", *TINY, f"files={files}"]))
+    assert len(str(caught.value)) < 1500
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_every_source_by_its_command_line(source: str, tmp_path: Path) -> None:
+    _, files = made(source, tmp_path)
+    converted = run("convert", f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}", cwd=tmp_path)
+    assert converted.returncode == 0, converted.stderr
+    rng = np.random.default_rng(0)
+    for folder in ("maps", "own/labels", "own/images"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("maps", "own/labels"):
+        ids = rng.integers(0, 151, (8, 8)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+        Image.fromarray(ids).save(tmp_path / folder / "map.png")
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(tmp_path / "own" / "images" / "map.png")
+    exemplars = SOURCES[source][1]
+    if exemplars:
+        said = sentence(run("sample", "run=c", "labels=maps", cwd=tmp_path))
+        assert "give exemplars=DIR with images/ and labels/" in said
+    given = ["exemplars=own"] if exemplars else []
+    sampled = run("sample", "run=c", "labels=maps", *given, cwd=tmp_path)
+    assert sampled.returncode == 0, sampled.stderr
+    assert Image.open(tmp_path / "samples" / "map.png").size == (64, 64)
 
 
 def test_files_that_do_not_fit_are_named(official: Path, tmp_path: Path) -> None:

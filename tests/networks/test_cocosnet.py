@@ -88,7 +88,7 @@ def test_every_parameter_learns() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"height": 48}, r"sides of at least 64 pixels, got 48x96"),
+        ({"height": 48}, r"divisible by 32 and at least 64, got 48x96; the nearest are height 64 and width 96"),
         ({"width": 80}, r"divisible by 32"),
         ({"condition": "both"}, r"model.condition=both is not one of warp_mask, warp, mask"),
         ({"warped_label": "yes"}, r"model.warped_label=yes is not one of none, direct, cycle"),

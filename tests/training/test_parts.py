@@ -40,6 +40,29 @@ def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
     assert not ema.average.training
 
 
+@pytest.mark.parametrize("average_buffers", [False, True])
+def test_ema_without_warm_up_is_a_geometric_series(average_buffers: bool) -> None:
+    """After n steps at a constant value e_n = v + d^n (e_0 - v), from the first step on (OASIS: buffers too)."""
+    model = nn.BatchNorm1d(1)
+    ema = Ema(model, decay=0.9, warmup=False, average_buffers=average_buffers)
+    for value in (*model.parameters(), model.get_buffer("running_mean")):
+        nn.init.constant_(value, 5.0)
+    model.get_buffer("num_batches_tracked").fill_(7)
+    for step in range(3):
+        ema.update(model, step=step)
+    series = {"weight": 5 + 0.9**3 * (1 - 5), "bias": 5 + 0.9**3 * (0 - 5)}
+    series["running_mean"] = series["bias"] if average_buffers else 5.0
+    found = ema.average.state_dict()
+    assert {key: found[key].item() for key in series} == pytest.approx(series, abs=1e-5)
+    assert found["num_batches_tracked"] == 7
+
+
+@pytest.mark.parametrize("decay", [1.0, -0.1, 2.0])
+def test_a_decay_that_cannot_be(decay: float) -> None:
+    with pytest.raises(Refusal, match="must be at least 0 and below 1"):
+        Ema(nn.Linear(1, 1), decay=decay)
+
+
 @pytest.mark.parametrize(
     ("step", "share"), [(0, 1.0), (99, 1.0), (100, 1.0), (101, 0.98), (125, 0.5), (149, 0.02), (150, 0.0), (999, 0.0)]
 )

@@ -88,7 +88,9 @@ def test_equal_seeds_give_equal_nets_and_leave_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.rand(3)
     b = train_segmenter([flags(8)], classes=3, schedule=schedule).state_dict()
-    c = train_segmenter([flags(8)], classes=3, schedule=Schedule(steps=3, batch_size=4, bf16=False, seed=2)).state_dict()
+    c = train_segmenter(
+        [flags(8)], classes=3, schedule=Schedule(steps=3, batch_size=4, bf16=False, seed=2)
+    ).state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not torch.equal(a["head.weight"], c["head.weight"])
 

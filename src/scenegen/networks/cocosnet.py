@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from scenegen.networks.correspondence import Similarity, match
 from scenegen.networks.domain import STRIDES, Correspondence
 from scenegen.networks.semantics import semantics
-from scenegen.networks.spade import SpadeGenerator
+from scenegen.networks.spade import SpadeGenerator, require_sides
 from scenegen.types import Batch, Refusal, Synthesis
 
 CONDITIONS = ("warp_mask", "warp", "mask")
 LABEL_WARPS = ("none", "direct", "cycle")
 LABEL_NOISE, EXEMPLAR_NOISE = 0.1, 0.01
-SMALLEST = 64
+STEP, SMALLEST = 32, 64
 
 
 class CoCosNet(nn.Module):
@@ -89,10 +89,7 @@ class CoCosNet(nn.Module):
         super().__init__()
         if num_classes < 1:
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
-        if min(height, width) < SMALLEST:
-            raise Refusal(
-                f"CoCosNet needs sides of at least {SMALLEST} pixels, got {height}x{width}; use larger pictures"
-            )
+        require_sides(height, width, family="CoCosNet", step=STEP, smallest=SMALLEST)
         for name, given, known in (
             ("condition", condition, CONDITIONS),
             ("warped_label", warped_label, LABEL_WARPS),

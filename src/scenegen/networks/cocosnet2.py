@@ -11,7 +11,7 @@ from scenegen.networks.hierarchy import LEVELS, NORMS, HierarchicalCorrespondenc
 from scenegen.networks.norm import choose
 from scenegen.networks.precision import at_least_float32, autocast_dtype
 from scenegen.networks.semantics import semantics
-from scenegen.networks.spade import nearest
+from scenegen.networks.spade import nearest, require_sides
 from scenegen.types import Batch, Refusal, Synthesis
 
 STEP, SMALLEST = 32, 64
@@ -114,7 +114,7 @@ class CoCosNet2(nn.Module):
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, nef={nef}, hidden={hidden}"
             )
-        _check_size(height, width)
+        require_sides(height, width, family="CoCosNet v2", step=STEP, smallest=SMALLEST)
         self.num_classes = num_classes
         self.semantic_channels = num_classes
         self.offers = frozenset({"image", "warped", "warped_back", "aligned"})
@@ -182,7 +182,7 @@ class CoCosNet2(nn.Module):
                 f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
                 "matching needs both at one size, so resize the exemplars"
             )
-        _check_size(*batch.label.shape[-2:])
+        require_sides(*batch.label.shape[-2:], family="CoCosNet v2", step=STEP, smallest=SMALLEST)
         planes = self._planes(batch.label)
         found = self.correspondence(planes, batch.exemplar, self._planes(batch.exemplar_label), photograph=photograph)
         image = self.generator(found.warped, planes)
@@ -190,16 +190,3 @@ class CoCosNet2(nn.Module):
 
     def _planes(self, label: Tensor) -> Tensor:
         return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
-
-
-def _check_size(height: int, width: int) -> None:
-    if height % STEP or width % STEP or min(height, width) < SMALLEST:
-        raise Refusal(
-            f"CoCosNet v2 needs height and width divisible by {STEP} and at least {SMALLEST}, got {height}x{width}; "
-            f"the nearest are height {_around(height)} and width {_around(width)}"
-        )
-
-
-def _around(side: int) -> str:
-    sides = sorted({max(SMALLEST, side // STEP * STEP), max(SMALLEST, -(-side // STEP) * STEP)})
-    return " or ".join(map(str, sides))

@@ -19,6 +19,9 @@ AVERAGE = "EMA"
 
 VERSION_ONLY = "num_batches_tracked"
 
+FEW = 12
+"""Faults that are named where a file is of another family altogether; of the same family all are."""
+
 
 def read_official(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a .pth or .safetensors file, without running any code in it.
@@ -92,14 +95,17 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             `module.` of DataParallel is taken off, and version metadata is not needed.
 
     Raises:
-        Refusal: with every missing key, unexpected key and differing shape, and what seems to be the reason.
+        Refusal: with every missing key, unexpected key and differing shape (the first of them where the file is of
+            another family), and what seems to be the reason.
     """
     loads = []
     hints: list[str] = []
     faults: list[str] = []
+    theirs, ours, common = 0, 0, 0
     for name, part, given in _parts(module, state):
         given = _unwrap(given)
         own = part.state_dict()
+        theirs, ours, common = theirs + len(given), ours + len(own), common + len(given.keys() & own.keys())
         # batch norms of old files have no counter, and it is never read
         fill = {k: v for k, v in own.items() if k.endswith(VERSION_ONLY) and k not in given}
         faults += [f"missing {name}{key}" for key in own if key not in given and key not in fill]
@@ -109,8 +115,13 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             for key in own
             if key in given and given[key].shape != own[key].shape
         ]
-        hints += _hints(given, own) if faults else []
+        # of a whole model of ours, the generator tells most
+        views = [(given, own)] if name else [(given, own), (_below(given, "generator"), _below(own, "generator"))]
+        hints += [hint for view in views for hint in _hints(*view)] if faults else []
         loads.append((part, {**fill, **given}))
+    if faults and 3 * common < 2 * max(theirs, ours):
+        hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
+        faults = [*faults[:FEW], *([f"and {len(faults) - FEW} more"] if len(faults) > FEW else [])]
     if faults:
         reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints else ""
         raise Refusal(f"the weights do not fit {type(module).__name__}{reason}: " + "; ".join(faults))
@@ -180,10 +191,14 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     for key, axis, extra, what in (
         ("head_0.norm_0.mlp_shared.0.weight", 1, 0, "semantic channels (num_classes, edges)"),
         ("discriminator_0.model0.0.weight", 1, 3, "semantic channels (num_classes, edges)"),
+        ("fc.weight", 1, 0, "channels that condition the start (num_classes, edges, latent)"),
         ("G_middle_0.conv_0.weight_orig", 0, 0, "channels at the start, which is 16 ngf"),
+        ("body.0.conv_0.weight_orig", 0, 0, "channels at the start, which is 16 ngf"),
+        ("layer_up_last.weight", 0, 1, "classes (num_classes)"),
         ("layer1.0.weight_orig", 0, 0, "ngf"),
         ("discriminator_0.model0.0.weight", 0, 0, "ndf"),
         ("head_0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
+        ("body.0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
         ("fc_mu.weight", 0, 0, "latent"),
     ):
         if key in given and key in own and given[key].ndim == own[key].ndim:
@@ -195,6 +210,9 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
 
 def _structure_hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     hints = []
+    if any(key.startswith("encoder.") for key in given.keys() ^ own.keys()):
+        where, vae = ("file", "true") if any(key.startswith("encoder.") for key in given) else ("model", "false")
+        hints.append(f"only the {where} has the encoder of a VAE: set vae={vae}")
     if "fc.weight" in given and "fc.weight" in own:
         theirs, ours = given["fc.weight"], own["fc.weight"]
         if theirs.ndim != ours.ndim:

@@ -316,6 +316,16 @@ def start_grid(height: int, width: int, *, upsampling: str) -> tuple[int, int]:
     return height // step, width // step
 
 
-def _around(side: int, step: int) -> str:
-    below, above = side // step * step, -(-side // step) * step
-    return f"{max(above, step)}" if below < step or below == above else f"{below} or {above}"
+def require_sides(height: int, width: int, *, family: str, step: int, smallest: int) -> None:
+    """Refuse sides that are not divisible by `step` or smaller than `smallest`, with the nearest that are right."""
+    if height % step or width % step or min(height, width) < smallest:
+        near = [_around(side, step, smallest) for side in (height, width)]
+        raise Refusal(
+            f"{family} needs height and width divisible by {step} and at least {smallest}, got {height}x{width}; "
+            f"the nearest are height {near[0]} and width {near[1]}"
+        )
+
+
+def _around(side: int, step: int, smallest: int = 0) -> str:
+    floor = max(step, smallest)
+    return " or ".join(map(str, sorted({max(floor, side // step * step), max(floor, -(-side // step) * step)})))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from scenegen.networks.matching import TransportCorrespondence
 from scenegen.networks.seace import SeaceGenerator
 from scenegen.networks.semantics import semantics
+from scenegen.networks.spade import require_sides
 from scenegen.networks.transport import Released, Unbalanced
 from scenegen.types import Batch, Refusal, Synthesis
 
@@ -76,7 +77,7 @@ class UNITE(nn.Module):
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, hidden={hidden}, inter={inter}"
             )
-        _check_size(height, width)
+        require_sides(height, width, family="UNITE", step=STEP, smallest=SMALLEST)
         transports = {"released": Released, "unbalanced": lambda: Unbalanced(reach)}
         if transport not in transports:
             raise Refusal(f"transport={transport} is not one of {', '.join(transports)}")
@@ -156,7 +157,7 @@ class UNITE(nn.Module):
                 f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
                 "matching needs both at one size, so resize the exemplars"
             )
-        _check_size(*batch.label.shape[-2:])
+        require_sides(*batch.label.shape[-2:], family="UNITE", step=STEP, smallest=SMALLEST)
         planes = self._planes(batch.label)
         found = self.correspondence(planes, batch.exemplar, self._planes(batch.exemplar_label), photograph=photograph)
         image = self.generator((planes, *found.layout), found.warped, found.confidence)
@@ -171,16 +172,3 @@ class UNITE(nn.Module):
 
     def _planes(self, label: Tensor) -> Tensor:
         return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img1.weight.dtype)
-
-
-def _check_size(height: int, width: int) -> None:
-    if height % STEP or width % STEP or min(height, width) < SMALLEST:
-        raise Refusal(
-            f"UNITE needs height and width divisible by {STEP} and at least {SMALLEST}, got {height}x{width}; "
-            f"the nearest are height {_around(height)} and width {_around(width)}"
-        )
-
-
-def _around(side: int) -> str:
-    sides = sorted({max(SMALLEST, side // STEP * STEP), max(SMALLEST, -(-side // STEP) * STEP)})
-    return " or ".join(map(str, sides))

@@ -63,6 +63,8 @@ class GanModule(pl.LightningModule):
         self.automatic_optimization = False
         self.model = model
         self.discriminator = discriminator
+        # what a discriminator froze for itself (a backbone, weights that files hold and nothing reads) stays frozen
+        self._judges = [p for p in discriminator.parameters() if p.requires_grad]
         self.objective = objective
         self.ema = ema
         self.optim = optim
@@ -82,7 +84,7 @@ class GanModule(pl.LightningModule):
         generator = [*self.model.parameters(), *self.objective.parameters()]
         return [
             self.optim.build((p for p in generator if p.requires_grad), side="generator"),
-            self.optim.build(self.discriminator.parameters(), side="discriminator"),
+            self.optim.build(self._judges, side="discriminator"),
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
@@ -119,7 +121,7 @@ class GanModule(pl.LightningModule):
         optimizer: torch.optim.Optimizer | LightningOptimizer,
     ) -> dict[str, Tensor]:
         fake = real = None
-        self.discriminator.requires_grad_(False)
+        self._freeze_judges(True)
         if self.objective.adversarial and self._per_sample:
             fake = self.discriminator(semantics, synthesis.image)
             real = self._look(semantics, batch.image) if "real_judgement" in self.objective.needs else None
@@ -139,7 +141,7 @@ class GanModule(pl.LightningModule):
         )
         self._descend(optimizer, total, side="generator")
         optimizer.step()
-        self.discriminator.requires_grad_(True)
+        self._freeze_judges(False)
         return {**values, "G": total.detach()}
 
     def _discriminator_step(
@@ -164,6 +166,10 @@ class GanModule(pl.LightningModule):
             group["lr"] = self.optim.rate(self.step, side=side)
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
+
+    def _freeze_judges(self, frozen: bool) -> None:
+        for parameter in self._judges:
+            parameter.requires_grad_(not frozen)
 
     @property
     def _per_sample(self) -> bool:
