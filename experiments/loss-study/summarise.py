@@ -18,6 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 BASE = "none"
+OWN = ("feature_matching", "hinge", "kld", "vgg")
+"""Options that the model's own objective holds already: adding them changes nothing."""
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571}
 """Two-sided 95 % quantile of Student's t with n - 1 degrees of freedom, by the number of seeds n."""
 FIELDS = ["loss", "seeds", "total", "difference", "low", "high", "mask_acc", "fid_scenenet", "aesthetic_standin"]
@@ -42,7 +44,7 @@ def summarise(found: dict[str, dict[int, dict[str, float]]]) -> list[dict[str, o
     rows = []
     for loss, by_seed in found.items():
         seeds = sorted(set(by_seed) & set(found[BASE]))
-        if len(seeds) < 2:
+        if len(seeds) < 2 or loss in OWN:
             continue
         gain = np.array([by_seed[s]["total"] - found[BASE][s]["total"] for s in seeds])
         reach = T_95[len(seeds)] * gain.std(ddof=1) / len(seeds) ** 0.5
@@ -52,7 +54,7 @@ def summarise(found: dict[str, dict[int, dict[str, float]]]) -> list[dict[str, o
         row = {"loss": loss, "seeds": len(seeds), "total": mean["total"], "difference": float(gain.mean())}
         row |= {"low": float(gain.mean() - reach), "high": float(gain.mean() + reach), "mask_acc": mean["mask_acc"]}
         rows.append(row | {"fid_scenenet": mean["fid"], "aesthetic_standin": mean["aesthetic"]})
-    return sorted(rows, key=lambda row: -float(str(row["total"])))
+    return rows
 
 
 def draw(rows: list[dict[str, object]], out: Path) -> None:
@@ -78,10 +80,12 @@ def draw(rows: list[dict[str, object]], out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweep", type=Path, help="the sweep's folder, with a folder per job")
+    parser.add_argument("sweep", type=Path, nargs="+", help="folders of sweeps, each with runs of loss=none of its own")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where results.csv and results.png go")
     chosen = parser.parse_args()
-    rows = summarise(read(chosen.sweep))
+    tables = [summarise(read(sweep)) for sweep in chosen.sweep]
+    rows = tables[0] + [row for table in tables[1:] for row in table if row["loss"] != BASE]
+    rows.sort(key=lambda row: -float(str(row["difference"])))
     with (chosen.out / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()

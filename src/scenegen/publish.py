@@ -21,7 +21,7 @@ from scenegen.reporting.effects import single_changes
 from scenegen.reporting.leaderboard import markdown, rows
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.page import page
-from scenegen.reporting.results import Result
+from scenegen.reporting.results import Result, shared_choices
 from scenegen.reporting.verdict import conclusion
 from scenegen.scoring.protocol import commit
 
@@ -56,6 +56,8 @@ def publish(
     out.mkdir(parents=True, exist_ok=True)
     table = rows(entries, recipes)
     compared, told = _compared(recipes, seed=seed)
+    if shared := shared_choices(recipes):
+        told = [*told, f"All of these runs: {shared}."]
     order = [row.recipe for row in table if row.ours and row.recipe in recipes]
     order = list(compared.means) if compared else order
     changes = single_changes(compared) if compared else []

@@ -29,6 +29,7 @@ def totals(table: Sequence[Row]) -> str:
         axes.plot([run.total or 0.0 for run in own.runs], [y] * len(own.runs), "o", color=GREY, markersize=4)
         axes.plot([own.total], [y], "o", color=INK, markersize=7)
     axes.set_yticks(range(len(ours)), [_short(row.recipe) for row in ours])
+    axes.set_ylim(-0.6, len(ours) - 0.4)
     axes.set_xlabel("total (mean, 95 % interval; small dots are seeds)")
     return _svg(figure)
 
@@ -43,7 +44,8 @@ def effects(found: Sequence[Effect]) -> str:
         axes.plot([effect.low, effect.high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([effect.gain], [y], "o", color=colour, markersize=7)
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_yticks(range(len(found)), [f"{effect.change}" for effect in found[::-1]])
+    axes.set_yticks(range(len(found)), [f"{effect.change}, on {_short(effect.base, 30)}" for effect in found[::-1]])
+    axes.set_ylim(-0.6, len(found) - 0.4)
     axes.set_xlabel("change of the total (95 % interval; grey: cannot be told from none)")
     return _svg(figure)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,10 +121,20 @@ def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
         for one, other in itertools.pairwise(runs):
             if one.seed == other.seed:
                 raise Refusal(f"{one.folder} and {other.folder} are one recipe with one seed; leave one of them out")
-    told = [set(runs[0].recipe.split(" ")) for runs in groups.values()]
-    shared = set.intersection(*told) if len(told) > 1 else set()
+    shared = _shared(runs[0].recipe for runs in groups.values())
     named: dict[str, list[Result]] = {}
     for runs in groups.values():
         own = " ".join(part for part in runs[0].recipe.split(" ") if part not in shared) or "(nothing added)"
         named[own if own not in named else runs[0].name] = runs
     return named
+
+
+def shared_choices(recipes: Mapping[str, Sequence[Result]]) -> str:
+    """The overrides that all recipes have in common, which their names leave out; "" where there are none."""
+    told = [runs[0].recipe for runs in recipes.values()]
+    return " ".join(part for part in told[0].split(" ") if part in _shared(told)) if told else ""
+
+
+def _shared(recipes: Iterable[str]) -> set[str]:
+    told = [set(recipe.split(" ")) for recipe in recipes]
+    return set.intersection(*told) if len(told) > 1 else set()
