@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,9 +138,7 @@ def reopen(tmp_path: Path) -> Study:
 
 def test_a_trial_behind_the_median_is_ended(sweep, tmp_path, monkeypatch):
     monkeypatch.setattr("scenegen.sweeps.search.PAUSE", 0.0)
-    begin = time.monotonic()
     sweep(VGG, *FIXED, "sweep.trials=3", "sweep.prune_after=2", "seed=1")
-    assert time.monotonic() - begin < 60, "the job would have slept for a minute"
     assert results(tmp_path)["states"] == {"complete": 2, "pruned": 1}
     third = reopen_trials(tmp_path)[2]
     assert third.params["loss.vgg.weight"] > 20

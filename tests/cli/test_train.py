@@ -69,7 +69,7 @@ def test_sampling_own_label_maps_with_a_style(done: Path) -> None:
     style = next((done / "runs" / "a" / "samples").glob("*.png"))
     finished = run("sample", "run=a", f"labels={maps}", f"style={style}", "out=mine", cwd=done)
     assert finished.returncode == 0, finished.stderr
-    assert Image.open(done / "mine" / "all_sky.png").size == (64, 32)
+    assert Image.open(done / "mine" / "all_sky.png").size == (64, 64)
 
 
 def test_scoring_the_samples_gives_the_result_of_the_run(done: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from scenegen.training.journal import read_rows
 from tests.cli.command_line import TINY, run
 
-# Half the step's arithmetic is summed in another order, and Adam with beta1 = 0 turns a rounding error of a gradient
-# near zero into a whole step of some weights; the losses of the first steps agree to this, relative to their size.
+# Half the step's arithmetic is summed in another order, and Adam with beta1 = 0 and a tiny eps turns a rounding error
+# of a gradient near zero into a whole step of some weights; with a larger eps a step is in proportion to its gradient.
+PROPORTIONAL = "optim.eps=0.01"
 TOLERANCE = 2e-3
 
 
@@ -28,9 +29,10 @@ def both(tmp_path: Path, *overrides: str, steps: int) -> list[tuple[dict[str, st
 
 
 def test_two_processes_equal_one_at_equal_global_batch(tmp_path: Path) -> None:
-    for a, b in both(tmp_path, steps=4):
+    """Measured: 1.4e-6 at the first step, 6.7e-6 at the second, which has seen both optimizers' first update."""
+    for a, b in both(tmp_path, PROPORTIONAL, steps=2):
         for key in a:
-            assert float(a[key]) == pytest.approx(float(b[key]), rel=TOLERANCE, abs=TOLERANCE), f"{key} at {a['step']}"
+            assert float(a[key]) == pytest.approx(float(b[key]), rel=1e-4, abs=1e-4), f"{key} at {a['step']}"
 
 
 @pytest.mark.slow

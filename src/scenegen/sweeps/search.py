@@ -100,7 +100,9 @@ class Search:
         return self.planner.job(trial.number, command(self.fixed, trial.params), own)
 
     def _tell(self, number: int, outcome: Outcome) -> None:
-        trial, _ = self._live.pop(number)
+        trial, job = self._live.pop(number)
+        if self.settings.prune_on is not None:  # what was logged since the last look counts for the others' median
+            self.study.hopeless(trial, list(rows(self._folder(job) / "metrics.csv")))
         pruned = number in self._pruned and outcome.status != "done"
         reason = self.study.tell(trial, outcome, pruned=pruned)
         if pruned:
