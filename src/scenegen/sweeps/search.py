@@ -101,7 +101,8 @@ class Search:
 
     def _tell(self, number: int, outcome: Outcome) -> None:
         trial, job = self._live.pop(number)
-        if self.settings.prune_on is not None:  # what was logged since the last look counts for the others' median
+        if self.settings.prune_on is not None and number not in self._pruned:
+            # what was logged since the last look counts for the others' median
             self.study.hopeless(trial, list(rows(self._folder(job) / "metrics.csv")))
         pruned = number in self._pruned and outcome.status != "done"
         reason = self.study.tell(trial, outcome, pruned=pruned)
