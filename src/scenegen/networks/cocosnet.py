@@ -177,7 +177,8 @@ class CoCosNet(nn.Module):
 
     def _painted(self, batch: Batch, noise: Tensor | None, *, image: Tensor | None) -> Synthesis:
         if batch.exemplar is None or (batch.exemplar_label is None and not self.exemplar_noise):
-            raise Refusal("CoCosNet paints in the style of exemplars, but the batch has none; use exemplar=retrieved")
+            raise Refusal("CoCosNet paints in the style of exemplars, but the batch has none; use exemplar=retrieved "
+                          "(or exemplars=FOLDER when sampling)")  # fmt: skip
         planes = self.semantics(batch)
         exemplar_planes = None if batch.exemplar_label is None else self._planes(batch.exemplar_label)
         noised, mixed = self._noised(planes, exemplar_planes, noise)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.networks.domain import reflected_blocks
+from scenegen.networks.exemplar_model import ExemplarModel
 from scenegen.networks.hierarchy import LEVELS, NORMS, HierarchicalCorrespondence
 from scenegen.networks.norm import choose
 from scenegen.networks.precision import at_least_float32, autocast_dtype
-from scenegen.networks.semantics import semantics
-from scenegen.networks.spade import nearest, require_sides
-from scenegen.types import Batch, Refusal, Synthesis
+from scenegen.networks.spade import nearest
+from scenegen.types import Refusal, Synthesis
 
 STEP, SMALLEST = 32, 64
 
@@ -66,7 +68,7 @@ class TranslationNet(nn.Module):
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
 
 
-class CoCosNet2(nn.Module):
+class CoCosNet2(ExemplarModel):
     """Label maps and exemplars to pictures, by correspondence at four sizes.
 
     Args:
@@ -85,11 +87,13 @@ class CoCosNet2(nn.Module):
 
     Attributes:
         offers: the fields of Synthesis that are filled.
-        noise_shape: None; the picture follows from labels and exemplar.
-        semantic_channels: of what `semantics` returns.
 
     Source: Zhou et al., CVPR 2021, CoCosNet v2: Full-Resolution Correspondence Learning for Image Translation.
     """
+
+    family: ClassVar[str] = "CoCosNet v2"
+    step: ClassVar[int] = STEP
+    smallest: ClassVar[int] = SMALLEST
 
     def __init__(
         self,
@@ -108,17 +112,13 @@ class CoCosNet2(nn.Module):
         temperature: float = 0.01,
         refine: str = "frozen",
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes=num_classes, height=height, width=width)
         nef = ngf // 2 if nef is None else nef
         if min(num_classes, ngf, nef, hidden) < 1:
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, nef={nef}, hidden={hidden}"
             )
-        require_sides(height, width, family="CoCosNet v2", step=STEP, smallest=SMALLEST)
-        self.num_classes = num_classes
-        self.semantic_channels = num_classes
         self.offers = frozenset({"image", "warped", "warped_back", "aligned"})
-        self.noise_shape: tuple[int, ...] | None = None
         self.generator = TranslationNet(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
         self.correspondence = HierarchicalCorrespondence(
             semantic_channels=num_classes,
@@ -132,61 +132,9 @@ class CoCosNet2(nn.Module):
             refine=refine,
         )
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
-
-        Raises:
-            Refusal: for ids outside the classes.
-        """
-        return self._planes(batch.label)
-
-    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """Training: paint the batch with its exemplars; the photographs are only compared with.
-
-        Args:
-            batch: labels, photographs, exemplars and their labels.
-            noise: None.
-
-        Returns:
-            The picture, `warped`, `warped_back` and `aligned`.
-
-        Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise.
-        """
-        return self._paint(batch, photograph=batch.image, extra=noise)
-
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """Paint labels with exemplars, without their photographs.
-
-        Args:
-            batch: labels, exemplars and their labels; `image` is not read.
-            noise, style: None.
-
-        Returns:
-            The picture and `warped`.
-
-        Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise or style.
-        """
-        return self._paint(batch, photograph=None, extra=noise if style is None else style)
-
-    def _paint(self, batch: Batch, *, photograph: Tensor | None, extra: Tensor | None) -> Synthesis:
-        if extra is not None:
-            raise Refusal(
-                "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
-            )
-        if batch.exemplar is None or batch.exemplar_label is None:
-            raise Refusal("this model paints with exemplars and the batch has none; use exemplar=retrieved")
-        if batch.exemplar.shape[-2:] != batch.label.shape[-2:]:
-            raise Refusal(
-                f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
-                "matching needs both at one size, so resize the exemplars"
-            )
-        require_sides(*batch.label.shape[-2:], family="CoCosNet v2", step=STEP, smallest=SMALLEST)
-        planes = self._planes(batch.label)
-        found = self.correspondence(planes, batch.exemplar, self._planes(batch.exemplar_label), photograph=photograph)
+    def _paint(
+        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+    ) -> Synthesis:
+        found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
         image = self.generator(found.warped, planes)
         return Synthesis(image=image, warped=found.warped, warped_back=found.warped_back, aligned=found.aligned)
-
-    def _planes(self, label: Tensor) -> Tensor:
-        return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import ClassVar
 
+import torch.nn.functional as F
+from torch import Tensor
+
+from scenegen.networks.exemplar_model import ExemplarModel
 from scenegen.networks.matching import TransportCorrespondence
 from scenegen.networks.seace import SeaceGenerator
-from scenegen.networks.semantics import semantics
-from scenegen.networks.spade import require_sides
 from scenegen.networks.transport import Released, Unbalanced
-from scenegen.types import Batch, Refusal, Synthesis
+from scenegen.types import Refusal, Synthesis
 
 STEP, SMALLEST = 32, 64
 
 
-class UNITE(nn.Module):
+class UNITE(ExemplarModel):
     """Label maps and exemplars to pictures, matched by optimal transport.
 
     Args:
@@ -41,11 +42,13 @@ class UNITE(nn.Module):
 
     Attributes:
         offers: the fields of Synthesis that are filled.
-        noise_shape: None; the picture follows from labels and exemplar.
-        semantic_channels: of what `semantics` returns.
 
     Source: Zhan et al., CVPR 2021 (UNITE): Unbalanced feature transport for exemplar-based image translation.
     """
+
+    family: ClassVar[str] = "UNITE"
+    step: ClassVar[int] = STEP
+    smallest: ClassVar[int] = SMALLEST
 
     def __init__(
         self,
@@ -72,20 +75,16 @@ class UNITE(nn.Module):
         adaptor_attention: bool = True,
         adaptor_squeeze: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes=num_classes, height=height, width=width)
         if min(num_classes, ngf, hidden, inter) < 1:
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, hidden={hidden}, inter={inter}"
             )
-        require_sides(height, width, family="UNITE", step=STEP, smallest=SMALLEST)
         transports = {"released": Released, "unbalanced": lambda: Unbalanced(reach)}
         if transport not in transports:
             raise Refusal(f"transport={transport} is not one of {', '.join(transports)}")
-        self.num_classes = num_classes
-        self.semantic_channels = num_classes
         optional = {"warped_label": warped_label != "none", "warped_back": cycle, "returned": two_cycle}
         self.offers = frozenset({"image", "warped", "aligned", *(name for name, given in optional.items() if given)})
-        self.noise_shape: tuple[int, ...] | None = None
         self.mode = "bilinear" if bilinear else "nearest"
         self.generator = SeaceGenerator(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
         self.correspondence = TransportCorrespondence(
@@ -107,59 +106,10 @@ class UNITE(nn.Module):
             squeeze=adaptor_squeeze,
         )
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
-
-        Raises:
-            Refusal: for ids outside the classes.
-        """
-        return self._planes(batch.label)
-
-    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """Training: paint the batch with its exemplars; the photographs are only compared with.
-
-        Args:
-            batch: labels, photographs, exemplars and their labels.
-            noise: None.
-
-        Returns:
-            The picture and what `offers` names.
-
-        Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise.
-        """
-        return self._paint(batch, photograph=batch.image, extra=noise)
-
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """Paint labels with exemplars, without their photographs.
-
-        Args:
-            batch: labels, exemplars and their labels; `image` is not read.
-            noise, style: None.
-
-        Returns:
-            The picture and what `offers` names, without `aligned` and `returned`.
-
-        Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise or style.
-        """
-        return self._paint(batch, photograph=None, extra=noise if style is None else style)
-
-    def _paint(self, batch: Batch, *, photograph: Tensor | None, extra: Tensor | None) -> Synthesis:
-        if extra is not None:
-            raise Refusal(
-                "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
-            )
-        if batch.exemplar is None or batch.exemplar_label is None:
-            raise Refusal("this model paints with exemplars and the batch has none; use exemplar=retrieved")
-        if batch.exemplar.shape[-2:] != batch.label.shape[-2:]:
-            raise Refusal(
-                f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
-                "matching needs both at one size, so resize the exemplars"
-            )
-        require_sides(*batch.label.shape[-2:], family="UNITE", step=STEP, smallest=SMALLEST)
-        planes = self._planes(batch.label)
-        found = self.correspondence(planes, batch.exemplar, self._planes(batch.exemplar_label), photograph=photograph)
+    def _paint(
+        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+    ) -> Synthesis:
+        found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
         image = self.generator((planes, *found.layout), found.warped, found.confidence)
         return Synthesis(
             image=image,
@@ -169,6 +119,3 @@ class UNITE(nn.Module):
             warped_label=found.warped_label,
             aligned=found.aligned,
         )
-
-    def _planes(self, label: Tensor) -> Tensor:
-        return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img1.weight.dtype)
