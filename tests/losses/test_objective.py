@@ -120,7 +120,7 @@ def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
     ("changes", "offers", "message"),
     [
         ({}, {"image", "judgement"}, r"loss.kld needs mu, logvar, which the model does not offer; "
-                                     r"use model.vae=true or loss.kld.weight=0$"),
+                                     r"use model.vae=true \(gaugan, sasame\) or loss.kld.weight=0$"),
         ({}, {"image", "mu", "logvar"}, "loss.gan needs judgement"),
         ({"vgg": (Perceptual(extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
          "loss.vgg needs exemplar, .*use exemplar=retrieved or loss.vgg.weight=0"),

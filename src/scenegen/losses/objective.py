@@ -16,11 +16,11 @@ from scenegen.networks.extractors import Extractor
 from scenegen.types import Batch, Judgement, Refusal, Synthesis
 
 CURES = {
-    "mu": "use model.vae=true",
-    "logvar": "use model.vae=true",
-    "z": "use model.vae=true",
-    "encode": "use model.vae=true",
-    "again": "use model.vae=true",
+    "mu": "use model.vae=true (gaugan, sasame)",
+    "logvar": "use model.vae=true (gaugan, sasame)",
+    "z": "use model.vae=true (gaugan, sasame)",
+    "encode": "use model.vae=true (gaugan, sasame)",
+    "again": "use model.vae=true (gaugan, sasame)",
     "exemplar": "use exemplar=retrieved",
     "warped": "use a model that warps an exemplar, such as model=cocosnetv1",
     "warped_back": "use model=cocosnetv1 or unite with model.cycle=true, or model=cocosnetv2",
