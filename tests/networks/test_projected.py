@@ -30,7 +30,7 @@ BACKBONES = {"scenenet": SceneNetTrunk, "vgg": narrow_vgg}
 
 def built(backbone: str = "scenenet", **changes) -> ProjectedDiscriminator:
     torch.manual_seed(0)
-    net = ProjectedDiscriminator(backbone=BACKBONES[backbone](), **{**TAKES, **changes})  # type: ignore[arg-type]
+    net = ProjectedDiscriminator(backbone=BACKBONES[backbone](), **{**TAKES, **changes})  # type: ignore[arg-type]  # a table of wrong values too
     initialise(net)
     return net
 

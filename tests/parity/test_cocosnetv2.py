@@ -293,7 +293,7 @@ def test_correspondence(name: str) -> None:
     for mode in ("eval", "train"):
         net = HierarchicalCorrespondence(**correspondence_arguments(case.opt)).train(mode == "train")
         load_official(net, case.state())
-        net.directions = lambda: directions(case, 3)  # type: ignore[method-assign]
+        net.directions = lambda: directions(case, 3)  # type: ignore[method-assign]  # the recorded coins
         levels: list[tuple[Tensor, ...]] = []
         net.patch_match.register_forward_pre_hook(partial(keep, levels))
         found, distance = run_correspondence(case, net)
