@@ -32,8 +32,8 @@ lint: setup
 	$(BIN)/pyright
 
 docs: setup
-	$(BIN)/python -m scenegen.options --out docs/options.md
-	$(BIN)/python -m scenegen.shelf --out docs/losses.md
+	$(BIN)/python docs/options_page.py --out docs/options.md
+	$(BIN)/python docs/losses_page.py --out docs/losses.md
 
 bench: setup
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

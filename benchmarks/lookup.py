@@ -20,12 +20,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch
 from scenegen.data.world import render
-from scenegen.networks.gaugan import GauGAN
-from scenegen.networks.init import initialise
-from scenegen.networks.lookup import look_up
-from scenegen.networks.norm import GlobalBatchNorm
-from scenegen.types import Batch
+from scenegen.networks.generators.gaugan import GauGAN
+from scenegen.networks.layers.init import initialise
+from scenegen.networks.layers.lookup import look_up
+from scenegen.networks.layers.norm import GlobalBatchNorm
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 FOLDERS = {"camvid": "camvid/val/labels", "coco_stuff": "coco_stuff_sample/label", "scene": "scene_sample/train_label"}

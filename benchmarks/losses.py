@@ -30,11 +30,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from scenegen import build
+from scenegen.base.records import Batch, Judgement, Synthesis
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
 from scenegen.data.samples import collate
 from scenegen.losses.objective import Objective
-from scenegen.plan import compose, plan
-from scenegen.types import Batch, Judgement, Synthesis
 
 TERMS = "cx+dists+lpips+focal_frequency"
 EXTRACTORS = ("scenenet", "vgg")

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks.convgru import KEPT, STATE, Refinement
-from scenegen.networks.hierarchy import best_match
-from scenegen.networks.patchmatch import patchmatch_step, propagate, to_index, to_offsets
+from scenegen.networks.correspondence.cocosnet2 import best_match
+from scenegen.networks.correspondence.patchmatch import patchmatch_step, propagate, to_index, to_offsets
+from scenegen.networks.layers.convgru import KEPT, STATE, Refinement
 
 CHANNELS = 32
 TEMPERATURE = 0.01

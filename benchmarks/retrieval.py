@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from scenegen.data.classes import LANDSCAPE
-from scenegen.data.measures import MaskIou
-from scenegen.data.retrieval import rank
+from scenegen.data.exemplars.measures import MaskIou
+from scenegen.data.exemplars.rank import rank
 from scenegen.data.world import render
 
 HEIGHT, WIDTH = 96, 128

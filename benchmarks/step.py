@@ -29,12 +29,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen import build
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.networks.norm import SpectralConv2d
-from scenegen.networks.spade import SPADE
-from scenegen.plan import compose, plan
-from scenegen.training.gan import GanModule
+from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.networks.layers.spade import SPADE
+from scenegen.training.rounds import GanModule
 
 COMMON = ["loss=cx", "extractor=vgg", "weights=random", "data.count=64", "data.test_count=8", "model.vae=false"]
 UNSHARED = ["+extractor.nets.vgg_of_cx=${extractor.nets.vgg}", "loss.cx.extractor=vgg_of_cx", "reuse_fake=false"]

@@ -22,9 +22,9 @@ import torch
 from memory import measured, report
 from torch import Tensor
 
-from scenegen.networks.correspondence import match
-from scenegen.networks.matching import patches
-from scenegen.networks.transport import BLUR, Released, diameter, schedule
+from scenegen.networks.correspondence.similarity import match
+from scenegen.networks.correspondence.transport import BLUR, Released, diameter, schedule
+from scenegen.networks.correspondence.unite import patches
 
 CHANNELS = 256
 

@@ -10,11 +10,11 @@ from hydra import initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from scenegen.command import explain
-from scenegen.places import conf_folder, experiments_folder
-from scenegen.plan import Plan, accepts, compose, plan
+from scenegen.base.records import Refusal
+from scenegen.cli.entry import explain
+from scenegen.config.places import conf_folder, experiments_folder
+from scenegen.config.plan import Plan, accepts, compose, plan
 from scenegen.train import Settings
-from scenegen.types import Refusal
 
 PUBLISHED = {"gan", "feature_matching", "vgg", "kld"}
 LOSSES = sorted(path.stem for path in (conf_folder() / "loss").glob("*.yaml"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.curves import draw_curves, smoothed
-from scenegen.training.journal import Journal
+from scenegen.reporting.curves import draw_curves, smoothed
+from scenegen.runs.journal import Journal
 
 
 def test_smoothing_keeps_straight_lines_in_the_middle_and_constants_everywhere() -> None:

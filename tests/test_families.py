@@ -16,17 +16,18 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from scenegen import build, runs
+from scenegen.base.records import Batch, Refusal
+from scenegen.config import build
+from scenegen.config.opened import note_vocabulary, open_run
+from scenegen.config.places import conf_folder
+from scenegen.config.plan import compose, plan
 from scenegen.data.samples import collate
-from scenegen.generate import generate
-from scenegen.places import conf_folder
-from scenegen.plan import compose, plan
+from scenegen.runs import folder as runs
+from scenegen.runs.checkpoints import newest, write_weights
+from scenegen.sampling.generate import generate
 from scenegen.train import Settings
-from scenegen.trained import note_vocabulary, open_run
-from scenegen.training.checkpoints import newest, write_weights
 from scenegen.training.fit import Rhythm, fit
-from scenegen.training.stages import take_over
-from scenegen.types import Batch, Refusal
+from scenegen.training.start_from import take_over
 from tests.cli.command_line import run, sentence
 
 FAMILIES = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen import build
+from scenegen.config import build
+from scenegen.config.places import experiments_folder
+from scenegen.config.plan import Plan, compose, plan
 from scenegen.data.samples import collate
-from scenegen.places import experiments_folder
-from scenegen.plan import Plan, compose, plan
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
 

@@ -18,13 +18,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
-from scenegen import build, runs
-from scenegen.command import register_resolvers
+from scenegen.cli.entry import register_resolvers
+from scenegen.config import build
+from scenegen.config.plan import plan
 from scenegen.data.samples import collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.generate import draw_noise
 from scenegen.losses.cost import parameters
-from scenegen.plan import plan
+from scenegen.runs import folder as runs
+from scenegen.sampling.generate import draw_noise
 
 
 class Stopwatch(pl.Callback):

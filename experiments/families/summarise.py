@@ -26,16 +26,17 @@ from costs import costs, quiet  # pyright: ignore[reportMissingImports] (beside 
 from PIL import Image
 from torch import Tensor
 
-from scenegen import build, runs
+from scenegen.base.pictures import colour_labels, contact_sheet, save_png, to_array
+from scenegen.config import build
+from scenegen.config.opened import TrainedRun, open_run
 from scenegen.data.samples import collate
-from scenegen.generate import generate, spread
 from scenegen.metrics.style import style_error
-from scenegen.pictures import colour_labels, contact_sheet, save_png, to_array
-from scenegen.scoring.tally import Options, still
-from scenegen.trained import TrainedRun, open_run
+from scenegen.runs import folder as runs
+from scenegen.sampling.generate import generate, spread
+from scenegen.scoring.judging import Options, still
 
 ORDER = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")
-AT_RANDOM = {"_target_": "scenegen.data.exemplars.at_random"}
+AT_RANDOM = {"_target_": "scenegen.data.exemplars.choose.at_random"}
 SHOWN, ROUNDS = 8, 4
 TABLE = {
     "family": "{}",

@@ -8,7 +8,7 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ def run(cfg: DictConfig) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from scenegen import build
+    from scenegen.config import build
+    from scenegen.config.plan import plan, read_settings
     from scenegen.data.doctor import examine, open_splits, print_report
-    from scenegen.plan import plan, read_settings
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -54,8 +54,8 @@ def run_losses(cfg: DictConfig) -> int:
     from omegaconf import open_dict
     from rich.console import Console
 
-    from scenegen.loss_report import examine, print_report
-    from scenegen.plan import plan, read_settings
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.reporting.objective_report import examine, print_report
 
     with open_dict(cfg):
         cfg.weights.policy = "random"  # shapes and costs are the same

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Settings:
 
 @command("compare")
 def main(cfg: DictConfig) -> None:
-    from scenegen import build
-    from scenegen.plan import plan, read_settings
+    from scenegen.config import build
+    from scenegen.config.plan import plan, read_settings
     from scenegen.reporting.comparison import compare
     from scenegen.reporting.results import by_recipe, find
     from scenegen.reporting.verdict import show, write_json

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ def convert(cfg: DictConfig) -> Path:
     import torch
     from omegaconf import OmegaConf
 
-    from scenegen import build, runs
+    from scenegen.config import build
+    from scenegen.config.opened import Vocabulary, note_vocabulary
+    from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
     from scenegen.networks.interop import find_files, load_official, read_official
-    from scenegen.plan import plan, read_settings
-    from scenegen.trained import Vocabulary, note_vocabulary
-    from scenegen.training.checkpoints import write_weights
+    from scenegen.runs import folder as runs
+    from scenegen.runs.checkpoints import write_weights
 
     chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)

@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 TOTAL = "score/total"
 PARTS = {"mask_acc": "Mask accuracy", "aesthetic": "Aesthetic", "fid": "Frechet distance"}
@@ -83,8 +83,8 @@ def workspace(*, project: str, entity: str, terms: Sequence[str]) -> Any:
 
 @command("dashboard")
 def main(cfg: DictConfig) -> int:
-    from scenegen.plan import plan, read_settings
-    from scenegen.runs import write
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.runs.folder import write
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     if importlib.util.find_spec("wandb_workspaces") is None:

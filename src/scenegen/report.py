@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Settings:
 
 @command("report")
 def main(cfg: DictConfig) -> None:
-    from scenegen.places import experiments_folder
-    from scenegen.plan import plan, read_settings
-    from scenegen.publish import publish
+    from scenegen.config.places import experiments_folder
+    from scenegen.config.plan import plan, read_settings
     from scenegen.reporting.ledger import read_entries
+    from scenegen.reporting.publish import publish
     from scenegen.reporting.results import by_recipe, find
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
-    from scenegen import build, runs
-    from scenegen.data.index import make_index
-    from scenegen.plan import plan, read_settings
+    from scenegen.config import build
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.data.exemplars.index import make_index
+    from scenegen.runs import folder as runs
     from scenegen.scoring.table import bar
 
     config = plan(cfg, settings=Settings).config

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
-    from scenegen import runs
+    from scenegen.base.pictures import save_png
+    from scenegen.config.opened import open_run
+    from scenegen.config.plan import plan, read_settings
     from scenegen.data.datasets import read_style
-    from scenegen.generate import draw_sheet, generate, spread
-    from scenegen.networks.lookup import look_up, looks_up
-    from scenegen.pictures import save_png
-    from scenegen.plan import plan, read_settings
-    from scenegen.trained import open_run
+    from scenegen.networks.layers.lookup import look_up, looks_up
+    from scenegen.runs import folder as runs
+    from scenegen.sampling.generate import draw_sheet, generate, spread
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Settings:
 
 @command("score")
 def main(cfg: DictConfig) -> int:
-    from scenegen import build
-    from scenegen.plan import plan, read_settings
+    from scenegen.config import build
+    from scenegen.config.plan import plan, read_settings
 
     chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)
@@ -55,9 +55,9 @@ def main(cfg: DictConfig) -> int:
         rows = recompute(Path(settings.rows), contest)
         show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
-    from scenegen.scoring.intake import read_styles
+    from scenegen.scoring.generated import read_styles
+    from scenegen.scoring.judging import Options, still
     from scenegen.scoring.table import bar, console, line, say, show, write_json
-    from scenegen.scoring.tally import Options, still
 
     labels = still(build.dataset(chosen.config, split=settings.split))
     same = settings.reference == settings.split

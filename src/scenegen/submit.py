@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Settings:
 
 @command("submit")
 def main(cfg: DictConfig) -> None:
-    from scenegen.plan import plan, read_settings
-    from scenegen.scoring.intake import take
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.scoring.generated import take
     from scenegen.scoring.submission import check, write_zip
     from scenegen.scoring.table import bar
 

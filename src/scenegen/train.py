@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,19 @@ def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-    from scenegen import build, runs
+    from scenegen.config import build
+    from scenegen.config.opened import note_vocabulary
+    from scenegen.config.plan import plan, read_settings
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
-    from scenegen.evaluate import evaluate
-    from scenegen.generate import spread
-    from scenegen.plan import plan, read_settings
-    from scenegen.showcase import showcase
-    from scenegen.trained import note_vocabulary
-    from scenegen.training.checkpoints import newest
+    from scenegen.reporting.evaluate import evaluate
+    from scenegen.runs import folder as runs
+    from scenegen.runs.checkpoints import newest
+    from scenegen.sampling.generate import spread
+    from scenegen.sampling.showcase import showcase
+    from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, fit
-    from scenegen.training.loggers import report
-    from scenegen.training.stages import take_over
+    from scenegen.training.start_from import take_over
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from omegaconf import DictConfig
 
-from scenegen.command import command
+from scenegen.cli.entry import command
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from rich.console import Console
 
-    from scenegen import build
-    from scenegen.plan import plan, read_settings
-    from scenegen.training.make_segmenter import make_segmenter
-    from scenegen.training.segment import Schedule
+    from scenegen.config import build
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.training.segmenters.fit import Schedule
+    from scenegen.training.segmenters.make_segmenter import make_segmenter
 
     config = plan(cfg, settings=Settings).config
     s: Settings = read_settings(Settings, config)

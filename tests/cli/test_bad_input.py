@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scenegen.training.checkpoints import load
+from scenegen.runs.checkpoints import load
 from tests.cli.command_line import TINY, run, sentence
 
 

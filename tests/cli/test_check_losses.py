@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.check import asks_for_losses, run_losses
-from scenegen.loss_report import LossReport, examine
+from scenegen.config.plan import compose, plan
 from scenegen.losses.cost import cost
-from scenegen.networks.extractors import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
-from scenegen.plan import compose, plan
-from scenegen.types import Refusal
+from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
+from scenegen.reporting.objective_report import LossReport, examine
 
 from .command_line import run, sentence
 

@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from scenegen import build
+from scenegen.base.records import Batch, Refusal
+from scenegen.config import build
+from scenegen.config.opened import Vocabulary, open_run
+from scenegen.config.plan import compose, plan
 from scenegen.convert import Settings, convert
 from scenegen.data.bridges import ADE20K
 from scenegen.networks.interop import find_files, load_official
-from scenegen.networks.norm import SpectralConv2d
-from scenegen.plan import compose, plan
-from scenegen.trained import Vocabulary, open_run
-from scenegen.training.checkpoints import load, newest
-from scenegen.types import Batch, Refusal
+from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.runs.checkpoints import load, newest
 from tests.cli.command_line import run, sentence
 
 TINY = ("size=tiny", "weights=random")

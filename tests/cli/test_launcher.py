@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from scenegen.plan import compose, digest
-from scenegen.refusal import Refusal
-from scenegen.sweeps import overview
+from scenegen.base.refusal import Refusal
+from scenegen.config.plan import compose, digest
+from scenegen.sweeps import table as overview
 from scenegen.sweeps.job import Job, Outcome, read_json
 from scenegen.sweeps.planner import gpus_of, job_lines, resolved
-from scenegen.sweeps.workshop import Workshop, visible_gpus
+from scenegen.sweeps.pool import Workshop, visible_gpus
 
 from .command_line import TINY, run
 
@@ -132,7 +132,7 @@ def test_a_stop_file_ends_the_whole_process_tree(program, tmp_path):
 def test_an_interrupted_sweep_leaves_nothing_running(number, program, tmp_path):
     folder = tmp_path / "sweep" / "0"
     script = (
-        "from pathlib import Path; from scenegen.sweeps.job import Job; from scenegen.sweeps.workshop import Workshop\n"
+        "from pathlib import Path; from scenegen.sweeps.job import Job; from scenegen.sweeps.pool import Workshop\n"
         f"with Workshop(program={program!r}) as shop: shop.work([Job(0, ['do=hang'], '', Path({str(folder)!r}), 'd')])"
     )
     sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen import build
+from scenegen.base.records import Refusal
+from scenegen.config import build
+from scenegen.config.opened import TrainedRun, Vocabulary
+from scenegen.config.plan import compose, plan
 from scenegen.data.classes import LANDSCAPE
-from scenegen.data.index import make_index
-from scenegen.plan import compose, plan
+from scenegen.data.exemplars.index import make_index
 from scenegen.retrieve import Settings
-from scenegen.trained import TrainedRun, Vocabulary
-from scenegen.training.journal import read_rows
-from scenegen.types import Refusal
+from scenegen.runs.journal import read_rows
 from tests.cli.command_line import TINY, run, sentence
 
 DATA = [item for item in TINY if item.startswith(("size", "data"))]

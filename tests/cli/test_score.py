@@ -9,15 +9,15 @@ import pytest
 from hydra.errors import ConfigCompositionException
 
 from scenegen import score
+from scenegen.base.pictures import save_png, to_array
+from scenegen.base.records import Refusal
+from scenegen.config.places import conf_folder
+from scenegen.config.plan import compose, plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.datasets import procedural
-from scenegen.networks import netfile
-from scenegen.networks.scenenet import SceneNet
-from scenegen.networks.weights import randomise
-from scenegen.pictures import save_png, to_array
-from scenegen.places import conf_folder
-from scenegen.plan import compose, plan
-from scenegen.types import Refusal
+from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen.scenenet import SceneNet
+from scenegen.networks.frozen.weights import randomise
 
 from .command_line import run, sentence
 

@@ -14,15 +14,15 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from scenegen.command import register_resolvers
-from scenegen.places import conf_folder
-from scenegen.plan import compose, plan
-from scenegen.refusal import Refusal
-from scenegen.sweeps import tpe
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import register_resolvers
+from scenegen.config.places import conf_folder
+from scenegen.config.plan import compose, plan
+from scenegen.sweeps import search_command as tpe
+from scenegen.sweeps.pool import Workshop
 from scenegen.sweeps.settings import Sweep
 from scenegen.sweeps.space import search_space, split
 from scenegen.sweeps.study import Study
-from scenegen.sweeps.workshop import Workshop
 
 from .command_line import TINY, run, sentence
 
@@ -170,7 +170,7 @@ def test_all_failing_is_one_sentence(sweep):
     ],
 )
 def test_what_cannot_be_searched_is_said_before_any_job_starts(told, words, sweep, tmp_path):
-    from scenegen.command import explain
+    from scenegen.cli.entry import explain
 
     with pytest.raises(Exception) as caught:  # a refusal of ours or of Hydra's, both explained
         sweep(*told)

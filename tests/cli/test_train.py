@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.places import conf_folder
-from scenegen.training.journal import read_rows
+from scenegen.config.places import conf_folder
+from scenegen.runs.journal import read_rows
 from tests.cli.command_line import TINY, run
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from scenegen.networks import netfile
+from scenegen.networks.frozen import netfile
 
 SMALL = ["size=tiny", "steps=2", "batch_size=2", "pictures=4", "held_out=2"]
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from scenegen import train_segmenter
+from scenegen.base.records import Refusal
+from scenegen.config.plan import compose, plan
 from scenegen.data.classes import LANDSCAPE
-from scenegen.plan import compose, plan
-from scenegen.scoring.segmenters import SmpSegmenter
-from scenegen.types import Refusal
+from scenegen.scoring.judges.segmenters import SmpSegmenter
 
 from .command_line import run
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data import datasets
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.pairs import Files, match_files
 from scenegen.data.samples import collate
-from scenegen.types import Refusal
 from tests.data import files
 
 SIZE: dict[str, Any] = {"height": 8, "width": 16}

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.check import run
+from scenegen.config.plan import compose
 from scenegen.data import datasets
 from scenegen.data.doctor import examine, open_splits
 from scenegen.data.inspection import near_duplicates, require_sound, scan
-from scenegen.plan import compose
-from scenegen.types import Refusal
 from tests.data import files
 
 SIZE: dict[str, Any] = {"height": 8, "width": 16}

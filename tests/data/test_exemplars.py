@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from scenegen.data import datasets, exemplars
+from scenegen.base.records import Refusal
+from scenegen.data import datasets
 from scenegen.data.classes import LANDSCAPE
-from scenegen.data.index import Index, make_index
-from scenegen.data.measures import MaskIou
+from scenegen.data.exemplars import choose as exemplars
+from scenegen.data.exemplars.index import Index, make_index
+from scenegen.data.exemplars.measures import MaskIou
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs, collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.scoring.tally import still
-from scenegen.types import Refusal
+from scenegen.scoring.judging import still
 from tests.data import files
 
 SIZE: dict[str, Any] = {"height": 8, "width": 8}

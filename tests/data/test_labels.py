@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.data.labels import read_label, resize_nearest
-from scenegen.types import Refusal
 from tests.data import files
 
 FOUR = ClassList(names=("a", "b", "c", "d"))

@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scenegen.data import retrieval
+from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.measures import Color, LabelHist, MaskIou, PixelAcc, Vgg, lab
-from scenegen.data.retrieval import rank
+from scenegen.data.exemplars import rank as retrieval
+from scenegen.data.exemplars.measures import Color, LabelHist, MaskIou, PixelAcc, Vgg, lab
+from scenegen.data.exemplars.rank import rank
 from scenegen.metrics.accuracy import confusion
-from scenegen.types import Batch, Refusal
 
 FOUR = ClassList(names=("sky", "tree", "sea", "rock"))
 UNKNOWN = ClassList(names=("sky", "tree", "sea", "unknown"), ignore=3)

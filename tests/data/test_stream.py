@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Batch, Refusal
 from scenegen.data.datasets import folder
 from scenegen.data.samples import Pairs
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.types import Batch, Refusal
 from tests.data import files
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.transforms import Framing
-from scenegen.types import Refusal
 
 
 def coordinates(height: int, width: int) -> tuple[np.ndarray, Image.Image]:

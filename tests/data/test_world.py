@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import STYLE_FIELDS, Scene, render
-from scenegen.types import Refusal
 
 PICTURES = 600
 

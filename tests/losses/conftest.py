@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
-from scenegen.networks import weights
-from scenegen.networks.extractors import VGG16_CONVOLUTIONS, VGG19_CONVOLUTIONS, Extractor, L2Pool, vgg
-from scenegen.types import Batch, Judgement, Synthesis
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.extractors import VGG16_CONVOLUTIONS, VGG19_CONVOLUTIONS, Extractor, L2Pool, vgg
 
 
 @pytest.fixture(scope="session")

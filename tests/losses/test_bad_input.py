@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, RelativisticCrossEntropy
 from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.contextual import Contextual, contextual_loss
@@ -13,7 +14,6 @@ from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import KL
 from scenegen.losses.perceptual import Perceptual
 from scenegen.losses.profile import gradient_profile
-from scenegen.types import Judgement, Refusal
 
 LAYERS = {"relu1_1": 1.0}
 

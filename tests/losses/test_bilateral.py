@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.bilateral import Bilateral, bilateral_loss
 from scenegen.losses.contextual import CENTRES, DIRECTIONS, DISTANCES, contextual_loss
-from scenegen.types import Refusal
 
 
 def maps(*shape, seed=0):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.contrastive import MoNce, PatchNce
 from scenegen.losses.objective import Objective
-from scenegen.types import Refusal
 
 LAYERS = {"relu1_1": 0.5, "relu2_1": 0.5}
 CHANNELS = 8  # of the narrow trunks in conftest.py

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from scenegen import build
+from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
 from scenegen.losses.exemplar import (
     Aligned,
     Pseudo,
@@ -20,10 +22,8 @@ from scenegen.losses.exemplar import (
     warped_label_nll,
 )
 from scenegen.losses.objective import Evidence
-from scenegen.networks.init import initialise
-from scenegen.plan import compose, plan
+from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
-from scenegen.types import Batch, Refusal, Synthesis
 
 
 def step(

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from scenegen.base.records import Refusal
 from scenegen.losses.frequency import FocalFrequency, focal_frequency
-from scenegen.types import Refusal
 
 
 def pictures(*shape, dtype=torch.float64):

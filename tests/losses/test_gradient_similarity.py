@@ -6,8 +6,8 @@ import piq
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.gradient_similarity import MsGmsd, gmsd, ms_gmsd
-from scenegen.types import Refusal
 
 LOSSES = {
     "gmsd": (piq.gmsd, gmsd),

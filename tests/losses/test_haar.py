@@ -6,8 +6,8 @@ import piq
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.haar import HaarL1, HaarPsi, haar_bands, haar_l1, haarpsi
-from scenegen.types import Refusal
 
 
 def pictures(*shape, dtype=torch.float64):

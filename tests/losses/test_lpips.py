@@ -8,11 +8,11 @@ import lpips as package
 import pytest
 import torch
 
+from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.lpips import Lpips, lpips
 from scenegen.losses.objective import Evidence
-from scenegen.networks.lpips_trunks import NETS, LpipsTrunk
-from scenegen.types import Batch, Refusal, Synthesis
+from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk
 
 
 @pytest.fixture(scope="module")

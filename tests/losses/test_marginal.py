@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.records import Refusal, Synthesis
 from scenegen.losses.marginal import MarginalContrastive, marginal_contrastive
-from scenegen.types import Refusal, Synthesis
 
 
 def evidence(*levels: tuple[Tensor, Tensor], seed: int = 0) -> Any:

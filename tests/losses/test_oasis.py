@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen import build
+from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
 from scenegen.data.classes import ClassList
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.features import FeatureBank
@@ -25,9 +27,7 @@ from scenegen.losses.oasis import (
     thrown,
 )
 from scenegen.losses.objective import Evidence, Objective
-from scenegen.plan import compose, plan
 from scenegen.train import Settings
-from scenegen.types import Batch, Judgement, Refusal, Synthesis
 
 CLASSES = 4
 LABEL = torch.tensor([[[0, 0, 1, 1], [1, 1, 1, 1], [1, 1, 2, 2]]])  # 2, 8 and 2 pixels; class 3 is absent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.contextual import Contextual
 from scenegen.losses.dists import Dists
@@ -13,7 +14,6 @@ from scenegen.losses.features import FeatureBank
 from scenegen.losses.kl import KL
 from scenegen.losses.objective import Objective, extractors_read
 from scenegen.losses.perceptual import Perceptual
-from scenegen.types import Batch, Judgement, Refusal, Synthesis
 
 OFFERS = {"image", "mu", "logvar", "z", "judgement"}
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from hydra.errors import ConfigCompositionException
 
-from scenegen import build
+from scenegen.config import build
+from scenegen.config.places import conf_folder
+from scenegen.config.plan import compose, plan
 from scenegen.data.samples import collate
-from scenegen.networks.init import initialise
-from scenegen.places import conf_folder
-from scenegen.plan import compose, plan
+from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
 
 LOSSES = sorted(path.stem for path in (conf_folder() / "loss").glob("*.yaml") if path.stem != "none")

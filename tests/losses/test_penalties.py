@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.adversarial import (
     Hinge,
     RelativisticCrossEntropy,
@@ -19,8 +20,7 @@ from scenegen.losses.adversarial import (
 from scenegen.losses.objective import Objective
 from scenegen.losses.penalties import R1, Dragan, WganDiv, WganGp, WganLp, gradient_norm
 from scenegen.losses.schedule import Steps
-from scenegen.networks import weights
-from scenegen.types import Judgement, Refusal
+from scenegen.networks.frozen import weights
 
 PENALTIES = {"wgan_gp": WganGp, "wgan_lp": WganLp, "wgan_div": WganDiv, "dragan": Dragan, "r1": R1}
 SIZE = 3 * 32 * 48

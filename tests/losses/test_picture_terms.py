@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.frequency import FocalFrequency
 from scenegen.losses.gradient_similarity import MsGmsd
 from scenegen.losses.haar import HaarL1, HaarPsi
@@ -12,7 +13,6 @@ from scenegen.losses.lpips import Lpips
 from scenegen.losses.pixels import L1, TotalVariation
 from scenegen.losses.structure import MsSsim, MsSsimL1, Ssim
 from scenegen.losses.style import FORMS, Style
-from scenegen.types import Refusal
 
 STYLE = {"extractor": "vgg", "layers": {"relu1_1": 0.5, "relu3_1": 1.0}}
 LPIPS = {"extractor": "vgg", "heads": "uniform", "layers": ["relu1_2", "relu3_2", "relu5_2"]}

@@ -9,11 +9,11 @@ import piq
 import pytest
 import torch
 
+from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses import pieapp as module
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
 from scenegen.losses.pieapp import FILE, PieApp, pieapp
-from scenegen.types import Batch, Refusal, Synthesis
 
 
 @pytest.fixture(scope="module")

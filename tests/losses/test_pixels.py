@@ -6,8 +6,8 @@ import piq
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.pixels import TotalVariation, clamped, l1, total_variation
-from scenegen.types import Refusal
 
 
 def test_l1_of_a_shift():

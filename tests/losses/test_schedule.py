@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.objective import Objective
 from scenegen.losses.schedule import Constant, Linear, Steps
-from scenegen.types import Refusal
 
 
 @pytest.mark.parametrize(

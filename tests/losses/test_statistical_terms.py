@@ -9,14 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from scenegen.base.records import Refusal, Synthesis
 from scenegen.losses.colour import Colour, colour_consistency
 from scenegen.losses.contrastive import MoNce, PatchNce, monce, patchnce
 from scenegen.losses.diversity import ModeSeeking, StyleCycle, latent_regression, mode_seeking
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.profile import SpatialProfile, colour_profile, gradient_profile, profile_similarity
 from scenegen.losses.segmentation import Segmentation, segmentation
-from scenegen.networks.segmenter import SceneNetLogits
-from scenegen.types import Refusal, Synthesis
+from scenegen.networks.frozen.scenenet_logits import SceneNetLogits
 
 
 def noise(*shape, seed=0):

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from scenegen.base.records import Refusal
 from scenegen.losses.structure import C1, C2, SCALES, SIGMAS, MsSsim, MsSsimL1, Ssim, ms_ssim, ms_ssim_l1, ssim
-from scenegen.types import Refusal
 
 
 def pictures(*shape, dtype=torch.float64):

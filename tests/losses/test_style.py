@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.losses.style import FORMS, Style, gram, style
-from scenegen.types import Refusal
 
 
 def maps(*shape, seed=0):

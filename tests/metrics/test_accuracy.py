@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix, multiclass_jaccard_index
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.accuracy import (
     ConfusionAccuracy,
     class_iou,
@@ -15,7 +16,6 @@ from scenegen.metrics.accuracy import (
     picture_accuracy,
     pixel_accuracy,
 )
-from scenegen.types import Refusal
 
 
 def maps(seed: int, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torchvision
 
-from scenegen.metrics import aesthetic
-from scenegen.metrics.aesthetic import Nima, StandIn, colourfulness, contrast, exposure, sharpness
-from scenegen.networks import weights as pinned
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import weights as pinned
+from scenegen.scoring.judges import aesthetic
+from scenegen.scoring.judges.aesthetic import Nima, StandIn, colourfulness, contrast, exposure, sharpness
 
 
 def picture(seed: int, low: int = 0, high: int = 256, size: int = 48) -> torch.Tensor:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.colour import colour_histogram, histogram_correlation
-from scenegen.types import Refusal
 
 
 def pictures(seed: int, low: int = 0, high: int = 256) -> torch.Tensor:

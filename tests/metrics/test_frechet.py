@@ -8,8 +8,8 @@ import scipy.linalg
 import torch
 from pytorch_fid.fid_score import calculate_frechet_distance
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import FrechetDistance, Moments, frechet, frechet_distance
-from scenegen.types import Refusal
 
 
 def features(seed: int, n: int, d: int = 24) -> torch.Tensor:

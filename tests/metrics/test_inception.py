@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from pytorch_fid import inception as published
 
-from scenegen.metrics.inception import CleanInceptionFeatures, InceptionFeatures, assembled, randomise
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.scoring.judges.inception import CleanInceptionFeatures, InceptionFeatures, assembled, randomise
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_equals_pytorch_fid(random_features, state, monkeypatch):
 def test_reads_the_published_form(random_features, state, tmp_path, monkeypatch):
     """The file holds the classifier too; features need it not."""
     torch.save(state, tmp_path / "file.pth")
-    monkeypatch.setattr("scenegen.metrics.inception._located", lambda folder: tmp_path / "file.pth")
+    monkeypatch.setattr("scenegen.scoring.judges.inception._located", lambda folder: tmp_path / "file.pth")
     loaded = InceptionFeatures()
     assert loaded.stamp == "inception-2015-12-05-6726825d"
     first = "Conv2d_1a_3x3.conv.weight"

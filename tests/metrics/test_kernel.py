@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.kernel import kernel_distance, kernel_distance_subsets
-from scenegen.types import Refusal
 
 
 def rows(seed: int, n: int, shift: float = 0.0) -> torch.Tensor:

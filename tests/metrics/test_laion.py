@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from scenegen.metrics import laion
-from scenegen.metrics.laion import FILE, Laion, middle_square
-from scenegen.networks import weights as pinned
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import weights as pinned
+from scenegen.scoring.judges import laion
+from scenegen.scoring.judges.laion import FILE, Laion, middle_square
 
 transformers = pytest.importorskip("transformers")
 

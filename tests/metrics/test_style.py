@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.data.world import render
 from scenegen.metrics.style import colour_statistics, fit_style, style_error
-from scenegen.types import Refusal
 
 
 def painted(count: int, *, seed: int) -> tuple[torch.Tensor, list[dict[str, float]]]:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import Moments, frechet
 from scenegen.metrics.target import Target, frechet_infinity
-from scenegen.types import Refusal
 
 
 def rows(seed: int, n: int, d: int, *, shift: float = 0.0) -> Tensor:

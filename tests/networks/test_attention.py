@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scenegen.networks.attention import NonLocal
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.layers.attention import NonLocal
 
 
 @pytest.mark.parametrize("fused", [True, False])

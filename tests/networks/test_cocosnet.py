@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from scenegen.networks.cocosnet import CoCosNet
-from scenegen.types import Batch, Refusal
+from scenegen.base.records import Batch, Refusal
+from scenegen.networks.generators.cocosnet import CoCosNet
 
 SMALL = {"num_classes": 4, "height": 64, "width": 96, "ngf": 2, "hidden": 8, "inter": 4, "attention": True}
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks import warp as engine
-from scenegen.networks.correspondence import Similarity, match, winner_take_all
-from scenegen.networks.domain import unit
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.correspondence import softmax_warp as engine
+from scenegen.networks.correspondence.cocosnet import unit
+from scenegen.networks.correspondence.similarity import Similarity, match, winner_take_all
 
 CASES = list(product((1, 3, 5), ("channels", "positions"), (False, True)))
 

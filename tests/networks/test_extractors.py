@@ -9,9 +9,9 @@ import torch
 from piq.functional import L2Pool2d
 from torch import nn
 
-from scenegen.networks import weights
-from scenegen.networks.extractors import IMAGENET_MEAN, IMAGENET_STD, Extractor, L2Pool, Normalise, Vgg19, vgg
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Extractor, L2Pool, Normalise, Vgg19, vgg
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scenegen.networks.gradnorm import GradNormPatchDiscriminator, normalised
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.types import Judgement
+from scenegen.base.records import Judgement
+from scenegen.networks.discriminators.gradnorm import GradNormPatchDiscriminator, normalised
+from scenegen.networks.discriminators.patch import PatchDiscriminator
 
 
 def noise(*shape, seed=0):

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scenegen.networks.gaugan import GauGAN
-from scenegen.networks.init import initialise
+from scenegen.base.records import Batch, Refusal
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.interop import load_official, read_official
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.types import Batch, Refusal
+from scenegen.networks.layers.init import initialise
 
 NARROW: dict[str, Any] = {
     "num_classes": 3,

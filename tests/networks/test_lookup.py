@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
-from scenegen.networks import lookup
-from scenegen.networks.cocosnet import CoCosNet
-from scenegen.networks.gaugan import GauGAN
-from scenegen.networks.init import initialise
-from scenegen.networks.lookup import LookupSPADE, distinct_pixels, distinct_windows, look_up, looks_up
-from scenegen.networks.norm import SpectralConv2d
-from scenegen.networks.oasis import Oasis
-from scenegen.networks.spade import SPADE
-from scenegen.types import Batch, Refusal
+from scenegen.networks.generators.cocosnet import CoCosNet
+from scenegen.networks.generators.gaugan import GauGAN
+from scenegen.networks.generators.oasis import Oasis
+from scenegen.networks.layers import lookup
+from scenegen.networks.layers.init import initialise
+from scenegen.networks.layers.lookup import LookupSPADE, distinct_pixels, distinct_windows, look_up, looks_up
+from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.networks.layers.spade import SPADE
 
 SMALL: dict[str, Any] = {"num_classes": 29, "ngf": 4, "hidden": 16, "height": 64, "width": 128}
 MODELS = {

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torchvision
 
-from scenegen.networks import lpips_trunks
-from scenegen.networks.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
-from scenegen.networks.lpips_trunks import NETS, LpipsTrunk, lpips_heads, smallest_side
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import lpips_trunks
+from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk, lpips_heads, smallest_side
 
 THEIRS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks.init import initialise
-from scenegen.networks.oasis import Oasis, OasisGenerator
-from scenegen.networks.oasis_discriminator import DownBlock, OasisDiscriminator, UpBlock
-from scenegen.types import Batch, Refusal
+from scenegen.base.records import Batch, Refusal
+from scenegen.networks.discriminators.oasis import DownBlock, OasisDiscriminator, UpBlock
+from scenegen.networks.generators.oasis import Oasis, OasisGenerator
+from scenegen.networks.layers.init import initialise
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 8}
 JUDGE: dict[str, Any] = {"semantic_channels": 5, "num_classes": 5, "height": 64, "width": 128, "ndf": 2}

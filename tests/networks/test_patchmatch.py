@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks.patchmatch import (
+from scenegen.base.records import Refusal
+from scenegen.networks.correspondence.patchmatch import (
     KEPT,
     PatchMatch,
     blend,
@@ -20,7 +21,6 @@ from scenegen.networks.patchmatch import (
     to_index,
     to_offsets,
 )
-from scenegen.types import Refusal
 
 
 def features(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scenegen.networks import weights
-from scenegen.networks.extractors import Extractor, vgg
-from scenegen.networks.init import initialise
-from scenegen.networks.norm import SpectralConv2d
-from scenegen.networks.projected import ProjectedDiscriminator
-from scenegen.networks.scenenet import SceneNetTrunk
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.discriminators.projected import ProjectedDiscriminator
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.extractors import Extractor, vgg
+from scenegen.networks.frozen.scenenet import SceneNetTrunk
+from scenegen.networks.layers.init import initialise
+from scenegen.networks.layers.norm import SpectralConv2d
 
 LAYERS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
 TAKES = {"semantic_channels": 5, "height": 32, "width": 64, "layers": LAYERS, "ndf": 4}

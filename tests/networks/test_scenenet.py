@@ -12,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save as pack
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import render
-from scenegen.networks import netfile
-from scenegen.networks.scenenet import (
+from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen.scenenet import (
     SHIPPED,
     WIDTHS,
     SceneNet,
@@ -25,7 +26,6 @@ from scenegen.networks.scenenet import (
     load_segmenter,
     rebuild,
 )
-from scenegen.types import Refusal
 
 LAYERS = [f"relu{stage}_{i}" for stage in range(1, 6) for i in (1, 2)]
 CLASSES = ("sky", "road", "tree")

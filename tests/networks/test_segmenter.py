@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scenegen.networks import netfile
-from scenegen.networks.scenenet import SceneNetTrunk, find, rebuild
-from scenegen.networks.segmenter import SceneNetLogits
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen.scenenet import SceneNetTrunk, find, rebuild
+from scenegen.networks.frozen.scenenet_logits import SceneNetLogits
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenegen.networks.init import initialise
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.networks.sesame import SesameDiscriminator, TwoStreamNet
-from scenegen.networks.sesame_editing import SesameEditor, cellular_hole, composite, editing_semantics, mask_out
-from scenegen.plan import compose, plan
+from scenegen.base.records import Refusal
+from scenegen.config.plan import compose, plan
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.discriminators.sesame import SesameDiscriminator, TwoStreamNet
+from scenegen.networks.generators.sesame_editing import (
+    SesameEditor,
+    cellular_hole,
+    composite,
+    editing_semantics,
+    mask_out,
+)
+from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
-from scenegen.types import Refusal
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

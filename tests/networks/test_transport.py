@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks import transport, warp
-from scenegen.networks.correspondence import match
-from scenegen.networks.transport import BLUR, Plan, Released, Unbalanced, diameter, schedule, sinkhorn
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.correspondence import softmax_warp as warp
+from scenegen.networks.correspondence import transport
+from scenegen.networks.correspondence.similarity import match
+from scenegen.networks.correspondence.transport import BLUR, Plan, Released, Unbalanced, diameter, schedule, sinkhorn
 
 match3 = partial(match, kernel=3)
 

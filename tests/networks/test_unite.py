@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks.init import initialise
-from scenegen.networks.matching import FeatureEncoder, best_cosine, centred
-from scenegen.networks.seace import SEACE, Gaze, Guide
-from scenegen.networks.unite import UNITE
-from scenegen.types import Batch, Refusal
+from scenegen.base.records import Batch, Refusal
+from scenegen.networks.correspondence.unite import FeatureEncoder, best_cosine, centred
+from scenegen.networks.generators.seace import SEACE, Gaze, Guide
+from scenegen.networks.generators.unite import UNITE
+from scenegen.networks.layers.init import initialise
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "hidden": 4, "inter": 8}
 

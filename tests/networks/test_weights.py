@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from scenegen.networks import weights
-from scenegen.networks.weights import RANDOM_STAMP, WeightsFile, dists_coefficients, fill, locate, randomise
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.weights import RANDOM_STAMP, WeightsFile, dists_coefficients, fill, locate, randomise
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
-from scenegen.types import Batch, Judgement, Synthesis
 
 
 def load(folder: Path, case: str) -> tuple[dict[str, Tensor], dict]:

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from scenegen.networks.extractors import VGG19_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, Extractor, vgg
 
 from .test_sasame import FIXTURES
 

@@ -10,25 +10,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wgan
 from scenegen.losses.contextual import Contextual, contextual_loss
 from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpLabel, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.attention import NonLocal
-from scenegen.networks.cocosnet import CoCosNet
-from scenegen.networks.correspondence import match, winner_take_all
-from scenegen.networks.domain import DomainAdaptor, ResidualBlock, reflected_blocks, unit
-from scenegen.networks.extractors import VGG19_CONVOLUTIONS, CaffeTreatment, Extractor, vgg
+from scenegen.networks.correspondence.cocosnet import DomainAdaptor, ResidualBlock, reflected_blocks, unit
+from scenegen.networks.correspondence.similarity import match, winner_take_all
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, CaffeTreatment, Extractor, vgg
+from scenegen.networks.generators.cocosnet import CoCosNet
 from scenegen.networks.interop import load_official
-from scenegen.networks.norm import PARAMETER_FREE, positional_norm
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.networks.spade import SPADE, SpadeGenerator
-from scenegen.training.ema import Ema
-from scenegen.training.gan import GanModule
+from scenegen.networks.layers.attention import NonLocal
+from scenegen.networks.layers.norm import PARAMETER_FREE, positional_norm
+from scenegen.networks.layers.spade import SPADE, SpadeGenerator
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch, Judgement, Synthesis
+from scenegen.training.rounds import GanModule
+from scenegen.training.tricks.average import Ema
 
 from .recorded import Recorded, cases, load
 from .test_sasame import FIXTURES

@@ -12,11 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.losses.contextual import contextual_loss
-from scenegen.networks.cocosnet2 import CoCosNet2, TranslationNet
-from scenegen.networks.convgru import Refinement
-from scenegen.networks.correspondence import match
-from scenegen.networks.domain import reflected_blocks, unit
-from scenegen.networks.hierarchy import (
+from scenegen.networks.correspondence.cocosnet import reflected_blocks, unit
+from scenegen.networks.correspondence.cocosnet2 import (
     EPS,
     NORMS,
     Correspondence,
@@ -26,9 +23,7 @@ from scenegen.networks.hierarchy import (
     best_match,
     centred,
 )
-from scenegen.networks.interop import load_official
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.networks.patchmatch import (
+from scenegen.networks.correspondence.patchmatch import (
     PatchMatch,
     evaluate,
     patchmatch_step,
@@ -37,6 +32,11 @@ from scenegen.networks.patchmatch import (
     to_index,
     to_offsets,
 )
+from scenegen.networks.correspondence.similarity import match
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.generators.cocosnet2 import CoCosNet2, TranslationNet
+from scenegen.networks.interop import load_official
+from scenegen.networks.layers.convgru import Refinement
 
 from .recorded import Recorded, cases, load
 

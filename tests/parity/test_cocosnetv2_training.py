@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.contextual import Contextual
 from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.cocosnet2 import CoCosNet2
+from scenegen.networks.generators.cocosnet2 import CoCosNet2
 from scenegen.networks.interop import load_official
-from scenegen.training.gan import GanModule
-from scenegen.training.journal import read_rows
+from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch, Judgement, Synthesis
+from scenegen.training.rounds import GanModule
 
 from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read

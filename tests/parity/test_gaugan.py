@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks.encoder import ImageEncoder
-from scenegen.networks.gaugan import GauGAN
+from scenegen.base.records import Batch, Judgement
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.interop import load_official
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.networks.semantics import semantics
-from scenegen.networks.spade import DOUBLINGS
-from scenegen.types import Batch, Judgement
+from scenegen.networks.layers.encoder import ImageEncoder
+from scenegen.networks.layers.semantics import semantics
+from scenegen.networks.layers.spade import DOUBLINGS
 
 from .fixture_io import Case, load_case
 

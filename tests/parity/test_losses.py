@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scenegen.base.records import Judgement
 from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, over_scales
 from scenegen.losses.contextual import contextual_loss
 from scenegen.losses.dists import dists
 from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import kl
 from scenegen.losses.perceptual import perceptual
-from scenegen.networks import weights
-from scenegen.networks.extractors import DistsVgg16, L2Pool, Vgg19
-from scenegen.types import Judgement
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.extractors import DistsVgg16, L2Pool, Vgg19
 
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scenegen.base.records import Judgement
 from scenegen.losses.adversarial import (
     RelativisticCrossEntropy,
     RelativisticHinge,
@@ -22,7 +23,6 @@ from scenegen.losses.contrastive import monce, patchnce
 from scenegen.losses.diversity import mode_seeking
 from scenegen.losses.penalties import gradient_norm, mixed, one_sided, powered, two_sided
 from scenegen.losses.profile import colour_profile, gradient_profile, profile_similarity
-from scenegen.types import Judgement
 
 from .losses_cases import check, close, judged, load
 

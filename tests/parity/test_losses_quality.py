@@ -12,8 +12,8 @@ from scenegen.losses.lpips import lpips
 from scenegen.losses.pixels import total_variation
 from scenegen.losses.structure import ms_ssim, ms_ssim_l1, ssim
 from scenegen.losses.style import gram, style
-from scenegen.networks import weights
-from scenegen.networks.lpips_trunks import NETS, LpipsTrunk
+from scenegen.networks.frozen import weights
+from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk
 
 from .losses_cases import check, close, hash_fill, hash_uniform, load
 

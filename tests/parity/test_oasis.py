@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Judgement
 from scenegen.losses import oasis as oasis_losses
 from scenegen.losses.oasis import (
     LabelMix,
@@ -23,14 +24,13 @@ from scenegen.losses.oasis import (
     named_right,
 )
 from scenegen.losses.objective import Objective
+from scenegen.networks.discriminators.oasis import MULTIPLES, OasisDiscriminator
+from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.interop import load_official
-from scenegen.networks.oasis import Oasis
-from scenegen.networks.oasis_discriminator import MULTIPLES, OasisDiscriminator
-from scenegen.training.ema import Ema
-from scenegen.training.gan import GanModule
-from scenegen.training.journal import read_rows
+from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch, Judgement
+from scenegen.training.rounds import GanModule
+from scenegen.training.tricks.average import Ema
 
 from .fixture_io import Case, load_case
 from .test_gaugan import PRECISIONS, SEMANTIC_NORMS, check_grad_and_buffers

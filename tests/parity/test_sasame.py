@@ -13,20 +13,26 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from scenegen.base.records import Batch
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import perceptual
 from scenegen.losses.style import style
-from scenegen.networks.extractors import Vgg19
+from scenegen.networks.discriminators.sesame import SesameDiscriminator
+from scenegen.networks.frozen.extractors import Vgg19
+from scenegen.networks.generators.sesame_editing import (
+    SesameEditor,
+    cellular_hole,
+    composite,
+    editing_semantics,
+    mask_out,
+)
 from scenegen.networks.interop import load_official
-from scenegen.networks.semantics import semantics
-from scenegen.networks.sesame import SesameDiscriminator
-from scenegen.networks.sesame_editing import SesameEditor, cellular_hole, composite, editing_semantics, mask_out
-from scenegen.training.gan import GanModule
-from scenegen.training.journal import Journal, read_rows
+from scenegen.networks.layers.semantics import semantics
+from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch
+from scenegen.training.rounds import GanModule
 
 from .fixture_io import Case, load_case
 from .test_gaugan import (

@@ -9,15 +9,15 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from scenegen.base.records import Batch
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
+from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.interop import load_official
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.training.gan import GanModule
-from scenegen.training.journal import Journal, read_rows
+from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch
+from scenegen.training.rounds import GanModule
 
 from .fixture_io import load_case
 from .test_gaugan import build, judge_arguments

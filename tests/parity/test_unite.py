@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from scenegen.base.records import Batch
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.contextual import Contextual, contextual_loss
 from scenegen.losses.contrastive import monce, patchnce
@@ -23,19 +24,18 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.correspondence import Similarity
-from scenegen.networks.domain import unit
-from scenegen.networks.extractors import TREATMENTS, VGG19_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.correspondence.cocosnet import unit
+from scenegen.networks.correspondence.similarity import Similarity
+from scenegen.networks.correspondence.transport import BLUR, Plan, Released, diameter, schedule, sinkhorn
+from scenegen.networks.correspondence.unite import FeatureEncoder, TransportCorrespondence, patches
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.frozen.extractors import TREATMENTS, VGG19_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.generators.seace import SeaceGenerator
+from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.interop import load_official
-from scenegen.networks.matching import FeatureEncoder, TransportCorrespondence, patches
-from scenegen.networks.patch import PatchDiscriminator
-from scenegen.networks.seace import SeaceGenerator
-from scenegen.networks.transport import BLUR, Plan, Released, diameter, schedule, sinkhorn
-from scenegen.networks.unite import UNITE
-from scenegen.training.gan import GanModule
-from scenegen.training.journal import Journal, read_rows
+from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Batch
+from scenegen.training.rounds import GanModule
 
 from .test_sasame import FIXTURES
 

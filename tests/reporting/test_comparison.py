@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scenegen.base.records import Refusal
 from scenegen.reporting import comparison
 from scenegen.reporting.comparison import compare, holm
 from scenegen.reporting.results import by_recipe, find
 from scenegen.scoring.contest import Jittor2022
-from scenegen.types import Refusal
 from tests.cli.command_line import run, sentence
 from tests.reporting.fakes import write_run
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scenegen.places import experiments_folder
+from scenegen.base.records import Refusal
+from scenegen.config.places import experiments_folder
 from scenegen.reporting.comparison import Comparison, Pair
 from scenegen.reporting.effects import single_changes
 from scenegen.reporting.leaderboard import markdown, rows
 from scenegen.reporting.ledger import read_entries
 from scenegen.reporting.results import by_recipe, find
-from scenegen.types import Refusal
 from tests.cli.command_line import run, sentence
 from tests.reporting.fakes import write_run
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scenegen.data.classes import ClassList
 from scenegen.scoring.contest import Jittor2022
-from scenegen.scoring.folder import Scorer
+from scenegen.scoring.scorer import Scorer
 
 CLASSES = ClassList(
     names=("sky", "sea", "sand", "unknown"),

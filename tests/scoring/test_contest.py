@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scenegen.base.records import Refusal
 from scenegen.scoring.contest import Jittor2022, Jittor2023, jittor2022, jittor2023, recompute
-from scenegen.types import Refusal
 
 # Rows of the log's online tables (team daVinci, 2022): mask_acc, aesthetic, FID, total.
 PUBLISHED = {

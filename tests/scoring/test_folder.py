@@ -9,13 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.metrics.frechet import Moments, frechet
 from scenegen.scoring.contest import Jittor2023, jittor2022, jittor2023
-from scenegen.scoring.intake import read_styles, take
-from scenegen.scoring.judges import require_classes
-from scenegen.scoring.tally import Options
-from scenegen.types import Refusal
+from scenegen.scoring.generated import read_styles, take
+from scenegen.scoring.judges.protocols import require_classes
+from scenegen.scoring.judging import Options
 
 from .fakes import Brightness, MeanColour, World, scorer
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from scenegen.base.records import Refusal
 from scenegen.scoring.contest import Jittor2023
+from scenegen.scoring.judging import Options
 from scenegen.scoring.protocol import SetHash, differences, protocol, protocol_id, require_one
-from scenegen.scoring.tally import Options
-from scenegen.types import Refusal
 
 from .fakes import MeanColour, World, scorer
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from scenegen.scoring.ahead import ahead
+from scenegen.scoring.judging import Options
+from scenegen.scoring.prefetch import ahead
 from scenegen.scoring.reference import cache_folder, describe, reference_of
-from scenegen.scoring.tally import Options
 
 from .fakes import MeanColour, Sample, World, scorer
 

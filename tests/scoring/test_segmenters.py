@@ -8,13 +8,13 @@ import sys
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K
 from scenegen.data.classes import LANDSCAPE, ClassList
-from scenegen.networks import smpnet
-from scenegen.networks import weights as pinned
-from scenegen.scoring import segmenters
-from scenegen.scoring.segmenters import SegformerSegmenter, SmpSegmenter, ade20k_table
-from scenegen.types import Refusal
+from scenegen.networks.frozen import smp as smpnet
+from scenegen.networks.frozen import weights as pinned
+from scenegen.scoring.judges import segmenters
+from scenegen.scoring.judges.segmenters import SegformerSegmenter, SmpSegmenter, ade20k_table
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 transformers = pytest.importorskip("transformers")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
 from scenegen.scoring.contest import Jittor2022, Jittor2023
+from scenegen.scoring.gains import waterfall
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.uncertainty import draws, intervals
-from scenegen.scoring.waterfall import waterfall
-from scenegen.types import Refusal
 
 BEST = {"mask_acc": 0.9084, "aesthetic": 5.2136, "fid": 28.2823}
 """The log's best row."""

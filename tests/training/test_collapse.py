@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from scenegen.training.collapse import PATIENCE, Collapse, distances
-from scenegen.types import Batch, Synthesis
+from scenegen.base.records import Batch, Synthesis
+from scenegen.training.callbacks.collapse import PATIENCE, Collapse, distances
 
 
 def batch() -> Batch:

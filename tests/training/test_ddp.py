@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scenegen.training.journal import read_rows
+from scenegen.runs.journal import read_rows
 from tests.cli.command_line import TINY, run
 
 # Half the step's arithmetic is summed in another order, and Adam with beta1 = 0 and a tiny eps turns a rounding error

@@ -10,11 +10,11 @@ import pytest
 import wandb
 
 from scenegen.dashboard import workspace
-from scenegen.training import loggers
-from scenegen.training.loggers import IDENTITY, CalmWandb, Shown, report, sweep_overview, tags_of
+from scenegen.tracking import wandb as loggers
+from scenegen.tracking.wandb import IDENTITY, CalmWandb, Shown, report, sweep_overview, tags_of
 
 CONFIG = {
-    "model": {"_target_": "scenegen.networks.gaugan.GauGAN"},
+    "model": {"_target_": "scenegen.networks.generators.gaugan.GauGAN"},
     "data": {"_target_": "scenegen.data.datasets.procedural"},
     "loss": {"vgg": {"weight": 10.0}, "cx": {"weight": 2.5}, "kld": {"weight": 0}},
 }

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from scenegen.training.checkpoints import load, model_state, newest
-from scenegen.training.ema import Ema
-from scenegen.training.journal import Journal, read_rows
+from scenegen.base.records import Refusal
+from scenegen.runs.checkpoints import load, model_state, newest
+from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.machine import Machine
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.types import Refusal
+from scenegen.training.tricks.average import Ema
 
 
 def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:

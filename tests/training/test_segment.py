@@ -8,13 +8,13 @@ import pytest
 import torch
 from rich.console import Console
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import Sample
-from scenegen.networks.scenenet import SceneNet, Segmenter
-from scenegen.training.distort import degrade, distort, expose, reframe
-from scenegen.training.make_scenenet import make_scenenet
-from scenegen.training.segment import Pictures, Schedule, evaluate, feature_scale, train_segmenter
-from scenegen.types import Refusal
+from scenegen.networks.frozen.scenenet import SceneNet, Segmenter
+from scenegen.training.segmenters.augment import degrade, distort, expose, reframe
+from scenegen.training.segmenters.fit import Pictures, Schedule, evaluate, feature_scale, train_segmenter
+from scenegen.training.segmenters.make_scenenet import make_scenenet
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from scenegen import build
-from scenegen.plan import compose, plan
-from scenegen.training.checkpoints import write_weights
-from scenegen.training.gan import GanModule
-from scenegen.training.stages import take_over
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
+from scenegen.runs.checkpoints import write_weights
+from scenegen.training.rounds import GanModule
+from scenegen.training.start_from import take_over
 
 
 def module(*overrides: str) -> GanModule:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from scenegen import build
+from scenegen.base.records import Refusal
+from scenegen.config import build
+from scenegen.config.places import conf_folder
+from scenegen.config.plan import compose, plan
 from scenegen.data.samples import collate
-from scenegen.places import conf_folder
-from scenegen.plan import compose, plan
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
-from scenegen.types import Refusal
 
 TINY = ("size=tiny", "weights=random", "data.count=8", "data.test_count=2", "batch_size=2")
 STEPS = "{_target_:scenegen.losses.schedule.Steps,values:{0:0,1:2.5}}"

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
 
 
 @dataclass
@@ -45,8 +45,8 @@ class ProcessLauncher(Launcher):
         self.config, self.context = config, hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from scenegen.sweeps.overview import tell
         from scenegen.sweeps.planner import Planner
+        from scenegen.sweeps.table import tell
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
@@ -58,8 +58,8 @@ class ProcessLauncher(Launcher):
 
     def workshop(self):
         """Where jobs run; a context manager."""
-        from scenegen.command import program
-        from scenegen.sweeps.workshop import Workshop
+        from scenegen.cli.entry import program
+        from scenegen.sweeps.pool import Workshop
 
         return Workshop(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job)
 
@@ -108,8 +108,8 @@ class ElsewhereLauncher(Launcher):
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from scenegen.sweeps.overview import tell
         from scenegen.sweeps.planner import Planner
+        from scenegen.sweeps.table import tell
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))

@@ -18,7 +18,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from scenegen.places import experiments_folder
+from scenegen.config.places import experiments_folder
 
 ADDITIVE = ("loss", "trick", "logger")
 """Groups whose options add up; in every other group `a+b` is refused."""

@@ -31,7 +31,7 @@ class SearchSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from scenegen.sweeps.tpe import sweep
+        from scenegen.sweeps.search_command import sweep
 
         assert self.config is not None
         return sweep(arguments, config=self.config, loader=self.context.config_loader, launcher=self.launcher)

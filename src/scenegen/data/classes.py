@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass, field
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from scenegen.base.pictures import from_uint8
+from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.data.labels import count_ids
@@ -19,8 +21,6 @@ from scenegen.data.pairs import Raw, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
 from scenegen.data.world import render
-from scenegen.pictures import from_uint8
-from scenegen.types import Refusal
 
 _COCO_UNKNOWN = {255: 182}
 _COCO_TO_LANDSCAPE = {**dict(enumerate(bridge(COCO_STUFF).tolist())), 255: LANDSCAPE.names.index("other")}

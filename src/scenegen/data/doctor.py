@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from scenegen.base.records import Refusal
 from scenegen.data.inspection import Inspected, class_counts, inspect, near_duplicates
 from scenegen.data.labels import count_ids
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
-from scenegen.types import Refusal
 
 LISTED = 10
 """Names that the printed report lists of a group that does not stop training; the JSON has all."""

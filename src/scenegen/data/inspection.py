@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.labels import count_ids, label_problem, open_picture, outside_sentence, read_ids
 from scenegen.data.pairs import Fault, Files, Pair, photo_problem, size_sentence
 from scenegen.data.samples import Pairs
-from scenegen.types import Refusal
 
 SHOWN = 20
 """Faults that a Refusal spells out; it counts the rest."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.types import Refusal
 
 _GREY_STEP = {2: 85, 4: 17}
 """Pillow stretches 2- and 4-bit grey to 0..255; dividing by this gives the stored ids back."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scenegen.base.records import Refusal
+from scenegen.base.seeding import hash_seed
 from scenegen.data.bridges import ADE20K, COCO_STUFF
 from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
-from scenegen.seeding import hash_seed
-from scenegen.types import Refusal
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.labels import open_picture, read_ids, read_label
-from scenegen.types import Refusal
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 PHOTO_MODES = {"RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "1"}

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scenegen.base.pictures import from_uint8
+from scenegen.base.records import Batch, Refusal
+from scenegen.base.seeding import hash_seed
 from scenegen.data.classes import ClassList
 from scenegen.data.pairs import Raw
 from scenegen.data.transforms import Framing
-from scenegen.pictures import from_uint8
-from scenegen.seeding import hash_seed
-from scenegen.types import Batch, Refusal
 
 
 class Source(Protocol):

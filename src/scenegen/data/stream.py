@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from scenegen.base.records import Batch, Refusal
+from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import collate
-from scenegen.seeding import hash_seed
-from scenegen.types import Batch, Refusal
 
 Key = tuple[int, int]
 

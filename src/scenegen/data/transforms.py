@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from scenegen.base.records import Refusal
 from scenegen.data.labels import resize_nearest
-from scenegen.types import Refusal
 
 Fit = Literal["crop", "squash"]
 

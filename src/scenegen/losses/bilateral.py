@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.affinity import affinity, similarity
 from scenegen.losses.contextual import (
     CENTRES,
@@ -20,7 +21,6 @@ from scenegen.losses.contextual import (
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
-from scenegen.types import Refusal
 
 
 def _to_255(h: int, w: int) -> tuple[float, float]:

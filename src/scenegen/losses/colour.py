@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.types import Refusal
 
 
 def colour_consistency(x: Tensor, y: Tensor, *, covariance: float = 5.0) -> Tensor:

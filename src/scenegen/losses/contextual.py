@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.affinity import similarity
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
-from scenegen.types import Refusal
 
 BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # of a block of distances: fits the cache, or fills the device
 

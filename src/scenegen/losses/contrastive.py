@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.cost import cost
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
-from scenegen.networks.extractors import Extractor
-from scenegen.types import Refusal
+from scenegen.networks.frozen.extractors import Extractor
 
 ITSELF = -10.0
 """Similarity that stands for a patch's own place among the negatives, before the temperature."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from scenegen.networks.extractors import Extractor
+from scenegen.networks.frozen.extractors import Extractor
 
 
 @dataclass(frozen=True)

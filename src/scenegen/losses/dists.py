@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.networks import weights
-from scenegen.types import Refusal
+from scenegen.networks.frozen import weights
 
 PUBLISHED_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 COEFFICIENTS = ("published", "uniform")

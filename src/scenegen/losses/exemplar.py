@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers
-from scenegen.types import Refusal
 
 SHARE_EPS = 1e-5
 LOG_EPS = 1e-10

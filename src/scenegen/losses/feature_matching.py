@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
-from scenegen.types import Judgement, Refusal
 
 
 def feature_matching(fake: Judgement, real: Judgement) -> Tensor:

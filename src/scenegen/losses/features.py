@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from scenegen.networks.extractors import Extractor
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.networks.frozen.extractors import Extractor
 
 
 class FeatureBank(nn.Module):

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
 from scenegen.losses.pixels import pair
-from scenegen.types import Refusal
 
 
 def focal_frequency(

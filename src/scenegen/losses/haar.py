@@ -10,11 +10,11 @@ import piq
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
 from scenegen.losses.pixels import clamped, pair, unit_pair
-from scenegen.types import Refusal
 
 POWERS = {1: torch.abs, 2: torch.square}
 LEAST_SIDE = 16  # twice the largest of the three filters

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
-from scenegen.types import Refusal
 
 REDUCTIONS = {
     "sum": torch.sum,

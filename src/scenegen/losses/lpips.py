@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.networks.lpips_trunks import NETS, lpips_heads
-from scenegen.types import Refusal
+from scenegen.networks.frozen.lpips_trunks import NETS, lpips_heads
 
 HEADS = (*NETS, "uniform")
 

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.penalties import Judge, Judged, checked_every
 from scenegen.losses.segmentation import Classes
-from scenegen.types import Judgement, Refusal
 
 
 def class_weights(label: Tensor, *, num_classes: int, unknown: int | None = None) -> Tensor:

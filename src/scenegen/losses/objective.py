@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
 from scenegen.losses.features import FeatureBank, Features, full_precision
 from scenegen.losses.schedule import Schedule
-from scenegen.networks.extractors import Extractor
-from scenegen.types import Batch, Judgement, Refusal, Synthesis
+from scenegen.networks.frozen.extractors import Extractor
 
 CURES = {
     "mu": "use model.vae=true (gaugan, sasame)",

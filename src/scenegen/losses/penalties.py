@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision
-from scenegen.types import Judgement, Refusal
 
 Judge = Callable[[Tensor], Judgement]
 """Pictures -> the discriminator's judgement of them under the batch's semantics."""

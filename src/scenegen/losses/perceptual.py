@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import refuse_unlike
 from scenegen.losses.objective import Evidence
-from scenegen.types import Refusal
 
 CRITERIA = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 TARGETS = ("real", "exemplar")

@@ -11,12 +11,12 @@ from piq.functional import crop_patches
 from piq.pieapp import PieAPPModel
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
 from scenegen.losses.pixels import clamped, unit_pair
-from scenegen.networks import weights as pinned
-from scenegen.types import Refusal
+from scenegen.networks.frozen import weights as pinned
 
 PATCH = 64
 FILE = pinned.WeightsFile(

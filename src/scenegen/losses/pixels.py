@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
-from scenegen.types import Refusal
 
 FORMS = {
     "mean_abs": lambda dy, dx: dy.abs().mean() + dx.abs().mean(),

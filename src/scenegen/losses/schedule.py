@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 Schedule = Callable[[int], float]
 """Step, counted from 0 -> weight."""

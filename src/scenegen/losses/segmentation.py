@@ -8,10 +8,10 @@ from typing import ClassVar, Protocol
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
-from scenegen.networks.extractors import Extractor
-from scenegen.types import Refusal
+from scenegen.networks.frozen.extractors import Extractor
 
 
 def segmentation(logits: Tensor, label: Tensor, *, ignore: int | None = None) -> Tensor:

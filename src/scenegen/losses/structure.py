@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import target_needs
 from scenegen.losses.pixels import unit_pair
-from scenegen.types import Refusal
 
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0)

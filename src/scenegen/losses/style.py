@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence
 from scenegen.losses.perceptual import checked_layers, target_needs
-from scenegen.types import Refusal
 
 NORMALISATIONS = {"none": lambda c, p: 1, "hw": lambda c, p: p, "chw": lambda c, p: c * p}
 FORMS = {

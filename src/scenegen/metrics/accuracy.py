@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 
 def confusion(prediction: Tensor, label: Tensor, *, num_classes: int, ignore: int | None = None) -> Tensor:

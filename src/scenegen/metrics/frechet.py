@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 
 class Moments:

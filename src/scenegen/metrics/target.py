@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import Moments
-from scenegen.types import Refusal
 
 
 @dataclass(frozen=True)

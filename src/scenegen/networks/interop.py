@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 WRAPPER = "module."
 PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence"}

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
+from scenegen.base.records import Refusal
 from scenegen.reporting.results import Result
 from scenegen.scoring.contest import Contest
 from scenegen.scoring.protocol import require_one
 from scenegen.scoring.uncertainty import draws
-from scenegen.types import Refusal
 
 LEVEL = 0.05
 """Of the family of all questions together."""

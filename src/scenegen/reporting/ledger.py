@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 TABLES = ("online.csv", "offline_fid.csv")
 NUMBERS = ("mask_acc", "aesthetic", "fid", "total")

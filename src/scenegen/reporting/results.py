@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from scenegen.base.records import Refusal
 from scenegen.scoring.per_picture import FILE, PerPicture
-from scenegen.types import Refusal
 
 CONFIG, RECORD, RESULT = "config.yaml", "run.json", "result.json"
 NOT_RECIPE = ("seed", "name", "resume")

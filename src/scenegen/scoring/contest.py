@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
 
 TOLERANCE = 1e-4
 """Published rows carry four decimals, some of them cut off rather than rounded."""

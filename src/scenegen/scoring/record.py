@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from scenegen.metrics.synonyms import Confusion
+from scenegen.scoring.gains import Gain
 from scenegen.scoring.per_picture import PerPicture
-from scenegen.scoring.waterfall import Gain
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from scenegen.scoring.ahead import ahead
-from scenegen.scoring.judges import Describing
+from scenegen.base.records import Refusal
+from scenegen.scoring.judges.protocols import Describing
+from scenegen.scoring.judging import Options, Pictures, Track, batches, photo_of
+from scenegen.scoring.prefetch import ahead
 from scenegen.scoring.protocol import SetHash
-from scenegen.scoring.tally import Options, Pictures, Track, batches, photo_of
-from scenegen.types import Refusal
 
 FORMAT = "scenegen.reference/1"
 

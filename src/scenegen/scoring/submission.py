@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.scoring.intake import Generated
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
+from scenegen.scoring.generated import Generated
 
 SHOWN = 10
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scenegen.command import RETURN_VARIABLE
+from scenegen.cli.entry import RETURN_VARIABLE
 
 VALUE, LOG, STOP, REPLACED = "return.json", "log.txt", "stop", "replaced"
 GRACE = 10.0

@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from scenegen.plan import digest
+from scenegen.config.plan import digest
 from scenegen.sweeps.job import Job
 
 MARK = "sweep.json"

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
-from scenegen.command import program
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import program
 from scenegen.sweeps.search import Search
 from scenegen.sweeps.space import command
 

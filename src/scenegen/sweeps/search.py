@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.utils import JobStatus
 from optuna.trial import Trial
 
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.sweeps.job import STOP, Job, Outcome
 from scenegen.sweeps.planner import Planner
 from scenegen.sweeps.space import command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
 
 Direction = Literal["maximize", "minimize"]
 

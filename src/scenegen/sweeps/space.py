@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from scenegen.refusal import Refusal
+from scenegen.base.refusal import Refusal
 
 AROUND = re.compile(r"around\(\s*([0-9.eE+]+)\s*\)")
 

@@ -12,8 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from scenegen.refusal import Refusal
-from scenegen.seeding import hash_seed
+from scenegen.base.refusal import Refusal
+from scenegen.base.seeding import hash_seed
 from scenegen.sweeps.job import Outcome
 from scenegen.sweeps.settings import Sweep
 

@@ -11,16 +11,16 @@ from typing import cast
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
+from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.training.checkpoints import Checkpoints, load
-from scenegen.training.collapse import Collapse
-from scenegen.training.gan import GanModule
-from scenegen.training.grids import Grids
-from scenegen.training.journal import Journal
+from scenegen.runs.checkpoints import Checkpoints, load
+from scenegen.runs.journal import Journal
+from scenegen.training.callbacks.collapse import Collapse
+from scenegen.training.callbacks.grids import Grids
+from scenegen.training.callbacks.progress import Progress
 from scenegen.training.machine import Machine
-from scenegen.training.progress import Progress
-from scenegen.types import Batch, Refusal
+from scenegen.training.rounds import GanModule
 
 
 @dataclass(frozen=True)

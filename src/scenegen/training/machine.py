@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 from torch.optim import Adam
 
-from scenegen.types import Refusal
+from scenegen.base.records import Refusal
 
 
 class TwoTimescaleAdam:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import paint
 from scenegen.data.world.light import draw_style, grade, light_of
 from scenegen.data.world.noise import textures
-from scenegen.data.world.places import place_of
+from scenegen.data.world.scenes import place_of
 from scenegen.data.world.surface import classify, colour_ground, colour_sky, colour_water
 from scenegen.data.world.terrain import WIDTH, Land, View
-from scenegen.types import Refusal
 
 CLASS = {name: i for i, name in enumerate(LANDSCAPE.names)}
 LEAST = 16

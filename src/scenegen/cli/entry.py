@@ -1,0 +1,193 @@
+"""What every command shares: Hydra around it, one clear sentence when something is wrong, an exit status.
+
+Only Hydra is imported here, so that --help and --cfg job answer before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import (
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from hydra_plugins.scenegen.sources import nearest
+from scenegen.config.places import conf_folder
+
+UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
+
+OURS = "SCENEGEN_SENTENCES"
+"""Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""
+
+RETURN_VARIABLE = "SCENEGEN_RETURN"
+"""A launcher that runs a job in a process of its own names here the file that takes the job's return value."""
+
+
+def register_resolvers() -> None:
+    """The functions that config values may use; safe to call again."""
+    OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
+    OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+
+
+def _run_folder(resume, name, experiment, model, loss, time) -> str:
+    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of what was chosen."""
+    if resume:
+        return str(resume) if Path(str(resume)).is_dir() else f"runs/{resume}"
+    what = experiment if experiment and experiment != "null" else f"{model}_{loss}"
+    return f"runs/{name or f'{what}_{time}'}"
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Make a function of a composed config a command.
+
+    The function's return value: an int is the exit status, a float the value a sweep optimises. Input that
+    cannot be used (a Refusal, a config that does not compose, a full disk) ends in one sentence and status 1.
+    """
+
+    def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
+        # The variable is the user's wish unless a command that started this process set it for itself.
+        wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and OURS not in os.environ
+        runs = program()
+
+        @functools.wraps(task)
+        def guarded(cfg: DictConfig) -> object:
+            if _in_a_launchers_hands():
+                from scenegen.sweeps.foreign_launcher import run_alone
+
+                return run_alone(cfg, runs=runs)
+            quiet()
+            try:
+                result = task(cfg)
+            except Exception as error:
+                _leave_no_empty_folder()
+                if wants_traceback:
+                    raise
+                _stop(error)
+            if isinstance(result, int) and not isinstance(result, bool) and result:
+                raise SystemExit(result)
+            if where := os.environ.get(RETURN_VARIABLE):
+                Path(where).write_text(json.dumps(result))
+            return result
+
+        @functools.wraps(task)
+        def main() -> None:
+            register_resolvers()
+            if not wants_traceback:
+                os.environ[OURS] = "1"
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.
+            try:
+                hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(guarded)()
+            except KeyboardInterrupt:
+                sys.exit(130)
+            except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(141)
+            except Exception as error:
+                if wants_traceback:
+                    raise
+                _stop(error)
+
+        return main
+
+    return decorate
+
+
+def program() -> list[str]:
+    """What Python was started with, so that a job can be started the same way."""
+    main = sys.modules["__main__"].__spec__
+    return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
+
+
+def _in_a_launchers_hands() -> bool:
+    """Whether a multirun calls us in a process that is not the job's own (SLURM, Ray, joblib, Hydra's basic one)."""
+    return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
+
+
+def quiet() -> None:
+    """Silence what libraries say about themselves; what concerns the user is said by us or is a warning."""
+    # The parent's level is set anew when Lightning is imported, so these are named one by one.
+    for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+        logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
+    # One Lightning epoch is the whole run, the frozen networks are meant to be in eval mode, and a loader without
+    # workers is right for pictures that are in memory.
+    for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _leave_no_empty_folder() -> None:
+    """Hydra makes a run's folder before we can refuse the run; a folder with something in it stays."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if folder.resolve() != Path.cwd().resolve():
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _stop(error: Exception) -> None:
+    """Print what the user needs to know and leave with status 1."""
+    sentence = explain(error)
+    if sentence is None:
+        traceback.print_exception(error)
+        sentence = (
+            f"{type(error).__name__}: {error} (this is a defect of scenegen, not of your input; "
+            "please report it with the lines above)"
+        )
+    # Lightning's DDP processes would each print the same sentence.
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        sys.stdout.flush()
+        print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def explain(error: BaseException) -> str | None:
+    """One sentence about an error that the user can mend, or None for a defect of ours."""
+    from scenegen.base.refusal import Refusal
+
+    if isinstance(error, Refusal):
+        return str(error)
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return explain(error.__cause__)
+    if isinstance(error, OSError) and error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the disk took no more{where} ({error.strerror}); what was saved before is whole; free space and resume"
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        options = list(error.options)
+        return f"{group}={name}: there is no {name!r}.{nearest(name, options)} Options of {group}: {', '.join(options)}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}; write key=value (quote values with special characters)"
+    if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, UNKNOWN_KEY):
+        return _unknown_key(error.__cause__)
+    if isinstance(error, UNKNOWN_KEY):
+        return _unknown_key(error)
+    if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
+        return " ".join(str(error).split())
+    return None
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    parent = error.parent_node
+    known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
+    key = str(error.key)
+    path = error.full_key or key
+    place = path.rpartition(".")[0]
+    return (
+        f"unknown config key {path!r}.{nearest(key, known)} "
+        f"{'Keys of ' + place if place else 'Keys at the top'}: {', '.join(known)}"
+    )

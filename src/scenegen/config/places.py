@@ -1,0 +1,27 @@
+"""Where the house keeps its choices: conf/ and experiments/, in a checkout or inside the installed package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_CHECKOUT = _PACKAGE.parents[1]
+
+
+def conf_folder() -> Path:
+    """$SCENEGEN_CONF, then conf/ of the checkout, then the copy inside the package."""
+    return _first("SCENEGEN_CONF", "conf")
+
+
+def experiments_folder() -> Path:
+    """$SCENEGEN_EXPERIMENTS, then experiments/ of the checkout, then the copy inside the package."""
+    return _first("SCENEGEN_EXPERIMENTS", "experiments")
+
+
+def _first(variable: str, name: str) -> Path:
+    if chosen := os.environ.get(variable):
+        return Path(chosen).resolve()
+    # A checkout is told by its pyproject.toml: an editable install keeps a stale copy inside the package.
+    beside = _CHECKOUT / name
+    return beside if beside.is_dir() and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE / name

@@ -1,0 +1,171 @@
+"""Files of ranked exemplars: the JSON index of `python -m scenegen.retrieve`, and the lists of CoCosNet and UNITE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scenegen.base.records import Refusal
+from scenegen.data.classes import ClassList
+from scenegen.data.exemplars.measures import Measure
+from scenegen.data.exemplars.rank import Track, describe, own_rows, rank, require_lists, untracked
+from scenegen.data.pairs import Files
+from scenegen.data.samples import Pairs
+
+FORMAT = "scenegen exemplars 1"
+SHOWN = 5
+"""Names that a sentence spells out; it counts the rest."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """Ranked exemplars of every picture.
+
+    Attributes:
+        about: how they were found: by, stamp, top_k, diversity, size, data.
+        classes: names of the classes, in id order.
+        lists: split -> name of the picture -> (name of the training picture, similarity), in order.
+    """
+
+    about: Mapping[str, Any]
+    classes: Sequence[str]
+    lists: Mapping[str, Mapping[str, Sequence[tuple[str, float]]]]
+
+    def as_json(self) -> str:
+        """One line per picture, so that two indices can be compared line by line."""
+        head = {"format": FORMAT, **self.about, "num_classes": len(self.classes), "classes": list(self.classes)}
+        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+        for split, lists in self.lists.items():
+            rows = [f"  {json.dumps(name)}: {json.dumps(listed)}" for name, listed in lists.items()]
+            lines.append(f" {json.dumps(split)}: {{\n" + ",\n".join(rows) + "\n }")
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def first_score(self, split: str) -> float:
+        """Mean similarity of the pictures of a split to the first of their lists."""
+        return float(np.mean([listed[0][1] for listed in self.lists[split].values()]))
+
+    def as_list(self, split: str, *, queries: Pairs, gallery: Pairs, style: str) -> str:
+        """The same as the authors' lists: one line per picture, its file's name and those of its exemplars.
+
+        Args:
+            split: "train" or "test".
+            queries, gallery: where the pictures' files are.
+            style: "photographs" writes `photo.jpg,ref.jpg,...` as the published lists of CoCosNet and UNITE;
+                "contest" writes `label.png,ref.png,...,` with a trailing comma, as those of the landscape contest.
+        """
+        suffixes = [_suffixes(data) if style == "photographs" else {} for data in (queries, gallery)]
+        lines = []
+        for query, listed in self.lists[split].items():
+            names = [query + suffixes[0].get(query, ".png")]
+            names += [name + suffixes[1].get(name, ".png") for name, _ in listed]
+            lines.append(",".join(names) + ("," if style == "contest" else "") + "\n")
+        return "".join(lines)
+
+
+def make_index(
+    splits: Mapping[str, Pairs],
+    *,
+    by: str,
+    measure: Measure,
+    top_k: int,
+    diversity: float,
+    about: Mapping[str, Any],
+    batch_size: int = 16,
+    workers: int = 0,
+    track: Track = untracked,
+) -> Index:
+    """Rank the training pictures for every picture of every split.
+
+    Args:
+        splits: the datasets; "train" is the gallery too.
+        by: name of the measure.
+        measure: compares pictures.
+        top_k, diversity: see `retrieval.rank`.
+        about: more to write down, such as the data's config.
+        batch_size, workers: pictures per pass, processes that read them.
+        track: (items, description) -> items, for a progress bar.
+
+    Raises:
+        Refusal: fewer than two training pictures, or top_k is more than there are others.
+    """
+    gallery = splits["train"]
+    require_lists(len(gallery), top_k=top_k, diversity=diversity)
+    found = {
+        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track)
+        for split, data in splits.items()
+    }
+    lists = {}
+    for split, data in splits.items():
+        own = own_rows(data.source, gallery.source)
+        ranked = rank(
+            found[split], found["train"], measure=measure, top_k=top_k, own=own, diversity=diversity, track=track
+        )
+        lists[split] = {
+            name: [(gallery.names[row], score) for row, score in zip(rows, scores, strict=True)]
+            for name, rows, scores in zip(data.names, ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
+        }
+    size = [gallery.framing.height, gallery.framing.width]
+    told = {"by": by, "stamp": measure.stamp, "top_k": top_k, "diversity": diversity, "size": size, **about}
+    counts = {split: len(data) for split, data in splits.items()}
+    return Index(about={**told, "pictures": counts}, classes=gallery.classes.names, lists=lists)
+
+
+def read_lists(path: Path, *, split: str, classes: ClassList) -> dict[str, list[str]]:
+    """Name of every picture -> names of its exemplars, in order, from an index or a list.
+
+    Args:
+        path: a .json index, or a list with one line `name,name,...` per picture; endings of names do not matter there.
+        split: "train" or "test"; a list holds one split alone, so whatever it holds is taken.
+        classes: of the data that the lists are for.
+
+    Raises:
+        Refusal: no such file, another format, or an index of another class set.
+    """
+    if not path.is_file():
+        raise Refusal(f"exemplar.index={path}: there is no such file; make one with python -m scenegen.retrieve, or "
+                      "give null to rank by label_hist at the start")  # fmt: skip
+    text = path.read_text(encoding="utf-8")
+    return _read_json(path, text, split, classes) if path.suffix.lower() == ".json" else _read_list(path, text)
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and that there are more."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def _read_json(path: Path, text: str, split: str, classes: ClassList) -> dict[str, list[str]]:
+    try:
+        content = json.loads(text)
+        theirs, lists = tuple(content["classes"]), content.get(split, {})
+        found = {str(name): [str(chosen) for chosen, _ in listed] for name, listed in lists.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refusal(f"{path} is no index of python -m scenegen.retrieve ({error!r}); make it anew") from error
+    if theirs != classes.names:
+        raise Refusal(
+            f"{path} is of another class set: {len(theirs)} classes ({few(theirs)}), but the data has {len(classes)} "
+            f"({few(classes.names)}); make it anew with python -m scenegen.retrieve for this data"
+        )
+    return found
+
+
+def _read_list(path: Path, text: str) -> dict[str, list[str]]:
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        names = [Path(name.strip()).stem for name in line.split(",") if name.strip()]
+        if len(names) == 1:
+            raise Refusal(f"{path}, line {number} names a picture without exemplars ({line.strip()!r}); each line is "
+                          "name,exemplar,exemplar,...")  # fmt: skip
+        if names:
+            found[names[0]] = names[1:]
+    return found
+
+
+def _suffixes(data: Pairs) -> dict[str, str]:
+    """Name -> ending of its photograph's file; nothing for data without files."""
+    source = data.source
+    return {p.name: p.image.suffix for p in source.pairs if p.image} if isinstance(source, Files) else {}

@@ -1,0 +1,296 @@
+"""Entropic optimal transport between the positions of two maps: Sinkhorn's potentials, and the plan that warps.
+
+    plan = Released()(partial(match, kernel=3), source, reference, source_mass, reference_mass)
+    warped = plan.to_source(picture)                      # (b, c, h', w') -> (b, c, h, w)
+
+Costs of one sample at a time are held while its potentials are sought; all that has a gradient is made of some rows at
+a time, in the forward and again in the backward pass. Everything runs in float32 or wider, under autocast too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from scenegen.base.records import Refusal
+from scenegen.networks.correspondence.similarity import Similarity
+from scenegen.networks.correspondence.softmax_warp import Products
+from scenegen.networks.layers.precision import at_least_float32
+
+BLUR = 0.025
+"""Where the schedule ends and what the plan is divided by; the released code ignores its option of that name."""
+
+ZERO_MASS = -100000.0
+"""Stands for the logarithm of no mass."""
+
+BLOCK_ELEMENTS = {"cpu": 2**18, "cuda": 2**26}  # of costs worked on at once: fits the cache, or fills the device
+
+Matcher = Callable[[Tensor, Tensor], Similarity]
+"""Two maps (b, c, h, w) -> their cosines: correspondence.match or, where vectors have unit length, Similarity."""
+
+
+@torch.no_grad()
+def diameter(source: Tensor, reference: Tensor, *, per_sample: bool = False) -> list[float]:
+    """Length of the diagonal of the box around all features.
+
+    Args:
+        source, reference: (b, d, n) and (b, d, m) unit features.
+        per_sample: one box for each sample; otherwise one around the whole batch, as released.
+
+    Returns:
+        One number, or one per sample.
+    """
+    sides = [(x.amin(2), x.amax(2)) for x in (source, reference)]
+    low, high = torch.minimum(sides[0][0], sides[1][0]), torch.maximum(sides[0][1], sides[1][1])
+    if not per_sample:
+        low, high = low.amin(0, keepdim=True), high.amax(0, keepdim=True)
+    return at_least_float32(high - low).norm(dim=1).tolist()
+
+
+def schedule(diameter: float, *, blur: float = BLUR, scaling: float = 0.5) -> list[float]:
+    """The solver's temperatures: diameter, blur, then diameter, diameter * scaling, ... as long as above the blur.
+
+    The blur in second place is the released order; it leaves the last temperature above the blur.
+
+    Source: specified behaviour of the UNITE release (Zhan et al., CVPR 2021).
+    """
+    count = math.ceil(math.log(diameter / blur) / -math.log(scaling)) if diameter > blur else 0
+    return [max(diameter, blur), blur, *(diameter * scaling**k for k in range(count))]
+
+
+def sinkhorn(
+    match: Matcher,
+    source: Tensor,
+    reference: Tensor,
+    source_mass: Tensor,
+    reference_mass: Tensor,
+    *,
+    schedules: Sequence[Sequence[float]],
+    reach: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Dual potentials of the transport with the cost sqrt(1 - cos).
+
+    The loop has no gradient. Of its last, extrapolating update F has one to the source features and G one to the
+    reference features, through the cost; the masses get none.
+
+    Args:
+        match: tells the cosines of n source and m reference positions.
+        source, reference: (b, c, h, w) and (b, c, h', w').
+        source_mass, reference_mass: (b, n) and (b, m), at least 0.
+        schedules: temperatures of the solver; one list for all samples, or one per sample.
+        reach: > 0, of the penalty (KL) on marginals that differ from the masses; None allows no difference.
+
+    Returns:
+        F (b, n) and G (b, m).
+
+    Source: Sejourne et al. 2019, Sinkhorn divergences for unbalanced optimal transport, section 3 (the damped,
+        symmetric updates); Zhan et al., CVPR 2021 (UNITE), section 3.2.
+    """
+    similarity = match(source.detach(), reference.detach())
+    masses = [at_least_float32(mass.detach()) for mass in (source_mass, reference_mass)]
+    last = [schedules[i % len(schedules)][-1] for i in range(len(source))]
+    with torch.no_grad(), torch.autocast(source.device.type, enabled=False):
+        solved = [
+            _solve(_costs(similarity, i), masses[0][i], masses[1][i], schedules[i % len(schedules)], reach)
+            for i in range(len(source))
+        ]
+        f, g, last_f, last_g = (torch.stack(found) for found in zip(*solved, strict=True))
+        eps = last_f.new_tensor(last)[:, None]
+        damped = eps * _damping(eps, reach)
+        log_a, log_b = (_log(mass) for mass in masses)
+    of_source, of_reference = match(source, reference.detach()), match(source.detach(), reference)
+    return (
+        _Extrapolated.apply(*_fields(of_source), last_f, last_f / damped, log_b + g / eps, last, reach, True),
+        _Extrapolated.apply(*_fields(of_reference), last_g, log_a + f / eps, last_g / damped, last, reach, False),
+    )  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who looks where: softmaxes of (cos + bias) / blur over either side, applied but never held.
+
+    Attributes:
+        similarity: cosines of n source positions and m reference positions.
+        reference_bias: (b, m), joins the softmax over reference positions, in units of the cost.
+        source_bias: (b, n), joins the softmax over source positions.
+    """
+
+    similarity: Similarity
+    reference_bias: Tensor
+    source_bias: Tensor
+
+    def to_source(self, values: Tensor) -> Tensor:
+        """Values (b, c, h', w') at the reference positions, mixed for every source position: (b, c, h, w)."""
+        return self.similarity.warp(values, temperature=BLUR, bias=self.reference_bias / BLUR)
+
+    def to_reference(self, values: Tensor) -> Tensor:
+        """Values (b, c, h, w) at the source positions, mixed for every reference position: (b, c, h', w')."""
+        return self.similarity.transposed().warp(values, temperature=BLUR, bias=self.source_bias / BLUR)
+
+
+@dataclass(frozen=True)
+class Released:
+    """Transport as UNITE's released code computes it, and as its checkpoints expect it.
+
+    Both masses are applied at the source position, so that the plan over reference positions knows neither of them,
+    and its cost is 1 - cos where the potentials are those of the root.
+
+    Source: specified behaviour of the UNITE release (Zhan et al., CVPR 2021).
+    """
+
+    def __call__(
+        self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, diameters: list[float]
+    ) -> Plan:
+        """The plan between two maps of equal size.
+
+        Args:
+            match, source, reference: see `sinkhorn`.
+            a, b: the source's and the reference's masses, (b, n) each.
+            diameters: see `diameter`.
+        """
+        f, g = sinkhorn(match, source, reference, a, b, schedules=[schedule(d) for d in diameters])
+        return Plan(match(source, reference), g, f + BLUR * (_log(a) + _log(b)))
+
+
+@dataclass(frozen=True)
+class Unbalanced:
+    """Transport as UNITE's paper has it: marginals may differ from the masses, and each side has its own.
+
+    Attributes:
+        reach: > 0; the smaller, the more the marginals may differ.
+
+    Source: Zhan et al., CVPR 2021 (UNITE), section 3.2.
+    """
+
+    reach: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.reach < math.inf:
+            raise Refusal(f"reach={self.reach} is not a number above 0; transport=released has no such freedom")
+
+    def __call__(
+        self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, diameters: list[float]
+    ) -> Plan:
+        """The plan between two maps; see `Released`."""
+        schedules = [schedule(d) for d in diameters]
+        f, g = sinkhorn(match, source, reference, a, b, schedules=schedules, reach=self.reach)
+        return Plan(match(source, reference), g + BLUR * _log(b), f + BLUR * _log(a))
+
+
+class _Extrapolated(torch.autograd.Function):
+    """A potential's known value, with the gradient of the softmin that it came from, through the cost alone.
+
+    `value` is a potential of the rows (b, n) or of the columns (b, m); exp(u_i + v_j - cost_ij / eps) are its softmin's
+    weights.
+    """
+
+    @staticmethod
+    def forward(ctx, query, key, kernel, rows, columns, left, right, value, u, v, eps, reach, by_row) -> Tensor:
+        ctx.save_for_backward(query, key, rows, columns, left, right, u, v)
+        ctx.options = kernel, eps, reach, by_row
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_value: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, rows, columns, left, right, u, v = ctx.saved_tensors
+        kernel, eps, reach, by_row = ctx.options
+        with torch.autocast(query.device.type, enabled=False):
+            product = Products(query, key, kernel, gradient=True)
+            d_rows, d_columns = torch.empty_like(rows), torch.zeros_like(columns)
+            d_left, d_right = torch.empty_like(left), torch.zeros_like(right)
+            for b, some in product.blocks():
+                raw = product.forward(b, some)
+                scale = rows[b, some, None] * columns[b]
+                cost = _cost(torch.addmm(raw * scale, left[b, some], right[b].T))
+                d_cost = torch.add(v[b], cost, alpha=-1 / eps[b]).add_(u[b, some, None]).exp_()
+                d_cost.mul_(d_value[b, some, None] if by_row else d_value[b]).mul_(_damping(eps[b], reach))
+                # the root is flat where rounding made it 0
+                d_cosine = d_cost.div_(cost.mul_(-2)).masked_fill_(cost == 0, 0)
+                d_left[b, some] = d_cosine @ right[b]
+                d_right[b].addmm_(d_cosine.T, left[b, some])
+                product.backward(b, some, scale.mul_(d_cosine))
+                scaled = d_cosine.mul_(raw)
+                d_rows[b, some] = scaled @ columns[b]
+                d_columns[b].addmv_(scaled.T, rows[b, some])
+        return *product.gradients(), None, d_rows, d_columns, d_left, d_right, *([None] * 6)
+
+
+def _fields(similarity: Similarity) -> tuple[Tensor, Tensor, int, Tensor, Tensor, Tensor, Tensor]:
+    """Query, key, kernel, rows, columns, left, right; see `Similarity`."""
+    query, key = similarity.query, similarity.key
+    ones = [t.new_ones(len(t), t.shape[2] * t.shape[3]) for t in (query, key)]
+    scale = similarity.scale or ones
+    offset = similarity.offset or [t.new_zeros(*t.shape, 0) for t in ones]
+    return query, key, similarity.kernel, *scale, *offset  # pyright: ignore[reportReturnType]
+
+
+def _costs(similarity: Similarity, sample: int) -> Tensor:
+    """(n, m) sqrt(1 - cos) of one sample."""
+    i = slice(sample, sample + 1)
+    query, key, kernel, *factors = _fields(similarity)
+    rows, columns, left, right = (t[sample] for t in factors)
+    product = Products(query[i], key[i], kernel)
+    cost = query.new_empty(rows.shape[0], columns.shape[0])
+    for _, some in product.blocks():
+        cosine = product.forward(0, some).mul_(columns).mul_(rows[some, None])
+        cost[some] = _cost(cosine.addmm_(left[some], right.T))
+    return cost
+
+
+def _solve(
+    cost: Tensor, a: Tensor, b: Tensor, epsilons: Sequence[float], reach: float | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The potentials before the last update, f (n,) and g (m,), and after it."""
+
+    def updated(f: Tensor, g: Tensor, eps: float) -> list[Tensor]:
+        return [_damping(eps, reach) * t for t in _softmins(cost, a, b, f, g, eps)]
+
+    f, g = updated(torch.zeros_like(a), torch.zeros_like(b), epsilons[0])
+    for eps in epsilons:
+        new_f, new_g = updated(f, g, eps)
+        f, g = (f + new_f) / 2, (g + new_g) / 2
+    last_f, last_g = updated(f, g, epsilons[-1])
+    return f, g, last_f, last_g
+
+
+def _softmins(cost: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Both softmins of one update, from the kernel exp((f + g - cost) / eps) that they share: one exp for two."""
+    rows, columns = torch.empty_like(f), torch.zeros_like(g)
+    a_only, b_only = a.clamp(min=0), b.clamp(min=0)
+    f_eps, g_eps = f / eps, g / eps
+    for some in _slices(cost):
+        kernel = torch.add(g_eps, cost[some], alpha=-1 / eps).add_(f_eps[some, None]).exp_()
+        rows[some] = kernel @ b_only
+        columns.addmv_(kernel.T, a_only[some])
+    if all(bool(((t > 1e-30) & (t < math.inf)).all()) for t in (rows, columns)):
+        return f - eps * rows.log(), g - eps * columns.log()
+    # potentials far from their fixed point leave float32's range; each softmin's own maximum does not
+    return _softmin(cost, _log(b) + g_eps, eps), _softmin(cost.T, _log(a) + f_eps, eps)
+
+
+def _softmin(cost: Tensor, exponent: Tensor, eps: float) -> Tensor:
+    return -eps * torch.cat([(exponent - cost[some] / eps).logsumexp(1) for some in _slices(cost)])
+
+
+def _slices(cost: Tensor) -> Iterator[slice]:
+    step = max(1, BLOCK_ELEMENTS.get(cost.device.type, 2**24) // cost.shape[1])
+    return (slice(i, i + step) for i in range(0, cost.shape[0], step))
+
+
+def _cost(cosine: Tensor) -> Tensor:
+    return (1 - cosine).clamp_(min=0).sqrt_()
+
+
+def _damping(eps, reach: float | None):
+    return 1.0 if reach is None else 1 / (1 + eps / reach)
+
+
+def _log(mass: Tensor) -> Tensor:
+    mass = at_least_float32(mass)
+    return torch.where(mass > 0, mass, 1).log().masked_fill(mass <= 0, ZERO_MASS)

@@ -1,0 +1,226 @@
+"""The multi-scale patch discriminator of pix2pixHD and SPADE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.base.records import Judgement, Refusal
+from scenegen.networks.layers.attention import NonLocal
+from scenegen.networks.layers.norm import PER_SAMPLE, SpectralLinear, spectral_layer
+
+WIDEST = 512
+
+
+class PatchNet(nn.Module):
+    """One scale: 4x4 convolutions, doubling the width up to 512, then a map of scores.
+
+    Args:
+        channels: of the input.
+        ndf: width of the first group.
+        layers: groups before the score; all but the last of them halve the map.
+        norm: a key of norm.AFTER_CONVOLUTION, for all groups but the first.
+        padding: of the convolutions; 2 in SPADE, 1 in the exemplar families.
+        spectral: spectral norm on all groups but the first and the score.
+        attention: a non-local block before the last group; no part of the feature maps.
+        cam: weigh the last group's maps by how much they say on average and at most (class activation maps).
+        decoder: classes of the decoder that the exemplar families' files hold and never run; 0 for none.
+
+    Source: Park et al. 2019, SPADE, appendix A (discriminator); Isola et al. 2017, pix2pix, section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        ndf: int,
+        layers: int,
+        norm: str = "instance",
+        padding: int = 2,
+        spectral: bool = True,
+        attention: bool = False,
+        cam: bool = False,
+        decoder: int = 0,
+    ) -> None:
+        super().__init__()
+        first = nn.Conv2d(channels, ndf, 4, stride=2, padding=padding)
+        self.model0 = nn.Sequential(first, nn.LeakyReLU(0.2, inplace=True))
+        widths = [min(ndf * 2**i, WIDEST) if i else ndf for i in range(layers)]
+        for i in range(1, layers):
+            layer = spectral_layer(
+                widths[i - 1],
+                out=widths[i],
+                kernel=4,
+                stride=1 if i == layers - 1 else 2,
+                padding=padding,
+                norm=norm,
+                spectral=spectral,
+            )
+            self.add_module(f"model{i}", nn.Sequential(layer, nn.LeakyReLU(0.2, inplace=True)))
+        self.add_module(f"model{layers}", nn.Sequential(nn.Conv2d(widths[-1], 1, 4, padding=padding)))
+        self.layers = layers
+        before = widths[-2] if layers > 1 else ndf
+        self.attn = NonLocal(before, spectral=spectral, fused=False) if attention else None
+        self.cam = cam
+        if cam:
+            linear = SpectralLinear if spectral else nn.Linear
+            self.gap_fc = linear(widths[-1], 1, bias=False)
+            self.gmp_fc = linear(widths[-1], 1, bias=False)
+            self.conv1x1 = nn.Conv2d(2 * widths[-1], widths[-1], 1)
+        if decoder:
+            self.dec = _unused_decoder(before, classes=decoder)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Every group's result, shallow to deep; the last is the score map (b, 1, h', w')."""
+        maps = []
+        for i in range(self.layers + 1):
+            if i == self.layers - 1 and self.attn is not None:
+                x = self.attn(x)
+            x = self.get_submodule(f"model{i}")(x)
+            if i == self.layers - 1 and self.cam:
+                x = self._activated(x)
+            maps.append(x)
+        return maps
+
+    def _activated(self, x: Tensor) -> Tensor:
+        self.gap_fc(x.mean((2, 3)))  # no loss reads these scores, but their power step is part of a training call
+        self.gmp_fc(x.amax((2, 3)))
+        raw = [next(fc.parameters()).view(1, -1, 1, 1) for fc in (self.gap_fc, self.gmp_fc)]  # not divided by sigma
+        return F.leaky_relu(self.conv1x1(torch.cat([x * weight for weight in raw], dim=1)), 0.2)
+
+
+def _unused_decoder(channels: int, *, classes: int) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    for i in range(3):
+        layer = spectral_layer(channels >> i, out=channels >> i + 1, kernel=3, stride=1, padding=1, norm="instance")
+        parts += [nn.Upsample(scale_factor=2), layer, nn.LeakyReLU(0.2)]
+    return nn.Sequential(*parts, nn.Conv2d(channels >> 3, classes, 3, padding=1)).requires_grad_(False)
+
+
+class MultiScale(nn.Module):
+    """Networks of one kind with weights of their own, each seeing the input at half the former size.
+
+    A kind says what its networks are and, in `streams`, what they read.
+
+    Args:
+        make: one network, called `scales` times.
+        semantic_channels, ndf, layers, scales, norm, padding: of the kind, checked here.
+
+    Attributes:
+        per_sample: a picture's judgement does not depend on the others of the pass.
+
+    Source: Wang et al. 2018, pix2pixHD, section 3.2.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], nn.Module],
+        *,
+        semantic_channels: int,
+        ndf: int,
+        layers: int,
+        scales: int,
+        norm: str,
+        padding: int,
+    ) -> None:
+        super().__init__()
+        if min(semantic_channels, ndf, layers, scales) < 1:
+            raise Refusal(
+                "semantic_channels, ndf, layers and scales must be positive, "
+                f"got {semantic_channels}, {ndf}, {layers}, {scales}"
+            )
+        if padding not in (1, 2):
+            raise Refusal(f"the discriminator's padding is 2 (the releases) or 1 (exemplar families), got {padding}")
+        self.semantic_channels = semantic_channels
+        self.per_sample = norm in PER_SAMPLE
+        self.scales = scales
+        for k in range(scales):
+            self.add_module(f"discriminator_{k}", make())
+
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """What a network reads."""
+        raise NotImplementedError  # every kind has its own
+
+    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
+        """Judge pictures under their semantics.
+
+        Args:
+            semantics: (b, semantic_channels, h, w).
+            image: (b, 3, h, w) in [-1, 1].
+
+        Returns:
+            Per scale (full size first) the score map and the feature maps before it.
+
+        Raises:
+            Refusal: when the channels or the sizes differ.
+        """
+        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
+            raise Refusal(
+                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
+                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
+            )
+        read = self.streams(semantics.to(image.dtype), image)
+        logits, features = [], []
+        for k, net in enumerate(self.children()):
+            if k:
+                read = tuple(F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in read)
+            *maps, score = net(*read)
+            logits.append(score)
+            features.append(tuple(maps))
+        return Judgement(logits=tuple(logits), features=tuple(features))
+
+
+class PatchDiscriminator(MultiScale):
+    """Patch networks on labels and picture at several scales.
+
+    Call it once on the batch of (fake, real), fake first, and split the judgement.
+
+    Args:
+        semantic_channels: of the semantics.
+        ndf: base width.
+        layers: groups before the score (4 as published).
+        scales: number of patch networks (2 as published).
+        norm: a key of norm.AFTER_CONVOLUTION.
+        padding: of the convolutions; 2 in SPADE, 1 in CoCosNet and UNITE.
+        spectral: false for the gradient penalties, whose published networks have no spectral norm.
+        attention: a non-local block before the last group (CoCosNet, UNITE).
+        cam: class activation maps on the last group (an option of CoCosNet's release).
+        decoder: hold the decoder that CoCosNet's and UNITE's files hold and never run, to load them.
+
+    Source: Park et al. 2019, SPADE, appendix A; Wang et al. 2018, pix2pixHD, section 3.2.
+    """
+
+    def __init__(
+        self,
+        *,
+        semantic_channels: int,
+        ndf: int = 64,
+        layers: int = 4,
+        scales: int = 2,
+        norm: str = "instance",
+        padding: int = 2,
+        spectral: bool = True,
+        attention: bool = False,
+        cam: bool = False,
+        decoder: bool = False,
+    ) -> None:
+        shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
+
+        def make() -> PatchNet:
+            unused = semantic_channels if decoder else 0
+            channels = semantic_channels + 3
+            return PatchNet(channels, spectral=spectral, attention=attention, cam=cam, decoder=unused, **shared)
+
+        super().__init__(
+            make,
+            semantic_channels=semantic_channels,
+            scales=scales,
+            **shared,
+        )
+
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Both, one behind the other."""
+        return (torch.cat([semantics, image], dim=1),)

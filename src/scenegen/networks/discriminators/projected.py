@@ -1,0 +1,200 @@
+"""The projected discriminator: small heads on a frozen backbone's features, randomly mixed, beside the labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.base.records import Judgement, Refusal
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.layers.norm import spectral_layer
+
+WIDEST = 512
+PROBE = 64
+"""Side of the blank picture that tells the layers' channels and strides."""
+
+
+class RandomConv(nn.Module):
+    """A convolution that keeps the random weights it was drawn with; they are buffers, and keep the variance.
+
+    Args:
+        channels, out: of the convolution.
+        kernel: odd; borders are padded with zeros.
+        generator: of the weights.
+    """
+
+    def __init__(self, channels: int, *, out: int, kernel: int, generator: torch.Generator) -> None:
+        super().__init__()
+        weight = torch.randn(out, channels, kernel, kernel, generator=generator)
+        self.weight = nn.Buffer(weight / math.sqrt(channels * kernel**2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, padding=self.weight.shape[-1] // 2)
+
+
+class Projection(nn.Module):
+    """Random mixing of a backbone's layers: across channels, then from coarse to fine across scales.
+
+    Without it a discriminator looks at a few strong features only, and the generator follows those.
+
+    Args:
+        channels: of the layers, fine to coarse.
+        seed: of the fixed weights.
+
+    Source: Sauer et al., NeurIPS 2021 (Projected GANs), section 3.2 (CCM, CSM).
+    """
+
+    def __init__(self, channels: Sequence[int], *, seed: int) -> None:
+        super().__init__()
+        stream = torch.Generator().manual_seed(seed)
+        self.across_channels = nn.ModuleList(RandomConv(c, out=c, kernel=1, generator=stream) for c in channels)
+        self.across_scales = nn.ModuleList(
+            RandomConv(coarse, out=fine, kernel=3, generator=stream) for fine, coarse in pairwise(channels)
+        )
+
+    def forward(self, layers: Sequence[Tensor]) -> list[Tensor]:
+        """Layers, fine to coarse, to as many mixed maps of their shapes."""
+        mixed = [mix(x) for mix, x in zip(self.across_channels, layers, strict=True)]
+        for i in range(len(mixed) - 2, -1, -1):
+            coarse = self.across_scales[i](mixed[i + 1])
+            mixed[i] = mixed[i] + F.interpolate(coarse, size=mixed[i].shape[-2:], mode="bilinear")
+        return mixed
+
+
+class ProjectedHead(nn.Module):
+    """The judge of one scale: halves its map so often that all scales' scores have about one size, then scores it.
+
+    Args:
+        channels: of the input.
+        ndf: width of the first convolution; doubled with each, up to 512.
+        halvings: convolutions of stride 2.
+    """
+
+    def __init__(self, channels: int, *, ndf: int, halvings: int) -> None:
+        super().__init__()
+        widths = [channels, *(min(ndf * 2**i, WIDEST) for i in range(halvings + 1))]
+        self.groups = nn.ModuleList(
+            _group(a, out=b, kernel=4 if i < halvings else 3, stride=2 if i < halvings else 1)
+            for i, (a, b) in enumerate(pairwise(widths))
+        )
+        self.score = spectral_layer(widths[-1], out=1, kernel=3, stride=1, padding=1, norm="none")
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Every group's result; the last is the score map (b, 1, h', w')."""
+        maps = []
+        for group in self.groups:
+            x = group(x)
+            maps.append(x)
+        return [*maps, self.score(x)]
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Spectrally normalised heads on a frozen backbone's features, one per layer, each told the labels.
+
+    The features of a layer are mixed with fixed random weights, and the shares of the labels under each of its
+    positions are concatenated to them. Only the heads are trained; the backbone is in no state dict, gradients pass
+    through it to the picture.
+
+    Args:
+        semantic_channels: of the semantics.
+        backbone: a frozen feature network of the house.
+        height, width: of the pictures.
+        layers: of the backbone, fine to coarse, each coarser than the one before.
+        ndf: base width of the heads.
+        seed: of the fixed mixing weights, which state dicts hold.
+
+    Attributes:
+        per_sample: a picture's judgement does not depend on the others of the pass.
+
+    Source: Sauer et al., NeurIPS 2021 (Projected GANs converge faster), section 3 and 4; labels and a frozen backbone
+        for semantic synthesis after Berrada et al. 2023 (DP-SIMS), whose discriminator names classes instead.
+    """
+
+    per_sample: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        semantic_channels: int,
+        backbone: Extractor,
+        height: int,
+        width: int,
+        layers: Sequence[str],
+        ndf: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if min(semantic_channels, ndf) < 1:
+            raise Refusal(f"semantic_channels and ndf must be positive, got {semantic_channels} and {ndf}")
+        channels, strides = _layers(backbone, layers)
+        self.semantic_channels = semantic_channels
+        self.layers = tuple(layers)
+        self.smallest = strides[-1]
+        self._refuse_small(height, width)
+        self.backbone = backbone
+        self.projection = Projection(channels, seed=seed)
+        self.heads = nn.ModuleList(
+            ProjectedHead(c + semantic_channels, ndf=ndf, halvings=(self.smallest // stride).bit_length() - 1)
+            for c, stride in zip(channels, strides, strict=True)
+        )
+
+    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
+        """Judge pictures under their semantics.
+
+        Args:
+            semantics: (b, semantic_channels, h, w).
+            image: (b, 3, h, w) in [-1, 1].
+
+        Returns:
+            Per layer (finest first) the score map and the head's feature maps before it.
+
+        Raises:
+            Refusal: when the channels or the sizes differ, or pictures are smaller than one coarsest position.
+        """
+        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
+            raise Refusal(
+                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
+                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
+            )
+        self._refuse_small(*image.shape[-2:])
+        found = self.backbone(image, self.layers)
+        logits, features = [], []
+        for x, head in zip(self.projection([found[name] for name in self.layers]), self.heads, strict=True):
+            shares = F.adaptive_avg_pool2d(semantics.to(x.dtype), x.shape[-2:])
+            *maps, score = head(torch.cat([x, shares], dim=1))
+            logits.append(score)
+            features.append(tuple(maps))
+        return Judgement(logits=tuple(logits), features=tuple(features))
+
+    def _refuse_small(self, height: int, width: int) -> None:
+        if min(height, width) < self.smallest:
+            raise Refusal(
+                f"a {height}x{width} picture is smaller than one position of layer {self.layers[-1]}, which needs "
+                f"{self.smallest} pixels a side; use larger pictures, or leave that layer out of discriminator.layers"
+            )
+
+
+def _group(channels: int, *, out: int, kernel: int, stride: int) -> nn.Sequential:
+    layer = spectral_layer(channels, out=out, kernel=kernel, stride=stride, padding=1, norm="none")
+    return nn.Sequential(layer, nn.LeakyReLU(0.2, inplace=True))
+
+
+@torch.no_grad()
+def _layers(backbone: Extractor, names: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Channels and strides of a backbone's layers."""
+    if not names:
+        raise Refusal(f"discriminator.layers is empty; choose some of {', '.join(backbone.layers)}")
+    found = backbone(torch.zeros(1, 3, PROBE, PROBE), names)
+    strides = [PROBE // found[name].shape[-1] for name in names]
+    if any(coarse <= fine for fine, coarse in pairwise(strides)):
+        listed = ", ".join(f"{name} {stride}" for name, stride in zip(names, strides, strict=True))
+        raise Refusal(
+            f"discriminator.layers must get coarser, but their strides are {listed}; reorder or leave some out"
+        )
+    return [found[name].shape[1] for name in names], strides

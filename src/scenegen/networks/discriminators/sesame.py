@@ -1,0 +1,81 @@
+"""SESAME's discriminator: a stream that reads the labels says where the stream that reads the picture counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from scenegen.networks.discriminators.patch import MultiScale, PatchNet
+
+
+class TwoStreamNet(nn.Module):
+    """One scale: a patch network on the picture, its last map weighed by one on the semantics.
+
+    Args:
+        channels: of the semantics.
+        ndf: width of the first group of each stream.
+        layers: groups before the score; all but the last of them halve the map.
+        norm: a key of norm.AFTER_CONVOLUTION, for all groups but the first.
+        padding: of the convolutions.
+
+    Source: Ntavelis et al., ECCV 2020 (SESAME), section 3.2 and figure 4.
+    """
+
+    def __init__(self, channels: int, *, ndf: int, layers: int, norm: str, padding: int) -> None:
+        super().__init__()
+
+        def stream(inputs: int, groups: int) -> nn.Sequential:
+            net = PatchNet(inputs, ndf=ndf, layers=layers, norm=norm, padding=padding)
+            return nn.Sequential(*(net.get_submodule(f"model{i}") for i in range(groups)))
+
+        self.sem_sequence = stream(channels, layers)
+        self.img_sequence = stream(3, layers + 1)
+
+    def forward(self, semantics: Tensor, image: Tensor) -> list[Tensor]:
+        """The picture's maps, shallow to deep and not weighed; the last is the score map (b, 1, h', w')."""
+        maps = []
+        for group in self.img_sequence[:-1]:
+            image = group(image)
+            maps.append(image)
+        # a sum over the channels, nowhere normalised: scores of 10 to 50 are usual at the start
+        weight = self.sem_sequence(semantics).sum(1, keepdim=True)
+        return [*maps, self.img_sequence[-1](torch.addcmul(image, image, weight))]
+
+
+class SesameDiscriminator(MultiScale):
+    """Two-stream networks at several scales.
+
+    For editing, the hole mask (1 where the picture is generated) is the last channel of the semantics.
+
+    Args:
+        semantic_channels: of the semantics.
+        ndf: base width of both streams.
+        layers: groups before the score (4 as published).
+        scales: number of networks (2 as published).
+        norm: a key of norm.AFTER_CONVOLUTION.
+        padding: of the convolutions; 2 in the authors' release, 1 in the log's port.
+
+    Source: Ntavelis et al., ECCV 2020 (SESAME), section 3.2.
+    """
+
+    def __init__(
+        self,
+        *,
+        semantic_channels: int,
+        ndf: int = 64,
+        layers: int = 4,
+        scales: int = 2,
+        norm: str = "instance",
+        padding: int = 2,
+    ) -> None:
+        shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
+        super().__init__(
+            lambda: TwoStreamNet(semantic_channels, **shared),
+            semantic_channels=semantic_channels,
+            scales=scales,
+            **shared,
+        )
+
+    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """Each for itself."""
+        return semantics, image

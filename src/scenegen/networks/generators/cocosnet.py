@@ -1,0 +1,267 @@
+"""CoCosNet: an exemplar is warped to the label map by dense correspondence, then painted over."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.correspondence.cocosnet import STRIDES, Correspondence
+from scenegen.networks.correspondence.similarity import Similarity, match
+from scenegen.networks.layers.semantics import semantics
+from scenegen.networks.layers.spade import SpadeGenerator, require_sides
+
+CONDITIONS = ("warp_mask", "warp", "mask")
+LABEL_WARPS = ("none", "direct", "cycle")
+LABEL_NOISE, EXEMPLAR_NOISE = 0.1, 0.01
+STEP, SMALLEST = 32, 64
+
+
+class CoCosNet(nn.Module):
+    """Labels and an exemplar to a picture with the exemplar's style.
+
+    Args:
+        num_classes: one-hot channels, a class for "unknown" included.
+        height, width: of the pictures; divisible by 32, at least 64.
+        edges: the data has instance maps; they are not read, as exemplars have none.
+        ngf: base width of translator and adaptors.
+        hidden: width inside each SPADE layer.
+        inter: width of the features that are matched; None is 4 ngf, the published 256 at ngf 64.
+        norm: under the modulation; "position" as in all published recipes, or "batch".
+        attention: a non-local block in the translator.
+        condition: what the translator is told: "warp_mask", "warp" or "mask".
+        temperature: of the softmax over exemplar positions.
+        match_kernel: side of the patches that are matched, odd.
+        centre: "channels" or "positions", see `match`.
+        patches: warp whole patches of stride x stride pixels, not their averages (`warp_patch`).
+        bilinear: enlarge the warped exemplar so, not nearest (`warp_bilinear`).
+        warped_label: "direct" warps the exemplar's labels, "cycle" sends the labels to the exemplar and back, or
+            "none".
+        cycle: also warp the warped exemplar back to the exemplar's frame.
+        two_cycle: also send the photograph to the exemplar's frame and back.
+        mask_features, coordinate_features: see `Correspondence`.
+        label_noise: noise on the labels that are adapted (`mask_noise`).
+        exemplar_noise: noise in place of the exemplar's labels, which are then not needed (`noise_for_mask`).
+        adaptor_kernel, stride, adaptor_attention, adaptor_squeeze, adaptor_deeper, adaptor_dilated: see
+            `DomainAdaptor`.
+
+    Attributes:
+        offers: the fields of Synthesis that `forward` fills.
+        noise_shape: of the noise of one sample, with label_noise or exemplar_noise; else None.
+        semantic_channels: of what `semantics` returns.
+
+    Source: Zhang et al., CVPR 2020, Cross-domain correspondence learning for exemplar-based image translation.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        height: int,
+        width: int,
+        edges: bool = False,
+        ngf: int = 64,
+        hidden: int = 128,
+        inter: int | None = None,
+        norm: str = "position",
+        attention: bool = True,
+        condition: str = "warp_mask",
+        temperature: float = 0.01,
+        match_kernel: int = 3,
+        centre: str = "channels",
+        patches: bool = False,
+        bilinear: bool = False,
+        warped_label: str = "direct",
+        cycle: bool = False,
+        two_cycle: bool = False,
+        mask_features: bool = True,
+        coordinate_features: bool = False,
+        label_noise: bool = False,
+        exemplar_noise: bool = False,
+        adaptor_kernel: int = 3,
+        stride: int = 4,
+        adaptor_attention: bool = False,
+        adaptor_squeeze: bool = False,
+        adaptor_deeper: bool = False,
+        adaptor_dilated: bool = False,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
+        require_sides(height, width, family="CoCosNet", step=STEP, smallest=SMALLEST)
+        for name, given, known in (
+            ("condition", condition, CONDITIONS),
+            ("warped_label", warped_label, LABEL_WARPS),
+            ("stride", stride, STRIDES),
+        ):
+            if given not in known:
+                raise Refusal(f"model.{name}={given} is not one of {', '.join(map(str, known))}")
+        if two_cycle and patches:
+            raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
+        self.num_classes = self.semantic_channels = num_classes
+        self.condition, self.temperature = condition, temperature
+        self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
+        self.patches, self.bilinear = patches, bilinear
+        self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
+        self.label_noise, self.exemplar_noise = label_noise, exemplar_noise
+        fields = {"warped_label": warped_label != "none", "warped_back": cycle, "returned": two_cycle}
+        self.offers = frozenset({"image", "warped", "aligned", *(name for name, filled in fields.items() if filled)})
+        pixels = height * width
+        self._noise_sizes = [label_noise * pixels, exemplar_noise * (pixels // stride**2)]
+        self.noise_shape: tuple[int, ...] | None = (
+            (num_classes, sum(self._noise_sizes)) if any(self._noise_sizes) else None
+        )
+        self.correspondence = Correspondence(
+            semantic_channels=num_classes,
+            ngf=ngf,
+            hidden=hidden,
+            inter=4 * ngf if inter is None else inter,
+            norm=norm,
+            mask_features=mask_features,
+            coordinate_features=coordinate_features,
+            adaptor_kernel=adaptor_kernel,
+            stride=stride,
+            attention=adaptor_attention,
+            squeeze=adaptor_squeeze,
+            deeper=adaptor_deeper,
+            dilated=adaptor_dilated,
+        )
+        self.generator = SpadeGenerator(
+            semantic_channels={"warp_mask": 3 + num_classes, "warp": 3, "mask": num_classes}[condition],
+            height=height,
+            width=width,
+            ngf=ngf,
+            hidden=hidden,
+            norm=norm,
+            padding_mode="reflect",
+            attention=attention,
+        )
+
+    def semantics(self, batch: Batch) -> Tensor:
+        """(b, num_classes, h, w) one-hot labels."""
+        return self._planes(batch.label)
+
+    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Training: paint the batch in its exemplars' style, and tell what the correspondence losses ask.
+
+        Args:
+            batch: labels, photographs, exemplars and their labels.
+            noise: (b, *noise_shape) standard normal, or None where noise_shape is None.
+
+        Returns:
+            The picture and all fields in `offers`.
+
+        Raises:
+            Refusal: without exemplars, or for noise of another shape.
+        """
+        return self._painted(batch, noise, image=batch.image)
+
+    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+        """Paint labels in the style of their exemplars; `batch.image` is not read.
+
+        Args:
+            batch: labels, exemplars and their labels.
+            noise: as in `forward`.
+            style: not taken; the exemplars are the style.
+
+        Returns:
+            The picture and the fields that need no photograph.
+
+        Raises:
+            Refusal: without exemplars, with a style, or for noise of another shape.
+        """
+        if style is not None:
+            raise Refusal("an exemplar model takes its style from exemplars, not from style; use exemplar=retrieved")
+        return self._painted(batch, noise, image=None)
+
+    def _painted(self, batch: Batch, noise: Tensor | None, *, image: Tensor | None) -> Synthesis:
+        if batch.exemplar is None or (batch.exemplar_label is None and not self.exemplar_noise):
+            raise Refusal("CoCosNet paints in the style of exemplars, but the batch has none; use exemplar=retrieved "
+                          "(or exemplars=FOLDER when sampling)")  # fmt: skip
+        planes = self.semantics(batch)
+        exemplar_planes = None if batch.exemplar_label is None else self._planes(batch.exemplar_label)
+        noised, mixed = self._noised(planes, exemplar_planes, noise)
+        content, style, truth = self.correspondence.adapted(noised, batch.exemplar, image)
+        matched = self.correspondence(content, style, planes=planes, exemplar_planes=mixed)
+        fields = self.warps(
+            *matched, exemplar=batch.exemplar, planes=planes, exemplar_planes=exemplar_planes, image=image
+        )
+        warped = fields["warped"][0]
+        told = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.condition]
+        painted = self.generator(torch.cat([part.to(warped.dtype) for part in told], dim=1))
+        return Synthesis(image=painted, aligned=None if truth is None else ((content, truth),), **fields)
+
+    def warps(
+        self,
+        theta: Tensor,
+        phi: Tensor,
+        *,
+        exemplar: Tensor,
+        planes: Tensor,
+        exemplar_planes: Tensor | None,
+        image: Tensor | None,
+    ) -> dict:
+        """Everything that travels along the correspondence.
+
+        Args:
+            theta, phi: (b, inter, h', w') what is matched, of labels and exemplar.
+            exemplar: (b, 3, h, w).
+            planes, exemplar_planes: (b, num_classes, h, w) one-hot labels; without the exemplar's none are warped.
+            image: (b, 3, h, w) the photographs, or None.
+
+        Returns:
+            warped, warped_label, warped_back, returned; see Synthesis.
+        """
+        there = match(theta, phi, kernel=self.match_kernel, centre=self.centre)
+        back = there.transposed()
+        colours = F.pixel_unshuffle(exemplar, self.stride) if self.patches else self._small(exemplar)
+        if self.warped_label == "direct" and exemplar_planes is not None:
+            labels = exemplar_planes[..., :: self.stride, :: self.stride].to(colours.dtype)
+            both = self._along(there, torch.cat([colours, labels], dim=1))
+            low, label = both.split([colours.shape[1], self.num_classes], dim=1)
+        else:
+            low, label = self._along(there, colours), None
+        if self.warped_label == "cycle":
+            label = self._along(there, self._along(back, planes[..., :: self.stride, :: self.stride]))
+        fields = {"warped": (self._enlarged(low),), "warped_label": label, "warped_back": None, "returned": None}
+        if self.cycle:
+            returned = self._along(back, low)
+            fields["warped_back"] = F.pixel_shuffle(returned, self.stride) if self.patches else returned
+        if self.two_cycle and image is not None:
+            fields["returned"] = self._along(there, self._along(back, self._small(image)))
+        return fields
+
+    def _along(self, similarity: Similarity, value: Tensor) -> Tensor:
+        return similarity.warp(value, temperature=self.temperature)
+
+    def _small(self, picture: Tensor) -> Tensor:
+        return F.avg_pool2d(picture, self.stride)
+
+    def _enlarged(self, low: Tensor) -> Tensor:
+        if self.patches:
+            return F.pixel_shuffle(low, self.stride)
+        if self.bilinear:
+            return F.interpolate(low, scale_factor=self.stride, mode="bilinear", align_corners=False)
+        return F.interpolate(low, scale_factor=self.stride, mode="nearest")
+
+    def _planes(self, label: Tensor) -> Tensor:
+        return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
+
+    def _noised(self, planes: Tensor, exemplar_planes: Tensor | None, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The labels that are adapted, and the exemplar's labels that are matched by."""
+        wanted = None if self.noise_shape is None else (len(planes), *self.noise_shape)
+        given = None if noise is None else tuple(noise.shape)
+        if given != wanted:
+            raise Refusal(
+                f"this CoCosNet takes noise {wanted or 'none'}, got {given or 'none'}; "
+                "see model.label_noise and model.exemplar_noise"
+            )
+        on_label, on_exemplar = (None, None) if noise is None else noise.to(planes.dtype).split(self._noise_sizes, 2)
+        if self.label_noise and on_label is not None:
+            planes = planes + LABEL_NOISE * on_label.view_as(planes) * planes
+        if self.exemplar_noise and on_exemplar is not None:
+            h, w = planes.shape[2] // self.stride, planes.shape[3] // self.stride
+            exemplar_planes = EXEMPLAR_NOISE * on_exemplar.unflatten(2, (h, w))
+        assert exemplar_planes is not None
+        return planes, exemplar_planes

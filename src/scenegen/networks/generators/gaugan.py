@@ -1,0 +1,171 @@
+"""GauGAN: the SPADE generator, with or without the VAE that reads a style from a picture."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.layers.encoder import ImageEncoder
+from scenegen.networks.layers.semantics import semantics
+from scenegen.networks.layers.spade import SpadeGenerator
+
+
+class GauGAN(nn.Module):
+    """Label maps to pictures; with `vae` also a style latent, learnt by encoding the photographs.
+
+    Args:
+        num_classes: one-hot channels, a class for "unknown" included.
+        height, width: of the pictures; divisible by 32 (upsampling normal), 64 (more) or 128 (most).
+        ngf: base width of generator and encoder.
+        hidden: width inside each SPADE layer.
+        latent: length of the style latent (used with `vae`).
+        vae: learn a style posterior from the photographs.
+        edges: add the instance-edge channel; batches must then hold instance ids.
+        upsampling: "normal", "more" or "most".
+        norm: under the modulation: "batch", "instance" or "per_process_batch".
+        spectral: spectral norm on the blocks' convolutions.
+        kernel: of the SPADE convolutions.
+        encoder_norm: in the encoder: "instance", "batch", "per_process_batch" or "none".
+
+    Attributes:
+        offers: the fields of Synthesis that are filled; with VAE also "encode" (the method) and "again" (other
+            noise, other picture).
+        noise_shape: shape of the noise of one sample, drawn by the caller; None without VAE.
+        semantic_channels: of what `semantics` returns.
+
+    Source: Park et al. 2019, Semantic image synthesis with spatially-adaptive normalization.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        height: int,
+        width: int,
+        ngf: int = 64,
+        hidden: int = 128,
+        latent: int = 256,
+        vae: bool = False,
+        edges: bool = False,
+        upsampling: str = "normal",
+        norm: str = "batch",
+        spectral: bool = True,
+        kernel: int = 3,
+        encoder_norm: str = "instance",
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
+        self.num_classes = num_classes
+        self.edges = edges
+        self.semantic_channels = num_classes + edges
+        self.offers = frozenset({"image", "mu", "logvar", "z", "encode", "again"} if vae else {"image"})
+        self.noise_shape: tuple[int, ...] | None = (latent,) if vae else None
+        self.generator = SpadeGenerator(
+            semantic_channels=self.semantic_channels,
+            height=height,
+            width=width,
+            ngf=ngf,
+            hidden=hidden,
+            latent=latent if vae else None,
+            upsampling=upsampling,
+            norm=norm,
+            spectral=spectral,
+            kernel=kernel,
+        )
+        self.encoder = (
+            ImageEncoder(height=height, width=width, ngf=ngf, latent=latent, norm=encoder_norm) if vae else None
+        )
+
+    def semantics(self, batch: Batch) -> Tensor:
+        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+
+        Raises:
+            Refusal: for ids outside the classes, or when edges are wanted and the batch has no instances.
+        """
+        if self.edges and batch.instance is None:
+            raise Refusal("the model has edges=true but the data gives no instance maps; set model.edges=false")
+        return semantics(
+            batch.label,
+            num_classes=self.num_classes,
+            instance=batch.instance if self.edges else None,
+            dtype=self.generator.conv_img.weight.dtype,
+        )
+
+    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Training: paint the batch; the VAE takes the style of its photographs.
+
+        Args:
+            batch: labels (and photographs, with VAE).
+            noise: (b, latent) standard normal, with VAE; None without.
+
+        Returns:
+            The picture and, with VAE, mu, logvar and z = mu + noise * exp(logvar / 2).
+
+        Raises:
+            Refusal: when noise is missing or not wanted.
+        """
+        if self.encoder is not None and noise is None:
+            raise Refusal("training the VAE needs noise of shape (b, latent); draw it from a seeded generator")
+        return self.sample(batch, noise=noise, style=batch.image if self.encoder is not None else None)
+
+    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+        """Paint labels without their photographs.
+
+        Args:
+            batch: labels; `image` is not read.
+            noise: (b, latent) or (1, latent) standard normal.
+            style: (b, 3, h, w) or (1, 3, h, w) pictures of any size, in [-1, 1], whose style is taken.
+
+        Returns:
+            Without VAE the picture. With VAE also z: the noise itself, or with a style its mu
+            (+ noise * exp(logvar / 2) when noise is given), beside mu and logvar.
+
+        Raises:
+            Refusal: with VAE and neither noise nor style, without VAE and either, or for other batch sizes.
+        """
+        planes = self.semantics(batch)
+        if self.encoder is None:
+            if noise is not None or style is not None:
+                raise Refusal("this model has no VAE, so noise and style do nothing; leave them out or set vae=true")
+            return Synthesis(image=self.generator(planes))
+        if noise is None and style is None:
+            raise Refusal("sampling the VAE needs noise (b, latent) or a style picture; give one of them")
+        if noise is not None:
+            noise = self._for_each(noise, len(batch), "noise")
+        mu = logvar = None
+        z = noise
+        if style is not None:
+            mu, logvar = (self._for_each(t, len(batch), "style") for t in self.encoder(style))
+            z = mu if noise is None else torch.addcmul(mu, noise.to(mu.dtype), torch.exp(0.5 * logvar))
+        return Synthesis(image=self.generator(planes, z), mu=mu, logvar=logvar, z=z)
+
+    def encode(self, image: Tensor, *, frozen: bool = False) -> tuple[Tensor, Tensor]:
+        """The posterior of a picture's style, for losses that look at generated pictures.
+
+        Args:
+            image: (b, 3, h, w) in [-1, 1].
+            frozen: let gradients through to the picture, but not into the encoder.
+
+        Returns:
+            mu and logvar, each (b, latent).
+
+        Raises:
+            Refusal: without VAE.
+        """
+        if self.encoder is None:
+            raise Refusal("this model has no VAE, so there is nothing to encode with; set vae=true")
+        if not frozen:
+            return self.encoder(image)
+        weights = {name: parameter.detach() for name, parameter in self.encoder.named_parameters()}
+        return functional_call(self.encoder, weights, (image,))
+
+    def _for_each(self, rows: Tensor, count: int, what: str) -> Tensor:
+        if rows.ndim != 2 or len(rows) not in (1, count) or (rows.shape[1:] != self.noise_shape):
+            raise Refusal(
+                f"{what} gives latents {tuple(rows.shape)} for {count} label maps; "
+                f"give 1 or {count} of shape {self.noise_shape}"
+            )
+        return rows.expand(count, -1)

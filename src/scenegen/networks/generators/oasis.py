@@ -1,0 +1,217 @@
+"""OASIS: a SPADE-like generator that is told noise beside the labels, the same vector at every pixel."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.layers.norm import PARAMETER_FREE, choose
+from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
+from scenegen.networks.layers.semantics import semantics
+from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest, start_grid
+
+MULTIPLES = (16, 16, 16, 8, 4, 2, 1)
+"""Widths around the six blocks, in units of ngf."""
+
+
+class OasisSPADE(SPADE):
+    """`SPADE` with the state dict keys of OASIS."""
+
+    norm_name: ClassVar[str] = "first_norm"
+
+
+class OasisGenerator(nn.Module):
+    """A start grid doubled five times; every block is told noise and semantics.
+
+    Args:
+        semantic_channels: of the semantics.
+        height, width: of the picture, divisible by 32.
+        ngf: base width; the grid has 16 ngf channels, the last block ngf.
+        hidden: width inside each SPADE layer, 128 as published.
+        latent: length of the noise, 0 for none.
+        norm: a key of PARAMETER_FREE.
+        spectral: spectral norm on the blocks' convolutions.
+        kernel: of the SPADE convolutions.
+
+    Source: Sushko et al., ICLR 2021 (OASIS), section 3.3 and appendix (table of the generator).
+    """
+
+    def __init__(
+        self,
+        *,
+        semantic_channels: int,
+        height: int,
+        width: int,
+        ngf: int = 64,
+        hidden: int = 128,
+        latent: int = 64,
+        norm: str = "batch",
+        spectral: bool = True,
+        kernel: int = 3,
+    ) -> None:
+        super().__init__()
+        self.grid = start_grid(height, width, upsampling="normal")
+        self.semantic_channels = semantic_channels
+        self.latent = latent
+        if min(ngf, hidden, semantic_channels) < 1 or latent < 0:
+            raise Refusal(
+                "ngf, hidden and semantic_channels must be positive and latent not negative, "
+                f"got {ngf}, {hidden}, {semantic_channels}, {latent}"
+            )
+        make = choose(norm, PARAMETER_FREE)
+        told = latent + semantic_channels
+
+        def modulation(channels: int) -> SPADE:
+            return OasisSPADE(channels, condition_channels=told, norm=make(channels), hidden=hidden, kernel=kernel)
+
+        widths = [ngf * m for m in MULTIPLES]
+        self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
+        self.body = nn.ModuleList(
+            SPADEBlock(a, out=b, modulation=modulation, spectral=spectral) for a, b in pairwise(widths)
+        )
+        self.fc = nn.Conv2d(told, widths[0], 3, padding=1)
+
+    def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
+        """Paint a picture.
+
+        Args:
+            semantics: (b, semantic_channels, h, w) at any size; the picture has the size of the generator.
+            z: (b, latent), or (b, latent, h, w) for noise of its own at every pixel (local editing); None
+                exactly when latent is 0.
+
+        Returns:
+            (b, 3, height, width) in [-1, 1], float32 also under autocast.
+
+        Raises:
+            Refusal: when z is missing, not wanted or of another shape, or the channels differ.
+        """
+        self._check(semantics, z)
+        dtype = autocast_dtype(semantics) or semantics.dtype
+        semantics = semantics.to(dtype)
+        if z is not None:
+            z = (z if z.ndim == 4 else z[:, :, None, None]).to(dtype)
+
+        def condition(size: tuple[int, int] | torch.Size) -> Tensor:
+            labels = nearest(semantics, size)
+            if z is None:
+                return labels
+            noise = nearest(z, size) if z.shape[-2:] != (1, 1) else z.expand(-1, -1, *size)
+            return torch.cat([noise, labels], dim=1)
+
+        told = condition(self.grid)
+        x = self.fc(told)
+        for i, block in enumerate(self.body):
+            if i:
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                told = condition(x.shape[-2:])
+            x = block(x, told)
+        return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+
+    def _check(self, semantics: Tensor, z: Tensor | None) -> None:
+        if semantics.ndim != 4 or semantics.shape[1] != self.semantic_channels:
+            raise Refusal(
+                f"the generator needs semantics (b, {self.semantic_channels}, h, w), got "
+                f"{tuple(semantics.shape)}; num_classes must match the data"
+            )
+        if not self.latent and z is not None:
+            raise Refusal("this generator takes no noise; leave z out, or build it with latent=64")
+        if self.latent and (z is None or z.ndim not in (2, 4) or z.shape[:2] != (len(semantics), self.latent)):
+            got = "none" if z is None else f"{tuple(z.shape)}"
+            raise Refusal(f"this generator needs z of shape ({len(semantics)}, {self.latent}), got {got}")
+
+
+class Oasis(nn.Module):
+    """Label maps and noise to pictures; trained against `OasisDiscriminator` alone.
+
+    Args:
+        num_classes: one-hot channels, a class for "unknown" included (the published data have it as id 0).
+        height, width: of the pictures; divisible by 32.
+        ngf: base width.
+        hidden: width inside each SPADE layer.
+        latent: length of the noise; 0 makes one picture per label map (the paper's "no 3D noise").
+        edges: whether the data has instance maps; this family does not read them.
+        norm: under the modulation: "batch", "instance" or "per_process_batch".
+        spectral: spectral norm on the blocks' convolutions.
+        kernel: of the SPADE convolutions.
+
+    Attributes:
+        offers: the fields of Synthesis that are filled; "again" (other noise, other picture) with noise.
+        noise_shape: shape of the noise of one sample, drawn by the caller; None without noise.
+        semantic_channels: of what `semantics` returns.
+        xavier_everywhere: tells `initialise` that the published start reaches the spectrally normalised weights.
+
+    Source: Sushko et al., ICLR 2021, You only need adversarial supervision for semantic image synthesis.
+    """
+
+    xavier_everywhere: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        height: int,
+        width: int,
+        ngf: int = 64,
+        hidden: int = 128,
+        latent: int = 64,
+        edges: bool = False,
+        norm: str = "batch",
+        spectral: bool = True,
+        kernel: int = 3,
+    ) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise Refusal(f"num_classes must be at least 1, got {num_classes}")
+        self.num_classes = num_classes
+        self.semantic_channels = num_classes
+        self.offers = frozenset({"image", "z", "again"} if latent else {"image"})
+        self.noise_shape: tuple[int, ...] | None = (latent,) if latent else None
+        self.generator = OasisGenerator(
+            semantic_channels=num_classes,
+            height=height,
+            width=width,
+            ngf=ngf,
+            hidden=hidden,
+            latent=latent,
+            norm=norm,
+            spectral=spectral,
+            kernel=kernel,
+        )
+
+    def semantics(self, batch: Batch) -> Tensor:
+        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+
+        Raises:
+            Refusal: for ids outside the classes.
+        """
+        return semantics(batch.label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
+
+    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Training: paint the batch; the same as `sample`."""
+        return self.sample(batch, noise=noise)
+
+    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+        """Paint labels without their photographs.
+
+        Args:
+            batch: labels; `image` is not read.
+            noise: (b, latent) or (1, latent) standard normal; (b, latent, h, w) for noise of its own at every
+                pixel. None exactly when latent is 0.
+            style: None; this family reads no style.
+
+        Returns:
+            The picture, and z, the noise itself.
+
+        Raises:
+            Refusal: for a style, and for noise that is missing, not wanted or of another shape.
+        """
+        if style is not None:
+            raise Refusal("this model reads no style picture; leave style out, or use model=gaugan model.vae=true")
+        if noise is not None and len(noise) == 1:
+            noise = noise.expand(len(batch), *noise.shape[1:])
+        return Synthesis(image=self.generator(self.semantics(batch), noise), z=noise)

@@ -1,0 +1,121 @@
+"""UNITE: label maps and exemplars to pictures, matched by optimal transport."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from scenegen.base.records import Refusal, Synthesis
+from scenegen.networks.correspondence.transport import Released, Unbalanced
+from scenegen.networks.correspondence.unite import TransportCorrespondence
+from scenegen.networks.generators.exemplar_model import ExemplarModel
+from scenegen.networks.generators.seace import SeaceGenerator
+
+STEP, SMALLEST = 32, 64
+
+
+class UNITE(ExemplarModel):
+    """Label maps and exemplars to pictures, matched by optimal transport.
+
+    Args:
+        num_classes: one-hot channels, a class for "unknown" included.
+        height, width: of the pictures; divisible by 32, at least 64.
+        ngf: base width of all networks, 64 as published.
+        hidden: width inside each SPADE and SEACE layer.
+        edges: the data has instance maps; they are not read, as exemplars have none.
+        inter: width of the features that are matched; 4 ngf as published.
+        norm: a key of PARAMETER_FREE, under every modulation; "position" as published.
+        centre: matching features lose their mean over "channels" (published) or "positions".
+        transport: "released" or "unbalanced", as in the paper.
+        reach: with "unbalanced": > 0; the smaller, the more the marginals may differ from the masses.
+        per_sample_diameter: a sample's transport does not depend on its batch mates; false as released.
+        bilinear: enlarge `warped` so; otherwise nearest.
+        warped_label: "direct", "cycle" or "none": what `warped_label` of Synthesis is made of.
+        cycle, two_cycle: offer `warped_back` and `returned`.
+        mask_features: matching knows both label maps.
+        coordinate_features: matching knows where in the picture it looks.
+        adaptor_kernel: of the encoders' halving convolutions, 3 or 4.
+        adaptor_attention: a non-local block in both encoders.
+        adaptor_squeeze: squeeze-excite in both encoders.
+
+    Attributes:
+        offers: the fields of Synthesis that are filled.
+
+    Source: Zhan et al., CVPR 2021 (UNITE): Unbalanced feature transport for exemplar-based image translation.
+    """
+
+    family: ClassVar[str] = "UNITE"
+    step: ClassVar[int] = STEP
+    smallest: ClassVar[int] = SMALLEST
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        height: int,
+        width: int,
+        ngf: int = 64,
+        hidden: int = 128,
+        edges: bool = False,
+        inter: int = 256,
+        norm: str = "position",
+        centre: str = "channels",
+        transport: str = "released",
+        reach: float = 0.3,
+        per_sample_diameter: bool = False,
+        bilinear: bool = False,
+        warped_label: str = "direct",
+        cycle: bool = False,
+        two_cycle: bool = False,
+        mask_features: bool = True,
+        coordinate_features: bool = True,
+        adaptor_kernel: int = 3,
+        adaptor_attention: bool = True,
+        adaptor_squeeze: bool = False,
+    ) -> None:
+        super().__init__(num_classes=num_classes, height=height, width=width)
+        if min(num_classes, ngf, hidden, inter) < 1:
+            raise Refusal(
+                f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, hidden={hidden}, inter={inter}"
+            )
+        transports = {"released": Released, "unbalanced": lambda: Unbalanced(reach)}
+        if transport not in transports:
+            raise Refusal(f"transport={transport} is not one of {', '.join(transports)}")
+        optional = {"warped_label": warped_label != "none", "warped_back": cycle, "returned": two_cycle}
+        self.offers = frozenset({"image", "warped", "aligned", *(name for name, given in optional.items() if given)})
+        self.mode = "bilinear" if bilinear else "nearest"
+        self.generator = SeaceGenerator(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
+        self.correspondence = TransportCorrespondence(
+            semantic_channels=num_classes,
+            transport=transports[transport](),
+            ngf=ngf,
+            hidden=hidden,
+            inter=inter,
+            norm=norm,
+            centre=centre,
+            per_sample_diameter=per_sample_diameter,
+            warped_label=warped_label,
+            cycle=cycle,
+            two_cycle=two_cycle,
+            mask_features=mask_features,
+            coordinate_features=coordinate_features,
+            kernel=adaptor_kernel,
+            attention=adaptor_attention,
+            squeeze=adaptor_squeeze,
+        )
+
+    def _paint(
+        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+    ) -> Synthesis:
+        found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
+        image = self.generator((planes, *found.layout), found.warped, found.confidence)
+        return Synthesis(
+            image=image,
+            warped=(F.interpolate(found.warped[0], size=planes.shape[-2:], mode=self.mode),),
+            warped_back=found.warped_back,
+            returned=found.returned,
+            warped_label=found.warped_label,
+            aligned=found.aligned,
+        )

@@ -1,0 +1,70 @@
+"""Loss curves of a run, drawn from its metrics.csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from scenegen.runs.journal import read_rows
+
+TOTALS = ("G", "D")
+
+
+def draw_curves(metrics: Path, out: Path) -> None:
+    """One small plot per logged value, raw in grey and smoothed in colour, over the steps of the run.
+
+    Args:
+        metrics: a run's metrics.csv; with fewer than two rows nothing is drawn.
+        out: the PNG file.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = read_rows(metrics)
+    if len(rows) < 2:
+        return
+    names = sorted({key for row in rows for key in row} - {"step"}, key=lambda key: (key not in TOTALS, key))
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(3.1 * columns, 2.1 * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, name in enumerate(names, start=1):
+        points = [(int(row["step"]), float(row[name])) for row in rows if name in row]
+        steps, values = (np.asarray(column, dtype=float) for column in zip(*points, strict=True))
+        axes = figure.add_subplot(lines, columns, place)
+        axes.plot(steps, values, color="0.8", linewidth=0.8)
+        axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6)
+        axes.set_title(name, fontsize=9, loc="left")
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("step", fontsize=9)
+    figure.savefig(out, dpi=110, format="png")
+
+
+def read_series(metrics: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Logged value -> (steps, smoothed values) of a run's metrics.csv; empty without one."""
+    rows = read_rows(metrics) if metrics.is_file() else []
+    found = {}
+    for name in sorted({key for row in rows for key in row} - {"step"}):
+        points = [(int(row["step"]), float(row[name])) for row in rows if name in row]
+        steps, values = (np.asarray(column, dtype=float) for column in zip(*points, strict=True))
+        found[name] = steps, smoothed(values)
+    return found
+
+
+def smoothed(values: np.ndarray, *, share: float = 0.05) -> np.ndarray:
+    """Centred running mean over a share of the series, shorter at its ends.
+
+    Args:
+        values: (n,) numbers.
+        share: of n that one mean spans.
+
+    Returns:
+        (n,) means; a constant series stays what it is.
+    """
+    reach = max(1, round(share * len(values) / 2))
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    first = np.maximum(np.arange(len(values)) - reach, 0)
+    last = np.minimum(np.arange(len(values)) + reach + 1, len(values))
+    return (total[last] - total[first]) / (last - first)

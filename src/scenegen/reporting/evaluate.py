@@ -1,0 +1,72 @@
+"""The end of a run: the test maps sampled, scored, and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scenegen.base.pictures import save_png
+from scenegen.base.records import SceneModel
+from scenegen.config.plan import Plan
+from scenegen.data.samples import Pairs
+from scenegen.reporting.curves import draw_curves
+from scenegen.runs import folder as runs
+from scenegen.sampling.generate import draw_sheet, generate, spread
+from scenegen.scoring.judging import Options, still
+from scenegen.scoring.per_picture import FILE
+from scenegen.scoring.record import Score
+from scenegen.scoring.scorer import Scorer
+from scenegen.scoring.table import bar, console, line, say, show
+
+SHOWN = 18
+"""Pictures on the contact sheet."""
+
+
+def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, folder: Path, chosen: Plan) -> Score:
+    """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
+    curves.png, result.json and scores.npz (every picture's values).
+
+    The Frechet distance compares with the training photographs, as the contest does.
+
+    Args:
+        model: the model to sample from.
+        train, test: the run's data.
+        scorer: judges and total.
+        folder: the run's folder.
+        chosen: the run's plan.
+
+    Returns:
+        The score.
+    """
+    config = chosen.config
+    indices = list(range(len(test)))[: config["evaluate_count"]]
+    parameters = next(iter(model.parameters()))
+    files = generate(
+        model, test, out=folder / "samples", indices=indices, seed=config["seed"], device=parameters.device
+    )
+    shown = spread(len(files), SHOWN)
+    sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
+    save_png(folder / "contact_sheet.png", sheet)
+    draw_curves(folder / "metrics.csv", folder / "curves.png")
+    options = Options(
+        count=len(indices),
+        seed=config["seed"],
+        device=str(parameters.device),
+        config_hash=chosen.digest,
+        extra="ignore",
+        cache="auto",
+    )
+    score = scorer.score(
+        folder / "samples",
+        still(test),
+        reference=still(train),
+        styles=test.exemplar_names() or None,
+        options=options,
+        track=bar,
+        notice=say,
+    )
+    score.per_picture.save(folder / FILE)
+    runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})
+    show(score, console())
+    print(line(score))
+    print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}")
+    return score

@@ -1,0 +1,53 @@
+"""A job that another launcher calls in its own process (SLURM, Ray, joblib), run in a process of its own all the same.
+
+Lightning's DDP starts every rank with the command line of the process it is in. Inside a submitit or Ray worker that
+is the worker's, not the job's; a process of our own has the job's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from scenegen.base.refusal import Refusal
+from scenegen.config.plan import digest
+from scenegen.sweeps.job import Job
+from scenegen.sweeps.planner import job_lines, resolved
+from scenegen.sweeps.pool import Workshop
+
+
+def run_alone(cfg: DictConfig, *, runs: Sequence[str]) -> Any:
+    """Run the job of this composed config and give back its value.
+
+    Args:
+        cfg: the job's config.
+        runs: the program, e.g. ["-m", "scenegen.train"].
+
+    Raises:
+        Refusal: the job failed.
+    """
+    hydra = HydraConfig.get()
+    config = resolved(cfg)
+    trainer = (config or {}).get("trainer") or {}
+    if trainer.get("nodes", 1) > 1:
+        raise Refusal(
+            f"trainer.nodes={trainer['nodes']} under this launcher, whose jobs have one machine each; use "
+            "trainer.nodes=1 with trainer.devices=..., or start the run with srun instead of a sweep"
+        )
+    overrides = job_lines(OmegaConf.to_container(hydra.overrides.task) or [])  # pyright: ignore[reportArgumentType]
+    job = Job(
+        number=int(hydra.job.num),
+        overrides=overrides,
+        own=" ".join(overrides),
+        folder=Path(hydra.runtime.output_dir),
+        digest=None if config is None else digest(config),
+    )
+    with Workshop(program=runs, width=1, gpus_per_job=0) as shop:
+        (outcome,) = shop.work([job])
+    if outcome.status not in ("done", "skipped"):
+        raise Refusal(f"job {job.number} {outcome.sentence}")
+    return outcome.value

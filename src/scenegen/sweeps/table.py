@@ -1,0 +1,72 @@
+"""One table of all jobs of a sweep: overview.csv, and a W&B run of the sweep's own where its jobs log there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from scenegen.runs.folder import write
+from scenegen.sweeps.job import LOG, REPLACED, finished, read_json
+
+FILE = "overview.csv"
+
+
+def tell(folder: Path) -> None:
+    """Write overview.csv of a sweep's folder, and log it to W&B where the jobs were logged."""
+    table = read(folder)
+    if not table:
+        return
+    fields = list(dict.fromkeys(key for row in table for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, restval="")
+    writer.writeheader()
+    writer.writerows(table)
+    write(folder / FILE, text.getvalue())
+    print(f"overview: {folder / FILE}", flush=True)
+    if told := next(map(_wandb, folder.glob("*/config.yaml")), None):
+        from scenegen.tracking.wandb import sweep_overview
+
+        sweep_overview(
+            folder,
+            project=told["project"],
+            entity=told["entity"],
+            fields=fields,
+            rows=[[row.get(field) for field in fields] for row in table],
+        )
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """One row per job: number, state, folder, total and parts, and what sets it apart from the others."""
+    jobs = [path for path in folder.iterdir() if (path / LOG).is_file() and path.name != REPLACED]
+    jobs.sort(key=_number)
+    overrides = {job: dict(_pair(o) for o in (read_json(job / "run.json") or {}).get("overrides", [])) for job in jobs}
+    keys = list(dict.fromkeys(key for told in overrides.values() for key in told))
+    apart = [key for key in keys if len({told.get(key) for told in overrides.values() if told}) > 1]
+    return [_row(job, {key: overrides[job].get(key, "") for key in apart}) for job in jobs]
+
+
+def _wandb(config: Path) -> dict[str, Any] | None:
+    """What a job's config says of W&B."""
+    return OmegaConf.select(OmegaConf.load(config), "logger.wandb")
+
+
+def _row(job: Path, apart: dict[str, str]) -> dict[str, Any]:
+    result = read_json(job / "result.json") or {}
+    parts = {name: part["value"] for name, part in result.get("parts", {}).items()}
+    state = "done" if finished(job) else "not done"
+    return {"job": _number(job), "state": state, **apart, "total": result.get("total"), **parts, "folder": job.name}
+
+
+def _pair(override: str) -> tuple[str, str]:
+    key, _, value = override.partition("=")
+    return key.lstrip("+"), value
+
+
+def _number(job: Path) -> int:
+    head = job.name.partition("_")[0]
+    return int(head) if head.isdigit() else sys.maxsize
