@@ -35,8 +35,8 @@ from PIL import Image
 from scenegen.data.world import render
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
+from scenegen.scoring.inputs import Options
 from scenegen.scoring.judges.inception import INCEPTION, InceptionFeatures, assembled, randomise
-from scenegen.scoring.judging import Options
 from scenegen.scoring.reference import describe, reference_of
 
 

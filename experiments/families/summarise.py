@@ -33,7 +33,7 @@ from scenegen.data.samples import collate
 from scenegen.metrics.style import style_error
 from scenegen.runs import folder as runs
 from scenegen.sampling.generate import generate, spread
-from scenegen.scoring.judging import Options, still
+from scenegen.scoring.inputs import Options, still
 
 ORDER = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")
 AT_RANDOM = {"_target_": "scenegen.data.exemplars.choose.at_random"}

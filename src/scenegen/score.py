@@ -56,7 +56,7 @@ def main(cfg: DictConfig) -> int:
         show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
     from scenegen.scoring.generated import read_styles
-    from scenegen.scoring.judging import Options, still
+    from scenegen.scoring.inputs import Options, still
     from scenegen.scoring.table import bar, console, line, say, show, write_json
 
     labels = still(build.dataset(chosen.config, split=settings.split))

@@ -10,7 +10,7 @@ from scenegen import train_segmenter
 from scenegen.base.records import Refusal
 from scenegen.config.plan import compose, plan
 from scenegen.data.classes import LANDSCAPE
-from scenegen.scoring.judges.segmenters import SmpSegmenter
+from scenegen.scoring.judges.smp import SmpSegmenter
 
 from .command_line import run
 

@@ -20,7 +20,7 @@ from scenegen.data.exemplars.measures import MaskIou
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs, collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.scoring.judging import still
+from scenegen.scoring.inputs import still
 from tests.data import files
 
 SIZE: dict[str, Any] = {"height": 8, "width": 8}

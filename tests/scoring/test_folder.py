@@ -14,8 +14,8 @@ from scenegen.data.classes import ClassList
 from scenegen.metrics.frechet import Moments, frechet
 from scenegen.scoring.contest import Jittor2023, jittor2022, jittor2023
 from scenegen.scoring.generated import read_styles, take
-from scenegen.scoring.judges.protocols import require_classes
-from scenegen.scoring.judging import Options
+from scenegen.scoring.inputs import Options
+from scenegen.scoring.judges.scenenet import require_classes
 
 from .fakes import Brightness, MeanColour, World, scorer
 

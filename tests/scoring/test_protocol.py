@@ -9,7 +9,7 @@ import pytest
 
 from scenegen.base.records import Refusal
 from scenegen.scoring.contest import Jittor2023
-from scenegen.scoring.judging import Options
+from scenegen.scoring.inputs import Options
 from scenegen.scoring.protocol import SetHash, differences, protocol, protocol_id, require_one
 
 from .fakes import MeanColour, World, scorer

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from scenegen.scoring.judging import Options
+from scenegen.scoring.inputs import Options
 from scenegen.scoring.prefetch import ahead
 from scenegen.scoring.reference import cache_folder, describe, reference_of
 

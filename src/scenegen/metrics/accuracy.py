@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 
 def confusion(prediction: Tensor, label: Tensor, *, num_classes: int, ignore: int | None = None) -> Tensor:
@@ -74,21 +73,6 @@ def picture_hits(prediction: Tensor, label: Tensor, *, ignore: int | None = None
     return ((prediction == label) & valid).sum((1, 2)), valid.sum((1, 2))
 
 
-def picture_accuracy(prediction: Tensor, label: Tensor, *, ignore: int | None = None) -> Tensor:
-    """Pixel accuracy of every picture by itself.
-
-    Args:
-        prediction: (b, h, w) integer ids.
-        label: (b, h, w) integer ids, same shape.
-        ignore: true id whose pixels are not counted, or None.
-
-    Returns:
-        (b,) float64 in [0, 1]; NaN for a picture with no counted pixel.
-    """
-    right, counted = picture_hits(prediction, label, ignore=ignore)
-    return right.double() / counted.double()
-
-
 def class_iou(counts: Tensor, *, ignore: int | None = None) -> Tensor:
     """Intersection over union of every class.
 
@@ -120,31 +104,6 @@ def mean_iou(counts: Tensor, *, ignore: int | None = None) -> Tensor:
         () float64 in [0, 1]; NaN when no class has an IoU.
     """
     return class_iou(counts, ignore=ignore).nanmean()
-
-
-class ConfusionAccuracy(Metric):
-    """Pixel accuracy and mean IoU of a stream of label maps, summed over processes.
-
-    Args:
-        num_classes: number of ids.
-        ignore: true id whose pixels are not counted, or None.
-    """
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, *, num_classes: int, ignore: int | None = None) -> None:
-        super().__init__()
-        self.num_classes, self.ignore = num_classes, ignore
-        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, prediction: Tensor, label: Tensor) -> None:
-        """Count one batch of maps, (b, h, w) integer ids each."""
-        self.counts += confusion(prediction, label, num_classes=self.num_classes, ignore=self.ignore)
-
-    def compute(self) -> dict[str, Tensor]:
-        """`mask_acc` and `mean_iou` of everything counted, () float64 each."""
-        return {"mask_acc": pixel_accuracy(self.counts), "mean_iou": mean_iou(self.counts, ignore=self.ignore)}
 
 
 def _same_shape(prediction: Tensor, label: Tensor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 
 def colour_histogram(image: Tensor, *, bins: int = 8) -> Tensor:

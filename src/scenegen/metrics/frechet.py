@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 
 class Moments:
@@ -142,37 +141,3 @@ def frechet(a: Moments, b: Moments) -> Tensor:
     trace_root = torch.linalg.svdvals(x @ y.T).sum() / (n * m) ** 0.5
     distance = (a.mean - b.mean).square().sum() + x.square().sum() / n + y.square().sum() / m - 2 * trace_root
     return distance.clamp_min(0)
-
-
-class FrechetDistance(Metric):
-    """Frechet distance of a stream of generated features to a stream of real ones, summed over processes.
-
-    Args:
-        dim: number of feature dimensions d.
-    """
-
-    full_state_update = False
-
-    def __init__(self, *, dim: int) -> None:
-        super().__init__()
-        for side in ("fake", "real"):
-            self.add_state(f"{side}_count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-            self.add_state(f"{side}_sum", torch.zeros(dim, dtype=torch.float64), dist_reduce_fx="sum")
-            self.add_state(f"{side}_outer", torch.zeros(dim, dim, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def update(self, features: Tensor, *, real: bool) -> None:
-        """Take in (n, d) features of real or of generated pictures."""
-        side, x = "real" if real else "fake", features.double()
-        for name, part in (("count", len(x)), ("sum", x.sum(0)), ("outer", x.T @ x)):
-            setattr(self, f"{side}_{name}", getattr(self, f"{side}_{name}") + part)
-
-    def compute(self) -> Tensor:
-        """() float64 distance of everything taken in."""
-        return frechet_distance(*self._gaussian("fake"), *self._gaussian("real"))
-
-    def _gaussian(self, side: str) -> tuple[Tensor, Tensor]:
-        count, total, outer = (getattr(self, f"{side}_{name}") for name in ("count", "sum", "outer"))
-        if int(count) < 2:
-            raise Refusal(f"a Frechet distance needs at least 2 pictures on each side, {side} has {int(count)}")
-        mean = total / count
-        return mean, (outer - count * torch.outer(mean, mean)) / (count - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 
 def kernel_distance(x: Tensor, y: Tensor, *, degree: int = 3, coef: float = 1.0) -> Tensor:

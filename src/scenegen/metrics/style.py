@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 FIELDS = ("sun_height", "season", "haze", "overcast", "warmth", "exposure", "contrast")
 """What is measured: light, season, air and palette; the sun's side is left out, as mirrored pictures swap it."""

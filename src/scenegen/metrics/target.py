@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.metrics.frechet import Moments
 
 

@@ -11,7 +11,7 @@ from scenegen.data.samples import Pairs
 from scenegen.reporting.curves import draw_curves
 from scenegen.runs import folder as runs
 from scenegen.sampling.generate import draw_sheet, generate, spread
-from scenegen.scoring.judging import Options, still
+from scenegen.scoring.inputs import Options, still
 from scenegen.scoring.per_picture import FILE
 from scenegen.scoring.record import Score
 from scenegen.scoring.scorer import Scorer

@@ -11,8 +11,8 @@ from torch import Tensor
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.kernel import kernel_distance_subsets
 from scenegen.metrics.target import Target, frechet_infinity
+from scenegen.scoring.inputs import Options
 from scenegen.scoring.judges.protocols import Describing, fid_title
-from scenegen.scoring.judging import Options
 from scenegen.scoring.record import Measure
 from scenegen.scoring.reference import Reference
 

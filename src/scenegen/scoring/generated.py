@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SHOWN = 20

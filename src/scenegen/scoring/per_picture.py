@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 FILE = "scores.npz"
 """Beside result.json, and beside json=NAME.json as NAME.npz."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 LIBRARIES = ("scenegen", "torch", "torchvision", "torchmetrics", "pytorch-fid", "numpy", "pillow")
 

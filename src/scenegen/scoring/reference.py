@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
-from scenegen.scoring.judging import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.prefetch import ahead
 from scenegen.scoring.protocol import SetHash
 

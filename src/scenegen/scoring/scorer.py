@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.metrics.accuracy import class_iou, mean_iou, pixel_accuracy
 from scenegen.metrics.synonyms import forgiving_accuracy, synonym_confusion
@@ -18,8 +18,9 @@ from scenegen.scoring.contest import Contest
 from scenegen.scoring.distances import FLOOR_LEAST, distances
 from scenegen.scoring.gains import waterfall
 from scenegen.scoring.generated import Generated, take
+from scenegen.scoring.inputs import Options, Pictures, Track, chosen_style
 from scenegen.scoring.judges.protocols import Describing, Judges, Marking, Segmenting, fid_title, marks
-from scenegen.scoring.judging import Options, Pictures, Tally, Track, chosen_style, judge_generated
+from scenegen.scoring.judging import Tally, judge_generated
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.protocol import protocol
 from scenegen.scoring.record import Measure, Score

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.scoring.generated import Generated
 
 SHOWN = 10

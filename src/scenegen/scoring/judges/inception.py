@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import scenegen.networks.frozen.weights as pinned
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.scoring.judges.protocols import require_uint8
 
 INCEPTION = pinned.WeightsFile(
     "inception-2015-12-05",
@@ -71,8 +72,7 @@ class InceptionFeatures(nn.Module):
         Raises:
             Refusal: not uint8.
         """
-        if image.dtype != torch.uint8 or image.ndim != 4 or image.shape[1] != 3:
-            raise Refusal(f"FID features need (b, 3, h, w) uint8, got {tuple(image.shape)} {image.dtype}")
+        require_uint8(image, what="FID")
         return self.net(self.prepare(image.float()).contiguous(memory_format=torch.channels_last)).flatten(1)
 
     def prepare(self, image: Tensor) -> Tensor:

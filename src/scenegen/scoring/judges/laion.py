@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen.extractors import Normalise
+from scenegen.scoring.judges.protocols import require_uint8
 
 CLIP = "openai/clip-vit-large-patch14"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -76,8 +77,7 @@ class Laion(nn.Module):
         Raises:
             Refusal: not uint8.
         """
-        if image.dtype != torch.uint8:
-            raise Refusal(f"aesthetic models see quantised pictures: uint8, got {image.dtype}")
+        require_uint8(image, what="an aesthetic mark")
         embedding = self.clip(pixel_values=self.normalise(middle_square(image) * 2 - 1)).image_embeds
         return self.head(F.normalize(embedding.float(), dim=1)).flatten().clamp(0, 10)
 

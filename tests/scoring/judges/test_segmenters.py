@@ -13,8 +13,9 @@ from scenegen.data.bridges import ADE20K
 from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.networks.frozen import smp as smpnet
 from scenegen.networks.frozen import weights as pinned
-from scenegen.scoring.judges import segmenters
-from scenegen.scoring.judges.segmenters import SegformerSegmenter, SmpSegmenter, ade20k_table
+from scenegen.scoring.judges import segformer
+from scenegen.scoring.judges.segformer import SegformerSegmenter, ade20k_table
+from scenegen.scoring.judges.smp import SmpSegmenter
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 transformers = pytest.importorskip("transformers")
@@ -116,7 +117,7 @@ def small(monkeypatch):
             num_labels=150,
         )  # fmt: skip
 
-    monkeypatch.setattr(segmenters, "_config", config)
+    monkeypatch.setattr(segformer, "_config", config)
     return config
 
 
@@ -170,8 +171,8 @@ def test_segformer_random_says_so_and_repeats(small):
 def test_published_sizes_of_the_random_ones():
     """Xie et al. 2021, table 6: SegFormer-B0 has 3.8 M parameters (3.7 M by feasibility.md's count)."""
     with torch.device("meta"):
-        net = transformers.SegformerForSemanticSegmentation(segmenters._config(transformers, "b0"))
-        large = transformers.SegformerForSemanticSegmentation(segmenters._config(transformers, "b2"))
+        net = transformers.SegformerForSemanticSegmentation(segformer._config(transformers, "b0"))
+        large = transformers.SegformerForSemanticSegmentation(segformer._config(transformers, "b2"))
     assert sum(p.numel() for p in net.parameters()) == pytest.approx(3.75e6, rel=0.02)
     assert sum(p.numel() for p in large.parameters()) == pytest.approx(27.4e6, rel=0.02)
 

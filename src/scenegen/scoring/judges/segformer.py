@@ -1,20 +1,17 @@
-"""Segmenters of other libraries: one that was trained here, and ADE20K's published SegFormers."""
+"""ADE20K's published SegFormers as judges, bridged to the label maps' classes by name."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 from scenegen.data.bridges import ADE20K, bridge
 from scenegen.data.classes import ClassList
-from scenegen.networks.frozen import smp as smpnet
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
-from scenegen.scoring.judges.protocols import require_classes
+from scenegen.scoring.judges.smp import as_large_as
 
 SEGFORMER_DEPTHS = {
     "b0": (2, 2, 2, 2),
@@ -25,37 +22,6 @@ SEGFORMER_DEPTHS = {
     "b5": (3, 6, 40, 3),
 }
 """Layers per stage, for random weights. Source: Xie et al., SegFormer (2021), table 6."""
-
-
-class SmpSegmenter(nn.Module):
-    """A segmentation_models.pytorch net that `python -m scenegen.train_segmenter` trained.
-
-    Args:
-        classes: the class list of the label maps.
-        name: the .safetensors file; its .json lies beside it.
-        folder: where a name without a folder is looked for as well.
-        sha256: the hash (or its beginning) that the file must have; None takes what the .json says.
-
-    Raises:
-        Refusal: the file cannot be used, or was trained for other classes.
-    """
-
-    name = "smp"
-    stand_in = True  # the contest's segmenter was never published
-
-    def __init__(self, *, classes: ClassList, name: str, folder: str | None = None, sha256: str | None = None) -> None:
-        super().__init__()
-        path = Path(name).expanduser()
-        if folder is not None and not path.is_file() and (Path(folder).expanduser() / name).is_file():
-            path = Path(folder).expanduser() / name
-        self.net, self.card = smpnet.read(path, sha256=sha256)
-        self.stamp = f"smp-{self.card.arch}-{self.card.encoder}:{self.card.sha256[:12]}"
-        require_classes(self.card.classes, classes, stamp=self.stamp, command="train_segmenter")
-
-    def predict(self, image: Tensor) -> Tensor:
-        """(b, 3, h, w) uint8 -> (b, h, w) int64 ids, read at about the size of the training."""
-        x = smpnet.at_size(image.float().div(127.5).sub(1), pixels=self.card.height * self.card.width)
-        return _resized(self.net(x), image).argmax(1)
 
 
 class SegformerSegmenter(nn.Module):
@@ -119,7 +85,7 @@ class SegformerSegmenter(nn.Module):
             size = [round(side * factor) for side in x.shape[-2:]]
             x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
         logits = self.net(pixel_values=self.normalise(x)).logits
-        return self.table[_resized(logits, image).argmax(1)]
+        return self.table[as_large_as(logits, image).argmax(1)]
 
 
 def ade20k_table(classes: ClassList) -> Tensor:
@@ -136,12 +102,6 @@ def ade20k_table(classes: ClassList) -> Tensor:
             f"({', '.join(classes.names[:6])}, ...) have no `other` for the rest; choose segmenter=scenenet or smp"
         )
     return torch.from_numpy(bridge(ADE20K, classes)[1:]).long()
-
-
-def _resized(logits: Tensor, image: Tensor) -> Tensor:
-    if logits.shape[-2:] == image.shape[-2:]:
-        return logits
-    return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _config(transformers, variant: str):

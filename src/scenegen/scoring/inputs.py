@@ -1,0 +1,109 @@
+"""The input of a score: label maps with their photographs, style pictures, and the options of the pass."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from scenegen.base.refusal import Refusal
+from scenegen.data.classes import ClassList
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
+Style = Callable[[Any], Tensor]
+
+
+class Pictures(Protocol):
+    """What a dataset gives to a score: items have name, label (h, w) int64 and image (3, h, w) uint8 or None."""
+
+    classes: ClassList
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a folder is scored.
+
+    Attributes:
+        count: score only the first so many label maps; None is all.
+        resize: "none" refuses generated pictures of another size, "bicubic" takes them.
+        extra: "refuse" or "ignore" pictures that belong to no label map.
+        floor: also measure the Frechet distance of real pictures to real pictures.
+        infinity: also extrapolate it to infinitely many pictures.
+        cache: where descriptions of reference photographs are kept: "off", "auto" (the user's cache) or a folder.
+        batch_size: pictures per pass.
+        device: where the judges run.
+        seed: of the bootstrap and of the floor's split.
+        config_hash: name of the config's content, for the protocol.
+    """
+
+    count: int | None = None
+    resize: str = "none"
+    extra: str = "refuse"
+    floor: bool = True
+    infinity: bool = True
+    cache: str = "off"
+    batch_size: int = 16
+    device: str = "cpu"
+    seed: int = 0
+    config_hash: str | None = None
+
+    @classmethod
+    def of(cls, settings: Any, *, config_hash: str) -> Options:
+        """The options among a command's settings, which bear the same names."""
+        named = [f.name for f in dataclasses.fields(cls) if f.name != "config_hash"]
+        return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
+
+
+def chosen_style(photos: Pictures, styles: Mapping[str, str] | None) -> Style:
+    """Sample -> its style picture: the one that is named for it, or its own photograph.
+
+    Args:
+        photos: where named style pictures are looked up.
+        styles: label name -> picture name, or None.
+
+    Raises:
+        Refusal: a named picture is not there; the returned function also for a sample without one.
+    """
+    if styles is None:
+        return photo_of
+    place = {name: i for i, name in enumerate(photos.names)}
+    if absent := [f"{label}: {name}" for label, name in styles.items() if name not in place]:
+        raise Refusal(f"{len(absent)} style pictures are not in the reference: {', '.join(absent[:10])}")
+
+    def style(sample: Any) -> Tensor:
+        if sample.name not in styles:
+            raise Refusal(f"no style picture is named for the label map {sample.name}; add it to the style file")
+        return photo_of(photos[place[styles[sample.name]]])
+
+    return style
+
+
+def photo_of(sample: Any) -> Tensor:
+    """A sample's photograph (3, h, w) uint8, refused where it has none."""
+    if sample.image is None:
+        raise Refusal(
+            f"{sample.name} has no photograph to compare with; give a split with photographs as reference=train, "
+            "and for jittor2023 a file of style pictures as styles=FILE.json"
+        )
+    return sample.image
+
+
+def still(pictures: Any) -> Any:
+    """The same pictures without random cuts and mirrors: a reference set is what its files are."""
+    framing = getattr(pictures, "framing", None)
+    if framing is None or not framing.random:
+        return pictures
+    return type(pictures)(pictures.source, framing=dataclasses.replace(framing, random=False), seed=pictures.seed)
+
+
+def batches(count: int, size: int) -> list[range]:
+    """Consecutive ranges of at most `size` that cover range(count)."""
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]

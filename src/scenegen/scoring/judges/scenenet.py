@@ -1,0 +1,71 @@
+"""This project's own SceneNet as a judge: it reads label maps off pictures, and describes them for a distance."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from scenegen.base.refusal import Refusal
+from scenegen.data.classes import ClassList
+from scenegen.networks.frozen.scenenet import Segmenter
+
+
+class SceneNetSegmenter(nn.Module):
+    """This project's own segmenter, in place of the contest's, which was never published.
+
+    Args:
+        classes: the class list of the label maps.
+        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        folder: where another scenenet_<name>.safetensors is looked for first.
+
+    Raises:
+        Refusal: the segmenter was trained for other classes.
+    """
+
+    name = "scenenet"
+    stand_in = True
+
+    def __init__(self, *, classes: ClassList, name: str = "scorer", folder: str | None = None) -> None:
+        super().__init__()
+        self.net = Segmenter.load(name, folder=folder)
+        self.stamp = self.net.stamp
+        require_classes(self.net.classes, classes, stamp=self.stamp)
+
+    def predict(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) uint8 -> (b, h, w) int64 ids."""
+        return self.net(image.float().div(127.5).sub(1)).argmax(1)
+
+
+class SceneNetFeatures(nn.Module):
+    """Pooled features of the scoring SceneNet: a Frechet distance of its own, `FID(scenenet)`, never plain FID.
+
+    Args:
+        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        folder: where another scenenet_<name>.safetensors is looked for first.
+    """
+
+    name = "scenenet"
+    title = "FID(scenenet)"
+    stand_in = True
+    resize = "none"
+
+    def __init__(self, *, name: str = "scorer", folder: str | None = None) -> None:
+        super().__init__()
+        self.net = Segmenter.load(name, folder=folder)
+        self.stamp = self.net.stamp
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(b, 3, h, w) uint8 -> (b, d) features."""
+        return self.net.features(image.float().div(127.5).sub(1))
+
+
+def require_classes(
+    reads: tuple[str, ...], classes: ClassList, *, stamp: str, command: str = "train_scenenet role=scorer"
+) -> None:
+    """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists."""
+    if tuple(reads) != classes.names:
+        raise Refusal(
+            f"the segmenter {stamp} reads {len(reads)} classes ({', '.join(reads)}) but the label maps have "
+            f"{len(classes)} ({', '.join(classes.names)}); train one for them with python -m "
+            f"scenegen.{command} data=... and give it as segmenter.name=FILE.safetensors, "
+            "or score without mask_acc: segmenter=none"
+        )
