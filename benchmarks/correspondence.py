@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from memory import measured, report
 from torch import Tensor
 
-from scenegen.networks.correspondence.cocosnet import unit
+from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import match
 
 CHANNELS, VALUES, TEMPERATURE = 256, 3 + 29, 0.01

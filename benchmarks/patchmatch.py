@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.networks.correspondence.cocosnet2 import best_match
+from scenegen.networks.correspondence.cocosnetv2 import best_match
 from scenegen.networks.correspondence.patchmatch import patchmatch_step, propagate, to_index, to_offsets
 from scenegen.networks.layers.convgru import KEPT, STATE, Refinement
 

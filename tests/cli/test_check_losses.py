@@ -12,7 +12,7 @@ from scenegen.base.records import Refusal
 from scenegen.check import asks_for_losses, run_losses
 from scenegen.config.plan import compose, plan
 from scenegen.losses.cost import cost
-from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
+from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
 from scenegen.reporting.objective_report import LossReport, examine
 
 from .command_line import run, sentence

@@ -9,7 +9,8 @@ from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.extractors import VGG16_CONVOLUTIONS, VGG19_CONVOLUTIONS, Extractor, L2Pool, vgg
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.frozen.vgg import VGG16_CONVOLUTIONS, VGG19_CONVOLUTIONS, L2Pool, vgg
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.networks.correspondence import softmax_warp as engine
-from scenegen.networks.correspondence.cocosnet import unit
+from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity, match, winner_take_all
 
 CASES = list(product((1, 3, 5), ("channels", "positions"), (False, True)))

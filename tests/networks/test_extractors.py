@@ -11,7 +11,8 @@ from torch import nn
 
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Extractor, L2Pool, Normalise, Vgg19, vgg
+from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Extractor, Normalise
+from scenegen.networks.frozen.vgg import L2Pool, Vgg19, vgg
 
 
 @pytest.fixture

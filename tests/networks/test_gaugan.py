@@ -12,11 +12,12 @@ from torch import Tensor
 from scenegen.base.records import Batch, Refusal
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
+from scenegen.networks.generators.spade import SpadeGenerator, start_grid
 from scenegen.networks.layers.encoder import ImageEncoder, input_side
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralConv2d
 from scenegen.networks.layers.semantics import instance_edges, semantics
-from scenegen.networks.layers.spade import SPADE, SpadeGenerator, nearest, start_grid
+from scenegen.networks.layers.spade import SPADE, nearest
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 16}
 

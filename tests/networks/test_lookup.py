@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
-from scenegen.networks.generators.cocosnet import CoCosNet
+from scenegen.networks.generators.cocosnetv1 import CoCosNet
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.layers import lookup

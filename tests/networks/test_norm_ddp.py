@@ -11,8 +11,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
+from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.norm import GlobalBatchNorm
-from scenegen.networks.layers.spade import SpadeGenerator
 
 SHARES = {"even": (2, 2), "uneven": (1, 3)}
 

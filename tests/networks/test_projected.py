@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from scenegen.base.records import Refusal
 from scenegen.networks.discriminators.projected import ProjectedDiscriminator
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.extractors import Extractor, vgg
+from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.scenenet import SceneNetTrunk
+from scenegen.networks.frozen.vgg import vgg
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.norm import SpectralConv2d
 

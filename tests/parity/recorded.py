@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, vgg
 
 from .test_sasame import FIXTURES
 

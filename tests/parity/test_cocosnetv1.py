@@ -17,15 +17,17 @@ from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpLabel, Warp
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.correspondence.cocosnet import DomainAdaptor, ResidualBlock, reflected_blocks, unit
+from scenegen.networks.correspondence.cocosnetv1 import DomainAdaptor, ResidualBlock, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import match, winner_take_all
 from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.frozen.extractors import VGG19_CONVOLUTIONS, CaffeTreatment, Extractor, vgg
-from scenegen.networks.generators.cocosnet import CoCosNet
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, CaffeTreatment, vgg
+from scenegen.networks.generators.cocosnetv1 import CoCosNet
+from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, positional_norm
-from scenegen.networks.layers.spade import SPADE, SpadeGenerator
+from scenegen.networks.layers.spade import SPADE
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import GanModule
 from scenegen.training.tricks.average import Ema

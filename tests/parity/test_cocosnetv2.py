@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.losses.contextual import contextual_loss
-from scenegen.networks.correspondence.cocosnet import reflected_blocks, unit
-from scenegen.networks.correspondence.cocosnet2 import (
+from scenegen.networks.correspondence.cocosnetv1 import reflected_blocks, unit
+from scenegen.networks.correspondence.cocosnetv2 import (
     EPS,
     NORMS,
     Correspondence,
@@ -34,7 +34,7 @@ from scenegen.networks.correspondence.patchmatch import (
 )
 from scenegen.networks.correspondence.similarity import match
 from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.generators.cocosnet2 import CoCosNet2, TranslationNet
+from scenegen.networks.generators.cocosnetv2 import CoCosNet2, TranslationNet
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.convgru import Refinement
 

@@ -16,7 +16,7 @@ from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.generators.cocosnet2 import CoCosNet2
+from scenegen.networks.generators.cocosnetv2 import CoCosNet2
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from scenegen.base.records import Batch, Judgement
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
+from scenegen.networks.generators.spade import DOUBLINGS
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import semantics
-from scenegen.networks.layers.spade import DOUBLINGS
 
 from .fixture_io import Case, load_case
 

@@ -17,7 +17,7 @@ from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import kl
 from scenegen.losses.perceptual import perceptual
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.extractors import DistsVgg16, L2Pool, Vgg19
+from scenegen.networks.frozen.vgg import DistsVgg16, L2Pool, Vgg19
 
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
 

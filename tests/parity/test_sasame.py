@@ -20,7 +20,7 @@ from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import perceptual
 from scenegen.losses.style import style
 from scenegen.networks.discriminators.sesame import SesameDiscriminator
-from scenegen.networks.frozen.extractors import Vgg19
+from scenegen.networks.frozen.vgg import Vgg19
 from scenegen.networks.generators.sesame_editing import (
     SesameEditor,
     cellular_hole,

@@ -24,12 +24,13 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.correspondence.cocosnet import unit
+from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity
 from scenegen.networks.correspondence.transport import BLUR, Plan, Released, diameter, schedule, sinkhorn
 from scenegen.networks.correspondence.unite import FeatureEncoder, TransportCorrespondence, patches
 from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.frozen.extractors import TREATMENTS, VGG19_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.frozen.vgg import TREATMENTS, VGG19_CONVOLUTIONS, vgg
 from scenegen.networks.generators.seace import SeaceGenerator
 from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.interop import load_official

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.networks.correspondence.cocosnet import ResidualBlock, coordinates, reflected_blocks, unit
+from scenegen.networks.correspondence.cocosnetv1 import ResidualBlock, coordinates, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import CENTRES, match
 from scenegen.networks.correspondence.transport import Matcher, Released, Unbalanced, diameter
 from scenegen.networks.layers.attention import NonLocal

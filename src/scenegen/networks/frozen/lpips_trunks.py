@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import weights as pinned
-from scenegen.networks.frozen.extractors import VGG16_CONVOLUTIONS, Extractor, vgg
+from scenegen.networks.frozen.extractors import Extractor
+from scenegen.networks.frozen.vgg import VGG16_CONVOLUTIONS, vgg
 
 PUBLISHER = "https://download.pytorch.org/models"
 ALEXNET = pinned.WeightsFile("alexnet", "alexnet-owt-7be5be79.pth", f"{PUBLISHER}/alexnet-owt-7be5be79.pth")

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.layers.semantics import semantics
-from scenegen.networks.layers.spade import require_sides
 
 
 class ExemplarModel(nn.Module):

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import semantics
-from scenegen.networks.layers.spade import SpadeGenerator
 
 
 class GauGAN(nn.Module):

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
 from scenegen.base.refusal import Refusal
-from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, VGG16_CONVOLUTIONS, Normalise, vgg
+from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from scenegen.networks.frozen.vgg import VGG16_CONVOLUTIONS, vgg
 from scenegen.scoring.judges.protocols import require_uint8
 
 NIMA_VGG16 = pinned.WeightsFile(

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from scenegen.base.records import Judgement
-from scenegen.networks.discriminators.gradnorm import GradNormPatchDiscriminator, normalised
 from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.discriminators.patch_gradnorm import GradNormPatchDiscriminator, normalised
 
 
 def noise(*shape, seed=0):

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.correspondence.cocosnet2 import HierarchicalCorrespondence, best_match
-from scenegen.networks.generators.cocosnet2 import CoCosNet2
+from scenegen.networks.correspondence.cocosnetv2 import HierarchicalCorrespondence, best_match
+from scenegen.networks.generators.cocosnetv2 import CoCosNet2
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "nef": 4, "hidden": 4, "iterations": 2}
 

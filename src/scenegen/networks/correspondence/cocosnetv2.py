@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.networks.correspondence.cocosnet import reflected_blocks, unit
+from scenegen.networks.correspondence.cocosnetv1 import reflected_blocks, unit
 from scenegen.networks.correspondence.patchmatch import PatchMatch, first_candidates
 from scenegen.networks.correspondence.similarity import CENTRES, Similarity
 from scenegen.networks.layers.norm import Norm, PositionalNorm, choose, spectral_layer

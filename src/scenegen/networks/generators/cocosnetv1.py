@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal, Synthesis
-from scenegen.networks.correspondence.cocosnet import STRIDES, Correspondence
+from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
+from scenegen.networks.generators.spade import SpadeGenerator, require_sides
 from scenegen.networks.layers.semantics import semantics
-from scenegen.networks.layers.spade import SpadeGenerator, require_sides
 
 CONDITIONS = ("warp_mask", "warp", "mask")
 LABEL_WARPS = ("none", "direct", "cycle")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.generators.cocosnet import CoCosNet
+from scenegen.networks.generators.cocosnetv1 import CoCosNet
 
 SMALL = {"num_classes": 4, "height": 64, "width": 96, "ngf": 2, "hidden": 8, "inter": 4, "attention": True}
 OPTIONS: dict[str, dict[str, Any]] = {
