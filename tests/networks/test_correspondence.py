@@ -12,7 +12,7 @@ from torch import Tensor
 from scenegen.base.records import Refusal
 from scenegen.networks.correspondence import softmax_warp as engine
 from scenegen.networks.correspondence.cocosnetv1 import unit
-from scenegen.networks.correspondence.similarity import Similarity, match, winner_take_all
+from scenegen.networks.correspondence.similarity import Similarity, match
 
 CASES = list(product((1, 3, 5), ("channels", "positions"), (False, True)))
 
@@ -115,14 +115,6 @@ def test_refusals() -> None:
         match(query, key).warp(value, temperature=0.1, bias=bias[:, 1:])
     with pytest.raises(Refusal, match=r"temperature=0 is not above 0"):
         match(query, key).warp(value, temperature=0)
-
-
-def test_only_the_rows_maximum_is_left_whole() -> None:
-    similarity = torch.tensor([[[0.5, 0.9, -0.2], [0.1, 0.0, 0.3]]], requires_grad=True)
-    found = winner_take_all(similarity, scale=0.5)
-    torch.testing.assert_close(found, torch.tensor([[[0.25, 0.9, -0.1], [0.05, 0.0, 0.3]]]))
-    found.sum().backward()
-    torch.testing.assert_close(similarity.grad, torch.tensor([[[1e-4, 1.0, 1e-4], [1e-4, 1e-4, 1.0]]]))
 
 
 def test_scalar_products_need_no_scale_or_offset() -> None:

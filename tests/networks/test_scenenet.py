@@ -23,7 +23,6 @@ from scenegen.networks.frozen.scenenet import (
     SceneNetTrunk,
     Segmenter,
     find,
-    load_segmenter,
     rebuild,
 )
 
@@ -225,8 +224,8 @@ def test_the_net_that_scores_and_the_net_that_losses_read_are_not_exchanged(tmp_
 
 def test_other_classes_are_refused_with_the_cure():
     with pytest.raises(Refusal, match=r"29 classes .* 2 classes \(sky, car\); train one .*train_scenenet"):
-        load_segmenter(classes=("sky", "car"))
-    assert load_segmenter(classes=LANDSCAPE.names).classes == LANDSCAPE.names
+        Segmenter.load().require(("sky", "car"))
+    Segmenter.load().require(LANDSCAPE.names)
 
 
 def test_two_different_nets_are_shipped():

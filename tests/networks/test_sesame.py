@@ -53,6 +53,21 @@ def test_parameters_of_the_editor(channels: int, count: int) -> None:
     assert len(net.state_dict()) == 219
 
 
+def test_a_wide_editor_has_the_published_shapes() -> None:
+    """The first block widens in its second convolution and its shortcut, the last SPADE block narrows (section 3)."""
+    with torch.device("meta"):
+        net = SesameEditor(semantic_channels=50, wide=True)
+    shapes = {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
+    assert shapes["resnet_core.0.conv_block.1.0.weight"] == (256, 256, 3, 3)
+    assert shapes["resnet_core.0.conv_block.4.0.weight"] == (512, 256, 3, 3)
+    assert shapes["resnet_core.0.shortcut.weight"] == (512, 256, 1, 1)
+    for part in ("1", "4"):
+        assert shapes[f"resnet_core.3.conv_block.{part}.0.weight"] == (512, 512, 3, 3)
+    assert shapes["spade_core.4.conv_0.weight_orig"] == (256, 512, 3, 3)
+    assert shapes["spade_core.4.conv_s.weight_orig"] == (256, 512, 1, 1)
+    assert "resnet_core.1.shortcut.weight" not in shapes
+
+
 def test_sizes_at_192_by_256() -> None:
     """Padding 2 as the patch discriminator's; padding 1 gives the 22x30 and 10x14 scores of the log's port."""
     semantics, image = torch.zeros(1, 29, 192, 256), torch.zeros(1, 3, 192, 256)

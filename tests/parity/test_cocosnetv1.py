@@ -18,7 +18,7 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.correspondence.cocosnetv1 import DomainAdaptor, ResidualBlock, reflected_blocks, unit
-from scenegen.networks.correspondence.similarity import match, winner_take_all
+from scenegen.networks.correspondence.similarity import match
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, CaffeTreatment, vgg
@@ -171,11 +171,6 @@ def test_correspondence(name: str) -> None:
         if mode == "eval":
             similarity = match(theta, phi, kernel=model.match_kernel, centre=model.centre).dense()
             case.check("out/eval.corr_over_temperature", similarity[:, :: case.options.get("corr_rows", 1)] / 0.01)
-            if "out/eval.warp_out_wta" in case.tensors:
-                sharp = winner_take_all(similarity, scale=case.options["wta"]) / 0.01
-                colours = torch.nn.functional.avg_pool2d(case.given("ref_img"), model.stride)
-                low = (sharp.softmax(-1) @ colours.flatten(2).mT).mT.unflatten(2, theta.shape[-2:])
-                case.check("out/eval.warp_out_wta", model._enlarged(low))
             total = (found["warp_out"] * case.given("cot_warp")).sum()
             if "in/cot_mask" in case.tensors:
                 total = total + (found["warp_mask"] * case.given("cot_mask")).sum()
@@ -205,18 +200,6 @@ def matched(model: CoCosNet, case: Recorded) -> tuple[dict[str, Tensor], Tensor,
     model.bilinear = nearest
     named["warp_out_bi"] = shown["warped"][0]
     return {key: value for key, value in named.items() if value is not None}, theta, phi
-
-
-@pytest.mark.parametrize("name", cases(FAMILY, "wta"))
-def test_winner_take_all(name: str) -> None:
-    case = load(FAMILY, name)
-    for scale in case.options["scales"]:
-        f = case.given("f").clone().requires_grad_()
-        found = winner_take_all(f, scale=scale)
-        case.check(f"out/scale{scale}", found)
-        (found * case.given("cot")).sum().backward()
-        assert f.grad is not None
-        case.check(f"grad/scale{scale}", f.grad)
 
 
 @pytest.mark.parametrize("name", cases(FAMILY, "generator"))

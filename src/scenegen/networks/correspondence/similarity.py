@@ -131,23 +131,6 @@ def match(content: Tensor, exemplar: Tensor, *, kernel: int = 1, centre: str = "
         return _centred_by_map(content, exemplar, kernel)
 
 
-def winner_take_all(similarity: Tensor, *, scale: float = 1e-4) -> Tensor:
-    """Every entry but the largest of its row made small.
-
-    Args:
-        similarity: (..., keys).
-        scale: what the others are multiplied by; their gradient always by 1e-4, as in the release.
-
-    Returns:
-        The shape of similarity.
-
-    Source: Zhang et al., CVPR 2020 (CoCosNet), in its released code, where it is off.
-    """
-    winner = similarity == similarity.amax(-1, keepdim=True)
-    scaled = torch.where(winner, similarity, similarity * 1e-4)
-    return scaled + (torch.where(winner, similarity, similarity * scale) - scaled).detach()
-
-
 def _centred_by_patch(content: Tensor, exemplar: Tensor, kernel: int) -> Similarity:
     size = content.shape[1] * kernel**2
 

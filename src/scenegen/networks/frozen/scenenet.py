@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -26,14 +25,6 @@ from scenegen.networks.frozen.extractors import Extractor
 WIDTHS = (16, 32, 64, 128, 192)
 FEATURE_LAYERS = (2, 3, 4)  # relu3_2, relu4_2, relu5_2 describe a picture
 SHIPPED = Path(__file__).parents[1] / "assets"
-
-
-@runtime_checkable
-class Named(Protocol):
-    """A class list, of which only the names matter here."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
 
 
 class ConvRelu(nn.Module):
@@ -264,16 +255,6 @@ class Segmenter(nn.Module):
             return image
         size = (max(1, round(h * factor)), max(1, round(w * factor)))
         return F.interpolate(image, size=size, mode="bilinear", antialias=True)
-
-
-def load_segmenter(
-    *, name: str = "scorer", folder: str | Path | None = None, classes: Named | Sequence[str] | None = None
-) -> Segmenter:
-    """`Segmenter.load` for configs; it refuses data of other classes when a class list or names are given."""
-    segmenter = Segmenter.load(name, folder=folder)
-    if classes is not None:
-        segmenter.require(classes.names if isinstance(classes, Named) else classes)
-    return segmenter
 
 
 def find(name: str | Path, *, folder: str | Path | None = None) -> Path:

@@ -143,7 +143,8 @@ class ResidualBlock(nn.Module):
     """Two normalised 3x3 convolutions and a shortcut, nothing after the sum.
 
     Args:
-        channels, out: of input and result; where they differ the shortcut is a 1x1 convolution.
+        channels, out: of input and result; the second convolution changes the width, and where it does the shortcut is
+            a 1x1 convolution.
         dilation: of both convolutions.
 
     Source: Ntavelis et al., ECCV 2020 (SESAME), section 3.1.
@@ -152,8 +153,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, *, out: int, dilation: int) -> None:
         super().__init__()
 
-        def conv(inputs: int) -> nn.Module:
-            return _normalised(nn.Conv2d(inputs, out, 3, dilation=dilation, bias=False))
+        def conv(outputs: int) -> nn.Module:
+            return _normalised(nn.Conv2d(channels, outputs, 3, dilation=dilation, bias=False))
 
         def pad() -> nn.Module:
             return nn.ReflectionPad2d(dilation)
