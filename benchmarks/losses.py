@@ -44,7 +44,7 @@ class Bench:
     """One choice of extractors: pictures, a discriminator, and the terms in both arrangements."""
 
     def __init__(self, extractor: str, *, size: int, batch: int, device: str) -> None:
-        sizes = [f"size.height={size}", f"size.width={size}", "size.ngf=16", "size.ndf=64"]
+        sizes = [f"size.height={size}", f"size.width={size}", "width.ngf=16", "width.ndf=64"]
         chosen = [f"loss={TERMS}", f"extractor={extractor}", "weights=random", "model.vae=false", *sizes]
         self.config = plan(compose("train", [*chosen, f"data.count={batch}", "data.test_count=1"])).config
         data = build.dataset(self.config, split="train")

@@ -104,8 +104,9 @@ class Variant:
     """One formulation, ready to make steps."""
 
     def __init__(self, name: str, overrides: list[str], *, size: int, ngf: int, batch: int, trainer: str) -> None:
-        sizes = [f"size.height={size}", f"size.width={size}", f"size.ngf={ngf}", f"size.ndf={ngf}", "size.hidden=128"]
-        chosen = [*COMMON, *sizes, f"batch_size={batch}", f"trainer={trainer}", *overrides]
+        sides = [f"size.height={size}", f"size.width={size}"]
+        widths = [f"width.ngf={ngf}", f"width.ndf={ngf}", "width.hidden=128"]
+        chosen = [*COMMON, *sides, *widths, f"batch_size={batch}", f"trainer={trainer}", *overrides]
         self.config = plan(compose("train", chosen)).config
         self.data = build.dataset(self.config, split="train")
         self.module = build.gan_module(self.config, self.data)

@@ -32,7 +32,7 @@ from tests.cli.command_line import run, sentence
 
 FAMILIES = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")
 EXEMPLAR = ("cocosnetv1", "cocosnetv2", "unite")
-TINY = ("size=tiny", "weights=random", "extractor=scenenet")
+TINY = ("size=tiny", "width=tiny", "weights=random", "extractor=scenenet")
 EMBEDDED = ("data.count=8", "data.test_count=2", "batch_size=2")
 
 
@@ -270,7 +270,7 @@ def saved(model: str, where: Path, *more: str) -> Path:
 
 def test_a_checkpoint_of_another_family_or_width(tmp_path: Path) -> None:
     folders = {model: saved(model, tmp_path / model) for model in FAMILIES}
-    wide = {model: saved(model, tmp_path / f"{model}-wide", "size.ngf=6") for model in FAMILIES}
+    wide = {model: saved(model, tmp_path / f"{model}-wide", "width.ngf=6") for model in FAMILIES}
     for model, where in folders.items():
         other = newest(folders[FAMILIES[(FAMILIES.index(model) + 2) % len(FAMILIES)]])
         with pytest.raises(Refusal, match=f"is not a checkpoint of run {model}: .*of another family") as caught:
@@ -287,7 +287,7 @@ def test_a_second_stage_from_another_family_or_width(model: str, tmp_path: Path)
     with pytest.raises(Refusal, match=r"start_from: the model of .* is another one: .*of another family"):
         take_over(module, saved(other, tmp_path / other))
     with pytest.raises(Refusal, match=r"start_from: the model of .* is another one: .*ngf"):
-        take_over(module, saved(model, tmp_path / "wide", "size.ngf=6"))
+        take_over(module, saved(model, tmp_path / "wide", "width.ngf=6"))
 
 
 @pytest.mark.slow
@@ -298,7 +298,7 @@ def test_the_command_lines_of_a_family(model: str, folder: Path, scene: Path, tm
         assert finished.returncode == 0, finished.stderr
         return finished.stdout
 
-    tiny = (f"model={model}", "size=tiny", "weights=random", "batch_size=2", "log_every=1", "steps=2")
+    tiny = (f"model={model}", "size=tiny", "width=tiny", "weights=random", "batch_size=2", "log_every=1", "steps=2")
     embedded = ("data.count=8", "data.test_count=3")
     assert "jittor2022" in done("train", *tiny, *embedded, "name=a", "trick=ema")
     done("train", "resume=a", "steps=3", "evaluate=false")

@@ -19,7 +19,7 @@ from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
 
 ROWS = sorted(path.parent.name for path in experiments_folder().glob("*-[0-9][0-9]/recipe.yaml"))
-TINY = ("size=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2", "evaluate=false")
+TINY = ("size=tiny", "width=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2", "evaluate=false")
 
 
 @cache
@@ -40,7 +40,7 @@ def test_all_rows_are_there() -> None:
 def test_composes_at_its_own_size_and_passes_the_check(row: str) -> None:
     chosen = plan(compose("train", [f"experiment={row}", "data.root=unknown"]), settings=Settings)
     assert chosen.config["ledger"]["row"] == row
-    assert chosen.config["size"]["ngf"] == 64
+    assert chosen.config["width"]["ngf"] == 64
 
 
 @pytest.fixture(scope="module")

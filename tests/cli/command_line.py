@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-TINY = ("size=tiny", "weights=random", "data.count=16", "data.test_count=4", "batch_size=2", "log_every=1")
+DATA = ("size=tiny", "data.count=16", "data.test_count=4")
+"""A few small pictures, for every command."""
+
+TINY = (*DATA, "width=tiny", "weights=random", "batch_size=2", "log_every=1")
 
 
 def run(

@@ -96,7 +96,7 @@ def test_no_such_run_names_those_that_there_are(trained: Path) -> None:
 
 
 def test_a_checkpoint_of_another_model(trained: Path, tmp_path: Path) -> None:
-    other = run("train", *TINY, "size.ngf=6", "steps=1", "evaluate=false", "name=other", cwd=trained)
+    other = run("train", *TINY, "width.ngf=6", "steps=1", "evaluate=false", "name=other", cwd=trained)
     assert other.returncode == 0, other.stderr
     file = trained / "runs/other/checkpoints/step_0000001.ckpt"
     said = sentence(run("sample", "run=a", f"checkpoint={file}", cwd=trained))

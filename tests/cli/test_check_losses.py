@@ -33,7 +33,7 @@ def vgg_macs(height: int, width: int) -> int:
 
 
 def test_a_real_command_line(tmp_path: Path) -> None:
-    done = run("check", "loss=cx+dists", "model=gaugan", "data=folder", "data.root=/nowhere", "size=tiny",
+    done = run("check", "loss=cx+dists", "model=gaugan", "data=folder", "data.root=/nowhere", "size=tiny", "width=tiny",
                f"json={tmp_path / 'report.json'}", cwd=tmp_path, COLUMNS="160")  # fmt: skip
     assert done.returncode == 0, done.stderr
     for words in ("Objective at 64x64", "relu3_2, relu4_2, relu5_2", "vgg, cx, dists", "12.5", "SceneNetTrunk"):
@@ -42,12 +42,12 @@ def test_a_real_command_line(tmp_path: Path) -> None:
 
 
 def test_a_need_that_is_not_offered_is_refused_as_in_training(tmp_path: Path) -> None:
-    done = run("check", "loss=mode_seeking", "model.vae=false", "size=tiny", cwd=tmp_path)
+    done = run("check", "loss=mode_seeking", "model.vae=false", "size=tiny", "width=tiny", cwd=tmp_path)
     assert "loss.mode_seeking needs" in sentence(done)
 
 
 def test_published_weights_are_not_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cfg = compose("check", ["loss=cx", "extractor=vgg", "weights=published", f"weights.dir={tmp_path}", "size=tiny"])
+    cfg = compose("check", ["loss=cx", "extractor=vgg", "weights=published", f"weights.dir={tmp_path}", "size=tiny", "width=tiny"])
     assert run_losses(cfg) == 0
     assert "vgg" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
@@ -61,7 +61,7 @@ def test_which_command_lines_ask_for_it() -> None:
 
 
 def test_costs_are_those_of_the_convolutions() -> None:
-    found = report("loss=cx+dists", "extractor=vgg", "size=tiny", "size.height=64", "size.width=96")
+    found = report("loss=cx+dists", "extractor=vgg", "size=tiny", "width=tiny", "size.height=64", "size.width=96")
     one = {extractor.extractor: extractor for extractor in found.extractors}
     assert one["vgg"].parameters == 20_024_384  # torchvision's vgg19().features
     assert one["dists"].parameters == 14_714_688  # torchvision's vgg16().features
@@ -75,7 +75,7 @@ def test_costs_are_those_of_the_convolutions() -> None:
 
 
 def test_every_term_says_weight_needs_and_side() -> None:
-    terms = {t.term: t for t in report("loss=r1+pieapp+seg+cx", "loss.cx.weight=5", "size=tiny").terms}
+    terms = {t.term: t for t in report("loss=r1+pieapp+seg+cx", "loss.cx.weight=5", "size=tiny", "width=tiny").terms}
     assert terms["cx"].weight == "5"
     assert (terms["r1"].side, terms["gan"].side, terms["cx"].side) == ("discriminator", "both", "generator")
     assert terms["kld"].needs == ["logvar", "mu"]
@@ -84,7 +84,7 @@ def test_every_term_says_weight_needs_and_side() -> None:
 
 
 def test_a_term_with_another_target_costs_one_picture_more() -> None:
-    net = {e.extractor: e for e in report("loss=seg+l1", "size=tiny").extractors}
+    net = {e.extractor: e for e in report("loss=seg+l1", "size=tiny", "width=tiny").extractors}
     assert net["segmenter"].pictures == ["fake"]
     assert net["segmenter"].step == 2 * net["segmenter"].forward
 

@@ -22,7 +22,7 @@ from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.runs.checkpoints import load, newest
 from tests.cli.command_line import run, sentence
 
-TINY = ("size=tiny", "weights=random")
+TINY = ("size=tiny", "width=tiny", "weights=random")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_files_of_another_width_or_family(source: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     _, files = made(source, tmp_path)
     with pytest.raises(Refusal, match=r"the weights do not fit \w+ \(likely reason: .*in the file, .* in the model"):
-        convert(compose("convert", [f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}", "size.ngf=6"]))
+        convert(compose("convert", [f"source={source}", "epoch=3", "name=c", *TINY, f"files={files}", "width.ngf=6"]))
     other = "unite" if source == "oasis" else "oasis"
     with pytest.raises(Refusal, match=r"takes the files G|of another family: \d+ names there") as caught:
         convert(compose("convert", [f"source={other}", "epoch=3", "name=c", *TINY, f"files={files}"]))

@@ -20,9 +20,7 @@ from scenegen.data.classes import LANDSCAPE
 from scenegen.data.exemplars.index import make_index
 from scenegen.retrieve import Settings
 from scenegen.runs.journal import read_rows
-from tests.cli.command_line import TINY, run, sentence
-
-DATA = [item for item in TINY if item.startswith(("size", "data"))]
+from tests.cli.command_line import DATA, TINY, run, sentence
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +111,7 @@ def test_training_with_exemplars_watches_for_collapse_and_samples_with_them(inde
 @pytest.fixture
 def opened(tmp_path: Path) -> TrainedRun:
     """A run whose model says that it paints with exemplars, opened where its training data is at hand."""
-    overrides = [item for item in TINY if item.startswith(("size", "data"))]
-    config = plan(compose("train", [*overrides, "exemplar=random"])).config
+    config = plan(compose("train", [*DATA, "exemplar=random"])).config
     for kind in ("images", "labels", "maps"):
         (tmp_path / kind).mkdir()
     Image.fromarray(np.zeros((32, 64, 3), np.uint8)).save(tmp_path / "images/x.png")

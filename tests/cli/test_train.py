@@ -13,7 +13,7 @@ from PIL import Image
 
 from scenegen.config.places import conf_folder
 from scenegen.runs.journal import read_rows
-from tests.cli.command_line import TINY, run
+from tests.cli.command_line import DATA, TINY, run
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,7 @@ def test_sampling_own_label_maps_with_a_style(done: Path) -> None:
 
 
 def test_scoring_the_samples_gives_the_result_of_the_run(done: Path) -> None:
-    data = [item for item in TINY if item.startswith(("size", "data"))]
-    finished = run("score", "generated=runs/a/samples", *data, "json=score.json", cwd=done)
+    finished = run("score", "generated=runs/a/samples", *DATA, "json=score.json", cwd=done)
     assert finished.returncode == 0, finished.stderr
     score = json.loads((done / "score.json").read_text())
     result = json.loads((done / "runs" / "a" / "result.json").read_text())

@@ -111,8 +111,9 @@ TERMS = ["aligned", "warp_cycle", "warp_self", "warp_label", "warp_label_l1", "p
 
 def test_every_term_moves_cocosnet():
     """All terms at once: finite values, and a gradient at the picture or in the correspondence for each."""
-    overrides = ["model=cocosnetv1", "model.cycle=true", "size=tiny", "weights=random", "extractor=scenenet"]
-    chosen = plan(compose("train", [f"loss={'+'.join(TERMS)}", *overrides]), settings=Settings).config
+    tiny = ["size=tiny", "width=tiny", "weights=random", "extractor=scenenet"]
+    model = ["model=cocosnetv1", "model.cycle=true"]
+    chosen = plan(compose("train", [f"loss={'+'.join(TERMS)}", *model, *tiny]), settings=Settings).config
     data = build.dataset(chosen, split="train")
     torch.manual_seed(0)
     label, exemplar_label = torch.randint(0, len(data.classes), (2, 2, 64, 64))

@@ -168,7 +168,7 @@ def test_the_class_list_tells_which_class_is_unknown() -> None:
 
 
 def chosen(*overrides: str) -> dict[str, Any]:
-    fixed = ["size=tiny", "weights=random", "data.count=2", "data.test_count=1"]
+    fixed = ["size=tiny", "width=tiny", "weights=random", "data.count=2", "data.test_count=1"]
     return plan(compose("train", [*overrides, *fixed]), settings=Settings).config
 
 

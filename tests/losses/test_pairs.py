@@ -56,7 +56,8 @@ STEPPED = random.Random(0).sample(STEPPABLE, 6)
 
 @cache
 def config(loss: str, *, side: int = 32, model: str = "gaugan") -> dict[str, Any]:
-    overrides = ["size=tiny", f"size.height={side}", "weights=random", "extractor=scenenet", "data.count=2"]
+    small = ["size=tiny", f"size.height={side}", "width=tiny", "data.count=2"]
+    overrides = [*small, "weights=random", "extractor=scenenet"]
     chosen = compose("train", [f"model={model}", f"loss={loss}", "data.test_count=1", *overrides])
     return plan(chosen, settings=Settings).config
 

@@ -17,7 +17,7 @@ from scenegen.training.start_from import take_over
 
 
 def module(*overrides: str) -> GanModule:
-    config = plan(compose("train", ["size=tiny", "weights=random", "data.count=4", *overrides])).config
+    config = plan(compose("train", ["size=tiny", "width=tiny", "weights=random", "data.count=4", *overrides])).config
     return build.gan_module(config, build.dataset(config, split="train"))
 
 

@@ -16,7 +16,7 @@ from scenegen.data.samples import collate
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
 
-TINY = ("size=tiny", "weights=random", "data.count=8", "data.test_count=2", "batch_size=2")
+TINY = ("size=tiny", "width=tiny", "weights=random", "data.count=8", "data.test_count=2", "batch_size=2")
 STEPS = "{_target_:scenegen.losses.schedule.Steps,values:{0:0,1:2.5}}"
 
 

@@ -29,10 +29,16 @@ from scenegen.sweeps.settings import Sweep
 
 @dataclass(frozen=True)
 class Size:
-    """The group `size`: of the pictures, and the networks' widths."""
+    """The group `size`: height and width of the pictures."""
 
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class Width:
+    """The group `width`: base widths of the networks, and the hidden width of their normalisations."""
+
     ngf: int
     ndf: int
     hidden: int
@@ -75,7 +81,7 @@ class Ledger:
     unbuilt: list[str]
 
 
-RECORDS = {"size": Size, "weights": Weights, "extractor": Extractors, "sweep": Sweep, "ledger": Ledger}
+RECORDS = {"size": Size, "width": Width, "weights": Weights, "extractor": Extractors, "sweep": Sweep, "ledger": Ledger}
 """Groups that other options only read from; the rest of the config becomes objects, checked by their signatures."""
 
 OBJECTS = frozenset(

@@ -28,8 +28,8 @@ class NonLocal(nn.Module):
         super().__init__()
         if channels < REDUCTION:
             raise Refusal(
-                f"attention divides its channels by {REDUCTION}, got {channels}; choose a base width (size.ngf, "
-                f"size.ndf) that makes them at least {REDUCTION}, or switch attention off"
+                f"attention divides its channels by {REDUCTION}, got {channels}; choose a base width (width.ngf, "
+                f"width.ndf) that makes them at least {REDUCTION}, or switch attention off"
             )
         conv = SpectralConv2d if spectral else nn.Conv2d
         self.theta = conv(channels, channels // REDUCTION, 1, bias=False)
