@@ -47,7 +47,9 @@ def test_a_need_that_is_not_offered_is_refused_as_in_training(tmp_path: Path) ->
 
 
 def test_published_weights_are_not_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cfg = compose("check", ["loss=cx", "extractor=vgg", "weights=published", f"weights.dir={tmp_path}", "size=tiny", "width=tiny"])
+    cfg = compose(
+        "check", ["loss=cx", "extractor=vgg", "weights=published", f"weights.dir={tmp_path}", "size=tiny", "width=tiny"]
+    )
     assert run_losses(cfg) == 0
     assert "vgg" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
