@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hydra_plugins.scenegen.sources import nearest
+from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.config.places import conf_folder
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
@@ -74,6 +75,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 return run_alone(cfg, runs=runs)
             quiet()
             try:
+                if RETURN_VARIABLE not in os.environ:  # a job of the search itself has the search's config
+                    refuse_search_in_one_run(cfg)
                 result = task(cfg)
             except Exception as error:
                 _leave_no_empty_folder()
@@ -89,6 +92,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             register_resolvers()
+            sys.argv = with_search_mode(sys.argv)
             if not wants_traceback:
                 os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.

@@ -34,6 +34,7 @@ class Planner:
     def __init__(self, *, loader: ConfigLoader, config: DictConfig) -> None:
         self.loader, self.config = loader, config
         self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.launcher_lines = launcher_lines(config.hydra.overrides.task)
 
     def mark(self, arguments: Sequence[str]) -> None:
         """Make the sweep's folder and say there that it is one."""
@@ -42,8 +43,12 @@ class Planner:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config."""
-        cfg = self.loader.load_sweep_config(self.config, list(overrides))
+        cfg = self.loader.load_sweep_config(self.config, self.with_launcher(overrides))
         return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+    def with_launcher(self, overrides: Sequence[str]) -> list[str]:
+        """A job's overrides with the sweep's launcher, which Hydra 1.4 compares with that of the job's config."""
+        return [*self.launcher_lines, *overrides]
 
     def jobs(self, job_overrides: Sequence[Sequence[str]], *, first: int) -> list[Job]:
         """The jobs of several command lines, each named after what the others do not have."""
@@ -76,6 +81,12 @@ def job_lines(overrides: Sequence[str]) -> list[str]:
     """A command line without what says how the sweep is made."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [text for text, override in zip(overrides, parsed, strict=True) if not about_the_sweep(override)]
+
+
+def launcher_lines(overrides: Sequence[str]) -> list[str]:
+    """The launcher's choice in a command line."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [text for text, override in zip(overrides, parsed, strict=True) if override.key_or_group == "launcher"]
 
 
 def about_the_sweep(override: Override) -> bool:

@@ -63,10 +63,11 @@ class Search:
     def _launch(self, launcher, jobs: Sequence[Job], first: int) -> list[Outcome]:
         returns: list[Any] = []
         errors: list[BaseException] = []
+        lines = [self.planner.with_launcher(job.overrides) for job in jobs]
 
         def work() -> None:
             try:
-                returns.extend(launcher.launch([list(job.overrides) for job in jobs], initial_job_idx=first))
+                returns.extend(launcher.launch(lines, initial_job_idx=first))
             except BaseException as error:
                 errors.append(error)
 
