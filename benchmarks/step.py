@@ -34,7 +34,7 @@ from scenegen.config.plan import compose, plan
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.networks.layers.spade import SPADE
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 COMMON = ["loss=cx", "extractor=vgg", "weights=random", "data.count=64", "data.test_count=8", "model.vae=false"]
 UNSHARED = ["+extractor.nets.vgg_of_cx=${extractor.nets.vgg}", "loss.cx.extractor=vgg_of_cx", "reuse_fake=false"]
@@ -55,7 +55,7 @@ class StraightSpade(nn.Module):
         return normalised * (1 + gamma) + beta
 
 
-def straighten(module: GanModule) -> None:
+def straighten(module: Rounds) -> None:
     """Replace the layers of a module by those of the published formulation, weights kept."""
     semantics: list[Tensor] = []
     generator = cast(nn.Module, module.model).get_submodule("generator")
@@ -109,7 +109,7 @@ class Variant:
         chosen = [*COMMON, *sides, *widths, f"batch_size={batch}", f"trainer={trainer}", *overrides]
         self.config = plan(compose("train", chosen)).config
         self.data = build.dataset(self.config, split="train")
-        self.module = build.gan_module(self.config, self.data)
+        self.module = build.rounds(self.config, self.data)
         if name == "straight":
             straighten(self.module)
         self.machine = build.make(self.config["trainer"])

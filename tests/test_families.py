@@ -122,12 +122,12 @@ def test_generators_and_discriminators_of_two_families_meet() -> None:
         ("model=unite", "discriminator=oasis", "loss=oasis+labelmix", "loss.feature_matching.weight=0"),
     ):
         chosen = config(*overrides, *EMBEDDED)
-        build.gan_module(chosen, build.dataset(chosen, split="train"))
+        build.rounds(chosen, build.dataset(chosen, split="train"))
 
 
 def train(chosen: dict[str, Any], folder: Path, *, steps: int, checkpoint: Path | None = None, workers: int = 0) -> Any:
     data = build.dataset(chosen, split="train")
-    module = build.gan_module(chosen, data)
+    module = build.rounds(chosen, data)
     rhythm = Rhythm(steps=steps, batch_size=2, log_every=1, grid_every=100, checkpoint_every=2, keep_checkpoints=9)
     machine = replace(build.make(chosen["trainer"]), workers=workers)
     fit(module, data, classes=data.classes, watched=collate([data[(0, 0)]]), folder=folder, rhythm=rhythm,
@@ -224,7 +224,7 @@ def test_sizes_that_a_family_cannot_take(model: str, height: int, width: int, wo
 def test_an_exemplar_family_without_exemplars(model: str) -> None:
     chosen = config(f"model={model}", *EMBEDDED)
     with pytest.raises(Refusal, match=r"loss\.(pseudo|warp_\w+) needs exemplar.*; use exemplar=retrieved or loss\."):
-        build.gan_module({**chosen, "exemplar": {}}, data_of(model))
+        build.rounds({**chosen, "exemplar": {}}, data_of(model))
     with torch.device("meta"):
         generator = build.model(chosen, data_of(model))
     bare = Batch(label=torch.zeros(1, 64, 64, dtype=torch.long), image=torch.empty(1, 3, 0, 0))
@@ -282,7 +282,7 @@ def test_a_checkpoint_of_another_family_or_width(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", FAMILIES)
 def test_a_second_stage_from_another_family_or_width(model: str, tmp_path: Path) -> None:
-    module = build.gan_module(config(f"model={model}", *EMBEDDED), data_of(model))
+    module = build.rounds(config(f"model={model}", *EMBEDDED), data_of(model))
     other = FAMILIES[(FAMILIES.index(model) + 2) % len(FAMILIES)]
     with pytest.raises(Refusal, match=r"start_from: the model of .* is another one: .*of another family"):
         take_over(module, saved(other, tmp_path / other))

@@ -66,7 +66,7 @@ def test_two_steps(row: str, root: Path, tmp_path: Path) -> None:
     config = {**tiny(row).config}
     config["data"] = {**config["data"], "root": str(root)}
     data = build.dataset(config, split="train")
-    module = build.gan_module(config, data)
+    module = build.rounds(config, data)
     rhythm = Rhythm(steps=2, batch_size=2, log_every=1, grid_every=100, checkpoint_every=100, keep_checkpoints=1)
     fit(module, data, classes=data.classes, watched=collate([data[(0, 0)]]), folder=tmp_path, rhythm=rhythm,
         machine=build.make(config["trainer"]), seed=0)  # fmt: skip

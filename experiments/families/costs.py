@@ -47,7 +47,7 @@ class Trainee:
     def __init__(self, folder: Path) -> None:
         self.config = plan(cast(DictConfig, OmegaConf.load(folder / runs.CONFIG))).config
         self.data = build.dataset(self.config, split="train")
-        self.module = build.gan_module(self.config, self.data)
+        self.module = build.rounds(self.config, self.data)
         self.machine = build.make(self.config["trainer"])
 
     def steps(self, count: int) -> list[float]:

@@ -26,14 +26,15 @@ from costs import costs, quiet  # pyright: ignore[reportMissingImports] (beside 
 from PIL import Image
 from torch import Tensor
 
-from scenegen.base.pictures import colour_labels, contact_sheet, save_png, to_array
+from scenegen.base.pictures import colour_labels, save_png, to_array
 from scenegen.config import build
 from scenegen.config.opened import TrainedRun, open_run
 from scenegen.data.samples import collate
 from scenegen.metrics.style import style_error
 from scenegen.runs import folder as runs
-from scenegen.sampling.generate import generate, spread
 from scenegen.scoring.inputs import Options, still
+from scenegen.sampling.generate import generate
+from scenegen.sampling.sheets import contact_sheet, spread
 
 ORDER = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")
 AT_RANDOM = {"_target_": "scenegen.data.exemplars.choose.at_random"}

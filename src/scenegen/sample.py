@@ -47,7 +47,8 @@ def main(cfg: DictConfig) -> None:
     from scenegen.data.datasets import read_style
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs import folder as runs
-    from scenegen.sampling.generate import draw_sheet, generate, spread
+    from scenegen.sampling.generate import generate
+    from scenegen.sampling.sheets import draw_sheet, spread
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)

@@ -59,10 +59,10 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
     from scenegen.reporting.evaluate import evaluate
+    from scenegen.reporting.showcase import showcase
     from scenegen.runs import folder as runs
     from scenegen.runs.checkpoints import newest
-    from scenegen.sampling.generate import spread
-    from scenegen.sampling.showcase import showcase
+    from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, fit
     from scenegen.training.start_from import take_over
@@ -79,7 +79,7 @@ def main(cfg: DictConfig) -> float | None:
     require_sound(train, test)
     # Built before training, so that what cannot be scored is known now and not after a day.
     scorer = build.scorer(config, test) if settings.evaluate else None
-    module = build.gan_module(config, train)
+    module = build.rounds(config, train)
     if settings.start_from is not None and not resuming:
         told = take_over(module, runs.find(settings.start_from))
         if rank_zero_only.rank == 0:
@@ -108,12 +108,13 @@ def main(cfg: DictConfig) -> float | None:
         score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
     indices = spread(len(test), 18)
     judges = scorer.judges if scorer is not None else None
+    models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}
     report(
         loggers,
         score.as_metrics() if score is not None else {},
         folder=folder,
         step=module.step,
-        pictures=lambda: showcase(module, test, judges=judges, indices=indices, seed=settings.seed),
+        pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=settings.seed),
     )
     return score.total if score is not None else None
 

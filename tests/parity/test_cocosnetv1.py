@@ -29,7 +29,7 @@ from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, positional_norm
 from scenegen.networks.layers.spade import SPADE
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
 
 from .recorded import Recorded, cases, load
@@ -487,7 +487,7 @@ def test_training_step(name: str) -> None:
         offers={*model.offers, "judgement", "real_judgement", "exemplar"},
     )
     optim = TwoTimescaleAdam(eps_generator=1e-3)
-    module = GanModule(model=model, discriminator=judge, objective=objective, optim=optim)
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim)
     batch = Batch(
         label=case.given("label")[:, 0],
         image=case.given("image"),

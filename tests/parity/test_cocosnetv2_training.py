@@ -20,7 +20,7 @@ from scenegen.networks.generators.cocosnetv2 import CoCosNet2
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read
@@ -180,7 +180,7 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     )
     lr = opt.get("lr", 2e-4)
     optim = TwoTimescaleAdam(lr_generator=lr / 2, lr_discriminator=2 * lr, eps_generator=1e-3)
-    module = GanModule(model=model, discriminator=judge, objective=objective, optim=optim)
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim)
     batch = Batch(
         label=label.argmax(1),
         image=case.given("image"),
@@ -195,9 +195,9 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     nets: dict[str, nn.Module] = {"G.": model.generator, "Corr.": model.correspondence, "D.": judge}
     model.register_forward_hook(lambda _, given, got: seen.append(got))  # pyright: ignore[reportArgumentType]
     model.correspondence.patch_match.register_forward_hook(lambda _, given, got: firsts.append(got[0][..., 0]))
-    descend = GanModule._descend
+    descend = Rounds._descend
 
-    def keep_gradients(self: GanModule, optimizer: Any, loss: Tensor, *, side: str) -> None:
+    def keep_gradients(self: Rounds, optimizer: Any, loss: Tensor, *, side: str) -> None:
         descend(self, optimizer, loss, side=side)
         scale = weights["gan"] if side == "discriminator" else 1.0
         for prefix, names in case.options["grads"].items():
@@ -207,7 +207,7 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
                     assert grad is not None
                     grads[prefix + key] = scale * grad.clone()
 
-    monkeypatch.setattr(GanModule, "_descend", keep_gradients)
+    monkeypatch.setattr(Rounds, "_descend", keep_gradients)
     fit(module, [batch], tmp_path)
     row = read_rows(tmp_path / "metrics.csv")[0]
     for key in [key for key in case.names("out") if key.startswith("G.")]:

@@ -29,7 +29,7 @@ from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
 
 from .fixture_io import Case, load_case
@@ -220,7 +220,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
     draws = iter([int(case.given[key]) for key in rows["mix"]])
     monkeypatch.setattr(oasis_losses, "thrown", lambda n, seed: coins_of(batch.label, draws, n))
     monkeypatch.setattr(
-        GanModule, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None
+        Rounds, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None
     )
     mixes = not options.get("no_labelmix", False)
     kind = UnbalancedSegmentationGan if options.get("no_balancing_inloss") else SegmentationGan
@@ -243,7 +243,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
         lr_discriminator=options.get("lr_d", 4e-4),
         betas=(options.get("beta1", 0.0), options.get("beta2", 0.999)),
     )
-    module = GanModule(
+    module = Rounds(
         model=model, discriminator=judge, objective=objective, optim=optim, reuse_fake=False, ema=ema
     ).to(dtype)
     fit(module, [batch] * case.meta["iterations"], tmp_path)

@@ -32,7 +32,7 @@ from scenegen.networks.interop import load_official
 from scenegen.networks.layers.semantics import semantics
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 from .fixture_io import Case, load_case
 from .test_gaugan import (
@@ -189,7 +189,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) ->
         extractors={},
         offers={"image", "judgement", "real_judgement"},
     )
-    module = GanModule(
+    module = Rounds(
         model=model, discriminator=judge, objective=objective, optim=TwoTimescaleAdam(), reuse_fake=False
     ).to(dtype)
     fit(module, [batch] * case.meta["iterations"], tmp_path)
@@ -203,7 +203,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) ->
         case.check("after", key, {"G": model.generator, "D": judge}[letter].state_dict()[parameter], dtype)
 
 
-def fit(module: GanModule, batches: list[Batch], folder: Path) -> None:
+def fit(module: Rounds, batches: list[Batch], folder: Path) -> None:
     """As many rounds as there are batches, journalled to metrics.csv."""
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -17,7 +17,7 @@ from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 from .fixture_io import load_case
 from .test_gaugan import build, judge_arguments
@@ -39,7 +39,7 @@ def test_the_module_repeats_the_published_training(shared: Path, tmp_path: Path)
         offers={"image", "judgement"},
     )
     # reuse_fake=False is the published order: the discriminator judges a new picture of the updated generator.
-    module = GanModule(
+    module = Rounds(
         model=model, discriminator=judge, objective=objective, optim=TwoTimescaleAdam(), reuse_fake=False
     ).to(DTYPE)
     trainer = pl.Trainer(

@@ -36,7 +36,7 @@ from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 from .test_sasame import FIXTURES
 
@@ -407,7 +407,7 @@ def objective_of(case: Case) -> Objective:
     )  # fmt: skip
 
 
-def step_of(case: Case, folder: Path) -> tuple[GanModule, dict[str, Any]]:
+def step_of(case: Case, folder: Path) -> tuple[Rounds, dict[str, Any]]:
     """The module after one round, and the row that it logged, checking what was painted on the way."""
     model = UNITE(
         num_classes=case.config["semantic_nc"],
@@ -431,7 +431,7 @@ def step_of(case: Case, folder: Path) -> tuple[GanModule, dict[str, Any]]:
         exemplar_label=case.given("label_ref")[:, 0].long(),
         self_reference=case.given("self_ref_scalar").bool(),
     )
-    module = GanModule(
+    module = Rounds(
         model=model,
         discriminator=discriminator,
         objective=objective_of(case),

@@ -11,7 +11,7 @@ import wandb
 
 from scenegen.dashboard import workspace
 from scenegen.tracking import wandb as loggers
-from scenegen.tracking.wandb import IDENTITY, CalmWandb, Shown, report, sweep_overview, tags_of
+from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, sweep_overview, tags_of
 
 CONFIG = {
     "model": {"_target_": "scenegen.networks.generators.gaugan.GauGAN"},
@@ -40,7 +40,7 @@ def picture(level: int) -> np.ndarray:
 
 def finish(logger: CalmWandb, folder: Path) -> None:
     pictures = {"label": picture(0), "fake": picture(9), "EMA": picture(5), "real": picture(7)}
-    shown = [Shown("a", pictures, {"mask_acc": 0.5})]
+    shown = [TableRow("a", pictures, {"mask_acc": 0.5})]
     report([logger], {"score/total": 0.25}, folder=folder, step=10, pictures=lambda: shown)
 
 

@@ -12,17 +12,17 @@ from scenegen.base.records import Refusal
 from scenegen.config import build
 from scenegen.config.plan import compose, plan
 from scenegen.runs.checkpoints import write_weights
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 from scenegen.training.start_from import take_over
 
 
-def module(*overrides: str) -> GanModule:
+def module(*overrides: str) -> Rounds:
     config = plan(compose("train", ["size=tiny", "width=tiny", "weights=random", "data.count=4", *overrides])).config
-    return build.gan_module(config, build.dataset(config, split="train"))
+    return build.rounds(config, build.dataset(config, split="train"))
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, GanModule]:
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Rounds]:
     trained = module("seed=1")
     folder = tmp_path_factory.mktemp("first")
     networks: dict[str, Any] = {"model": trained.model, "discriminator": trained.discriminator}
@@ -35,7 +35,7 @@ def equal(a: Any, b: Any) -> bool:
     return ours.keys() == own.keys() and all(torch.equal(ours[key], own[key]) for key in ours)
 
 
-def test_model_average_and_discriminator_are_taken_over(first: tuple[Path, GanModule]) -> None:
+def test_model_average_and_discriminator_are_taken_over(first: tuple[Path, Rounds]) -> None:
     folder, trained = first
     second = module("seed=2", "trick=ema")
     assert not equal(second.discriminator, trained.discriminator)
@@ -52,7 +52,7 @@ def test_model_average_and_discriminator_are_taken_over(first: tuple[Path, GanMo
     assert second.step == 0
 
 
-def test_another_discriminator_starts_anew_and_is_told(first: tuple[Path, GanModule]) -> None:
+def test_another_discriminator_starts_anew_and_is_told(first: tuple[Path, Rounds]) -> None:
     folder, trained = first
     second = module("seed=2", "discriminator.layers=3")
     before = {key: value.clone() for key, value in second.discriminator.state_dict().items()}
@@ -63,6 +63,6 @@ def test_another_discriminator_starts_anew_and_is_told(first: tuple[Path, GanMod
     assert "names in common" in told
 
 
-def test_another_model_is_refused(first: tuple[Path, GanModule]) -> None:
+def test_another_model_is_refused(first: tuple[Path, Rounds]) -> None:
     with pytest.raises(Refusal, match=r"start_from: the model of .* is another one: .*encoder"):
         take_over(module("model.vae=false"), first[0])

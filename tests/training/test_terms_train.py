@@ -27,7 +27,7 @@ def checked(*overrides: str) -> dict:
 def module(*overrides: str):
     config = checked(*overrides)
     data = build.dataset(config, split="train")
-    return config, data, build.gan_module(config, data)
+    return config, data, build.rounds(config, data)
 
 
 def train(folder: Path, *overrides: str, steps: int = 2):

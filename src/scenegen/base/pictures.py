@@ -1,4 +1,4 @@
-"""Pictures for people and for scores: the one quantisation, label maps in colour, contact sheets."""
+"""Pictures for people and for scores: the one quantisation, label maps in colour, PNG files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 Colours = Sequence[tuple[int, int, int]]
@@ -33,9 +33,9 @@ def from_uint8(image: Tensor) -> Tensor:
 
 
 def to_array(image: Tensor) -> np.ndarray:
-    """One picture (3, h, w), float in [-1, 1] or uint8, as an (h, w, 3) uint8 array."""
+    """One picture (1 or 3, h, w), float in [-1, 1] or uint8, as an (h, w, 3) uint8 array; grey is repeated."""
     image = image if image.dtype == torch.uint8 else to_uint8(image)
-    return image.permute(1, 2, 0).cpu().numpy()
+    return image.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
 
 
 def colour_labels(label: Tensor | np.ndarray, colours: Colours) -> np.ndarray:
@@ -52,40 +52,3 @@ def save_png(path: Path, picture: np.ndarray) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def contact_sheet(
-    rows: Sequence[Sequence[np.ndarray]], *, titles: Sequence[str], side_by_side: int = 3, gap: int = 6
-) -> np.ndarray:
-    """Rows of pictures under column titles, several rows beside each other.
-
-    Args:
-        rows: per sample its pictures, each (h, w, 3) uint8 of one common size.
-        titles: one title per picture of a row.
-        side_by_side: how many samples stand beside each other.
-        gap: pixels between pictures.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
-    h, w = rows[0][0].shape[:2]
-    scale = max(1, round(160 / w))
-    h, w = h * scale, w * scale
-    font = ImageFont.load_default(size=14)
-    head = 24
-    columns = len(titles)
-    block = columns * (w + gap) + 2 * gap
-    lines = -(-len(rows) // side_by_side)
-    sheet = Image.new("RGB", (side_by_side * block, head + lines * (h + gap) + gap), (250, 250, 248))
-    draw = ImageDraw.Draw(sheet)
-    for k in range(min(side_by_side, len(rows))):
-        for c, title in enumerate(titles):
-            draw.text((k * block + 2 * gap + c * (w + gap), 5), title, fill=(40, 40, 40), font=font)
-    for i, pictures in enumerate(rows):
-        line, k = divmod(i, side_by_side)
-        for c, picture in enumerate(pictures):
-            tile = Image.fromarray(picture).resize(
-                (w, h), Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
-            )
-            sheet.paste(tile, (k * block + 2 * gap + c * (w + gap), head + line * (h + gap)))
-    return np.asarray(sheet)

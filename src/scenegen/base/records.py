@@ -1,93 +1,221 @@
-"""The records that travel through the house: Batch -> Synthesis -> Judgement.
+"""The records that travel through the house, Batch -> Synthesis -> Shown -> Judgement, and the networks that make them.
 
-Shapes: b batch, h height, w width. Pictures are RGB floats in [-1, 1], labels int64 class ids.
+Shapes: b batch, c channels, h height, w width. Pictures are floats in [-1, 1] with 1 or 3 channels, labels int64 class
+ids. Absent means None.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from scenegen.base.refusal import Refusal
 
-__all__ = ["Batch", "Judgement", "Refusal", "SceneModel", "Synthesis"]
+__all__ = [
+    "Batch",
+    "Branches",
+    "Cycle",
+    "Discriminator",
+    "Judgement",
+    "Posterior",
+    "Refusal",
+    "SceneModel",
+    "Shown",
+    "Synthesis",
+    "Warp",
+    "require_offered",
+]
 
-Record = TypeVar("Record", "Batch", "Synthesis")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What the data gives for one step.
+    """The data of one step.
 
     Attributes:
-        label: (b, h, w) int64 class ids in [0, num_classes).
-        image: (b, 3, h, w) the photograph, in [-1, 1].
-        instance: (b, h, w) int64 instance ids, or None.
-        exemplar: (b, 3, h, w) a style picture, in [-1, 1], or None.
-        exemplar_label: (b, h, w) int64 class ids of the exemplar, or None.
-        self_reference: (b,) bool, true where the exemplar is the photograph itself, or None.
-        name: one name per sample, the stem of its label file.
+        label: (b, h, w) class ids.
+        image: (b, c, h, w) the picture that should come out.
+        instance: (b, h, w) int64 instance ids.
+        source: (b, c', h', w') the picture that is given (small, noisy, or of the other domain).
+        hole: (b, 1, h, w) bool, true where the picture is missing.
+        exemplar: (b, 3, h, w) a style picture. One that comes alone is a style for models with an encoder; one that
+            comes with `exemplar_label` is for correspondences and for terms with `target: exemplar`.
+        exemplar_label: (b, h, w) class ids of the exemplar.
+        self_reference: (b,) bool, true where the exemplar is the picture itself.
+        name: one name per sample, the stem of its file.
+        classes: number of classes that every id of `label` and `exemplar_label` was checked against; None where nobody
+            has checked.
     """
 
-    label: Tensor
-    image: Tensor
+    label: Tensor | None = None
+    image: Tensor | None = None
     instance: Tensor | None = None
+    source: Tensor | None = None
+    hole: Tensor | None = None
     exemplar: Tensor | None = None
     exemplar_label: Tensor | None = None
     self_reference: Tensor | None = None
     name: tuple[str, ...] = ()
+    classes: int | None = None
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Field -> tensor, of the fields that are there."""
+        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+    def require(self, name: str) -> Tensor:
+        """A field's tensor.
+
+        Raises:
+            Refusal: where it is absent.
+        """
+        found = self.tensors().get(name)
+        if found is None:
+            raise Refusal(f"this needs the {name} of every sample, but the data has none; use data that offers it")
+        return found
 
     def __len__(self) -> int:
-        return self.label.shape[0]
+        return len(next(iter(self.tensors().values()))) if self.tensors() else len(self.name)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(iter(self.tensors().values())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the pictures; float32 where there are none."""
+        return next((value.dtype for value in self.tensors().values() if value.is_floating_point()), torch.float32)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch on another device."""
-        return _map(self, lambda t: t.to(device, non_blocking=non_blocking))
+        moved: dict[str, Any] = {
+            name: value.to(device, non_blocking=non_blocking) for name, value in self.tensors().items()
+        }
+        return dataclasses.replace(self, **moved)
 
     def pin_memory(self) -> Batch:
         """The same batch in page-locked memory."""
-        return _map(self, lambda t: t.pin_memory())
+        pinned: dict[str, Any] = {name: value.pin_memory() for name, value in self.tensors().items()}
+        return dataclasses.replace(self, **pinned)
+
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """A value that follows from the batch, computed when it is first asked for and kept as long as the batch."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
 
 @dataclass(frozen=True)
-class Synthesis:
-    """What a generator can tell about one batch; absent means None.
+class Posterior:
+    """The style latent of a picture.
 
     Attributes:
-        image: (b, 3, h, w) the generated picture, in [-1, 1].
-        mu, logvar: (b, z) the encoder's posterior (VAE models).
-        z: (b, z) the latent that was used.
-        warped: the exemplar warped to the label map, coarse to fine, each (b, 3, h', w') (exemplar models).
-        warped_back: (b, 3, h', w') the coarsest warped exemplar, warped back to the exemplar's own frame.
+        z: (b, n) the latent that was used, or (b, n, h, w) with one at every pixel.
+        mu, logvar: (b, n) the encoder's posterior, of models with an encoder.
+    """
+
+    z: Tensor
+    mu: Tensor | None = None
+    logvar: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Warp:
+    """The pictures that travelled along a correspondence.
+
+    Attributes:
+        warped: the exemplar warped to the label map, coarse to fine, each (b, 3, h', w').
+        back: (b, 3, h', w') the coarsest warped exemplar, warped back to the exemplar's own frame.
         returned: (b, 3, h', w') the photograph warped to the exemplar's frame and back.
-        warped_label: (b, classes, h', w') the exemplar's one-hot labels, warped; they sum to 1.
+        label: (b, classes, h', w') the exemplar's one-hot labels, warped; they sum to 1.
         aligned: per level (label features, photograph features), both (b, c, h', w'), of unit length.
     """
 
-    image: Tensor
-    mu: Tensor | None = None
-    logvar: Tensor | None = None
-    z: Tensor | None = None
-    warped: tuple[Tensor, ...] | None = None
-    warped_back: Tensor | None = None
+    warped: tuple[Tensor, ...]
+    back: Tensor | None = None
     returned: Tensor | None = None
-    warped_label: Tensor | None = None
+    label: Tensor | None = None
     aligned: tuple[tuple[Tensor, Tensor], ...] | None = None
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """The pictures of a translation there and back.
+
+    Attributes:
+        there_and_back: (b, c, h, w) the source, translated and translated back.
+        same: (b, c, h, w) a picture of the target domain, translated to its own domain.
+    """
+
+    there_and_back: Tensor
+    same: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The two outputs of a network that separates content and noise.
+
+    Attributes:
+        content, noise: (b, c, h, w).
+    """
+
+    content: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """A generator's output for one batch.
+
+    Attributes:
+        image: (b, c, h, w) the generated picture.
+        posterior: of models with a latent.
+        warp: of models that warp an exemplar.
+        cycle: of models that translate there and back.
+        branches: of models that separate content and noise.
+        coarse: (b, c, h', w') the picture of an earlier stage.
+        logits: (b, classes, h, w) class scores, of models that read label maps off pictures.
+    """
+
+    image: Tensor
+    posterior: Posterior | None = None
+    warp: Warp | None = None
+    cycle: Cycle | None = None
+    branches: Branches | None = None
+    coarse: Tensor | None = None
+    logits: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The input of a discriminator.
+
+    Attributes:
+        condition: (b, n, h, w) planes under which pictures are judged.
+        fake, real: (b, c, h, w) the generated and the real pictures.
+    """
+
+    condition: Tensor | None
+    fake: Tensor
+    real: Tensor
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What a discriminator says of one batch of pictures.
+    """A discriminator's output for one batch of pictures.
 
     Attributes:
         logits: per scale the raw score map, (b, 1, h', w') (or (b, classes + 1, h, w) for segmenting ones).
         features: per scale the feature maps before the score, shallow to deep.
-        label: (b, h, w) int64 class ids under which a segmenting discriminator judged, or None.
+        label: (b, h, w) int64 class ids under which a segmenting discriminator judged.
     """
 
     logits: tuple[Tensor, ...]
@@ -109,45 +237,128 @@ class Judgement:
         ]
 
 
-class SceneModel(Protocol):
-    """What training and sampling ask of a generator family; every model of the house is an nn.Module that has it.
+class SceneModel(nn.Module):
+    """Base of every generator family: the members that training and sampling ask for.
 
     Attributes:
-        offers: names of the Synthesis fields that `forward` fills; "encode" where it has encode(image, frozen=...)
-            -> (mu, logvar); "again" where other noise makes another picture of the same labels.
+        reads: fields of Batch without which the model cannot paint.
+        offers: parts of Synthesis that `forward` fills, as paths ("posterior.mu", "warp.label"); "encode" where it has
+            the method; "again" where other noise makes another picture of the same input; "features" where it shows
+            features of its own.
         noise_shape: shape of one sample's noise, or None for a deterministic model.
-        num_classes: of the labels.
-        semantic_channels: channels of `semantics`.
-        training: as in nn.Module.
+        condition_channels: channels of `shown(...).condition`, 0 for none.
+        num_classes: of the labels that it reads; 0 for a model that reads none.
+        xavier_everywhere: the published start reaches the spectrally normalised weights too.
     """
 
-    offers: frozenset[str]
-    noise_shape: tuple[int, ...] | None
-    num_classes: int
-    semantic_channels: int
-    training: bool
+    reads: frozenset[str] = frozenset()
+    offers: frozenset[str] = frozenset()
+    noise_shape: tuple[int, ...] | None = None
+    condition_channels: int = 0
+    num_classes: int = 0
+    xavier_everywhere: ClassVar[bool] = False
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """(b, semantic_channels, h, w) one-hot labels, with the edge channel where instances are used."""
-        ...
+    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """The training pass; may read the picture that should come out (a VAE encodes it)."""
+        return self.sample(batch, noise=noise)
 
-    def __call__(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """The training pass: may read the photograph (a VAE encodes it)."""
-        ...
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """The test pass; never reads `batch.image`."""
+        raise NotImplementedError(f"{type(self).__name__} has no sample()")
 
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """The test pass: reads labels, noise, exemplars and an optional style picture, never the photograph."""
-        ...
+    def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
+        """The pictures that the discriminator judges, and the condition under which it does.
 
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+        Raises:
+            Refusal: for a batch without the picture that should come out.
+        """
+        if batch.image is None:
+            raise Refusal("a discriminator compares with real pictures, but the batch has none; use data with pictures")
+        return Shown(condition=self.condition(batch), fake=synthesis.image, real=batch.image)
 
-    def train(self, mode: bool = True) -> Self: ...
+    def condition(self, batch: Batch) -> Tensor | None:
+        """(b, condition_channels, h, w) planes that the discriminator sees beside a picture, or None."""
+        return None
 
-    def eval(self) -> Self: ...
+    def encode(self, image: Tensor, *, frozen: bool = False) -> tuple[Tensor, Tensor]:
+        """The style posterior (mu, logvar) of pictures; models that offer "encode" have it."""
+        raise Refusal("this model has no encoder; use model=gaugan model.vae=true")
+
+    def prior(self, count: int, *, seed: int) -> Tensor | None:
+        """(count, *noise_shape) standard normal noise on the CPU, or None for a deterministic model."""
+        if self.noise_shape is None:
+            return None
+        return torch.randn(count, *self.noise_shape, generator=torch.Generator().manual_seed(seed))
+
+    def paint(self, batch: Batch, *, seed: int) -> Tensor:
+        """Pictures (b, c, h, w) of a batch with noise from a seed, in eval mode and without a graph."""
+        training = self.training
+        self.eval()
+        noise = self.prior(len(batch), seed=seed)
+        with torch.no_grad():
+            image = self.sample(batch, noise=None if noise is None else noise.to(batch.device, batch.dtype)).image
+        self.train(training)
+        return image
 
 
-def _map(record: Record, move) -> Record:
-    changes = {
-        f.name: move(value) for f in dataclasses.fields(record) if isinstance(value := getattr(record, f.name), Tensor)
-    }
-    return dataclasses.replace(record, **changes)
+class Discriminator(nn.Module):
+    """Base of every discriminator: `(condition, image) -> Judgement`.
+
+    Attributes:
+        condition_channels: of the planes beside a picture, 0 for none.
+        joint: generated and real pictures are judged in one pass (batch statistics see both).
+        per_sample: a picture's judgement does not depend on the others of the pass.
+        slope_bounded: the scores' slope is bounded by construction, so that a penalty on it has nothing left to do.
+        offers: "judgement" for scores, "segmentation" for class scores at every pixel.
+        xavier_everywhere: the published start reaches the spectrally normalised weights too.
+    """
+
+    condition_channels: int = 0
+    joint: ClassVar[bool] = True
+    per_sample: bool = False
+    slope_bounded: ClassVar[bool] = False
+    xavier_everywhere: ClassVar[bool] = False
+    offers: ClassVar[frozenset[str]] = frozenset({"judgement"})
+
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        """Judge pictures under a condition.
+
+        Args:
+            condition: (b, n, h, w), or None where the model shows none.
+            image: (b, c, h, w) in [-1, 1].
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def planes(self, condition: Tensor | None, image: Tensor) -> Tensor:
+        """The condition as (b, condition_channels, h, w) in the picture's dtype; no channels where none is shown.
+
+        Raises:
+            Refusal: when the channels or the sizes differ.
+        """
+        planes = image[:, :0] if condition is None else condition
+        if planes.shape[1] != self.condition_channels or planes.shape[2:] != image.shape[2:]:
+            raise Refusal(
+                f"the discriminator needs a condition (b, {self.condition_channels}, h, w) as large as the pictures, "
+                f"got {tuple(planes.shape)} beside {tuple(image.shape)}"
+            )
+        return planes.to(image.dtype)
+
+
+def require_offered(
+    who: str, wanted: frozenset[str], offered: frozenset[str], *, by: str, cures: Mapping[str, str], otherwise: str = ""
+) -> None:
+    """The one form of both checks: a model's reads within the data, a term's needs within model and data.
+
+    Args:
+        who: the asking side, as the user spells it, with its verb ("loss.kld needs", "model=unite reads").
+        wanted, offered: names of fields.
+        by: the side that should offer them.
+        cures: name -> what offers it.
+        otherwise: the way out that leaves the asking side away.
+
+    Raises:
+        Refusal: with what is missing and the cure.
+    """
+    if missing := sorted(wanted - offered):
+        advice = " and ".join(dict.fromkeys(cures.get(name, "use a model or data that offers it") for name in missing))
+        raise Refusal(f"{who} {', '.join(missing)}, which {by} not offer; {advice}{otherwise}")

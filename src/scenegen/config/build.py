@@ -5,14 +5,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 
 from scenegen.base.refusal import Refusal
 
+if TYPE_CHECKING:
+    from scenegen.base.records import SceneModel
+
 Config = Mapping[str, Any]
+
+READS = {
+    "label": "use data with label maps, such as data=folder",
+    "image": "use data with pictures, such as data=folder",
+    "instance": "use data with instance maps, or model.edges=false",
+    "exemplar": "use exemplar=retrieved",
+    "exemplar_label": "use exemplar=retrieved",
+}
+"""Field of Batch that a model reads -> the option that offers it."""
 
 
 def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any:
@@ -48,14 +60,33 @@ def model(config: Config, data: Any) -> Any:
     return make(config["model"], num_classes=len(data.classes), edges=data.has_instances)
 
 
-def discriminator(config: Config, generator: Any) -> Any:
-    """The discriminator for a model's semantics."""
+def discriminator(config: Config, generator: SceneModel) -> Any:
+    """The discriminator for a model's condition, or None where the objective has no adversarial term."""
+    if not adversarial(config):
+        return None
     offered = {"num_classes": generator.num_classes}
-    return make(config["discriminator"], semantic_channels=generator.semantic_channels, offered=offered)
+    return make(config["discriminator"], semantic_channels=generator.condition_channels, offered=offered)
 
 
-def objective(config: Config, generator: Any, data: Any = None) -> Any:
-    """The weighted loss terms, with the extractors that they read and no others, checked against the data."""
+def adversarial(config: Config) -> bool:
+    """Whether a term of the objective trains a discriminator."""
+    from scenegen.losses.objective import AdversarialTerm
+
+    targets = (get_class(node["_target_"]) for node in config["loss"].values() if node["weight"] > 0)
+    return any(issubclass(target, AdversarialTerm) for target in targets)
+
+
+def offered_by_data(config: Config) -> frozenset[str]:
+    """Fields of Batch that a config's data will fill, as far as the config alone tells."""
+    exemplars = ("exemplar", "exemplar_label", "self_reference") if config.get("exemplar") else ()
+    return frozenset({"label", "image", "instance", *exemplars})
+
+
+def objective(config: Config, generator: SceneModel, data: Any = None) -> Any:
+    """The weighted loss terms, with the extractors that they read and no others.
+
+    Checked against the model and the data: a model's reads within the data's offers, a term's needs within both.
+    """
     from scenegen.losses.objective import Objective, extractors_read
 
     nodes = {name: dict(node) for name, node in config["loss"].items() if node["weight"] > 0}
@@ -64,33 +95,38 @@ def objective(config: Config, generator: Any, data: Any = None) -> Any:
     terms = {name: make(node) for name, node in nodes.items()}
     wanted = extractors_read(terms, weights)
     nets = {name: make(node) for name, node in config["extractor"]["nets"].items() if name in wanted}
-    for term in terms.values():
-        if data is not None and hasattr(term, "require"):
-            term.require(nets, data.classes)
-    offers = set(generator.offers)
-    if "gan" in terms:
-        offers |= getattr(get_class(config["discriminator"]["_target_"]), "offers", {"judgement"})
-    offers |= {"exemplar"} if config.get("exemplar") else set()
-    return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules)
+    given = offered_by_data(config) if data is None else data.offers
+    offers = generator.offers | given
+    if adversarial(config):
+        offers |= get_class(config["discriminator"]["_target_"]).offers
+    classes = None if data is None else data.classes
+    return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules, classes=classes)
 
 
-def gan_module(config: Config, data: Any) -> Any:
-    """Model, discriminator, objective and optimizers in the one LightningModule."""
+def rounds(config: Config, data: Any) -> Any:
+    """Model, discriminator, objective and optimizers in the one LightningModule.
+
+    Raises:
+        Refusal: where the data lack a field that the model reads, or model and data one that a term needs.
+    """
     import torch
 
+    from scenegen.base.records import require_offered
     from scenegen.base.seeding import hash_seed
     from scenegen.networks.layers.init import initialise
-    from scenegen.training.rounds import GanModule
+    from scenegen.training.rounds import Rounds
 
     torch.manual_seed(hash_seed(config["seed"], "weights"))
     machine = make(config["trainer"])
     generator = model(config, data)
+    require_offered("the model reads", generator.reads, data.offers, by="the data does", cures=READS)
     judge = discriminator(config, generator)
     for network in (generator, judge):
-        initialise(network, gain=config["init_gain"])
-        machine.prepare(network)
+        if network is not None:
+            initialise(network, gain=config["init_gain"])
+            machine.prepare(network)
     average = (config.get("trick") or {}).get("ema")
-    return GanModule(
+    return Rounds(
         model=generator,
         discriminator=judge,
         objective=objective(config, generator, data),
@@ -124,7 +160,7 @@ def scorer(config: Config, data: Any) -> Any:
 def interim(config: Config, scorer: Any, data: Any) -> list[Any]:
     """The callback that scores a few maps on the way, where one is asked for."""
     from scenegen.data.samples import collate
-    from scenegen.sampling.generate import spread
+    from scenegen.sampling.sheets import spread
     from scenegen.training.callbacks.interim import Interim
 
     every, at_a_time = config["interim_every"], 8

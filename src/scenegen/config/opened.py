@@ -69,7 +69,7 @@ class TrainedRun:
     @property
     def takes_exemplars(self) -> bool:
         """Whether the model paints with exemplars."""
-        return "warped" in self.model.offers
+        return "exemplar" in self.model.reads
 
     def inputs(self, *, labels: str | None = None, exemplars: str | None = None) -> Any:
         """The run's test maps, or a folder of label maps, with exemplars where the model takes them.

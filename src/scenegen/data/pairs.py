@@ -78,6 +78,10 @@ class Files:
     def has_instances(self) -> bool:
         return bool(self.pairs) and all(pair.instance is not None for pair in self.pairs)
 
+    @property
+    def has_images(self) -> bool:
+        return bool(self.pairs) and all(pair.image is not None for pair in self.pairs)
+
     def load(self, index: int) -> Raw:
         """Read one sample's files; a Refusal names the file that cannot be used."""
         pair = self.pairs[index]

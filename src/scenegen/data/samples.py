@@ -27,6 +27,8 @@ class Source(Protocol):
     def names(self) -> list[str]: ...
     @property
     def has_instances(self) -> bool: ...
+    @property
+    def has_images(self) -> bool: ...
     def __len__(self) -> int: ...
     def load(self, index: int) -> Raw: ...
 
@@ -46,19 +48,29 @@ class Exemplars(Protocol):
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample: label (h, w) int64, image (3, h, w) uint8 or None, instance (h, w) int64 or None.
+    """One sample; absent means None.
 
-    With exemplars also exemplar (3, h, w) uint8 and exemplar_label (h, w) int64, both in a view of their own, and
-    whether they are the sample itself.
+    Attributes:
+        name: stem of its file.
+        label, instance: (h, w) int64 ids.
+        image: (c, h, w) uint8 the picture that should come out.
+        source: (c', h', w') uint8 the picture that is given.
+        hole: (1, h, w) bool, true where the picture is missing.
+        exemplar: (3, h, w) uint8 and exemplar_label (h, w) int64, in a view of their own.
+        self_reference: the exemplar is the sample itself.
+        classes: number of classes that the ids were checked against; None where nobody has checked.
     """
 
     name: str
-    label: Tensor
+    label: Tensor | None = None
     image: Tensor | None = None
     instance: Tensor | None = None
+    source: Tensor | None = None
+    hole: Tensor | None = None
     exemplar: Tensor | None = None
     exemplar_label: Tensor | None = None
     self_reference: bool = False
+    classes: int | None = None
 
 
 class Pairs(torch.utils.data.Dataset):
@@ -87,6 +99,13 @@ class Pairs(torch.utils.data.Dataset):
         self.exemplars = exemplars
         self.has_exemplars = exemplars is not None
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """Fields of Batch that the samples fill."""
+        found = {"label": True, "image": self.source.has_images, "instance": self.has_instances}
+        found |= dict.fromkeys(("exemplar", "exemplar_label", "self_reference"), self.has_exemplars)
+        return frozenset(name for name, there in found.items() if there)
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -99,6 +118,7 @@ class Pairs(torch.utils.data.Dataset):
             label=_ids(view.of_ids(raw.label)),
             image=None if raw.image is None else _planes(view.of_photo(raw.image)),
             instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
+            classes=len(self.classes),  # a source refuses ids outside them when it reads a file
         )
         return sample if self.exemplars is None else self._with_exemplar(sample, raw, epoch, index, self.exemplars)
 
@@ -128,25 +148,30 @@ class Pairs(torch.utils.data.Dataset):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one size to a Batch.
-
-    Returns:
-        Batch with image in [-1, 1]; (b, 3, 0, 0) for samples without photographs, so that no network takes it
-        for a picture.
-    """
-    photos = [s.image for s in samples if s.image is not None]
-    instances = [s.instance for s in samples if s.instance is not None]
-    exemplars = [s.exemplar for s in samples if s.exemplar is not None]
-    theirs = [s.exemplar_label for s in samples if s.exemplar_label is not None]
+    """Stack samples of one size to a Batch, pictures in [-1, 1]; a field that no sample has is None."""
+    exemplar = _pictures([s.exemplar for s in samples])
     return Batch(
-        label=torch.stack([s.label for s in samples]),
-        image=from_uint8(torch.stack(photos)) if photos else torch.empty(len(samples), 3, 0, 0),
-        instance=torch.stack(instances) if instances else None,
-        exemplar=from_uint8(torch.stack(exemplars)) if exemplars else None,
-        exemplar_label=torch.stack(theirs) if theirs else None,
-        self_reference=torch.tensor([s.self_reference for s in samples]) if exemplars else None,
+        label=_stacked([s.label for s in samples]),
+        image=_pictures([s.image for s in samples]),
+        instance=_stacked([s.instance for s in samples]),
+        source=_pictures([s.source for s in samples]),
+        hole=_stacked([s.hole for s in samples]),
+        exemplar=exemplar,
+        exemplar_label=_stacked([s.exemplar_label for s in samples]),
+        self_reference=None if exemplar is None else torch.tensor([s.self_reference for s in samples]),
         name=tuple(s.name for s in samples),
+        classes=samples[0].classes,
     )
+
+
+def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.stack(there) if there else None
+
+
+def _pictures(parts: Sequence[Tensor | None]) -> Tensor | None:
+    stacked = _stacked(parts)
+    return None if stacked is None else from_uint8(stacked)
 
 
 def _ids(array: np.ndarray) -> Tensor:

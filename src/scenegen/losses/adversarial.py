@@ -6,19 +6,18 @@ of the discriminator's real side; the generator's loss does not see it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import AdversarialTerm, Evidence
 
 
-class Hinge(nn.Module):
+class Hinge(AdversarialTerm):
     """D: relu(1 - real) + relu(1 + fake); G: -fake.
 
     Args:
@@ -29,8 +28,7 @@ class Hinge(nn.Module):
     Source: Lim and Ye 2017, eq. 5; Miyato et al., ICLR 2018.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -48,7 +46,7 @@ class Hinge(nn.Module):
         }
 
 
-class LeastSquares(nn.Module):
+class LeastSquares(AdversarialTerm):
     """D: (real - 1)^2 + fake^2; G: (fake - 1)^2; without the paper's factor 1/2, as the codes have it.
 
     Args:
@@ -59,8 +57,7 @@ class LeastSquares(nn.Module):
     Source: Mao et al., ICCV 2017, eq. 9.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -78,7 +75,7 @@ class LeastSquares(nn.Module):
         }
 
 
-class NonSaturating(nn.Module):
+class NonSaturating(AdversarialTerm):
     """D: softplus(-real) + softplus(fake); G: softplus(-fake): cross-entropy on scores.
 
     Args:
@@ -89,8 +86,7 @@ class NonSaturating(nn.Module):
     Source: Goodfellow et al., NIPS 2014, section 3.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -108,7 +104,7 @@ class NonSaturating(nn.Module):
         }
 
 
-class Saturating(nn.Module):
+class Saturating(AdversarialTerm):
     """D as `NonSaturating`; G: -softplus(fake), the original minimax game, flat where the discriminator is sure.
 
     Args:
@@ -119,8 +115,7 @@ class Saturating(nn.Module):
     Source: Goodfellow et al., NIPS 2014, eq. 1.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -134,7 +129,7 @@ class Saturating(nn.Module):
         return NonSaturating(real_label=self.real_label).discriminator(fake, real)
 
 
-class Wgan(nn.Module):
+class Wgan(AdversarialTerm):
     """D: fake - real; G: -fake; a critic without bounds, to be used with a penalty (penalties.py).
 
     Args:
@@ -145,8 +140,7 @@ class Wgan(nn.Module):
     Source: Arjovsky et al., ICML 2017, eq. 2 and algorithm 1.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -161,7 +155,7 @@ class Wgan(nn.Module):
         return {"D_fake": over_scales(fake, lambda k: k), "D_real": over_scales(real, torch.neg)}
 
 
-class RelativisticHinge(nn.Module):
+class RelativisticHinge(AdversarialTerm):
     """The hinge of r = real - mean(fake) and k = fake - mean(real): D as `Hinge`, G with the signs exchanged.
 
     The means are over a scale's whole score map and batch.
@@ -174,8 +168,7 @@ class RelativisticHinge(nn.Module):
     Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaHingeGAN).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -190,7 +183,7 @@ class RelativisticHinge(nn.Module):
         return Hinge(real_label=self.real_label).discriminator(*relative(fake, real))
 
 
-class RelativisticLeastSquares(nn.Module):
+class RelativisticLeastSquares(AdversarialTerm):
     """Half the least squares of r = real - mean(fake) and k = fake - mean(real) against 1 and -1; G exchanges them.
 
     The means are over a scale's whole score map and batch.
@@ -203,8 +196,7 @@ class RelativisticLeastSquares(nn.Module):
     Source: Jolicoeur-Martineau, ICLR 2019, section 4 and appendix (RaLSGAN).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()
@@ -225,7 +217,7 @@ class RelativisticLeastSquares(nn.Module):
         }
 
 
-class RelativisticCrossEntropy(nn.Module):
+class RelativisticCrossEntropy(AdversarialTerm):
     """Cross-entropy of scores less the batch mean of the other side's at the same place of the map.
 
     As the ESRGAN port of the log has it: the discriminator's is halved, the generator's takes the generated side alone.
@@ -238,8 +230,7 @@ class RelativisticCrossEntropy(nn.Module):
     Source: Jolicoeur-Martineau, ICLR 2019, eqs. 8-9; Wang et al., ECCV workshops 2018 (ESRGAN), eqs. 1-2.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
     def __init__(self, *, real_label: float = 1.0) -> None:
         super().__init__()

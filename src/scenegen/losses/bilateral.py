@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.affinity import affinity, similarity
@@ -18,9 +18,8 @@ from scenegen.losses.contextual import (
     rows_of,
     rows_that_fit,
 )
-from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import checked_layers, target_needs
+from scenegen.losses.features import checked_layers, full_precision, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 
 def _to_255(h: int, w: int) -> tuple[float, float]:
@@ -106,7 +105,7 @@ def bilateral_loss(
     return -(cx + log_eps).log().mean()
 
 
-class Bilateral(nn.Module):
+class Bilateral(Term):
     """`bilateral_loss` on layers of a frozen extractor, weighted and summed; layer "image" is the picture itself.
 
     Args:
@@ -148,7 +147,7 @@ class Bilateral(nn.Module):
         self.options = {**options, "spatial": spatial, "grid": grid}
         self.layers = checked_layers(layers, term="cobi")
         self.needs = target_needs(target, term="cobi")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.target = extractor, target
 
     def forward(self, evidence: Evidence) -> Tensor:

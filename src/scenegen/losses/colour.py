@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 
 def colour_consistency(x: Tensor, y: Tensor, *, covariance: float = 5.0) -> Tensor:
@@ -33,7 +30,7 @@ def colour_consistency(x: Tensor, y: Tensor, *, covariance: float = 5.0) -> Tens
     return F.mse_loss(mean_x, mean_y) + covariance * F.mse_loss(cov_x, cov_y)
 
 
-class Colour(nn.Module):
+class Colour(Term):
     """`colour_consistency` of the generated picture with its target.
 
     Args:
@@ -43,8 +40,6 @@ class Colour(nn.Module):
     Formula: mean((m_x - m_y)^2) + 5 mean((C_x - C_y)^2), m the mean colour, C the covariance of colours
     Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, target: str = "real", covariance: float = 5.0) -> None:
         super().__init__()

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.affinity import similarity
-from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import checked_layers, target_needs
+from scenegen.losses.features import checked_layers, full_precision, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 BLOCK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # of a block of distances: fits the cache, or fills the device
 
@@ -176,7 +175,7 @@ def check_options(
             raise Refusal(f"loss.cx.{option}={count} is not a number >= {least}; null leaves it open")
 
 
-class Contextual(nn.Module):
+class Contextual(Term):
     """`contextual_loss` on layers of a frozen extractor, weighted and summed.
 
     Args:
@@ -219,7 +218,7 @@ class Contextual(nn.Module):
             if factor < 1 or layer not in layers:
                 raise Refusal(f"loss.cx.pooling.{layer}={factor}: give a factor >= 1 for one of {', '.join(layers)}")
         self.needs = target_needs(target, term="cx")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.target = extractor, target
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.losses.cost import cost
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import checked_layers, target_needs
+from scenegen.losses.features import checked_layers, full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Classes, Evidence, Term
 from scenegen.networks.frozen.extractors import Extractor
 
 ITSELF = -10.0
@@ -78,7 +77,7 @@ def monce(
     return _cross_entropy(positive, similarity + gain, temperature)
 
 
-class PatchNce(nn.Module):
+class PatchNce(Term):
     """`patchnce` between layers of a frozen extractor, weighted and summed.
 
     Args:
@@ -108,11 +107,11 @@ class PatchNce(nn.Module):
         _check("patchnce", patches=patches, head=head, temperature=temperature)
         self.layers = checked_layers(layers, term="patchnce")
         self.needs = target_needs(target, term="patchnce")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.patches, self.temperature, self.target = extractor, patches, temperature, target
         self.head, self.heads = head, nn.ModuleDict()
 
-    def fit(self, extractors: Mapping[str, Extractor]) -> None:
+    def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:
         """Make the projections, as wide as the extractor's layers."""
         self.heads = projections(extractors[self.extractor], self.layers, width=self.head)
 
@@ -124,7 +123,7 @@ class PatchNce(nn.Module):
         return torch.stack(values).sum()
 
 
-class MoNce(nn.Module):
+class MoNce(Term):
     """`monce` between layers of a frozen extractor, weighted and summed.
 
     Args:
@@ -154,12 +153,12 @@ class MoNce(nn.Module):
             raise Refusal(f"loss.monce.cost={cost} is not one of {', '.join(COSTS)}")
         self.layers = checked_layers(layers, term="monce")
         self.needs = target_needs(target, term="monce")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.patches, self.target = extractor, patches, target
         self.temperature, self.eps, self.cost, self.iterations = temperature, eps, cost, iterations
         self.head, self.heads = head, nn.ModuleDict()
 
-    def fit(self, extractors: Mapping[str, Extractor]) -> None:
+    def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:
         """Make the projections, as wide as the extractor's layers."""
         self.heads = projections(extractors[self.extractor], self.layers, width=self.head)
 
@@ -171,7 +170,7 @@ class MoNce(nn.Module):
         return torch.stack([w * monce(q, k, cost=self.cost, **options) for w, q, k in pairs]).sum()
 
 
-class MoNceSpade(nn.Module):
+class MoNceSpade(Term):
     """`patchnce` between layers of a frozen extractor, the last of them with `monce`, as published on top of GauGAN.
 
     Args:
@@ -203,7 +202,7 @@ class MoNceSpade(nn.Module):
             raise Refusal(f"loss.monce_spade.cost={cost} is not one of {', '.join(COSTS)}")
         self.layers = checked_layers(layers, term="monce_spade")
         self.needs = target_needs(target, term="monce_spade")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.patches, self.target, self.temperature = extractor, patches, target, temperature
         self.transport: dict[str, Any] = {"eps": eps, "cost": cost, "iterations": iterations, "strength": strength}
 

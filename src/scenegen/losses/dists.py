@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.networks.frozen import weights
 
 PUBLISHED_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -87,7 +86,7 @@ class _Moments(torch.autograd.Function):
         return grad_x, torch.addcmul(my, y, vy, value=2).addcmul_(difference, vd, value=-2)
 
 
-class Dists(nn.Module):
+class Dists(Term):
     """`dists` on a frozen extractor, mean over the batch; the picture itself is always the first feature.
 
     Args:
@@ -120,7 +119,7 @@ class Dists(nn.Module):
             )
         self.layers = ("image", *layers)
         self.needs = target_needs(target, term="dists")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: self.layers}
+        self.reads = {extractor: self.layers}
         self.extractor, self.target = extractor, target
         alpha, beta = weights.dists_coefficients() if coefficients == "published" else (None, None)
         self.alpha = None if alpha is None else nn.Buffer(alpha, persistent=False)

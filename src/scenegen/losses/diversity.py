@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import Evidence, Term
 
 LATENTS = {
-    "mu": frozenset({"encode", "mu"}),
-    "z": frozenset({"encode", "z"}),
+    "mu": frozenset({"encode", "posterior.mu"}),
+    "z": frozenset({"encode", "posterior.z"}),
     "prior": frozenset({"encode", "again"}),
 }
 """What `StyleCycle` finds again, and what that needs."""
@@ -51,7 +49,7 @@ def latent_regression(found: Tensor, wanted: Tensor) -> Tensor:
     return F.l1_loss(full_precision(found), full_precision(wanted.detach()))
 
 
-class ModeSeeking(nn.Module):
+class ModeSeeking(Term):
     """`mode_seeking` of the step's picture and a second one, of the same labels and noise from the prior.
 
     It asks the model for that second picture, which costs another generator pass per step.
@@ -63,8 +61,7 @@ class ModeSeeking(nn.Module):
     Range: two pictures in [-1, 1] and their latents; in (0, 1 / eps]
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"again", "z"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"again", "posterior.z"})
 
     def __init__(self, *, eps: float = 1e-5, per_sample: bool = True) -> None:
         super().__init__()
@@ -74,14 +71,13 @@ class ModeSeeking(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         first, again = evidence.synthesis, evidence.repetition()
-        if first.z is None or again.z is None:
+        if first.posterior is None or again.posterior is None:
             raise Refusal("loss.mode_seeking needs the latents of both pictures, which the model did not give")
-        return mode_seeking(
-            first.image, again.image, first.z, again.z, eps=self.eps, per_sample=self.per_sample
-        )  # fmt: skip
+        latents = first.posterior.z, again.posterior.z
+        return mode_seeking(first.image, again.image, *latents, eps=self.eps, per_sample=self.per_sample)
 
 
-class StyleCycle(nn.Module):
+class StyleCycle(Term):
     """`latent_regression` of the encoder's mu of a generated picture to the latent that it was made of.
 
     Args:
@@ -93,8 +89,6 @@ class StyleCycle(nn.Module):
     Range: a picture in [-1, 1] and its latent; >= 0
     """
 
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
     def __init__(self, *, latent: str = "mu", frozen: bool = True) -> None:
         super().__init__()
         if latent not in LATENTS:
@@ -104,7 +98,8 @@ class StyleCycle(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         synthesis = evidence.repetition() if self.latent == "prior" else evidence.synthesis
-        wanted = synthesis.mu if self.latent == "mu" else synthesis.z
+        posterior = synthesis.posterior
+        wanted = None if posterior is None else posterior.mu if self.latent == "mu" else posterior.z
         if wanted is None or evidence.encode is None:
             raise Refusal("loss.style_cycle needs an encoder and its latents, which the model did not give")
         return latent_regression(evidence.encode(synthesis.image, frozen=self.frozen)[0], wanted)

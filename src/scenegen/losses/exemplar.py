@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import checked_layers
+from scenegen.losses.features import checked_layers, full_precision, refuse_unlike
+from scenegen.losses.objective import Evidence, Term
 
 SHARE_EPS = 1e-5
 LOG_EPS = 1e-10
@@ -64,7 +62,7 @@ def small(label: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(label[:, None].float(), size=tuple(size), mode="nearest")[:, 0].long()
 
 
-class Aligned(nn.Module):
+class Aligned(Term):
     """Labels and their photograph have the same features, before anything is matched.
 
     Formula: sum over levels of mean(abs(F_label - F_photograph))
@@ -72,16 +70,14 @@ class Aligned(nn.Module):
     Source: Zhang et al., CVPR 2020 (CoCosNet), domain alignment; the photograph's side learns too, as released.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"aligned"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"warp.aligned"})
 
     def forward(self, evidence: Evidence) -> Tensor:
-        levels = evidence.synthesis.aligned
-        assert levels is not None
+        levels = evidence.warp().aligned or ()
         return torch.stack([F.l1_loss(full_precision(a), full_precision(b)) for a, b in levels]).sum()
 
 
-class WarpCycle(nn.Module):
+class WarpCycle(Term):
     """The warped exemplar, warped back, is the exemplar.
 
     Args:
@@ -92,20 +88,20 @@ class WarpCycle(nn.Module):
     Source: Zhang et al., CVPR 2020 (CoCosNet), correspondence regularisation.
     """
 
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
     def __init__(self, *, two_cycle: bool = False) -> None:
         super().__init__()
-        self.needs = frozenset({"exemplar", "warped_back", *(["returned"] if two_cycle else [])})
+        found = {"warp.back", *({"warp.returned", "image"} if two_cycle else ())}
+        self.needs = frozenset({"exemplar", *found})
+        self.two_cycle = two_cycle
 
     def forward(self, evidence: Evidence) -> Tensor:
-        loss = _l1_pooled(evidence.synthesis.warped_back, evidence.picture("exemplar"))
-        if "returned" in self.needs:
-            loss = loss + _l1_pooled(evidence.synthesis.returned, evidence.picture("real"))
+        loss = _l1_pooled(evidence.warp().back, evidence.picture("exemplar"))
+        if self.two_cycle:
+            loss = loss + _l1_pooled(evidence.warp().returned, evidence.picture("real"))
         return loss
 
 
-class WarpSelf(nn.Module):
+class WarpSelf(Term):
     """The warped exemplar of a self-reference is the photograph, at every level.
 
     Formula: sum over levels of mean(s_b abs(warped - pool(y))), s_b = 1 / number of self-references, else 0
@@ -113,16 +109,14 @@ class WarpSelf(nn.Module):
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), as released.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"exemplar", "self_reference", "image", "warp"})
 
     def forward(self, evidence: Evidence) -> Tensor:
-        levels, share = evidence.synthesis.warped, _shares(evidence, term="warp_self")
-        assert levels is not None
+        levels, share = evidence.warp().warped, _shares(evidence, term="warp_self")
         return torch.stack([_l1_pooled(level, evidence.picture("real"), share) for level in levels]).sum()
 
 
-class WarpLabel(nn.Module):
+class WarpLabel(Term):
     """`warped_label_nll` of the exemplar's labels, warped.
 
     Args:
@@ -132,8 +126,7 @@ class WarpLabel(nn.Module):
     Range: probabilities; 0 to 23, 0 where every label is warped onto itself
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped_label"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"exemplar", "exemplar_label", "label", "warp.label"})
 
     def __init__(self, *, ignore: int | None = None) -> None:
         super().__init__()
@@ -142,13 +135,13 @@ class WarpLabel(nn.Module):
         self.ignore = ignore
 
     def forward(self, evidence: Evidence) -> Tensor:
-        warped, exemplar_label = evidence.synthesis.warped_label, evidence.batch.exemplar_label
+        warped, exemplar_label = evidence.warp().label, evidence.batch.exemplar_label
         if warped is None or exemplar_label is None:
             raise Refusal("loss.warp_label compares with the exemplars' labels, but the batch has none; use other data")
-        return warped_label_nll(full_precision(warped), evidence.batch.label, exemplar_label, ignore=self.ignore)
+        return warped_label_nll(full_precision(warped), evidence.label(), exemplar_label, ignore=self.ignore)
 
 
-class WarpLabelL1(nn.Module):
+class WarpLabelL1(Term):
     """The exemplar's labels, warped, are the labels.
 
     Formula: mean(abs(warped - one_hot(label)))
@@ -156,18 +149,17 @@ class WarpLabelL1(nn.Module):
     Source: Zhan et al., CVPR 2021 (UNITE), as released: always with weight 500.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"exemplar", "warped_label"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"exemplar", "label", "warp.label"})
 
     def forward(self, evidence: Evidence) -> Tensor:
-        warped = evidence.synthesis.warped_label
+        warped = evidence.warp().label
         assert warped is not None
         warped = full_precision(warped)
-        ids = small(evidence.batch.label, warped.shape[-2:])
+        ids = small(evidence.label(), warped.shape[-2:])
         return F.l1_loss(warped, F.one_hot(ids, warped.shape[1]).movedim(3, 1).to(warped.dtype))
 
 
-class Pseudo(nn.Module):
+class Pseudo(Term):
     """A picture painted from its own (distorted) photograph has the photograph's features.
 
     Args:
@@ -179,12 +171,12 @@ class Pseudo(nn.Module):
     Source: Zhang et al., CVPR 2020 (CoCosNet), loss for pseudo exemplar pairs.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"exemplar"})
+    needs: frozenset[str] = frozenset({"exemplar", "self_reference", "image"})
 
     def __init__(self, *, extractor: str, layers: Mapping[str, float]) -> None:
         super().__init__()
         self.layers = checked_layers(layers, term="pseudo")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor = extractor
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import Evidence, Term
 
 
 def feature_matching(fake: Judgement, real: Judgement) -> Tensor:
@@ -38,15 +35,14 @@ def feature_matching(fake: Judgement, real: Judgement) -> Tensor:
     return torch.stack(per_scale).mean()
 
 
-class FeatureMatching(nn.Module):
+class FeatureMatching(Term):
     """`feature_matching` of the discriminator's two judgements.
 
     Formula: mean over scales of sum over layers of mean(abs(D_l(x) - D_l(y)))
     Range: the discriminator's features; >= 0, 0 for equal pictures
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement", "real_judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
     def forward(self, evidence: Evidence) -> Tensor:
         return feature_matching(*evidence.judgements())

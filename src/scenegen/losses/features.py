@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen.extractors import Extractor
 
+TARGETS = {"real": "image", "exemplar": "exemplar", "source": "source"}
+"""Value of `target` -> the field of Batch that holds the picture."""
+
 
 class FeatureBank(nn.Module):
     """Extractors, and for each the union of the layers that the terms read.
@@ -117,3 +120,21 @@ def refuse_range(picture: Tensor, *, name: str) -> None:
             f"losses take pictures in [-1, 1], but the {name} picture reaches from {low:.4g} to {high:.4g}; scale it, "
             f"e.g. by x / 127.5 - 1 from 0 to 255"
         )
+
+
+def checked_layers(layers: Mapping[str, float], *, term: str) -> dict[str, float]:
+    """The layers with weight above 0; refuses none at all and weights that are negative or not finite."""
+    for layer, weight in layers.items():
+        if not 0 <= weight < float("inf"):
+            raise Refusal(f"loss.{term}.layers.{layer}={weight} is not a weight >= 0; 0 leaves the layer out")
+    kept = {str(layer): float(weight) for layer, weight in layers.items() if weight > 0}
+    if not kept:
+        raise Refusal(f"loss.{term}.layers names no layer with a weight above 0; give at least one")
+    return kept
+
+
+def target_needs(target: str, *, term: str) -> frozenset[str]:
+    """Needs of a term that compares with this target."""
+    if target not in TARGETS:
+        raise Refusal(f"target={target} of loss.{term} is not one of {', '.join(TARGETS)}")
+    return frozenset({TARGETS[target]})

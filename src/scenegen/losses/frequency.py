@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import pair
 
 
@@ -62,7 +60,7 @@ def focal_frequency(
     return (weight.to(energy) * energy * _mirrored_columns(energy, width)).sum(-1).mean() / width
 
 
-class FocalFrequency(nn.Module):
+class FocalFrequency(Term):
     """`focal_frequency` on pictures in [-1, 1], as in the log.
 
     Args:
@@ -73,8 +71,6 @@ class FocalFrequency(nn.Module):
     Formula: mean(w abs(F_x - F_y)^2), w = abs(F_x - F_y)^alpha / its maximum, F the orthonormal spectrum
     Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,

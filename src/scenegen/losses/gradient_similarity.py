@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import unit_pair
 
 YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -83,7 +81,7 @@ def ms_gmsd(x: Tensor, y: Tensor, *, chromatic: bool = False, scales: Sequence[f
     return (gamma * deviation + (1 - gamma) * 0.01 * chroma).mean()
 
 
-class MsGmsd(nn.Module):
+class MsGmsd(Term):
     """`ms_gmsd` of pictures brought to [0, 1].
 
     Args:
@@ -94,8 +92,6 @@ class MsGmsd(nn.Module):
         c that of colours
     Range: pictures in [-1, 1], brought to [0, 1]; >= 0, at most 1e-6 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, chromatic: bool = True, scales: Sequence[float] = SCALES, target: str = "real") -> None:
         super().__init__()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import piq
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import clamped, pair, unit_pair
 
 POWERS = {1: torch.abs, 2: torch.square}
@@ -52,7 +49,7 @@ def haarpsi(x: Tensor, y: Tensor, *, subsample: bool = True, c: float = 30.0, al
         return 1 - piq.haarpsi(x, y, subsample=subsample, c=c, alpha=alpha)
 
 
-class HaarPsi(nn.Module):
+class HaarPsi(Term):
     """`haarpsi` of pictures brought to [0, 1].
 
     Args:
@@ -63,8 +60,6 @@ class HaarPsi(nn.Module):
         coefficients
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 1], 0 within 1e-5 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, subsample: bool = True, c: float = 30.0, alpha: float = 4.2, target: str = "real") -> None:
         super().__init__()
@@ -124,7 +119,7 @@ def haar_l1(x: Tensor, y: Tensor, *, levels: int = 3, power: int = 1, detail: fl
     return torch.stack([*values, low * size(rest).mean()]).sum()
 
 
-class HaarL1(nn.Module):
+class HaarL1(Term):
     """`haar_l1` on pictures in [-1, 1].
 
     Args:
@@ -135,8 +130,6 @@ class HaarL1(nn.Module):
     Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     Source: the transform, Mallat, TPAMI 1989; the sum is this project's reading of the log's "haar loss".
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self, *, levels: int = 3, power: int = 1, detail: float = 1.0, low: float = 1.0, target: str = "real"

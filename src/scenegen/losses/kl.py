@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import Evidence, Term
 
 REDUCTIONS = {
     "sum": torch.sum,
@@ -36,7 +33,7 @@ def kl(mu: Tensor, logvar: Tensor, *, reduction: str = "sum") -> Tensor:
     return REDUCTIONS[reduction](-0.5 * (1 + logvar - mu.square() - logvar.exp()))
 
 
-class KL(nn.Module):
+class KL(Term):
     """`kl` of the model's posterior.
 
     Args:
@@ -47,8 +44,7 @@ class KL(nn.Module):
     Range: the encoder's mu and logvar; >= 0, 0 for the prior itself
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"mu", "logvar"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"posterior.mu", "posterior.logvar"})
 
     def __init__(self, *, reduction: str = "sum") -> None:
         super().__init__()
@@ -57,7 +53,7 @@ class KL(nn.Module):
         self.reduction = reduction
 
     def forward(self, evidence: Evidence) -> Tensor:
-        mu, logvar = evidence.synthesis.mu, evidence.synthesis.logvar
+        mu, logvar = evidence.posterior().mu, evidence.posterior().logvar
         if mu is None or logvar is None:
             raise Refusal("the KL term needs mu and logvar, which the model did not give; use model.vae=true")
         value = kl(mu, logvar, reduction=self.reduction)

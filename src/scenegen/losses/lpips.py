@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.networks.frozen.lpips_trunks import NETS, lpips_heads
 
 HEADS = (*NETS, "uniform")
@@ -82,7 +81,7 @@ def _unit_backward(grad: Tensor, unit: Tensor, root: Tensor, norm: Tensor) -> Te
     return torch.addcmul(grad, unit, along, value=-1).div_(norm)
 
 
-class Lpips(nn.Module):
+class Lpips(Term):
     """`lpips` on a frozen extractor, mean over the batch.
 
     Args:
@@ -113,7 +112,7 @@ class Lpips(nn.Module):
             )
         self.layers: tuple[str, ...] = own or tuple(layers or ())
         self.needs = target_needs(target, term="lpips")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: self.layers}
+        self.reads = {extractor: self.layers}
         self.extractor, self.target = extractor, target
         learned = () if heads == "uniform" else lpips_heads(heads)
         self.heads = nn.Buffer(torch.cat(learned), persistent=False) if learned else None

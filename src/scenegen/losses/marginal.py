@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import Evidence, Term
 
 ITSELF = -10.0
 """Cosine that stands for a row's own place among the negatives, before the temperature."""
@@ -44,7 +42,7 @@ def marginal_contrastive(q: Tensor, k: Tensor, *, margin: float = 0.25, temperat
         return (logits.logsumexp(2) - logits[..., 0]).mean()
 
 
-class MarginalContrastive(nn.Module):
+class MarginalContrastive(Term):
     """`marginal_contrastive` between the aligned features of labels and photograph, mean over levels.
 
     Args:
@@ -56,8 +54,7 @@ class MarginalContrastive(nn.Module):
     Source: Zhan et al., CVPR 2022 (MCL-Net), section 3.1.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"aligned"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"warp.aligned"})
 
     def __init__(self, *, patches: int = 64, margin: float = 0.25, temperature: float = 0.05) -> None:
         super().__init__()
@@ -68,7 +65,7 @@ class MarginalContrastive(nn.Module):
         self.patches, self.margin, self.temperature = patches, margin, temperature
 
     def forward(self, evidence: Evidence) -> Tensor:
-        aligned = evidence.synthesis.aligned
+        aligned = evidence.warp().aligned
         if not aligned:
             raise Refusal("loss.mcl compares aligned features, but the step has none; use a model that aligns them, "
                           "such as model=unite, or loss.mcl.weight=0")  # fmt: skip

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
-from scenegen.losses.penalties import Judge, Judged, checked_every
-from scenegen.losses.segmentation import Classes
+from scenegen.losses.objective import AdversarialTerm, Classes, Evidence, Judge, Judged, Penalty
+from scenegen.losses.penalties import checked_every
+from scenegen.networks.frozen.extractors import Extractor
 
 
 def class_weights(label: Tensor, *, num_classes: int, unknown: int | None = None) -> Tensor:
@@ -99,7 +99,7 @@ def labelmix(mixed: Tensor, fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
     return F.mse_loss(full_precision(mixed), torch.where(mask, full_precision(real), full_precision(fake)))
 
 
-class SegmentationGan(nn.Module):
+class SegmentationGan(AdversarialTerm):
     """D names real pixels' classes and calls generated ones fake; G wants its pixels named as the label map says.
 
     Args:
@@ -111,8 +111,7 @@ class SegmentationGan(nn.Module):
     Source: Sushko et al., ICLR 2021, eqs. 1-2.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"segmentation"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"segmentation"})
     balanced: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float = 1.0, unknown: int | None = None) -> None:
@@ -123,8 +122,10 @@ class SegmentationGan(nn.Module):
             raise Refusal(f"loss.gan.unknown={unknown} is not a class id; give one, or null for the data's")
         self.unknown = unknown
 
-    def require(self, extractors: Mapping[str, Any], classes: Classes) -> None:
+    def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:
         """Take the data's id of unknown where none was given; refuse one that the data does not have."""
+        if classes is None:
+            return
         self.unknown = classes.ignore if self.unknown is None else self.unknown
         if self.unknown is not None and self.unknown >= len(classes.names):
             raise Refusal(
@@ -154,7 +155,7 @@ class UnbalancedSegmentationGan(SegmentationGan):
     balanced: ClassVar[bool] = False
 
 
-class LabelMix(nn.Module):
+class LabelMix(Penalty):
     """D should judge a picture mixed along class borders as it judged the parts: one coin per class and step.
 
     Args:
@@ -166,8 +167,7 @@ class LabelMix(nn.Module):
     Source: Sushko et al., ICLR 2021, eq. 3 (weight 10; 5 for Cityscapes).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"segmentation"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"segmentation"})
 
     def __init__(self, *, chained: bool = False, every: int = 1) -> None:
         super().__init__()

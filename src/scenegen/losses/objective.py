@@ -5,32 +5,53 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
+from scenegen.base.records import Batch, Judgement, Posterior, Refusal, Synthesis, Warp, require_offered
 from scenegen.losses.features import FeatureBank, Features, full_precision
 from scenegen.losses.schedule import Schedule
 from scenegen.networks.frozen.extractors import Extractor
 
+Judge = Callable[[Tensor], Judgement]
+"""Pictures -> the discriminator's judgement of them under the batch's condition."""
+
+Judged = tuple[Judgement, Judgement]
+"""Its judgements of the step's generated and real pictures, with graph."""
+
 CURES = {
-    "mu": "use model.vae=true (gaugan, sasame)",
-    "logvar": "use model.vae=true (gaugan, sasame)",
-    "z": "use model.vae=true (gaugan, sasame)",
+    "posterior.mu": "use model.vae=true (gaugan, sasame)",
+    "posterior.logvar": "use model.vae=true (gaugan, sasame)",
+    "posterior.z": "use model.vae=true (gaugan, sasame)",
     "encode": "use model.vae=true (gaugan, sasame)",
     "again": "use model.vae=true (gaugan, sasame)",
     "exemplar": "use exemplar=retrieved",
-    "warped": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "warped_back": "use model=cocosnetv1 or unite with model.cycle=true, or model=cocosnetv2",
-    "returned": "use model=cocosnetv1 or unite with model.two_cycle=true",
-    "warped_label": "use model=cocosnetv1 or unite with model.warped_label=direct",
-    "aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "exemplar_label": "use exemplar=retrieved",
+    "self_reference": "use exemplar=retrieved",
+    "image": "use data with pictures, such as data=folder",
+    "label": "use data with label maps, such as data=folder",
+    "warp": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "warp.back": "use model=cocosnetv1 or unite with model.cycle=true, or model=cocosnetv2",
+    "warp.returned": "use model=cocosnetv1 or unite with model.two_cycle=true",
+    "warp.label": "use model=cocosnetv1 or unite with model.warped_label=direct",
+    "warp.aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
     "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "segmentation": "use loss=oasis with discriminator=oasis",
 }
+"""Need of a term -> the option that offers it."""
+
+
+class Classes(Protocol):
+    """A class list: names in id order, and the id of unknown."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def ignore(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -59,11 +80,29 @@ class Evidence:
     encode: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     def picture(self, which: str) -> Tensor:
-        """The "fake", "real" or "exemplar" picture, (b, 3, h, w) in [-1, 1], float32 or wider."""
-        found = {"fake": self.synthesis.image, "real": self.batch.image, "exemplar": self.batch.exemplar}[which]
+        """The "fake" picture or one of the batch, "real", "exemplar" or "source", in [-1, 1], float32 or wider."""
+        found = pictures(self.batch, self.synthesis).get(which)
         if found is None:
             raise Refusal(f"a loss term compares with the {which} picture, but the batch has none")
         return full_precision(found)
+
+    def label(self) -> Tensor:
+        """(b, h, w) the label map, for terms that need "label"."""
+        if self.batch.label is None:
+            raise Refusal("a loss term reads the label map, but the batch has none; use data with label maps")
+        return self.batch.label
+
+    def posterior(self) -> Posterior:
+        """The style latent, for terms that need a part of it."""
+        if self.synthesis.posterior is None:
+            raise Refusal("a loss term needs the style latent, which the model did not give; use model.vae=true")
+        return self.synthesis.posterior
+
+    def warp(self) -> Warp:
+        """The warped exemplar, for terms that need a part of it."""
+        if self.synthesis.warp is None:
+            raise Refusal("a loss term needs the warped exemplar, which the model did not give; use model=cocosnetv1")
+        return self.synthesis.warp
 
     def judgement(self) -> Judgement:
         """The discriminator on the generated pictures."""
@@ -84,21 +123,74 @@ class Evidence:
         return self.again
 
 
-class Objective(nn.Module):
-    """A weighted sum of terms.
+class Part(nn.Module):
+    """Base of what an objective is made of.
 
-    A term is a module with `needs` (fields of Synthesis, "judgement", "real_judgement", "exemplar", "again",
-    "encode"), `reads` (extractor -> layers) and `forward(evidence) -> scalar`; the adversarial one, named `gan`,
-    also has `discriminator(fake, real)`. A penalty has `penalty(judge, fake, real, seed=..., judged=...)` in place
-    of `forward` and joins the discriminator's loss. A term that learns has `fit(extractors)`, which sizes its
-    networks. Weights balance the generator's terms and the penalties; D_fake and D_real have none.
+    Attributes:
+        needs: paths of Synthesis ("posterior.mu", "warp.label"), fields of Batch ("exemplar", "label"), "judgement",
+            "real_judgement", "segmentation", "again" or "encode".
+        reads: extractor -> the layers that it is read at.
+    """
+
+    needs: frozenset[str] = frozenset()
+    reads: Mapping[str, tuple[str, ...]] = {}
+
+    def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:
+        """Look at the extractors and the data's class list once, before training: size own networks, refuse misfits.
+
+        Args:
+            extractors: name -> extractor, all that the objective has.
+            classes: of the data; None where they are not known yet.
+        """
+
+
+class Term(Part):
+    """A summand of the generator's loss."""
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        """The unweighted value, a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+
+class AdversarialTerm(Term):
+    """The term that trains a discriminator beside the generator; an objective has at most one."""
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss, "D_fake" and "D_real", of detached generated and of real pictures."""
+        raise NotImplementedError(f"{type(self).__name__} has no discriminator()")
+
+
+class Penalty(Part):
+    """A summand of the discriminator's loss that looks at its gradient.
+
+    Attributes:
+        every: steps between two penalties, each then counted so many times.
+    """
+
+    every: int
+
+    def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
+        """The unweighted penalty on one batch, a scalar.
+
+        Args:
+            judge: the discriminator under the batch's condition.
+            fake, real: (b, c, h, w) generated and real pictures.
+            seed: of this step, for penalties that draw.
+            judged: the judgements of both in this step, with graph.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no penalty()")
+
+
+class Objective(nn.Module):
+    """A weighted sum of terms; weights balance the generator's terms and the penalties, D_fake and D_real have none.
 
     Args:
         terms: name -> term; those with weight 0 are dropped.
         weights: name -> finite weight >= 0.
         extractors: name -> frozen extractor; those that no term reads are not kept.
-        offers: what the model, its discriminator and the data give; "judgement" stands for "real_judgement" too.
+        offers: of the model, its discriminator and the data; "judgement" stands for "real_judgement" too.
         schedules: name -> schedule whose value is the weight at a step, in place of the one in `weights`.
+        classes: of the data; None where they are not known yet.
 
     Attributes:
         terms: the terms that are left.
@@ -114,34 +206,35 @@ class Objective(nn.Module):
     def __init__(
         self,
         *,
-        terms: Mapping[str, nn.Module],
+        terms: Mapping[str, Part],
         weights: Mapping[str, float],
         extractors: Mapping[str, Extractor],
         offers: Collection[str],
         schedules: Mapping[str, Schedule] | None = None,
+        classes: Classes | None = None,
     ) -> None:
         super().__init__()
         kept = active(terms, weights)
-        offered = {*offers, "real_judgement"} if "judgement" in offers else set(offers)
+        offered = frozenset({*offers, "real_judgement"} if "judgement" in offers else offers)
         for name, term in kept.items():
-            _refuse_unmet(name, term, offered)
+            require_offered(f"loss.{name} needs", term.needs, offered, by="the model does", cures=CURES,
+                            otherwise=f" or loss.{name}.weight=0")  # fmt: skip
             try:
                 FeatureBank(extractors, [term.reads])
             except Refusal as refusal:
                 raise Refusal(f"loss.{name}: {refusal}") from None
-            if hasattr(term, "fit"):
-                term.fit(extractors)
+            term.prepare(extractors, classes)
         self.terms = nn.ModuleDict(kept)
         self.weights = {name: float(weights[name]) for name in kept}
         self.schedules = {name: schedule for name, schedule in (schedules or {}).items() if name in kept}
-        self.penalties: tuple[str, ...] = tuple(name for name, term in kept.items() if hasattr(term, "penalty"))
+        self.penalties: tuple[str, ...] = tuple(name for name, term in kept.items() if isinstance(term, Penalty))
         self.needs = frozenset[str]().union(*(term.needs for term in kept.values()))
         self.bank = FeatureBank(extractors, [term.reads for term in kept.values()])
 
     @property
     def adversarial(self) -> bool:
         """Whether there is a discriminator to be trained."""
-        return "gan" in self.terms
+        return any(isinstance(term, AdversarialTerm) for term in self.terms.values())
 
     def weight(self, name: str, step: int) -> float:
         """A term's weight at a step."""
@@ -171,15 +264,12 @@ class Objective(nn.Module):
             The weighted total, and each term's unweighted value without its graph; beside them "weight/<term>"
             of scheduled terms, and with `slopes` that of all and "grad/<term>", unweighted.
         """
-        pictures = {"fake": synthesis.image, "real": batch.image}
-        if batch.exemplar is not None:
-            pictures["exemplar"] = batch.exemplar
         evidence = Evidence(
             batch=batch,
             synthesis=synthesis,
             fake=fake,
             real=real,
-            features=self.bank.open(pictures),
+            features=self.bank.open(pictures(batch, synthesis)),
             replicas=replicas,
             seed=seed,
             again=again,
@@ -207,25 +297,25 @@ class Objective(nn.Module):
         """
         if not self.adversarial:
             raise Refusal("there is no adversarial term to train a discriminator with; add loss=hinge or lsgan")
-        gan: Any = self.terms["gan"]
-        values: dict[str, Tensor] = gan.discriminator(fake, real)
+        (gan,) = (term for term in self.terms.values() if isinstance(term, AdversarialTerm))
+        values = gan.discriminator(fake, real)
         return torch.stack(list(values.values())).sum(), {name: value.detach() for name, value in values.items()}
 
     def penalty(
         self,
-        judge: Callable[[Tensor], Judgement],
+        judge: Judge,
         *,
         fake: Tensor,
         real: Tensor,
-        judged: tuple[Judgement, Judgement],
+        judged: Judged,
         seed: int = 0,
         step: int = 0,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What the penalties that are due at a step add to the discriminator's loss.
 
         Args:
-            judge: the discriminator under the batch's semantics.
-            fake, real: (b, 3, h, w) generated and real pictures.
+            judge: the discriminator under the batch's condition.
+            fake, real: (b, c, h, w) generated and real pictures.
             judged: what it said of both in this step, with graph.
             seed: of this step, for penalties that draw.
             step: of the clock; a penalty that comes every n-th step counts n times there.
@@ -241,6 +331,12 @@ class Objective(nn.Module):
         return total, {name: value.detach() for name, value in values.items()}
 
 
+def pictures(batch: Batch, synthesis: Synthesis) -> dict[str, Tensor]:
+    """The pictures that terms may compare, by the names of `target`."""
+    found = {"fake": synthesis.image, "real": batch.image, "exemplar": batch.exemplar, "source": batch.source}
+    return {name: picture for name, picture in found.items() if picture is not None}
+
+
 def slope(value: Tensor, image: Tensor) -> Tensor:
     """L2 norm of a value's gradient at a picture; 0 where the picture is not looked at. The graph stays."""
     (found,) = (
@@ -249,7 +345,7 @@ def slope(value: Tensor, image: Tensor) -> Tensor:
     return value.new_zeros(()) if found is None else full_precision(found).norm()
 
 
-def active(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> dict[str, Any]:
+def active(terms: Mapping[str, Part], weights: Mapping[str, float]) -> dict[str, Part]:
     """The terms whose weight is not 0.
 
     Raises:
@@ -267,16 +363,6 @@ def active(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> dict
     return kept
 
 
-def extractors_read(terms: Mapping[str, nn.Module], weights: Mapping[str, float]) -> frozenset[str]:
+def extractors_read(terms: Mapping[str, Part], weights: Mapping[str, float]) -> frozenset[str]:
     """Names of the extractors that the active terms read, so that no other needs to be built."""
     return frozenset(name for term in active(terms, weights).values() for name in term.reads)
-
-
-def _refuse_unmet(name: str, term: Any, offers: Collection[str]) -> None:
-    missing = sorted(set(term.needs) - set(offers), key=lambda need: (need != "mu", need))
-    if missing:
-        cures = dict.fromkeys(CURES.get(need, "use a model that offers it") for need in missing)
-        raise Refusal(
-            f"loss.{name} needs {', '.join(missing)}, which the model does not offer; "
-            f"{' and '.join(cures)} or loss.{name}.weight=0"
-        )

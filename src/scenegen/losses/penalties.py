@@ -1,25 +1,17 @@
 """Penalties on the gradient of the discriminator's scores with respect to the pictures that it judges.
 
-They join the discriminator's loss and are no terms of the generator: in place of `forward` they have
-`penalty(judge, fake, real, seed=..., judged=...)`. Published networks have no spectral norm beside them.
+They join the discriminator's loss and are no terms of the generator. Published networks have no spectral norm beside
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from scenegen.base.records import Judgement, Refusal
+from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
-
-Judge = Callable[[Tensor], Judgement]
-"""Pictures -> the discriminator's judgement of them under the batch's semantics."""
-
-Judged = tuple[Judgement, Judgement]
-"""What it has said already of the step's generated and real pictures, with graph."""
+from scenegen.losses.objective import Judge, Judged, Penalty
 
 
 def gradient_norm(judge: Judge, image: Tensor) -> Tensor:
@@ -64,7 +56,7 @@ def mixed(fake: Tensor, real: Tensor, eps: Tensor) -> Tensor:
     return eps * real + (1 - eps) * fake
 
 
-class WganGp(nn.Module):
+class WganGp(Penalty):
     """Slope 1 between generated and real pictures: `two_sided` at random mixtures of both.
 
     Args:
@@ -75,8 +67,7 @@ class WganGp(nn.Module):
     Source: Gulrajani et al., NIPS 2017, algorithm 1 (weight 10, five critic steps per generator step).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, every: int = 1) -> None:
         super().__init__()
@@ -87,7 +78,7 @@ class WganGp(nn.Module):
         return two_sided(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))))
 
 
-class WganLp(nn.Module):
+class WganLp(Penalty):
     """Slope at most 1 between generated and real pictures: `one_sided` at random mixtures of both.
 
     Args:
@@ -98,8 +89,7 @@ class WganLp(nn.Module):
     Source: Petzka et al., ICLR 2018, section 5.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, every: int = 1) -> None:
         super().__init__()
@@ -110,7 +100,7 @@ class WganLp(nn.Module):
         return one_sided(gradient_norm(judge, mixed(fake, real, _uniform(len(real), seed))))
 
 
-class WganDiv(nn.Module):
+class WganDiv(Penalty):
     """The Wasserstein divergence's bound on the slope; its weight is the paper's k.
 
     Args:
@@ -123,8 +113,7 @@ class WganDiv(nn.Module):
     Source: Wu et al., ECCV 2018, eq. 8 (k = 2, p = 6).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, p: float = 6.0, at: str = "ends", every: int = 1) -> None:
         super().__init__()
@@ -142,7 +131,7 @@ class WganDiv(nn.Module):
         return torch.stack(ends).sum() / 2
 
 
-class Dragan(nn.Module):
+class Dragan(Penalty):
     """Slope 1 around the real pictures: `two_sided` at real pictures with noise.
 
     Args:
@@ -154,8 +143,7 @@ class Dragan(nn.Module):
     Source: Kodali et al., 2017, section 2.3 (weight 10, spread 0.5).
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, spread: float = 0.5, every: int = 1) -> None:
         super().__init__()
@@ -169,7 +157,7 @@ class Dragan(nn.Module):
         return two_sided(gradient_norm(judge, real + self.spread * real.std() * noise))
 
 
-class R1(nn.Module):
+class R1(Penalty):
     """A flat discriminator at the data: half the mean square of the slope; its weight is the paper's gamma.
 
     Args:
@@ -181,8 +169,7 @@ class R1(nn.Module):
     Source: Mescheder et al., ICML 2018, eq. 9; every 16 steps: Karras et al., CVPR 2020, appendix B.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"judgement"})
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    needs: frozenset[str] = frozenset({"judgement"})
 
     def __init__(self, *, at: str = "real", every: int = 16) -> None:
         super().__init__()

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import refuse_unlike
-from scenegen.losses.objective import Evidence
+from scenegen.losses.features import checked_layers, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 CRITERIA = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
-TARGETS = ("real", "exemplar")
 
 
 def perceptual(
@@ -40,7 +39,7 @@ def perceptual(
     return sum((weight * difference(x[layer], y[layer]) for layer, weight in layers.items()), start=torch.zeros(()))
 
 
-class Perceptual(nn.Module):
+class Perceptual(Term):
     """`perceptual` on a frozen extractor.
 
     Args:
@@ -61,28 +60,10 @@ class Perceptual(nn.Module):
             raise Refusal(f"criterion={criterion} of loss.vgg is not one of {', '.join(CRITERIA)}")
         self.layers = checked_layers(layers, term="vgg")
         self.needs = target_needs(target, term="vgg")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.criterion, self.target = extractor, criterion, target
 
     def forward(self, evidence: Evidence) -> Tensor:
         x = evidence.features.get("fake", self.extractor)
         y = evidence.features.get(self.target, self.extractor)
         return perceptual(x, y, layers=self.layers, criterion=self.criterion)
-
-
-def checked_layers(layers: Mapping[str, float], *, term: str) -> dict[str, float]:
-    """The layers with weight above 0; refuses none at all and weights that are negative or not finite."""
-    for layer, weight in layers.items():
-        if not 0 <= weight < float("inf"):
-            raise Refusal(f"loss.{term}.layers.{layer}={weight} is not a weight >= 0; 0 leaves the layer out")
-    kept = {str(layer): float(weight) for layer, weight in layers.items() if weight > 0}
-    if not kept:
-        raise Refusal(f"loss.{term}.layers names no layer with a weight above 0; give at least one")
-    return kept
-
-
-def target_needs(target: str, *, term: str) -> frozenset[str]:
-    """What a term needs that compares with this target."""
-    if target not in TARGETS:
-        raise Refusal(f"target={target} of loss.{term} is not one of {', '.join(TARGETS)}")
-    return frozenset({"exemplar"} if target == "exemplar" else ())

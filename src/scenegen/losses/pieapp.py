@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from piq.functional import crop_patches
 from piq.pieapp import PieAPPModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import clamped, unit_pair
 from scenegen.networks.frozen import weights as pinned
 
@@ -55,7 +52,7 @@ def pieapp(x: Tensor, y: Tensor, network: PieAPPModel, *, stride: int = 27) -> T
         return ((error * weight).sum(1) / weight.sum(1)).mean()
 
 
-class PieApp(nn.Module):
+class PieApp(Term):
     """`pieapp` of pictures brought to [0, 1], on piq's network as it is.
 
     piq's own class fetches its file unchecked and, unless asked, computes without a graph: a loss that trains
@@ -70,8 +67,6 @@ class PieApp(nn.Module):
     Formula: weighted mean over patches of the network's error of x less that of y
     Range: pictures in [-1, 1], brought to [0, 1]; about 0 for equal pictures, unbounded
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 FORMS = {
     "mean_abs": lambda dy, dx: dy.abs().mean() + dx.abs().mean(),
@@ -38,7 +34,7 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
     return F.l1_loss(full_precision(x), full_precision(y))
 
 
-class L1(nn.Module):
+class L1(Term):
     """`l1` on pictures in [-1, 1].
 
     Args:
@@ -48,8 +44,6 @@ class L1(nn.Module):
     Range: pictures in [-1, 1]; in [0, 2], 0 for equal pictures
     Source: as an appearance loss, Zheng et al., CVPR 2019 (PICNet).
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, target: str = "real") -> None:
         super().__init__()
@@ -92,7 +86,7 @@ def total_variation(x: Tensor, *, form: str = "mean_abs", valid: Tensor | None =
     return FORMS[form](dy, dx)
 
 
-class TotalVariation(nn.Module):
+class TotalVariation(Term):
     """`total_variation` of the generated picture in [-1, 1]; it has no target.
 
     Args:
@@ -101,9 +95,6 @@ class TotalVariation(nn.Module):
     Formula: mean(abs(x_(i+1,j) - x_ij)) + mean(abs(x_(i,j+1) - x_ij))
     Range: the generated picture in [-1, 1]; in [0, 4], 0 for a flat one
     """
-
-    needs: ClassVar[frozenset[str]] = frozenset()
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, form: str = "mean_abs") -> None:
         super().__init__()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 NORMALISATIONS = ("per_sample", "released")
 
@@ -65,7 +61,7 @@ def colour_profile(x: Tensor, y: Tensor, *, normalisation: str = "per_sample", y
     return value + gradient_profile(u, v, normalisation=normalisation) if yuv_gradient else value
 
 
-class SpatialProfile(nn.Module):
+class SpatialProfile(Term):
     """`gradient_profile` plus `colour_profile` of pictures; -12 for equal ones (per_sample, both parts).
 
     Args:
@@ -76,8 +72,6 @@ class SpatialProfile(nn.Module):
     Formula: -sum over rows and columns r of cos(r(x), r(y)), of gradients, RGB, YUV and gradients of YUV
     Range: pictures in [-1, 1], brought to [0, 1]; in [-12, 12], -12 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self, *, target: str = "real", normalisation: str = "per_sample", gradient: bool = True, colour: bool = True

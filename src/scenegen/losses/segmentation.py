@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
+from scenegen.losses.objective import Classes, Evidence, Term
 from scenegen.networks.frozen.extractors import Extractor
 
 
@@ -41,17 +40,7 @@ def segmentation(logits: Tensor, label: Tensor, *, ignore: int | None = None) ->
     return (F.cross_entropy(logits, known, reduction="none") * counts).sum() / counts.sum().clamp(min=1)
 
 
-class Classes(Protocol):
-    """A class list: names in id order, and the id of unknown."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    @property
-    def ignore(self) -> int | None: ...
-
-
-class Segmentation(nn.Module):
+class Segmentation(Term):
     """`segmentation` by an extractor that has a layer "logits"; never by the net that scores.
 
     Args:
@@ -63,17 +52,17 @@ class Segmentation(nn.Module):
     Source: the log's "+seg", of which it tells the weight alone.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset()
-
     def __init__(self, *, extractor: str, ignore: int | None = None) -> None:
         super().__init__()
         if ignore is not None and ignore < 0:
             raise Refusal(f"loss.seg.ignore={ignore} is not a class id; give one, or null")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: ("logits",)}
+        self.reads = {extractor: ("logits",)}
         self.extractor, self.ignore = extractor, ignore
 
-    def require(self, extractors: Mapping[str, Extractor], classes: Classes) -> None:
+    def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:
         """Refuse a segmenter of other classes than the data's, and an unknown class that would count."""
+        if classes is None:
+            return
         if self.ignore != classes.ignore:
             raise Refusal(
                 f"loss.seg.ignore={_spell(self.ignore)}, but the data's id of unknown is {_spell(classes.ignore)}; "
@@ -90,7 +79,7 @@ class Segmentation(nn.Module):
 
     def forward(self, evidence: Evidence) -> Tensor:
         logits = evidence.features.get("fake", self.extractor)["logits"]
-        return segmentation(logits, evidence.batch.label, ignore=self.ignore)
+        return segmentation(logits, evidence.label(), ignore=self.ignore)
 
 
 def _spell(ignore: int | None) -> str:

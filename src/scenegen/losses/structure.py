@@ -7,17 +7,15 @@ widely copied port is slower by that much and pairs channels with wrong widths i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import target_needs
+from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import unit_pair
 
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -54,7 +52,7 @@ def ssim(x: Tensor, y: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tenso
     return 1 - (luminance * contrast).mean()
 
 
-class Ssim(nn.Module):
+class Ssim(Term):
     """`ssim` of pictures brought to [0, 1].
 
     Args:
@@ -64,8 +62,6 @@ class Ssim(nn.Module):
     Formula: 1 - mean((2 m_x m_y + c1) (2 cov + c2) / ((m_x^2 + m_y^2 + c1) (v_x + v_y + c2)))
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 2], 0 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, *, window: int = 11, sigma: float = 1.5, target: str = "real") -> None:
         super().__init__()
@@ -120,7 +116,7 @@ def ms_ssim(
     return 1 - torch.stack(factors).prod(0).mean()
 
 
-class MsSsim(nn.Module):
+class MsSsim(Term):
     """`ms_ssim` of pictures brought to [0, 1].
 
     Args:
@@ -130,8 +126,6 @@ class MsSsim(nn.Module):
     Formula: 1 - l_M^w_M prod_s cs_s^w_s, cs the contrast at scale s, l the luminance at the last
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 1], 0 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,
@@ -200,7 +194,7 @@ def ms_ssim_l1(
     return compensation * (alpha * (1 - similarity) + (1 - alpha) * blurred).mean()
 
 
-class MsSsimL1(nn.Module):
+class MsSsimL1(Term):
     """`ms_ssim_l1` of pictures brought to [0, 1].
 
     Args:
@@ -210,8 +204,6 @@ class MsSsimL1(nn.Module):
     Formula: alpha (1 - MS-SSIM) + (1 - alpha) mean(G * abs(x - y)), G the widest Gaussian
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 2], 0 for equal pictures
     """
-
-    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,

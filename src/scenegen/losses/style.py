@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision
-from scenegen.losses.objective import Evidence
-from scenegen.losses.perceptual import checked_layers, target_needs
+from scenegen.losses.features import checked_layers, full_precision, target_needs
+from scenegen.losses.objective import Evidence, Term
 
 NORMALISATIONS = {"none": lambda c, p: 1, "hw": lambda c, p: p, "chw": lambda c, p: c * p}
 FORMS = {
@@ -71,7 +70,7 @@ def style(x: Mapping[str, Tensor], y: Mapping[str, Tensor], *, layers: Mapping[s
     return torch.stack(values).sum()
 
 
-class Style(nn.Module):
+class Style(Term):
     """`style` on a frozen extractor.
 
     Args:
@@ -90,7 +89,7 @@ class Style(nn.Module):
             raise Refusal(f"form={form} of loss.style is not one of {', '.join(FORMS)}")
         self.layers = checked_layers(layers, term="style")
         self.needs = target_needs(target, term="style")
-        self.reads: Mapping[str, tuple[str, ...]] = {extractor: tuple(self.layers)}
+        self.reads = {extractor: tuple(self.layers)}
         self.extractor, self.form, self.target = extractor, form, target
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -95,11 +95,14 @@ def examine(config: Mapping[str, Any]) -> LossReport:
 
 def _term(name: str, term: Any, objective: Any) -> TermReport:
     from scenegen.losses.cost import parameters
+    from scenegen.losses.objective import AdversarialTerm, Penalty
 
     weight = f"{objective.weights[name]:g}"
     if name in objective.schedules:
         weight = str(objective.schedules[name])
-    side = "discriminator" if hasattr(term, "penalty") else "both" if hasattr(term, "discriminator") else "generator"
+    side = (
+        "discriminator" if isinstance(term, Penalty) else "both" if isinstance(term, AdversarialTerm) else "generator"
+    )
     reads = {extractor: list(layers) for extractor, layers in term.reads.items()}
     return TermReport(name, weight, sorted(term.needs), reads, side, parameters(term))
 

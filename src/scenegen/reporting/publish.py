@@ -22,8 +22,7 @@ from scenegen.reporting.page import page
 from scenegen.reporting.results import Result, shared_choices
 from scenegen.reporting.verdict import conclusion
 from scenegen.runs import folder as runs
-from scenegen.sampling.generate import spread
-from scenegen.sampling.sheets import same_maps
+from scenegen.sampling.sheets import same_inputs, spread
 from scenegen.scoring.protocol import commit
 
 MOST_SIDE_BY_SIDE = 6
@@ -97,7 +96,7 @@ def _pictures(recipes: Recipes, order: Sequence[str], *, out: Path, count: int) 
         data = build.dataset(config, split="test")
         painted = {f"{k}": recipes[name][0].folder / "samples" for k, name in enumerate(best, start=1)}
         total = min(sum(1 for _ in folder.glob("*.png")) for folder in painted.values())
-        sheet = same_maps(data, painted, indices=spread(total, count))
+        sheet = same_inputs(data, painted, indices=spread(total, count))
         save_png(out / "same_maps.png", sheet)
         legend = "; ".join(f"{k}: {name}" for k, name in enumerate(best, start=1))
         shown.append(("The best recipes on the same label maps", "same_maps.png", f"First seed of each. {legend}."))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from scenegen.base.records import Refusal
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 
 class Checkpoints(pl.Callback):
@@ -26,7 +26,7 @@ class Checkpoints(pl.Callback):
         self.folder, self.every, self.keep = folder, every, keep
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        step = cast(GanModule, pl_module).step
+        step = cast(Rounds, pl_module).step
         if step % self.every == 0 or step == trainer.max_steps:
             self.save(trainer, step)
 

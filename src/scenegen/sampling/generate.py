@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from scenegen.base.pictures import colour_labels, contact_sheet, save_png, to_array
+from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import collate
@@ -43,20 +42,25 @@ def generate(
         seed: seed of the noise.
         batch_size: pictures per pass.
         n_per_label: pictures per map; above 1 the model must have noise.
-        style: (1, 3, h, w) a style picture in [-1, 1], or None.
+        style: (1, 3, h, w) a style picture in [-1, 1] for all of them, or None.
         device: where to compute.
 
     Returns:
         The files, in the order of `indices`.
 
     Raises:
-        Refusal: where several pictures per map are asked of a model without noise.
+        Refusal: where several pictures per map are asked of a model without noise, or a style of one without encoder.
     """
     if n_per_label > 1 and model.noise_shape is None:
         raise Refusal(
             f"n_per_label={n_per_label}, but this model makes one picture per label map (it has no noise); "
             "train with model.vae=true, or give n_per_label=1"
         )
+    if style is not None and "exemplar" in model.reads:
+        raise Refusal("this model takes its style from the batch's exemplars, not from a style picture; leave style "
+                      "out, or give exemplars=FOLDER")  # fmt: skip
+    if style is not None and "encode" not in model.offers:
+        raise Refusal("this model reads no style picture; leave style out, or use model=gaugan model.vae=true")
     out.mkdir(parents=True, exist_ok=True)
     model.eval()
     style = style.to(device) if style is not None else None
@@ -65,32 +69,14 @@ def generate(
     for first in track(range(0, len(jobs), batch_size), description="sampling", disable=len(jobs) < 2 * batch_size):
         part = jobs[first : first + batch_size]
         batch: Batch = collate([data[(0, i)] for i, _ in part]).to(device)
+        if style is not None:
+            batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
-        images = model.sample(
-            batch, noise=noise.to(batch.label.device) if noise is not None else None, style=style
-        ).image
+        images = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None).image
         for image, name, (_, k) in zip(images, batch.name, part, strict=True):
             files.append(out / (f"{name}.png" if n_per_label == 1 else f"{name}_{k}.png"))
             save_png(files[-1], to_array(image))
     return files
-
-
-def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1) -> np.ndarray:
-    """label | exemplar | real (both where there are some) | generated, for the first files, as (H, W, 3) uint8."""
-    rows, shown = [], {}
-    for place, index in enumerate(indices):
-        batch = collate([data[(0, index)]])
-        pictures = {"exemplar": batch.exemplar, "real": batch.image if batch.image.numel() else None}
-        shown = {title: to_array(picture[0]) for title, picture in pictures.items() if picture is not None}
-        made = [np.asarray(Image.open(files[place * n_per_label + k]).convert("RGB")) for k in range(n_per_label)]
-        rows.append([colour_labels(batch.label[0], data.classes.colours), *shown.values(), *made])
-    titles = ["label", *shown, "generated", *[""] * (n_per_label - 1)]
-    return contact_sheet(rows, titles=titles, side_by_side=3 if n_per_label == 1 else 1)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` indices, evenly over range(count): neighbours in a folder often show the same scene."""
-    return [i * count // min(count, most) for i in range(min(count, most))]
 
 
 def draw_noise(model: SceneModel, names: Sequence[str], copies: Sequence[int], seed: int) -> Tensor | None:

@@ -28,7 +28,7 @@ PATIENCE = 20
 
 
 @dataclass(frozen=True)
-class Shown:
+class TableRow:
     """One row of the image table: pictures (h, w, 3) uint8 by title, scores by name."""
 
     name: str
@@ -106,7 +106,7 @@ class CalmWandb(WandbLogger):
         run.log_artifact(artifact, aliases=["latest", _step(checkpoint)])
 
     @contained
-    def log_pictures(self, shown: Sequence[Shown], step: int) -> None:
+    def log_pictures(self, shown: Sequence[TableRow], step: int) -> None:
         """The image table: one row per test map."""
         import wandb as client
 
@@ -192,7 +192,7 @@ def report(
     *,
     folder: Path,
     step: int,
-    pictures: Callable[[], Sequence[Shown]] = list,
+    pictures: Callable[[], Sequence[TableRow]] = list,
 ) -> None:
     """Give every logger what a run came to, and close it.
 

@@ -20,7 +20,7 @@ from scenegen.training.callbacks.collapse import Collapse
 from scenegen.training.callbacks.grids import Grids
 from scenegen.training.callbacks.progress import Progress
 from scenegen.training.machine import Machine
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StopOnNan(pl.Callback):
         self.every = every
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        step = cast(GanModule, pl_module).step
+        step = cast(Rounds, pl_module).step
         if step % self.every and step != trainer.max_steps:
             return
         for name, value in trainer.callback_metrics.items():
@@ -61,10 +61,10 @@ class StopOnNan(pl.Callback):
 
 
 def fit(
-    module: GanModule,
+    module: Rounds,
     data,
     *,
-    classes: ClassList,
+    classes: ClassList | None,
     watched: Batch,
     folder: Path,
     rhythm: Rhythm,
@@ -79,7 +79,7 @@ def fit(
     Args:
         module: the module to train.
         data: training pictures; items are asked for by (epoch, index).
-        classes: the class list, for the colours of the grids.
+        classes: the class list, for the colours of the grids; None for data without label maps.
         watched: the fixed inputs of the grids.
         folder: the run's folder.
         rhythm, machine, seed: see their classes.

@@ -9,26 +9,24 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Judgement, Refusal, SceneModel, Synthesis
+from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.losses.objective import Objective
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.tricks.average import Ema
 
 
-class GanModule(pl.LightningModule):
-    """Trains any model of the house against any discriminator with any objective.
+class Rounds(pl.LightningModule):
+    """Trains any model of the house against any discriminator, or none, with any objective.
 
     The clock counts rounds of one generator and one discriminator update. It is the only position of a run:
     data order, noise and learning rates are functions of (seed, clock), so a run that stops and goes on equals
-    one that never stopped. Lightning's global_step equals the clock because only the discriminator's optimizer
-    is stepped through Lightning.
+    one that never stopped. Lightning's global_step equals the clock because only one optimizer is stepped through
+    Lightning.
 
     Args:
-        model: the generator side (networks.gaugan.GauGAN and its siblings).
-        discriminator: called as discriminator(semantics, image) -> Judgement; with `joint` False it judges generated
-            and real pictures in passes of their own; with `per_sample` True a picture's judgement does not depend on
-            the others of the pass, so that the generator's step needs no graph of the real ones.
+        model: the generator side.
+        discriminator: None exactly where the objective has no adversarial term.
         objective: the weighted terms of both sides.
         optim: builds both optimizers and tells their rates.
         seed: seed of the run's noise.
@@ -37,34 +35,43 @@ class GanModule(pl.LightningModule):
         generator_every: a generator step on every n-th round only (the log's "DperG2" is 2).
         log_grads_every: rounds between two logs of each term's weight and gradient norm at the picture; 0 is none.
         ema: the model's average, or None.
+
+    Raises:
+        Refusal: for rounds that would be empty, and for a penalty on a slope that is bounded by construction.
     """
 
     def __init__(
         self,
         *,
         model: SceneModel,
-        discriminator: nn.Module,
+        discriminator: Discriminator | None,
         objective: Objective,
         optim: TwoTimescaleAdam,
-        seed: int = 0,
-        reuse_fake: bool = True,
-        generator_every: int = 1,
-        log_grads_every: int = 0,
-        ema: Ema | None = None,
+        seed: int,
+        reuse_fake: bool,
+        generator_every: int,
+        log_grads_every: int,
+        ema: Ema | None,
     ) -> None:
         super().__init__()
-        if generator_every > 1 and not objective.adversarial:
+        if (discriminator is not None) != objective.adversarial:
+            raise Refusal("a discriminator and an adversarial term come together: give both (loss=hinge) or neither")
+        if generator_every > 1 and discriminator is None:
             raise Refusal(f"generator_every={generator_every} skips generator steps, but without a discriminator "
                           "(loss.gan.weight=0) a round would be empty; use generator_every=1")  # fmt: skip
-        if objective.penalties and getattr(discriminator, "slope_bounded", False):
+        if objective.penalties and discriminator is None:
+            named = " and ".join(f"loss.{name}.weight=0" for name in objective.penalties)
+            raise Refusal("a penalty joins the discriminator's loss, but without an adversarial term there is none; "
+                          f"add one, e.g. loss=hinge, or use {named}")  # fmt: skip
+        if objective.penalties and discriminator is not None and discriminator.slope_bounded:
             named = " and ".join(f"loss.{name}.weight=0" for name in objective.penalties)
             raise Refusal("the discriminator normalises its gradient, so a penalty on that gradient has nothing left "
                           f"to do; use {named}, or discriminator=patch")  # fmt: skip
         self.automatic_optimization = False
         self.model = model
         self.discriminator = discriminator
-        # what a discriminator froze for itself (a backbone, weights that files hold and nothing reads) stays frozen
-        self._judges = [p for p in discriminator.parameters() if p.requires_grad]
+        # the weights that a discriminator froze for itself (a backbone, unused ones of a file) stay frozen
+        self._judges = [p for p in discriminator.parameters() if p.requires_grad] if discriminator else []
         self.objective = objective
         self.ema = ema
         self.optim = optim
@@ -82,30 +89,30 @@ class GanModule(pl.LightningModule):
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         generator = [*self.model.parameters(), *self.objective.parameters()]
-        return [
-            self.optim.build((p for p in generator if p.requires_grad), side="generator"),
-            self.optim.build(self._judges, side="discriminator"),
-        ]
+        optimizers: list[torch.optim.Optimizer] = [self.optim.build((p for p in generator if p.requires_grad), side="generator")]
+        if self.discriminator is not None:
+            optimizers.append(self.optim.build(self._judges, side="discriminator"))
+        return optimizers
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(hash_seed(self.seed, "step", self.step))
-        generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
-        adversarial = self.objective.adversarial
-        semantics = self.model.semantics(batch)
+        found = self.optimizers()
+        generator, *rest = cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
         values: dict[str, Tensor] = {}
         synthesis = None
         if self.step % self.generator_every == 0:
             synthesis = self._generate(batch, "generator")
             # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
-            optimizer = generator.optimizer if adversarial else generator
-            values |= self._generator_step(batch, semantics, synthesis, optimizer)
-        if adversarial and (synthesis is None or not self.reuse_fake):
-            with torch.no_grad():
-                synthesis = self._generate(batch, "discriminator")
-        if adversarial and synthesis is not None:
-            values |= self._discriminator_step(batch, semantics, synthesis.image.detach(), discriminator)
+            optimizer = generator.optimizer if rest else generator
+            values |= self._generator_step(batch, synthesis, optimizer)
+        if self.discriminator is not None:
+            if synthesis is None or not self.reuse_fake:
+                with torch.no_grad():
+                    synthesis = self._generate(batch, "discriminator")
+            shown = self.model.shown(batch, synthesis)
+            values |= self._discriminator_step(self.discriminator, shown, rest[0])
         if self.ema is not None:
-            self.ema.update(cast(nn.Module, self.model), step=self.step)
+            self.ema.update(self.model, step=self.step)
         self.step += 1
         self.clock += 1
         shared = self.trainer.world_size > 1
@@ -114,19 +121,12 @@ class GanModule(pl.LightningModule):
         self.log("step", float(self.step), batch_size=len(batch))
 
     def _generator_step(
-        self,
-        batch: Batch,
-        semantics: Tensor,
-        synthesis: Synthesis,
-        optimizer: torch.optim.Optimizer | LightningOptimizer,
+        self, batch: Batch, synthesis: Synthesis, optimizer: torch.optim.Optimizer | LightningOptimizer
     ) -> dict[str, Tensor]:
         fake = real = None
         self._freeze_judges(True)
-        if self.objective.adversarial and self._per_sample:
-            fake = self.discriminator(semantics, synthesis.image)
-            real = self._look(semantics, batch.image) if "real_judgement" in self.objective.needs else None
-        elif self.objective.adversarial:
-            fake, real = self._judge(semantics, synthesis.image, batch.image)
+        if self.discriminator is not None:
+            fake, real = self._generator_judgements(self.discriminator, self.model.shown(batch, synthesis))
         total, values = self.objective.generator(
             batch=batch,
             synthesis=synthesis,
@@ -135,7 +135,7 @@ class GanModule(pl.LightningModule):
             replicas=self.trainer.world_size,
             seed=hash_seed(self.seed, "objective", self.step),
             again=self._again(batch),
-            encode=getattr(self.model, "encode", None),
+            encode=self.model.encode if "encode" in self.model.offers else None,
             step=self.step,
             slopes=self.log_grads_every > 0 and self.step % self.log_grads_every == 0,
         )
@@ -144,15 +144,23 @@ class GanModule(pl.LightningModule):
         self._freeze_judges(False)
         return {**values, "G": total.detach()}
 
+    def _generator_judgements(self, judge: Discriminator, shown: Shown) -> tuple[Judgement, Judgement | None]:
+        """The judgements that the generator's terms read; of the real pictures only where one needs it."""
+        if not judge.per_sample:
+            return judgements(judge, shown)
+        real = look(judge, shown.condition, shown.real) if "real_judgement" in self.objective.needs else None
+        return judge(shown.condition, shown.fake), real
+
     def _discriminator_step(
-        self, batch: Batch, semantics: Tensor, image: Tensor, optimizer: LightningOptimizer
+        self, judge: Discriminator, shown: Shown, optimizer: LightningOptimizer
     ) -> dict[str, Tensor]:
-        fake, real = self._judge(semantics, image, batch.image)
+        shown = Shown(shown.condition, shown.fake.detach(), shown.real)
+        fake, real = judgements(judge, shown)
         total, values = self.objective.discriminator(fake, real)
         penalty, penalties = self.objective.penalty(
-            lambda picture: self.discriminator(semantics, picture),
-            fake=image,
-            real=batch.image,
+            lambda picture: judge(shown.condition, picture),
+            fake=shown.fake,
+            real=shown.real,
             judged=(fake, real),
             seed=hash_seed(self.seed, "penalty", self.step),
             step=self.step,
@@ -171,43 +179,19 @@ class GanModule(pl.LightningModule):
         for parameter in self._judges:
             parameter.requires_grad_(not frozen)
 
-    @property
-    def _per_sample(self) -> bool:
-        return getattr(self.discriminator, "per_sample", False)
-
-    @torch.no_grad()
-    def _look(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge without a graph and without another power step of the spectral norms."""
-        self.discriminator.eval()
-        try:
-            return self.discriminator(semantics, image)
-        finally:
-            self.discriminator.train()
-
-    def _judge(self, semantics: Tensor, fake: Tensor, real: Tensor) -> tuple[Judgement, Judgement]:
-        """The generated pictures, then the real ones; in one pass where the discriminator is `joint`."""
-        if not getattr(self.discriminator, "joint", True):
-            return self.discriminator(semantics, fake), self.discriminator(semantics, real)
-        both = self.discriminator(semantics.repeat(2, 1, 1, 1), torch.cat([fake, real]))
-        halves = both.split([len(fake), len(real)])
-        return halves[0], halves[1]
-
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))
 
     def _again(self, batch: Batch) -> Synthesis | None:
-        """The same labels from other noise, of the prior, when a term asks for it."""
+        """The same input painted from other noise, of the prior, when a term asks for it."""
         wanted = "again" in self.objective.needs
         return self.model.sample(batch, noise=self._noise(batch, "again")) if wanted else None
 
     def _noise(self, batch: Batch, side: str) -> Tensor | None:
         """This process's rows of the global batch's noise: the same numbers for any number of processes."""
-        if self.model.noise_shape is None:
-            return None
         world, rank, b = self.trainer.world_size, self.trainer.global_rank, len(batch)
-        stream = torch.Generator().manual_seed(hash_seed(self.seed, "noise", side, self.step))
-        rows = torch.randn(world * b, *self.model.noise_shape, generator=stream)
-        return rows[rank * b : (rank + 1) * b].to(batch.image)
+        rows = self.model.prior(world * b, seed=hash_seed(self.seed, "noise", side, self.step))
+        return None if rows is None else rows[rank * b : (rank + 1) * b].to(batch.device, batch.dtype)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.step = int(checkpoint["state_dict"]["clock"])
@@ -215,3 +199,23 @@ class GanModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         # Nothing reads it back: each step seeds itself. It is here so that two runs can be compared.
         checkpoint["rng"] = torch.get_rng_state()
+
+
+def judgements(judge: Discriminator, shown: Shown) -> tuple[Judgement, Judgement]:
+    """Of the generated pictures, then of the real ones; in one pass where the discriminator is `joint`."""
+    if not judge.joint:
+        return judge(shown.condition, shown.fake), judge(shown.condition, shown.real)
+    condition = None if shown.condition is None else shown.condition.repeat(2, 1, 1, 1)
+    both = judge(condition, torch.cat([shown.fake, shown.real]))
+    fake, real = both.split([len(shown.fake), len(shown.real)])
+    return fake, real
+
+
+@torch.no_grad()
+def look(judge: nn.Module, condition: Tensor | None, image: Tensor) -> Judgement:
+    """A judgement without a graph and without another power step of the spectral norms."""
+    judge.eval()
+    try:
+        return judge(condition, image)
+    finally:
+        judge.train()

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from scenegen.base.records import Refusal
 from scenegen.networks.interop import load_official
 from scenegen.runs.checkpoints import load, newest
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 
-def take_over(module: GanModule, run: Path) -> str:
+def take_over(module: Rounds, run: Path) -> str:
     """Load a run's model, its average and, where it is of the same kind, its discriminator; tell what was taken.
 
     Optimizers, clock and seed are the new run's own. Without an average in the old run the new one starts at the
@@ -39,7 +39,9 @@ def take_over(module: GanModule, run: Path) -> str:
         _fill(module.ema.average, average or model, path=path, name="ema")
         told.append("its average" if average else "the average, from the model")
     judge, theirs = module.discriminator, _below(state, "discriminator")
-    if theirs and _shapes(theirs) == _shapes(judge.state_dict()):
+    if judge is None:
+        told.append("no discriminator, since the objective has no adversarial term")
+    elif theirs and _shapes(theirs) == _shapes(judge.state_dict()):
         judge.load_state_dict(theirs)
         told.append(f"discriminator ({len(theirs)} tensors)")
     else:

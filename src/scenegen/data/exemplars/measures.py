@@ -54,7 +54,7 @@ class MaskIou:
         self.stamp = "mean over classes of the label maps' intersection over union"
 
     def describe(self, batch: Batch) -> Tensor:
-        return _compact(batch.label, self.classes)
+        return _compact(batch.require("label"), self.classes)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         total = torch.zeros(len(x), len(y), dtype=torch.float64)
@@ -91,7 +91,7 @@ class PixelAcc:
         self.stamp = "share of pixels of equal class"
 
     def describe(self, batch: Batch) -> Tensor:
-        return _compact(batch.label, self.classes)
+        return _compact(batch.require("label"), self.classes)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         right = torch.zeros(len(x), len(y), dtype=torch.float64)
@@ -121,7 +121,7 @@ class LabelHist:
         self.stamp = "Bhattacharyya coefficient of the class shares"
 
     def describe(self, batch: Batch) -> Tensor:
-        return self.of_counts(count_ids(ids) for ids in batch.label.numpy())
+        return self.of_counts(count_ids(ids) for ids in batch.require("label").numpy())
 
     def of_counts(self, counts: Iterable[Mapping[int, int]]) -> Tensor:
         """The same from pixels per class id, of every map; ids outside the classes are left out."""
@@ -156,7 +156,7 @@ class Vgg:
 
     @torch.no_grad()
     def describe(self, batch: Batch) -> Tensor:
-        features = self.net(batch.image, [self.layer])[self.layer]
+        features = self.net(batch.require("image"), [self.layer])[self.layer]
         return F.normalize(F.max_pool2d(features, 2, ceil_mode=True).flatten(1).float(), dim=1)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ class Color:
 
     def describe(self, batch: Batch) -> Tensor:
         b, cells = len(batch), self.bins**3
-        lightness, red, blue = lab(batch.image).unbind(1)
+        lightness, red, blue = lab(batch.require("image")).unbind(1)
         axes = [lightness / 100, red / 100 + 0.5, blue / 100 + 0.5]
         level = [(axis * self.bins).floor().clamp(0, self.bins - 1).long() for axis in axes]
         cell = (level[0] * self.bins + level[1]) * self.bins + level[2]  # (b, h, w)

@@ -40,6 +40,7 @@ class LabelsAlone:
     """A source without its photographs, which take most of the time to read."""
 
     has_instances = False
+    has_images = False
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -76,7 +77,7 @@ def describe(
     keys = [[(0, i) for i in range(k, min(k + batch_size, len(data)))] for k in range(0, len(data), batch_size)]
     found = []
     for batch in track(make_loader(plain, keys, workers=workers), "reading"):
-        if measure.photographs and not batch.image.numel():
+        if measure.photographs and batch.image is None:
             raise Refusal("this measure compares photographs, but the data has none; use by=mask_iou, or a data set "
                           "with photographs (data.label_only=false)")  # fmt: skip
         found.append(measure.describe(batch))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Judgement, Refusal
+from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.layers.norm import SpectralConv2d
 
 MULTIPLES = (2, 2, 4, 4, 8, 8)
@@ -62,13 +62,13 @@ class UpBlock(nn.Module):
         return F.interpolate(self.conv_s(x), scale_factor=2, mode="nearest") + main  # as in DownBlock
 
 
-class OasisDiscriminator(nn.Module):
+class OasisDiscriminator(Discriminator):
     """Segments pictures into num_classes + 1 classes: 0 is "fake", c + 1 is class c.
 
     Pictures whose sides are not divisible by 64 get fewer halvings than the published six.
 
     Args:
-        semantic_channels: of the semantics, whose first num_classes are one-hot.
+        semantic_channels: of the planes beside the picture, whose first num_classes are one-hot.
         num_classes: of the labels, a class for "unknown" included.
         height, width: of the pictures, divisible by 2 to the depth.
         ndf: base width, 64 as published; the map before the logits has it.
@@ -76,16 +76,14 @@ class OasisDiscriminator(nn.Module):
         depth: number of halvings; null: as many of the widths as the sides allow.
 
     Attributes:
-        joint: generated and real pictures are judged in passes of their own; nothing here looks across a batch,
-            but the published order of power steps is fake, real, mixed.
-        offers: what loss terms can read from the judgement.
-        xavier_everywhere: tells `initialise` that the published start reaches the spectrally normalised weights.
+        joint: false, since the published order of power steps is fake, real, mixed; nothing here looks across a
+            batch.
 
     Source: Sushko et al., ICLR 2021 (OASIS), section 3.1 and appendix.
     """
 
     joint: ClassVar[bool] = False
-    per_sample: ClassVar[bool] = True
+    per_sample: bool = True
     offers: ClassVar[frozenset[str]] = frozenset({"segmentation"})
     xavier_everywhere: ClassVar[bool] = True
 
@@ -114,7 +112,7 @@ class OasisDiscriminator(nn.Module):
                 f"and width must be divisible by {2 ** max(depth, 1)}, got {height}x{width}; "
                 f"use sides divisible by {2 ** len(widths)}, or depth=null for fewer halvings"
             )
-        self.semantic_channels = semantic_channels
+        self.condition_channels = semantic_channels
         self.num_classes = num_classes
         self.step = 2**depth
         down = [3, *(ndf * m for m in widths[:depth])]
@@ -125,11 +123,11 @@ class OasisDiscriminator(nn.Module):
         self.body_down = nn.ModuleList(DownBlock(a, out=b, first=i == 0) for i, (a, b) in enumerate(pairwise(down)))
         self.layer_up_last = nn.Conv2d(ndf, num_classes + 1, 1)
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge pictures pixel by pixel; the semantics are only handed on, as the ids to find.
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        """Judge pictures pixel by pixel; the condition is only handed on, as the ids to find.
 
         Args:
-            semantics: (b, semantic_channels, h, w), one-hot in the first num_classes channels.
+            condition: (b, condition_channels, h, w), one-hot in the first num_classes channels.
             image: (b, 3, h, w) in [-1, 1]; sides divisible by 2 to the depth.
 
         Returns:
@@ -139,14 +137,10 @@ class OasisDiscriminator(nn.Module):
             Refusal: when the channels or the sizes differ, or do not halve so often.
         """
         h, w = image.shape[-2:]
-        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
-            raise Refusal(
-                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
-                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
-            )
+        planes = self.planes(condition, image)
         if h % self.step or w % self.step:
             raise Refusal(f"this discriminator needs sides divisible by {self.step}, got {h}x{w}; resize the pictures")
-        label = semantics[:, : self.num_classes].argmax(1)
+        label = planes[:, : self.num_classes].argmax(1)
         return Judgement(logits=(self.segment(image),), label=label)
 
     def segment(self, image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Judgement, Refusal
+from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PER_SAMPLE, SpectralLinear, spectral_layer
 
@@ -100,7 +100,7 @@ def _unused_decoder(channels: int, *, classes: int) -> nn.Sequential:
     return nn.Sequential(*parts, nn.Conv2d(channels >> 3, classes, 3, padding=1)).requires_grad_(False)
 
 
-class MultiScale(nn.Module):
+class MultiScale(Discriminator):
     """Networks of one kind with weights of their own, each seeing the input at half the former size.
 
     A kind says what its networks are and, in `streams`, what they read.
@@ -108,9 +108,6 @@ class MultiScale(nn.Module):
     Args:
         make: one network, called `scales` times.
         semantic_channels, ndf, layers, scales, norm, padding: of the kind, checked here.
-
-    Attributes:
-        per_sample: a picture's judgement does not depend on the others of the pass.
 
     Source: Wang et al. 2018, pix2pixHD, section 3.2.
     """
@@ -127,28 +124,28 @@ class MultiScale(nn.Module):
         padding: int,
     ) -> None:
         super().__init__()
-        if min(semantic_channels, ndf, layers, scales) < 1:
+        if semantic_channels < 0 or min(ndf, layers, scales) < 1:
             raise Refusal(
-                "semantic_channels, ndf, layers and scales must be positive, "
-                f"got {semantic_channels}, {ndf}, {layers}, {scales}"
+                "ndf, layers and scales must be positive and semantic_channels not negative, "
+                f"got {ndf}, {layers}, {scales} and {semantic_channels}"
             )
         if padding not in (1, 2):
             raise Refusal(f"the discriminator's padding is 2 (the releases) or 1 (exemplar families), got {padding}")
-        self.semantic_channels = semantic_channels
+        self.condition_channels = semantic_channels
         self.per_sample = norm in PER_SAMPLE
         self.scales = scales
         for k in range(scales):
             self.add_module(f"discriminator_{k}", make())
 
-    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
-        """What a network reads."""
+    def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        """The inputs of one network."""
         raise NotImplementedError  # every kind has its own
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge pictures under their semantics.
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        """Judge pictures under a condition.
 
         Args:
-            semantics: (b, semantic_channels, h, w).
+            condition: (b, condition_channels, h, w), or None without channels.
             image: (b, 3, h, w) in [-1, 1].
 
         Returns:
@@ -157,12 +154,7 @@ class MultiScale(nn.Module):
         Raises:
             Refusal: when the channels or the sizes differ.
         """
-        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
-            raise Refusal(
-                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
-                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
-            )
-        read = self.streams(semantics.to(image.dtype), image)
+        read = self.streams(self.planes(condition, image), image)
         logits, features = [], []
         for k, net in enumerate(self.children()):
             if k:
@@ -179,7 +171,7 @@ class PatchDiscriminator(MultiScale):
     Call it once on the batch of (fake, real), fake first, and split the judgement.
 
     Args:
-        semantic_channels: of the semantics.
+        semantic_channels: of the planes beside the picture.
         ndf: base width.
         layers: groups before the score (4 as published).
         scales: number of patch networks (2 as published).
@@ -221,6 +213,6 @@ class PatchDiscriminator(MultiScale):
             **shared,
         )
 
-    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+    def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         """Both, one behind the other."""
-        return (torch.cat([semantics, image], dim=1),)
+        return (torch.cat([planes, image], dim=1),)

@@ -54,6 +54,6 @@ class GradNormPatchDiscriminator(PatchDiscriminator):
 
     slope_bounded: ClassVar[bool] = True
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
         """See `PatchDiscriminator.forward`; a step costs about a backward pass more."""
-        return normalised(lambda picture: super(GradNormPatchDiscriminator, self).forward(semantics, picture), image)
+        return normalised(lambda picture: super(GradNormPatchDiscriminator, self).forward(condition, picture), image)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Judgement, Refusal
+from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.layers.norm import spectral_layer
 
@@ -94,7 +93,7 @@ class ProjectedHead(nn.Module):
         return [*maps, self.score(x)]
 
 
-class ProjectedDiscriminator(nn.Module):
+class ProjectedDiscriminator(Discriminator):
     """Spectrally normalised heads on a frozen backbone's features, one per layer, each told the labels.
 
     The features of a layer are mixed with fixed random weights, and the shares of the labels under each of its
@@ -102,21 +101,18 @@ class ProjectedDiscriminator(nn.Module):
     through it to the picture.
 
     Args:
-        semantic_channels: of the semantics.
+        semantic_channels: of the planes beside the picture.
         backbone: a frozen feature network of the house.
         height, width: of the pictures.
         layers: of the backbone, fine to coarse, each coarser than the one before.
         ndf: base width of the heads.
         seed: of the fixed mixing weights, which state dicts hold.
 
-    Attributes:
-        per_sample: a picture's judgement does not depend on the others of the pass.
-
     Source: Sauer et al., NeurIPS 2021 (Projected GANs converge faster), section 3 and 4; labels and a frozen backbone
         for semantic synthesis after Berrada et al. 2023 (DP-SIMS), whose discriminator names classes instead.
     """
 
-    per_sample: ClassVar[bool] = True
+    per_sample: bool = True
 
     def __init__(
         self,
@@ -130,10 +126,10 @@ class ProjectedDiscriminator(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if min(semantic_channels, ndf) < 1:
-            raise Refusal(f"semantic_channels and ndf must be positive, got {semantic_channels} and {ndf}")
+        if semantic_channels < 0 or ndf < 1:
+            raise Refusal(f"ndf must be positive and semantic_channels not negative, got {ndf} and {semantic_channels}")
         channels, strides = _layers(backbone, layers)
-        self.semantic_channels = semantic_channels
+        self.condition_channels = semantic_channels
         self.layers = tuple(layers)
         self.smallest = strides[-1]
         self._refuse_small(height, width)
@@ -144,11 +140,11 @@ class ProjectedDiscriminator(nn.Module):
             for c, stride in zip(channels, strides, strict=True)
         )
 
-    def forward(self, semantics: Tensor, image: Tensor) -> Judgement:
-        """Judge pictures under their semantics.
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        """Judge pictures under a condition.
 
         Args:
-            semantics: (b, semantic_channels, h, w).
+            condition: (b, condition_channels, h, w), or None without channels.
             image: (b, 3, h, w) in [-1, 1].
 
         Returns:
@@ -157,16 +153,12 @@ class ProjectedDiscriminator(nn.Module):
         Raises:
             Refusal: when the channels or the sizes differ, or pictures are smaller than one coarsest position.
         """
-        if semantics.shape[1] != self.semantic_channels or semantics.shape[2:] != image.shape[2:]:
-            raise Refusal(
-                f"the discriminator needs semantics (b, {self.semantic_channels}, h, w) as large as the pictures, "
-                f"got {tuple(semantics.shape)} beside {tuple(image.shape)}"
-            )
+        planes = self.planes(condition, image)
         self._refuse_small(*image.shape[-2:])
         found = self.backbone(image, self.layers)
         logits, features = [], []
         for x, head in zip(self.projection([found[name] for name in self.layers]), self.heads, strict=True):
-            shares = F.adaptive_avg_pool2d(semantics.to(x.dtype), x.shape[-2:])
+            shares = F.adaptive_avg_pool2d(planes.to(x.dtype), x.shape[-2:])
             *maps, score = head(torch.cat([x, shares], dim=1))
             logits.append(score)
             features.append(tuple(maps))

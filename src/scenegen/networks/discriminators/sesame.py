@@ -48,7 +48,7 @@ class SesameDiscriminator(MultiScale):
     For editing, the hole mask (1 where the picture is generated) is the last channel of the semantics.
 
     Args:
-        semantic_channels: of the semantics.
+        semantic_channels: of the planes beside the picture.
         ndf: base width of both streams.
         layers: groups before the score (4 as published).
         scales: number of networks (2 as published).
@@ -76,6 +76,6 @@ class SesameDiscriminator(MultiScale):
             **shared,
         )
 
-    def streams(self, semantics: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+    def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         """Each for itself."""
-        return semantics, image
+        return planes, image

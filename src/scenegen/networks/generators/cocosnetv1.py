@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
 from scenegen.networks.generators.spade import SpadeGenerator, require_sides
-from scenegen.networks.layers.semantics import semantics
+from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis, Warp
+from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
 
 CONDITIONS = ("warp_mask", "warp", "mask")
 LABEL_WARPS = ("none", "direct", "cycle")
@@ -18,7 +20,7 @@ LABEL_NOISE, EXEMPLAR_NOISE = 0.1, 0.01
 STEP, SMALLEST = 32, 64
 
 
-class CoCosNet(nn.Module):
+class CoCosNet(SceneModel):
     """Labels and an exemplar to a picture with the exemplar's style.
 
     Args:
@@ -47,9 +49,7 @@ class CoCosNet(nn.Module):
             `DomainAdaptor`.
 
     Attributes:
-        offers: the fields of Synthesis that `forward` fills.
         noise_shape: of the noise of one sample, with label_noise or exemplar_noise; else None.
-        semantic_channels: of what `semantics` returns.
 
     Source: Zhang et al., CVPR 2020, Cross-domain correspondence learning for exemplar-based image translation.
     """
@@ -99,19 +99,18 @@ class CoCosNet(nn.Module):
                 raise Refusal(f"model.{name}={given} is not one of {', '.join(map(str, known))}")
         if two_cycle and patches:
             raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
-        self.num_classes = self.semantic_channels = num_classes
-        self.condition, self.temperature = condition, temperature
+        self.num_classes = self.condition_channels = num_classes
+        self.reads = frozenset({"label", "exemplar", *([] if exemplar_noise else ["exemplar_label"])})
+        self.told, self.temperature = condition, temperature
         self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
         self.patches, self.bilinear = patches, bilinear
         self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
         self.label_noise, self.exemplar_noise = label_noise, exemplar_noise
-        fields = {"warped_label": warped_label != "none", "warped_back": cycle, "returned": two_cycle}
-        self.offers = frozenset({"image", "warped", "aligned", *(name for name, filled in fields.items() if filled)})
+        fields = {"warp.label": warped_label != "none", "warp.back": cycle, "warp.returned": two_cycle}
+        self.offers = frozenset({"warp", "warp.aligned", *(name for name, filled in fields.items() if filled)})
         pixels = height * width
         self._noise_sizes = [label_noise * pixels, exemplar_noise * (pixels // stride**2)]
-        self.noise_shape: tuple[int, ...] | None = (
-            (num_classes, sum(self._noise_sizes)) if any(self._noise_sizes) else None
-        )
+        self.noise_shape = (num_classes, sum(self._noise_sizes)) if any(self._noise_sizes) else None
         self.correspondence = Correspondence(
             semantic_channels=num_classes,
             ngf=ngf,
@@ -138,9 +137,9 @@ class CoCosNet(nn.Module):
             attention=attention,
         )
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """(b, num_classes, h, w) one-hot labels."""
-        return self._planes(batch.label)
+    def condition(self, batch: Batch) -> Tensor:
+        """One-hot labels."""
+        return batch_semantics(batch, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Training: paint the batch in its exemplars' style, and tell what the correspondence losses ask.
@@ -157,40 +156,37 @@ class CoCosNet(nn.Module):
         """
         return self._painted(batch, noise, image=batch.image)
 
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """Paint labels in the style of their exemplars; `batch.image` is not read.
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Paint labels in the style of their exemplars.
 
         Args:
             batch: labels, exemplars and their labels.
             noise: as in `forward`.
-            style: not taken; the exemplars are the style.
 
         Returns:
             The picture and the fields that need no photograph.
 
         Raises:
-            Refusal: without exemplars, with a style, or for noise of another shape.
+            Refusal: without exemplars, or for noise of another shape.
         """
-        if style is not None:
-            raise Refusal("an exemplar model takes its style from exemplars, not from style; use exemplar=retrieved")
         return self._painted(batch, noise, image=None)
 
     def _painted(self, batch: Batch, noise: Tensor | None, *, image: Tensor | None) -> Synthesis:
         if batch.exemplar is None or (batch.exemplar_label is None and not self.exemplar_noise):
             raise Refusal("CoCosNet paints in the style of exemplars, but the batch has none; use exemplar=retrieved "
                           "(or exemplars=FOLDER when sampling)")  # fmt: skip
-        planes = self.semantics(batch)
-        exemplar_planes = None if batch.exemplar_label is None else self._planes(batch.exemplar_label)
+        planes = self.condition(batch)
+        exemplar_planes = exemplar_semantics(batch, num_classes=self.num_classes, dtype=planes.dtype)
         noised, mixed = self._noised(planes, exemplar_planes, noise)
         content, style, truth = self.correspondence.adapted(noised, batch.exemplar, image)
         matched = self.correspondence(content, style, planes=planes, exemplar_planes=mixed)
-        fields = self.warps(
+        warp = self.warps(
             *matched, exemplar=batch.exemplar, planes=planes, exemplar_planes=exemplar_planes, image=image
         )
-        warped = fields["warped"][0]
-        told = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.condition]
+        warped = warp.warped[0]
+        told = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.told]
         painted = self.generator(torch.cat([part.to(warped.dtype) for part in told], dim=1))
-        return Synthesis(image=painted, aligned=None if truth is None else ((content, truth),), **fields)
+        return Synthesis(image=painted, warp=replace(warp, aligned=None if truth is None else ((content, truth),)))
 
     def warps(
         self,
@@ -201,7 +197,7 @@ class CoCosNet(nn.Module):
         planes: Tensor,
         exemplar_planes: Tensor | None,
         image: Tensor | None,
-    ) -> dict:
+    ) -> Warp:
         """Everything that travels along the correspondence.
 
         Args:
@@ -211,7 +207,7 @@ class CoCosNet(nn.Module):
             image: (b, 3, h, w) the photographs, or None.
 
         Returns:
-            warped, warped_label, warped_back, returned; see Synthesis.
+            The warp without `aligned`.
         """
         there = match(theta, phi, kernel=self.match_kernel, centre=self.centre)
         back = there.transposed()
@@ -224,13 +220,13 @@ class CoCosNet(nn.Module):
             low, label = self._along(there, colours), None
         if self.warped_label == "cycle":
             label = self._along(there, self._along(back, planes[..., :: self.stride, :: self.stride]))
-        fields = {"warped": (self._enlarged(low),), "warped_label": label, "warped_back": None, "returned": None}
-        if self.cycle:
-            returned = self._along(back, low)
-            fields["warped_back"] = F.pixel_shuffle(returned, self.stride) if self.patches else returned
+        home = self._along(back, low) if self.cycle else None
+        if home is not None and self.patches:
+            home = F.pixel_shuffle(home, self.stride)
+        returned = None
         if self.two_cycle and image is not None:
-            fields["returned"] = self._along(there, self._along(back, self._small(image)))
-        return fields
+            returned = self._along(there, self._along(back, self._small(image)))
+        return Warp(warped=(self._enlarged(low),), label=label, back=home, returned=returned)
 
     def _along(self, similarity: Similarity, value: Tensor) -> Tensor:
         return similarity.warp(value, temperature=self.temperature)
@@ -244,9 +240,6 @@ class CoCosNet(nn.Module):
         if self.bilinear:
             return F.interpolate(low, scale_factor=self.stride, mode="bilinear", align_corners=False)
         return F.interpolate(low, scale_factor=self.stride, mode="nearest")
-
-    def _planes(self, label: Tensor) -> Tensor:
-        return semantics(label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
 
     def _noised(self, planes: Tensor, exemplar_planes: Tensor | None, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """The labels that are adapted, and the exemplar's labels that are matched by."""

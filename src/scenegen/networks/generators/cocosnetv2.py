@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Refusal, Synthesis
 from scenegen.networks.correspondence.cocosnetv1 import reflected_blocks
 from scenegen.networks.correspondence.cocosnetv2 import LEVELS, NORMS, HierarchicalCorrespondence
+from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.generators.exemplar_model import ExemplarModel
 from scenegen.networks.layers.norm import choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
@@ -118,7 +118,7 @@ class CoCosNet2(ExemplarModel):
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, nef={nef}, hidden={hidden}"
             )
-        self.offers = frozenset({"image", "warped", "warped_back", "aligned"})
+        self.offers = frozenset({"warp", "warp.back", "warp.aligned"})
         self.generator = TranslationNet(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
         self.correspondence = HierarchicalCorrespondence(
             semantic_channels=num_classes,
@@ -137,4 +137,5 @@ class CoCosNet2(ExemplarModel):
     ) -> Synthesis:
         found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
         image = self.generator(found.warped, planes)
-        return Synthesis(image=image, warped=found.warped, warped_back=found.warped_back, aligned=found.aligned)
+        warp = Warp(warped=found.warped, back=found.warped_back, aligned=found.aligned)
+        return Synthesis(image=image, warp=warp)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.networks.generators.spade import require_sides
-from scenegen.networks.layers.semantics import semantics
+from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
+from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
 
 
-class ExemplarModel(nn.Module):
+class ExemplarModel(SceneModel):
     """A generator family that takes its style from the batch's exemplars; a family paints in `_paint`.
 
     Args:
@@ -21,8 +21,6 @@ class ExemplarModel(nn.Module):
     Attributes:
         family: its name in messages.
         step, smallest: sides are divisible by the one and at least the other.
-        noise_shape: None; the picture follows from labels and exemplar.
-        semantic_channels: of what `semantics` returns.
 
     Raises:
         Refusal: for sides that the family cannot take, naming the nearest.
@@ -31,21 +29,21 @@ class ExemplarModel(nn.Module):
     family: ClassVar[str]
     step: ClassVar[int]
     smallest: ClassVar[int]
+    reads = frozenset({"label", "exemplar", "exemplar_label"})
 
     def __init__(self, *, num_classes: int, height: int, width: int) -> None:
         super().__init__()
         require_sides(height, width, family=self.family, step=self.step, smallest=self.smallest)
         self.num_classes = num_classes
-        self.semantic_channels = num_classes
-        self.noise_shape: tuple[int, ...] | None = None
+        self.condition_channels = num_classes
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+    def condition(self, batch: Batch) -> Tensor:
+        """One-hot labels.
 
         Raises:
             Refusal: for ids outside the classes.
         """
-        return self._planes(batch.label)
+        return batch_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Training: paint the batch with its exemplars; the photographs are only compared with.
@@ -60,44 +58,42 @@ class ExemplarModel(nn.Module):
         Raises:
             Refusal: without exemplars, for sizes that do not fit, or with noise.
         """
-        return self._checked(batch, photograph=batch.image, extra=noise)
+        return self._checked(batch, photograph=batch.image, noise=noise)
 
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Paint labels with exemplars, without their photographs.
 
         Args:
-            batch: labels, exemplars and their labels; `image` is not read.
-            noise, style: None.
+            batch: labels, exemplars and their labels.
+            noise: None.
 
         Returns:
             The picture and what `offers` names, but for fields that need the photograph.
 
         Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise or style.
+            Refusal: without exemplars, for sizes that do not fit, or with noise.
         """
-        return self._checked(batch, photograph=None, extra=noise if style is None else style)
+        return self._checked(batch, photograph=None, noise=noise)
 
     def _paint(
         self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
     ) -> Synthesis:
         raise NotImplementedError  # every family has its own
 
-    def _checked(self, batch: Batch, *, photograph: Tensor | None, extra: Tensor | None) -> Synthesis:
-        if extra is not None:
+    def _checked(self, batch: Batch, *, photograph: Tensor | None, noise: Tensor | None) -> Synthesis:
+        if noise is not None:
             raise Refusal(
                 "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
             )
-        if batch.exemplar is None or batch.exemplar_label is None:
+        exemplar_planes = exemplar_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
+        planes = self.condition(batch)
+        if batch.exemplar is None or exemplar_planes is None:
             raise Refusal("this model paints with exemplars and the batch has none; use exemplar=retrieved "
                           "(or exemplars=FOLDER when sampling)")  # fmt: skip
-        if batch.exemplar.shape[-2:] != batch.label.shape[-2:]:
+        if batch.exemplar.shape[-2:] != planes.shape[-2:]:
             raise Refusal(
-                f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(batch.label.shape[-2:])}; "
+                f"exemplars are {tuple(batch.exemplar.shape[-2:])} but labels are {tuple(planes.shape[-2:])}; "
                 "matching needs both at one size, so resize the exemplars"
             )
-        require_sides(*batch.label.shape[-2:], family=self.family, step=self.step, smallest=self.smallest)
-        planes, exemplar_planes = self._planes(batch.label), self._planes(batch.exemplar_label)
+        require_sides(*planes.shape[-2:], family=self.family, step=self.step, smallest=self.smallest)
         return self._paint(planes, batch.exemplar, exemplar_planes, photograph=photograph)
-
-    def _planes(self, label: Tensor) -> Tensor:
-        return semantics(label, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)

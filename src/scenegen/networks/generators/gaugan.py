@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.encoder import ImageEncoder
-from scenegen.networks.layers.semantics import semantics
+from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
+from scenegen.networks.layers.semantics import batch_semantics
 
 
-class GauGAN(nn.Module):
+class GauGAN(SceneModel):
     """Label maps to pictures; with `vae` also a style latent, learnt by encoding the photographs.
 
     Args:
@@ -30,10 +30,7 @@ class GauGAN(nn.Module):
         encoder_norm: in the encoder: "instance", "batch", "per_process_batch" or "none".
 
     Attributes:
-        offers: the fields of Synthesis that are filled; with VAE also "encode" (the method) and "again" (other
-            noise, other picture).
-        noise_shape: shape of the noise of one sample, drawn by the caller; None without VAE.
-        semantic_channels: of what `semantics` returns.
+        edges: the model reads instance ids.
 
     Source: Park et al. 2019, Semantic image synthesis with spatially-adaptive normalization.
     """
@@ -60,11 +57,13 @@ class GauGAN(nn.Module):
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
         self.num_classes = num_classes
         self.edges = edges
-        self.semantic_channels = num_classes + edges
-        self.offers = frozenset({"image", "mu", "logvar", "z", "encode", "again"} if vae else {"image"})
-        self.noise_shape: tuple[int, ...] | None = (latent,) if vae else None
+        self.condition_channels = num_classes + edges
+        self.reads = frozenset({"label", *(["instance"] if edges else []), *(["image"] if vae else [])})
+        latents = {"posterior.mu", "posterior.logvar", "posterior.z", "encode", "again"}
+        self.offers = frozenset(latents if vae else ())
+        self.noise_shape = (latent,) if vae else None
         self.generator = SpadeGenerator(
-            semantic_channels=self.semantic_channels,
+            semantic_channels=self.condition_channels,
             height=height,
             width=width,
             ngf=ngf,
@@ -79,20 +78,14 @@ class GauGAN(nn.Module):
             ImageEncoder(height=height, width=width, ngf=ngf, latent=latent, norm=encoder_norm) if vae else None
         )
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+    def condition(self, batch: Batch) -> Tensor:
+        """One-hot labels, with the edge channel where instances are read.
 
         Raises:
             Refusal: for ids outside the classes, or when edges are wanted and the batch has no instances.
         """
-        if self.edges and batch.instance is None:
-            raise Refusal("the model has edges=true but the data gives no instance maps; set model.edges=false")
-        return semantics(
-            batch.label,
-            num_classes=self.num_classes,
-            instance=batch.instance if self.edges else None,
-            dtype=self.generator.conv_img.weight.dtype,
-        )
+        dtype = self.generator.conv_img.weight.dtype
+        return batch_semantics(batch, num_classes=self.num_classes, edges=self.edges, dtype=dtype)
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Training: paint the batch; the VAE takes the style of its photographs.
@@ -109,15 +102,15 @@ class GauGAN(nn.Module):
         """
         if self.encoder is not None and noise is None:
             raise Refusal("training the VAE needs noise of shape (b, latent); draw it from a seeded generator")
-        return self.sample(batch, noise=noise, style=batch.image if self.encoder is not None else None)
+        return self._paint(batch, noise=noise, style=batch.image if self.encoder is not None else None)
 
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Paint labels without their photographs.
 
         Args:
-            batch: labels; `image` is not read.
+            batch: labels; with VAE also a style picture: an `exemplar` (b, 3, h, w) or (1, 3, h, w) of any size that
+                comes without a label map of its own.
             noise: (b, latent) or (1, latent) standard normal.
-            style: (b, 3, h, w) or (1, 3, h, w) pictures of any size, in [-1, 1], whose style is taken.
 
         Returns:
             Without VAE the picture. With VAE also z: the noise itself, or with a style its mu
@@ -126,7 +119,10 @@ class GauGAN(nn.Module):
         Raises:
             Refusal: with VAE and neither noise nor style, without VAE and either, or for other batch sizes.
         """
-        planes = self.semantics(batch)
+        return self._paint(batch, noise=noise, style=batch.exemplar if batch.exemplar_label is None else None)
+
+    def _paint(self, batch: Batch, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
+        planes = self.condition(batch)
         if self.encoder is None:
             if noise is not None or style is not None:
                 raise Refusal("this model has no VAE, so noise and style do nothing; leave them out or set vae=true")
@@ -140,7 +136,8 @@ class GauGAN(nn.Module):
         if style is not None:
             mu, logvar = (self._for_each(t, len(batch), "style") for t in self.encoder(style))
             z = mu if noise is None else torch.addcmul(mu, noise.to(mu.dtype), torch.exp(0.5 * logvar))
-        return Synthesis(image=self.generator(planes, z), mu=mu, logvar=logvar, z=z)
+        assert z is not None
+        return Synthesis(image=self.generator(planes, z), posterior=Posterior(z=z, mu=mu, logvar=logvar))
 
     def encode(self, image: Tensor, *, frozen: bool = False) -> tuple[Tensor, Tensor]:
         """The posterior of a picture's style, for losses that look at generated pictures.

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.networks.generators.spade import start_grid
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
-from scenegen.networks.layers.semantics import semantics
 from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest
+from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
+from scenegen.networks.layers.semantics import batch_semantics
 
 MULTIPLES = (16, 16, 16, 8, 4, 2, 1)
 """Widths around the six blocks, in units of ngf."""
@@ -126,7 +126,7 @@ class OasisGenerator(nn.Module):
             raise Refusal(f"this generator needs z of shape ({len(semantics)}, {self.latent}), got {got}")
 
 
-class Oasis(nn.Module):
+class Oasis(SceneModel):
     """Label maps and noise to pictures; trained against `OasisDiscriminator` alone.
 
     Args:
@@ -141,15 +141,13 @@ class Oasis(nn.Module):
         kernel: of the SPADE convolutions.
 
     Attributes:
-        offers: the fields of Synthesis that are filled; "again" (other noise, other picture) with noise.
-        noise_shape: shape of the noise of one sample, drawn by the caller; None without noise.
-        semantic_channels: of what `semantics` returns.
         xavier_everywhere: tells `initialise` that the published start reaches the spectrally normalised weights.
 
     Source: Sushko et al., ICLR 2021, You only need adversarial supervision for semantic image synthesis.
     """
 
     xavier_everywhere: ClassVar[bool] = True
+    reads = frozenset({"label"})
 
     def __init__(
         self,
@@ -169,9 +167,9 @@ class Oasis(nn.Module):
         if num_classes < 1:
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
         self.num_classes = num_classes
-        self.semantic_channels = num_classes
-        self.offers = frozenset({"image", "z", "again"} if latent else {"image"})
-        self.noise_shape: tuple[int, ...] | None = (latent,) if latent else None
+        self.condition_channels = num_classes
+        self.offers = frozenset({"posterior.z", "again"} if latent else ())
+        self.noise_shape = (latent,) if latent else None
         self.generator = OasisGenerator(
             semantic_channels=num_classes,
             height=height,
@@ -184,35 +182,29 @@ class Oasis(nn.Module):
             kernel=kernel,
         )
 
-    def semantics(self, batch: Batch) -> Tensor:
-        """The conditioning tensor of a batch, (b, semantic_channels, h, w), zeros and ones.
+    def condition(self, batch: Batch) -> Tensor:
+        """One-hot labels.
 
         Raises:
             Refusal: for ids outside the classes.
         """
-        return semantics(batch.label, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
+        return batch_semantics(batch, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
 
-    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """Training: paint the batch; the same as `sample`."""
-        return self.sample(batch, noise=noise)
-
-    def sample(self, batch: Batch, *, noise: Tensor | None = None, style: Tensor | None = None) -> Synthesis:
-        """Paint labels without their photographs.
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        """Paint labels; training does the same.
 
         Args:
-            batch: labels; `image` is not read.
+            batch: labels.
             noise: (b, latent) or (1, latent) standard normal; (b, latent, h, w) for noise of its own at every
                 pixel. None exactly when latent is 0.
-            style: None; this family reads no style.
 
         Returns:
             The picture, and z, the noise itself.
 
         Raises:
-            Refusal: for a style, and for noise that is missing, not wanted or of another shape.
+            Refusal: for noise that is missing, not wanted or of another shape.
         """
-        if style is not None:
-            raise Refusal("this model reads no style picture; leave style out, or use model=gaugan model.vae=true")
         if noise is not None and len(noise) == 1:
             noise = noise.expand(len(batch), *noise.shape[1:])
-        return Synthesis(image=self.generator(self.semantics(batch), noise), z=noise)
+        image = self.generator(self.condition(batch), noise)
+        return Synthesis(image=image, posterior=None if noise is None else Posterior(z=noise))

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.base.records import Refusal, Synthesis
+from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.transport import Released, Unbalanced
 from scenegen.networks.correspondence.unite import TransportCorrespondence
 from scenegen.networks.generators.exemplar_model import ExemplarModel
@@ -83,8 +83,8 @@ class UNITE(ExemplarModel):
         transports = {"released": Released, "unbalanced": lambda: Unbalanced(reach)}
         if transport not in transports:
             raise Refusal(f"transport={transport} is not one of {', '.join(transports)}")
-        optional = {"warped_label": warped_label != "none", "warped_back": cycle, "returned": two_cycle}
-        self.offers = frozenset({"image", "warped", "aligned", *(name for name, given in optional.items() if given)})
+        optional = {"warp.label": warped_label != "none", "warp.back": cycle, "warp.returned": two_cycle}
+        self.offers = frozenset({"warp", "warp.aligned", *(name for name, given in optional.items() if given)})
         self.mode = "bilinear" if bilinear else "nearest"
         self.generator = SeaceGenerator(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
         self.correspondence = TransportCorrespondence(
@@ -111,11 +111,11 @@ class UNITE(ExemplarModel):
     ) -> Synthesis:
         found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
         image = self.generator((planes, *found.layout), found.warped, found.confidence)
-        return Synthesis(
-            image=image,
+        warp = Warp(
             warped=(F.interpolate(found.warped[0], size=planes.shape[-2:], mode=self.mode),),
-            warped_back=found.warped_back,
+            back=found.warped_back,
             returned=found.returned,
-            warped_label=found.warped_label,
+            label=found.warped_label,
             aligned=found.aligned,
         )
+        return Synthesis(image=image, warp=warp)

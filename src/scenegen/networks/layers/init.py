@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from scenegen.base.records import Discriminator, SceneModel
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralWeight
 
 
@@ -24,7 +25,7 @@ def initialise(module: nn.Module, *, gain: float = 0.02, generator: torch.Genera
 
     Source: specified behaviour of the SPADE release (`init_type=xavier`); Glorot and Bengio 2010, equation 16.
     """
-    everywhere = getattr(module, "xavier_everywhere", False)
+    everywhere = isinstance(module, SceneModel | Discriminator) and module.xavier_everywhere
     for part in module.modules():
         if isinstance(part, SpectralWeight):
             part.reset(generator)

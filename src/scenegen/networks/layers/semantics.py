@@ -5,11 +5,41 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.records import Batch, Refusal
+
+
+def batch_semantics(batch: Batch, *, num_classes: int, edges: bool = False, dtype: torch.dtype) -> Tensor:
+    """`semantics` of a batch's label map, made and checked once per batch.
+
+    Raises:
+        Refusal: without a label map, with edges without instance ids, or as `semantics`.
+    """
+    if batch.label is None:
+        raise Refusal("this model paints label maps, but the batch has none; use data with label maps")
+    if edges and batch.instance is None:
+        raise Refusal("the model has edges=true but the data gives no instance maps; set model.edges=false")
+    label, instance = batch.label, batch.instance if edges else None
+    options = {"num_classes": num_classes, "checked": batch.classes}
+    key = ("semantics", num_classes, edges, dtype)
+    return batch.once(key, lambda: semantics(label, instance=instance, dtype=dtype, **options))
+
+
+def exemplar_semantics(batch: Batch, *, num_classes: int, dtype: torch.dtype) -> Tensor | None:
+    """`semantics` of the label map of a batch's exemplar, made and checked once per batch; None without one."""
+    label = batch.exemplar_label
+    if label is None:
+        return None
+    key = ("exemplar semantics", num_classes, dtype)
+    return batch.once(key, lambda: semantics(label, num_classes=num_classes, checked=batch.classes, dtype=dtype))
 
 
 def semantics(
-    label: Tensor, *, num_classes: int, instance: Tensor | None = None, dtype: torch.dtype = torch.float32
+    label: Tensor,
+    *,
+    num_classes: int,
+    instance: Tensor | None = None,
+    checked: int | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """One-hot classes, followed by an edge channel when instances are given.
 
@@ -17,6 +47,8 @@ def semantics(
         label: (b, h, w) integer class ids in [0, num_classes).
         num_classes: number of one-hot channels, the class for "unknown" included.
         instance: (b, h, w) integer instance ids, or None for no edge channel.
+        checked: number of classes that the ids were checked against already; None looks at every id, which makes a
+            GPU wait.
         dtype: of the result.
 
     Returns:
@@ -27,7 +59,9 @@ def semantics(
 
     Source: Park et al. 2019, SPADE, section 3 and appendix (instance maps as boundaries, as in pix2pixHD).
     """
-    _check(label, num_classes, instance)
+    _check(label, instance)
+    if checked is None or checked > num_classes:
+        _check_range(label, num_classes)
     b, h, w = label.shape
     channels = num_classes + (instance is not None)
     planes = torch.zeros(b, channels, h, w, dtype=dtype, device=label.device)
@@ -59,22 +93,26 @@ def instance_edges(instance: Tensor, *, dtype: torch.dtype = torch.float32) -> T
     return edges.unsqueeze(1).to(dtype)
 
 
-def _check(label: Tensor, num_classes: int, instance: Tensor | None) -> None:
+def _check(label: Tensor, instance: Tensor | None) -> None:
     if label.ndim != 3 or label.is_floating_point():
         raise Refusal(
             f"a label map must be integers of shape (b, h, w), got {label.dtype} {tuple(label.shape)}; "
             "give class ids, without a channel axis"
         )
-    if label.numel():
-        # one transfer for both ends; a scatter out of range would end the process on a GPU
-        low, high = torch.stack(label.aminmax()).tolist()
-        if low < 0 or high >= num_classes:
-            raise Refusal(
-                f"label ids reach from {low} to {high}, but the model has {num_classes} classes "
-                f"(0..{num_classes - 1}); raise num_classes or map the ids, and give 'unknown' a class of its own"
-            )
     if instance is not None and instance.shape != label.shape:
         raise Refusal(
             f"instance ids are {tuple(instance.shape)} but labels are {tuple(label.shape)}; "
             "resize both the same way (nearest)"
+        )
+
+
+def _check_range(label: Tensor, num_classes: int) -> None:
+    """Refuse ids outside the classes; a scatter out of range would end the process on a GPU."""
+    if not label.numel():
+        return
+    low, high = torch.stack(label.aminmax()).tolist()  # one transfer for both ends
+    if low < 0 or high >= num_classes:
+        raise Refusal(
+            f"label ids reach from {low} to {high}, but the model has {num_classes} classes "
+            f"(0..{num_classes - 1}); raise num_classes or map the ids, and give 'unknown' a class of its own"
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scenegen.base.records import Batch
 from scenegen.base.seeding import hash_seed
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 LOG = logging.getLogger(__name__)
 COPIES = 0.25
@@ -42,7 +42,7 @@ class Collapse(pl.Callback):
         self.suspicions: list[str | None] = []
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        module = cast(GanModule, pl_module)
+        module = cast(Rounds, pl_module)
         if not trainer.is_global_zero or (module.step % self.every and module.step != trainer.max_steps):
             return
         values = self.look(module)
@@ -53,20 +53,15 @@ class Collapse(pl.Callback):
             self.suspicions.clear()
 
     @torch.no_grad()
-    def look(self, module: GanModule) -> dict[str, float]:
+    def look(self, module: Rounds) -> dict[str, float]:
         """The distances of the fixed inputs' outputs."""
         model, batch = module.best_model, self.batch.to(module.device)
         assert batch.exemplar is not None
         assert batch.exemplar_label is not None
+        assert batch.image is not None
         swapped = replace(batch, exemplar=batch.exemplar.roll(1, 0), exemplar_label=batch.exemplar_label.roll(1, 0))
-        noise = None
-        if model.noise_shape is not None:
-            stream = torch.Generator().manual_seed(hash_seed(self.seed, "collapse"))
-            noise = torch.randn(len(batch), *model.noise_shape, generator=stream).to(batch.image)
-        training = model.training
-        model.eval()
-        images, others = (model.sample(inputs, noise=noise).image for inputs in (batch, swapped))
-        model.train(training)
+        seed = hash_seed(self.seed, "collapse")
+        images, others = (model.paint(inputs, seed=seed) for inputs in (batch, swapped))
         return distances(images, others, batch.exemplar, batch.image)
 
     def suspect(self, values: dict[str, float]) -> str | None:
@@ -86,6 +81,7 @@ class Collapse(pl.Callback):
     def _apart(self) -> float:
         """Distance of the photographs from their exemplars."""
         assert self.batch.exemplar is not None
+        assert self.batch.image is not None
         return float((self.batch.image - self.batch.exemplar).abs().mean())
 
 

@@ -14,7 +14,7 @@ from scenegen.base.records import Batch
 from scenegen.base.seeding import hash_seed
 from scenegen.data.classes import ClassList
 from scenegen.metrics.accuracy import confusion, pixel_accuracy
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 
 class Interim(pl.Callback):
@@ -39,7 +39,7 @@ class Interim(pl.Callback):
             self.segmenter.to(pl_module.device)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
-        module = cast(GanModule, pl_module)
+        module = cast(Rounds, pl_module)
         if not trainer.is_global_zero or module.step % self.every:
             return
         metrics = {"interim/mask_acc": self.measure(module)}
@@ -47,20 +47,13 @@ class Interim(pl.Callback):
             logger.log_metrics(metrics, step=module.step)
 
     @torch.no_grad()
-    def measure(self, module: GanModule) -> float:
+    def measure(self, module: Rounds) -> float:
         """The accuracy now."""
-        model = module.best_model
-        training = model.training
-        model.eval()
         counts = []
         for place, batch in enumerate(self.batches):
             batch = batch.to(module.device)
-            noise = None
-            if model.noise_shape is not None:
-                stream = torch.Generator().manual_seed(hash_seed(self.seed, "interim", place))
-                noise = torch.randn(len(batch), *model.noise_shape, generator=stream).to(batch.image)
-            found = self.segmenter.predict(to_uint8(model.sample(batch, noise=noise).image))
+            images = module.best_model.paint(batch, seed=hash_seed(self.seed, "interim", place))
+            assert batch.label is not None
             sizes = {"num_classes": len(self.classes), "ignore": self.classes.ignore}
-            counts.append(confusion(found, batch.label, **sizes))
-        model.train(training)
+            counts.append(confusion(self.segmenter.predict(to_uint8(images)), batch.label, **sizes))
         return float(pixel_accuracy(torch.stack(counts).sum(0)))

@@ -8,7 +8,7 @@ from typing import cast
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from scenegen.training.rounds import GanModule
+from scenegen.training.rounds import Rounds
 
 SHOWN = ("G", "D")
 """The totals; metrics.csv has every term."""
@@ -25,7 +25,7 @@ class Progress(TQDMProgressBar):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
         super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
         if self._start is None:
-            self._start = (time.perf_counter(), cast(GanModule, pl_module).step)
+            self._start = (time.perf_counter(), cast(Rounds, pl_module).step)
 
     def on_train_epoch_start(self, trainer, *_) -> None:
         super().on_train_epoch_start(trainer, *_)
@@ -37,7 +37,7 @@ class Progress(TQDMProgressBar):
         items = {key: f"{float(value):.3g}" for key, value in trainer.progress_bar_metrics.items() if key in SHOWN}
         if self._start is not None:
             began, first = self._start
-            steps = cast(GanModule, pl_module).step - first
+            steps = cast(Rounds, pl_module).step - first
             speed = steps * self.batch_size / max(1e-9, time.perf_counter() - began)
             items["img/s"] = f"{speed:.1f}"
         return dict(items)
