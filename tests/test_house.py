@@ -1,4 +1,4 @@
-"""The house's own rules: imports run one way, no circle of files, only commands on top, one place per kind of knowledge."""
+"""The house's own rules: imports run one way, no circle of files, only commands on top, one place per knowledge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALLOWED = {
     "web": {"base", "config", "sampling"},
     "cli": {"base", "config", "sweeps"},
 }
-"""Room -> rooms whose code it may import. config/build.py imports the rooms that it builds from inside its functions."""
+"""Room -> rooms whose code it may import."""
 
 BUILDS = {"config/build.py": {"losses", "scoring", "training", "sampling", "posts"}}
 """Files that put objects together, and the further rooms that they know for it."""

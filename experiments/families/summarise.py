@@ -32,9 +32,9 @@ from scenegen.config.opened import TrainedRun, open_run
 from scenegen.data.samples import collate
 from scenegen.metrics.style import style_error
 from scenegen.runs import folder as runs
-from scenegen.scoring.inputs import Options, still
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import contact_sheet, spread
+from scenegen.scoring.inputs import Options, still
 
 ORDER = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite")
 AT_RANDOM = {"_target_": "scenegen.data.exemplars.choose.at_random"}

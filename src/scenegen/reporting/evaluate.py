@@ -10,9 +10,9 @@ from scenegen.config.plan import Plan
 from scenegen.data.samples import Pairs
 from scenegen.reporting.curves import draw_curves
 from scenegen.runs import folder as runs
-from scenegen.scoring.inputs import Options, still
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import draw_sheet, spread
+from scenegen.scoring.inputs import Options, still
 from scenegen.scoring.per_picture import FILE
 from scenegen.scoring.record import Score
 from scenegen.scoring.scorer import Scorer

@@ -88,8 +88,8 @@ class Rounds(pl.LightningModule):
         return cast(SceneModel, self.ema.average) if self.ema is not None else self.model
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        generator = [*self.model.parameters(), *self.objective.parameters()]
-        optimizers: list[torch.optim.Optimizer] = [self.optim.build((p for p in generator if p.requires_grad), side="generator")]
+        trained = [p for part in (self.model, self.objective) for p in part.parameters() if p.requires_grad]
+        optimizers: list[torch.optim.Optimizer] = [self.optim.build(trained, side="generator")]
         if self.discriminator is not None:
             optimizers.append(self.optim.build(self._judges, side="discriminator"))
         return optimizers

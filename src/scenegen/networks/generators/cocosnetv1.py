@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis, Warp
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
 from scenegen.networks.generators.spade import SpadeGenerator, require_sides
-from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis, Warp
 from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
 
 CONDITIONS = ("warp_mask", "warp", "mask")

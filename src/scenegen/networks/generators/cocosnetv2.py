@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.cocosnetv1 import reflected_blocks
 from scenegen.networks.correspondence.cocosnetv2 import LEVELS, NORMS, HierarchicalCorrespondence
-from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.generators.exemplar_model import ExemplarModel
 from scenegen.networks.layers.norm import choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype

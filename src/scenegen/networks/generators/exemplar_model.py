@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scenegen.networks.generators.spade import require_sides
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
+from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
 from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.encoder import ImageEncoder
-from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
 from scenegen.networks.layers.semantics import batch_semantics
 
 

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
 from scenegen.networks.generators.spade import start_grid
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
-from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest
-from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
 from scenegen.networks.layers.semantics import batch_semantics
+from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest
 
 MULTIPLES = (16, 16, 16, 8, 4, 2, 1)
 """Widths around the six blocks, in units of ngf."""
