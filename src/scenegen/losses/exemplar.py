@@ -49,7 +49,7 @@ def warped_label_nll(
     """
     size = warped.shape[-2:]
     label, exemplar_label = small(label, size), small(exemplar_label, size)
-    present = F.one_hot(exemplar_label.flatten(1), warped.shape[1]).any(1)  # (b, classes)
+    present = warped.new_zeros(warped.shape[:2]).scatter_(1, exemplar_label.flatten(1), 1) > 0  # (b, classes)
     weight = present.gather(1, label.flatten(1)).view_as(label).to(warped.dtype)
     if ignore is not None:
         weight = weight * (label != ignore)
@@ -156,7 +156,7 @@ class WarpLabelL1(Term):
         assert warped is not None
         warped = full_precision(warped)
         ids = small(evidence.label(), warped.shape[-2:])
-        return F.l1_loss(warped, F.one_hot(ids, warped.shape[1]).movedim(3, 1).to(warped.dtype))
+        return F.l1_loss(warped, torch.zeros_like(warped).scatter_(1, ids[:, None], 1))  # one_hot waits for the device
 
 
 class Pseudo(Term):

@@ -1,0 +1,245 @@
+"""The one objective and the one module on batches without label maps: pixels, super-resolution, two discriminators."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
+from scenegen.config import build
+from scenegen.config.plan import compose, plan
+from scenegen.data.samples import Sample, collate
+from scenegen.losses.adversarial import Hinge
+from scenegen.losses.feature_matching import FeatureMatching
+from scenegen.losses.objective import Objective
+from scenegen.losses.perceptual import Perceptual
+from scenegen.losses.pixels import L1, TotalVariation
+from scenegen.losses.style import Style
+from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.frozen.scenenet import SceneNetTrunk
+from scenegen.training.callbacks.grids import Grids
+from scenegen.training.fit import Rhythm, fit
+from scenegen.training.machine import Machine
+from scenegen.training.optim import TwoTimescaleAdam
+from scenegen.training.rounds import Rounds, judgements
+
+OPTIM = {"lr_generator": 2e-3, "lr_discriminator": 1e-3, "betas": (0.0, 0.9), "eps": 1e-8, "eps_generator": None,
+         "equal_after": 0, "constant_steps": 0, "decay_steps": 0}  # fmt: skip
+ROUNDS = {"seed": 0, "reuse_fake": True, "generator_every": 1, "log_grads_every": 0}
+
+
+def smooth(seed: int, side: int, count: int = 2) -> Tensor:
+    """Pictures with structure: a few random low frequencies, in [-1, 1]."""
+    coarse = torch.randn(count, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(coarse, size=(side, side), mode="bicubic").tanh()
+
+
+def test_style_transfer_is_the_objective_on_free_pixels() -> None:
+    """Gatys et al. 2016: content of `source`, style of `exemplar`, no network but the frozen one is trained."""
+    net = SceneNetTrunk(weights="published", folder=None, name="trunk")
+    content = Perceptual(extractor="trunk", layers={"relu3_2": 1.0}, criterion="l2", target="source")
+    style = Style(extractor="trunk", layers={"relu1_1": 1.0, "relu2_1": 1.0}, form="gatys", target="exemplar")
+    objective = Objective(
+        terms={"content": content, "style": style, "tv": TotalVariation(form="mean_sq")},
+        weights={"content": 1.0, "style": 1e3, "tv": 1e-2},
+        extractors={"trunk": net},
+        offers={"source", "exemplar"},
+    )
+    batch = Batch(source=smooth(1, 48, 1), exemplar=smooth(2, 32, 1))
+    pixels = batch.require("source").clone().requires_grad_()
+    optimizer = torch.optim.Adam([pixels], lr=0.02)
+    totals, parts = [], []
+    for _ in range(25):
+        total, values = objective.generator(batch=batch, synthesis=Synthesis(image=pixels))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        pixels.data.clamp_(-1, 1)
+        totals.append(float(total.detach()))
+        parts.append(values)
+    assert totals[-1] < 0.5 * totals[0], "the style comes nearer"
+    assert parts[-1]["style"] < parts[0]["style"]
+    assert 0 < parts[-1]["content"] < 1, "and the content stays"
+
+
+def test_a_term_whose_target_the_data_lack_is_refused_with_its_cure() -> None:
+    term = L1(target="exemplar")
+    with pytest.raises(Refusal, match=r"loss\.l1 needs exemplar, .* use exemplar=retrieved or loss\.l1\.weight=0"):
+        Objective(terms={"l1": term}, weights={"l1": 1}, extractors={}, offers={"source", "image"})
+
+
+class Enlarger(SceneModel):
+    """A x2 network on `source`: bicubic and a learnt residual."""
+
+    reads = frozenset({"source", "image"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(16, 12, 3, padding=1))
+
+    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
+        small = batch.require("source")
+        residual = F.pixel_shuffle(self.layers(small), 2)
+        large = F.interpolate(small, scale_factor=2, mode="bicubic", antialias=False)
+        return Synthesis(image=(large + residual).clamp(-1, 1))
+
+
+class Enlarging(torch.utils.data.Dataset):
+    """Pictures of 32x32 and what a 2x2 mean leaves of them; no label map anywhere."""
+
+    classes = None
+    names = tuple(f"picture{i}" for i in range(8))
+    offers = frozenset({"image", "source"})
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        image = ((smooth(key[1], 32, 1)[0] + 1) * 127.5).round()
+        small = F.avg_pool2d(image[None], 2)[0].round()
+        return Sample(name=self.names[key[1]], image=image.to(torch.uint8), source=small.to(torch.uint8))
+
+
+def super_resolution(discriminator: Discriminator | None) -> Rounds:
+    terms: dict = {"l1": L1(target="real")}
+    if discriminator is not None:
+        terms |= {"gan": Hinge(real_label=1.0), "feature_matching": FeatureMatching()}
+    objective = Objective(
+        terms=terms, weights=dict.fromkeys(terms, 1.0), extractors={}, offers={"image", "source", "judgement"}
+    )
+    torch.manual_seed(0)
+    optim = TwoTimescaleAdam(**OPTIM)
+    return Rounds(model=Enlarger(), discriminator=discriminator, objective=objective, optim=optim, ema=None, **ROUNDS)
+
+
+PATCH = {"semantic_channels": 0, "ndf": 4, "layers": 2, "scales": 1, "norm": "instance", "padding": 2, "spectral": True,
+         "attention": False, "cam": False, "decoder": False}  # fmt: skip
+MACHINE = Machine(accelerator="cpu", devices=1, nodes=1, precision="32-true", strategy="auto", channels_last=False,
+                  compile=False, workers=0)  # fmt: skip
+
+
+@pytest.mark.parametrize("judged", [False, True], ids=["psnr stage", "with a discriminator"])
+def test_super_resolution_trains_through_the_one_module(judged: bool, tmp_path: Path) -> None:
+    module = super_resolution(PatchDiscriminator(**PATCH) if judged else None)
+    data = Enlarging()
+    watched = collate([data[(0, 0)], data[(0, 1)]])
+    before = F.l1_loss(module.model.paint(watched, seed=0), watched.require("image"))
+    rhythm = Rhythm(steps=40, batch_size=4, log_every=20, grid_every=40, checkpoint_every=40, keep_checkpoints=1)
+    fit(module, data, classes=None, watched=watched, folder=tmp_path, rhythm=rhythm, machine=MACHINE, seed=0)
+    after = F.l1_loss(module.model.paint(watched, seed=0), watched.require("image"))
+    assert after < 0.9 * before
+    assert (tmp_path / "grids" / "step_0000040.png").is_file()
+    assert len(module.configure_optimizers()) == 1 + judged
+    sheet = Grids(batch=watched, classes=None, folder=tmp_path, every=1, seed=0).draw(module)
+    assert sheet.dtype == np.uint8
+    assert sheet.ndim == 3
+
+
+class Pair(Discriminator):
+    """CycleGAN's two discriminators: the first half of the channels is domain A, the second B; each net is a scale."""
+
+    condition_channels = 0
+
+    def __init__(self, a: Discriminator, b: Discriminator) -> None:
+        super().__init__()
+        self.a, self.b = a, b
+
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        of_a, of_b = (net(None, half) for net, half in zip((self.a, self.b), image.chunk(2, dim=1), strict=True))
+        return Judgement(logits=of_a.logits + of_b.logits, features=of_a.features + of_b.features)
+
+
+class Score(Discriminator):
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.net = nn.Conv2d(3, 1, 4, stride=2)
+
+    def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
+        return Judgement(logits=(self.net(image),))
+
+
+def test_two_discriminators_are_one_judgement() -> None:
+    a, b = Score(0), Score(1)
+    fakes, reals = (smooth(3, 16), smooth(4, 16)), (smooth(5, 16), smooth(6, 16))
+    shown = Shown(None, torch.cat(fakes, dim=1), torch.cat(reals, dim=1))
+    objective = Objective(
+        terms={"gan": Hinge(real_label=1.0)}, weights={"gan": 1.0}, extractors={}, offers={"judgement"}
+    )
+    fake, real = judgements(Pair(a, b), shown)
+    total, _ = objective.discriminator(fake, real)
+    sides = list(zip((a, b), fakes, reals, strict=True))
+    apart = [objective.discriminator(net(None, f), net(None, r))[0] for net, f, r in sides]
+    assert float(total - torch.stack(apart).mean()) == 0.0
+    generator, _ = objective.generator(batch=Batch(image=reals[0]), synthesis=Synthesis(image=shown.fake), fake=fake)
+    each = [objective.generator(batch=Batch(image=r), synthesis=Synthesis(image=f), fake=net(None, f))[0]
+            for net, f, r in sides]  # fmt: skip
+    assert float(generator - torch.stack(each).mean()) == 0.0
+
+
+class Waits(TorchDispatchMode):
+    """Counts, by file of ours, the numbers that Python reads off a tensor: each makes the CPU wait for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ in {"_local_scalar_dense", "nonzero", "unique_dim", "_unique2"}:
+            ours = [Path(frame.filename).name for frame in traceback.extract_stack() if "scenegen" in frame.filename]
+            self.seen[ours[-1]] += 1
+        return func(*args, **(kwargs or {}))
+
+
+DECIDES = {"unite": {"transport.py"}}
+"""Families whose method reads numbers in the step: UNITE's solver looks at the range of its potentials."""
+
+
+@pytest.mark.parametrize("family", ["gaugan", "sasame", "oasis", "cocosnetv1", "unite"])
+def test_semantics_once_per_batch_and_no_wait_inside_the_step(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = ["size=tiny", "width=tiny", "data.count=8", "data.test_count=2", f"model={family}"]
+    config = plan(compose("train", chosen)).config
+    data = build.dataset(config, split="train")
+    module = build.rounds(config, data)
+    module.configure_optimizers()
+    batches = [collate([data[(0, i)] for i in pair]) for pair in ((0, 1), (2, 3))]
+    made: Counter[int] = Counter()
+    import scenegen.networks.layers.semantics as room
+
+    plain = room.semantics
+    monkeypatch.setattr(room, "semantics", lambda label, **kw: made.update([id(label)]) or plain(label, **kw))
+    descend(module, batches[0])  # the first step looks at the range of the first pictures, once
+    with Waits() as waits:
+        descend(module, batches[1])
+    assert set(waits.seen) <= DECIDES.get(family, set()), f"{dict(waits.seen)} reads inside the step"
+    assert set(made.values()) == {1}, "each label map becomes planes once"
+
+
+def descend(module: Rounds, batch: Batch) -> None:
+    """The forward and backward passes of one round, without Lightning."""
+    synthesis = module.model(batch, noise=module.model.prior(len(batch), seed=1))
+    shown = module.model.shown(batch, synthesis)
+    assert module.discriminator is not None
+    fake, real = judgements(module.discriminator, shown)
+    total, _ = module.objective.generator(
+        batch=batch, synthesis=synthesis, fake=fake, real=real,
+        encode=module.model.encode if "encode" in module.model.offers else None,
+    )  # fmt: skip
+    total.backward()
+    detached = replace(shown, fake=shown.fake.detach())
+    judged = judgements(module.discriminator, detached)
+    loss, _ = module.objective.discriminator(*judged)
+    penalty, _ = module.objective.penalty(
+        lambda picture: module.discriminator(detached.condition, picture),  # pyright: ignore[reportOptionalCall]
+        fake=detached.fake, real=detached.real, judged=judged,
+    )  # fmt: skip
+    (loss + penalty).backward()
