@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scenegen.base.records import Batch, Judgement, Synthesis
+from scenegen.base.records import Batch, Judgement, Posterior, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
 from scenegen.networks.frozen import weights
@@ -58,7 +58,8 @@ def evidence(extractors, judge):
             image=pictures["real"],
             exemplar=pictures.get("exemplar"),
         )
-        synthesis = Synthesis(image=fake, mu=fake.mean((2, 3)), logvar=fake.amax((2, 3)))
+        mu = fake.mean((2, 3))
+        synthesis = Synthesis(image=fake, posterior=Posterior(z=mu, mu=mu, logvar=fake.amax((2, 3))))
         features = FeatureBank(extractors, [term.reads]).open(pictures)
         return Evidence(batch, synthesis, judge(fake), judge(pictures["real"]), features, **more)
 

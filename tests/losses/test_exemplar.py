@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.base.records import Batch, Refusal, Synthesis, Warp
 from scenegen.config import build
 from scenegen.config.plan import compose, plan
 from scenegen.losses.exemplar import (
@@ -26,18 +26,14 @@ from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
 
 
-def step(
-    evidence: Any, term: Any, pictures: dict, *, self_reference: torch.Tensor | None = None, **fields: Any
-) -> Evidence:
+def step(evidence: Any, term: Any, pictures: dict, *, warp: Warp | None = None, **fields: Any) -> Evidence:
     made = evidence(term, pictures)
     batch = Batch(
-        label=fields.pop("label", made.batch.label),
         image=pictures["real"],
         exemplar=pictures["exemplar"],
-        exemplar_label=fields.pop("exemplar_label", made.batch.label),
-        self_reference=self_reference,
+        **{"label": made.batch.label, "exemplar_label": made.batch.label, **fields},
     )
-    synthesis = Synthesis(image=pictures["fake"], **fields)
+    synthesis = Synthesis(image=pictures["fake"], warp=warp)
     return Evidence(batch, synthesis, made.fake, made.real, made.features)
 
 
@@ -50,17 +46,18 @@ def test_shares_of_self_references():
 def test_aligned_sums_levels(evidence, pictures):
     ones, zeros = torch.ones(2, 4, 8, 8), torch.zeros(2, 4, 8, 8)
     pairs = ((ones, zeros), (3 * ones[..., :4], zeros[..., :4]))
-    assert Aligned()(step(evidence, Aligned(), pictures, aligned=pairs)).item() == pytest.approx(4.0)
+    value = Aligned()(step(evidence, Aligned(), pictures, warp=Warp(warped=(), aligned=pairs)))
+    assert value.item() == pytest.approx(4.0)
 
 
 def test_a_perfect_warp_costs_nothing(evidence, pictures):
     small = {name: torch.nn.functional.avg_pool2d(picture, 4) for name, picture in pictures.items()}
     cycle = WarpCycle(two_cycle=True)
-    fields = {"warped_back": small["exemplar"], "returned": small["real"]}
-    assert cycle(step(evidence, cycle, pictures, **fields)).item() == pytest.approx(0.0, abs=1e-6)
+    warp = Warp(warped=(), back=small["exemplar"], returned=small["real"])
+    assert cycle(step(evidence, cycle, pictures, warp=warp)).item() == pytest.approx(0.0, abs=1e-6)
     levels = (small["real"], pictures["real"])
     own = torch.tensor([True, True])
-    value = WarpSelf()(step(evidence, WarpSelf(), pictures, warped=levels, self_reference=own))
+    value = WarpSelf()(step(evidence, WarpSelf(), pictures, warp=Warp(warped=levels), self_reference=own))
     assert value.item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -72,7 +69,7 @@ def test_only_self_references_count(evidence, pictures):
     assert fake.grad[0].abs().max() > 0
     assert fake.grad[1].abs().max() == 0
     warped = torch.ones_like(pictures["real"])
-    value = WarpSelf()(step(evidence, WarpSelf(), pictures, warped=(warped,), self_reference=first))
+    value = WarpSelf()(step(evidence, WarpSelf(), pictures, warp=Warp(warped=(warped,)), self_reference=first))
     assert value.item() == pytest.approx((warped - pictures["real"])[0].abs().mean().item() / 2, rel=1e-4)
 
 
@@ -92,7 +89,8 @@ def test_labels_warped_onto_themselves_cost_nothing(term, evidence, pictures):
     label = torch.randint(0, 5, (2, 32, 48), generator=torch.Generator().manual_seed(0))
     small = label[:, ::4, ::4]
     warped = torch.nn.functional.one_hot(small, 5).movedim(3, 1).float()
-    value = term(step(evidence, term, pictures, warped_label=warped, label=label, exemplar_label=label))
+    warp = Warp(warped=(), label=warped)
+    value = term(step(evidence, term, pictures, warp=warp, label=label, exemplar_label=label))
     assert value.item() == pytest.approx(0.0, abs=1e-6)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,13 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.base.records import Refusal, Synthesis
+from scenegen.base.records import Batch, Refusal, Synthesis, Warp
+from scenegen.losses.features import FeatureBank
 from scenegen.losses.marginal import MarginalContrastive, marginal_contrastive
+from scenegen.losses.objective import Evidence
 
 
-def evidence(*levels: tuple[Tensor, Tensor], seed: int = 0) -> Any:
+def evidence(*levels: tuple[Tensor, Tensor], seed: int = 0) -> Evidence:
     image = torch.zeros(levels[0][0].shape[0], 3, 8, 8) if levels else torch.zeros(1, 3, 8, 8)
-    return SimpleNamespace(synthesis=Synthesis(image=image, aligned=levels or None), seed=seed)
+    synthesis = Synthesis(image=image, warp=Warp(warped=(image,), aligned=levels or None))
+    return Evidence(Batch(), synthesis, None, None, FeatureBank({}, []).open({}), seed=seed)
 
 
 def features(c: int = 16, side: int = 12) -> tuple[Tensor, Tensor]:

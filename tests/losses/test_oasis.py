@@ -161,10 +161,10 @@ def test_the_class_list_tells_which_class_is_unknown() -> None:
     classes = ClassList(names=("unknown", "sky", "sea"), ignore=0)
     taken, given = SegmentationGan(), SegmentationGan(unknown=2)
     for term in (taken, given):
-        term.require({}, classes)
+        term.prepare({}, classes)
     assert (taken.unknown, given.unknown) == (0, 2)
     with pytest.raises(Refusal, match=r"loss.gan.unknown=3, but the data has 3 classes"):
-        SegmentationGan(unknown=3).require({}, classes)
+        SegmentationGan(unknown=3).prepare({}, classes)
 
 
 def chosen(*overrides: str) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def objective_of(*overrides: str) -> Objective:
         (["model=oasis", "loss=r1"], "loss.r1 needs judgement"),
         (["model=oasis", "loss=dragan"], "loss.gp needs judgement"),
         (["model=oasis", "loss=feature_matching"], "loss.feature_matching needs judgement, .*weight=0"),
-        (["model=oasis", "loss=kld"], "loss.kld needs mu"),
+        (["model=oasis", "loss=kld"], "loss.kld needs posterior.logvar, posterior.mu"),
         (["model=sasame", "discriminator=oasis"], "loss.gan needs judgement"),
     ],
 )

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
+from scenegen.base.records import Batch, Judgement, Posterior, Refusal, Synthesis
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.contextual import Contextual
 from scenegen.losses.dists import Dists
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.kl import KL
-from scenegen.losses.objective import Objective, extractors_read
+from scenegen.losses.objective import Objective, Part, Term, extractors_read
 from scenegen.losses.perceptual import Perceptual
 
-OFFERS = {"image", "mu", "logvar", "z", "judgement"}
+OFFERS = {"image", "posterior.mu", "posterior.logvar", "posterior.z", "judgement"}
 
 
-def terms() -> dict[str, torch.nn.Module]:
+def terms() -> dict[str, Part]:
     return {
         "gan": Hinge(),
         "feature_matching": FeatureMatching(),
@@ -35,7 +35,8 @@ WEIGHTS = {"gan": 1.0, "feature_matching": 10.0, "kld": 0.05, "vgg": 10.0, "cx":
 def step(pictures, judge, **more):
     fake = pictures["fake"]
     batch = Batch(label=torch.zeros(fake.shape[0], *fake.shape[-2:], dtype=torch.long), image=pictures["real"])
-    synthesis = Synthesis(image=fake, mu=fake.mean((2, 3)), logvar=fake.amax((2, 3)))
+    mu = fake.mean((2, 3))
+    synthesis = Synthesis(image=fake, posterior=Posterior(z=mu, mu=mu, logvar=fake.amax((2, 3))))
     return {"batch": batch, "synthesis": synthesis, "fake": judge(fake), "real": judge(pictures["real"]), **more}
 
 
@@ -74,9 +75,8 @@ def test_nothing_frozen_is_saved_or_trained(extractors):
 
 
 def test_trainable_parts_of_terms_are_reached(extractors, pictures, judge):
-    class Head(torch.nn.Module):
+    class Head(Term):
         needs = frozenset({"image"})
-        reads = {}  # noqa: RUF012
 
         def __init__(self):
             super().__init__()
@@ -119,9 +119,9 @@ def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
 @pytest.mark.parametrize(
     ("changes", "offers", "message"),
     [
-        ({}, {"image", "judgement"}, r"loss.kld needs mu, logvar, which the model does not offer; "
+        ({}, {"image", "judgement"}, r"loss.kld needs posterior.logvar, posterior.mu, which the model does not offer; "
                                      r"use model.vae=true \(gaugan, sasame\) or loss.kld.weight=0$"),
-        ({}, {"image", "mu", "logvar"}, "loss.gan needs judgement"),
+        ({}, OFFERS - {"judgement"}, "loss.gan needs judgement"),
         ({"vgg": (Perceptual(extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
          "loss.vgg needs exemplar, .*use exemplar=retrieved or loss.vgg.weight=0"),
         ({"cx": (Contextual(extractor="vgg", layers={"relu9_9": 1.0}), 1.0)}, OFFERS,
@@ -147,7 +147,8 @@ def test_an_empty_objective_is_refused(chosen):
 
 
 def test_weight_zero_removes_an_unmet_need(extractors):
-    objective = Objective(terms=terms(), weights=WEIGHTS | {"kld": 0}, extractors=extractors, offers={"judgement"})
+    offers = {"image", "judgement"}
+    objective = Objective(terms=terms(), weights=WEIGHTS | {"kld": 0}, extractors=extractors, offers=offers)
     assert "kld" not in objective.weights
 
 

@@ -102,14 +102,14 @@ def stepped(loss: str, *, side: int, model: str = "gaugan") -> None:
     objective = build.objective(chosen, generator, data)
     noise = torch.randn(2, *generator.noise_shape) if generator.noise_shape else None
     synthesis = generator(batch, noise=noise)
-    semantics = generator.semantics(batch)
+    semantics = generator.condition(batch)
     again = generator.sample(batch, noise=-noise) if "again" in objective.needs and noise is not None else None
 
     def judged(picture: torch.Tensor) -> Any:
-        return judge(semantics.repeat(2, 1, 1, 1), torch.cat([picture, batch.image])).split([2, 2])
+        return judge(semantics.repeat(2, 1, 1, 1), torch.cat([picture, batch.require("image")])).split([2, 2])
 
     fake, real = judged(synthesis.image)
-    encode = getattr(generator, "encode", None)
+    encode = generator.encode if "encode" in generator.offers else None
     total, values = objective.generator(
         batch=batch, synthesis=synthesis, fake=fake, real=real, again=again, encode=encode, slopes=True
     )

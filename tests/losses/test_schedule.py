@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from scenegen.base.records import Refusal
-from scenegen.losses.objective import Objective
+from scenegen.losses.objective import Objective, Term
 from scenegen.losses.schedule import Constant, Linear, Steps
 
 
@@ -42,9 +41,8 @@ def test_refusals(make, message):
         make()
 
 
-class Mean(nn.Module):
+class Mean(Term):
     needs = frozenset({"image"})
-    reads = {}  # noqa: RUF012
     calls = 0
 
     def forward(self, evidence):

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scenegen.base.records import Refusal, Synthesis
+from scenegen.base.records import Posterior, Refusal, Synthesis
 from scenegen.losses.colour import Colour, colour_consistency
 from scenegen.losses.contrastive import MoNce, PatchNce, monce, patchnce
 from scenegen.losses.diversity import ModeSeeking, StyleCycle, latent_regression, mode_seeking
@@ -145,12 +145,12 @@ class Classes:
 def test_segmenter_and_data_must_agree(segmenter):
     nets = {"segmenter": segmenter}
     term = Segmentation(extractor="segmenter")
-    term.require(nets, Classes(segmenter.classes))
+    term.prepare(nets, Classes(segmenter.classes))
     with pytest.raises(Refusal, match=r"reads 29 classes \(mountain, .*but the data has 2 \(a, b, .*role=trunk"):
-        term.require(nets, Classes(("a", "b")))
+        term.prepare(nets, Classes(("a", "b")))
     with pytest.raises(Refusal, match=r"ignore=null, but the data's id of unknown is 28; use loss.seg.ignore=28"):
-        term.require(nets, Classes(segmenter.classes, ignore=28))
-    Segmentation(extractor="segmenter", ignore=28).require(nets, Classes(segmenter.classes, ignore=28))
+        term.prepare(nets, Classes(segmenter.classes, ignore=28))
+    Segmentation(extractor="segmenter", ignore=28).prepare(nets, Classes(segmenter.classes, ignore=28))
 
 
 LAYERS = {"relu1_2": 1.0, "relu3_2": 0.5}
@@ -205,8 +205,8 @@ def encode(image, *, frozen):
 def test_gradient_of_terms_of_the_latent(term, autocast, evidence, pictures):
     fake, other = pictures["fake"].requires_grad_(), pictures["exemplar"].requires_grad_()
     z, mu = torch.zeros(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
-    again = Synthesis(image=other, z=torch.ones(2, 3))
-    synthesis = Synthesis(image=fake, z=z, mu=mu)
+    again = Synthesis(image=other, posterior=Posterior(z=torch.ones(2, 3)))
+    synthesis = Synthesis(image=fake, posterior=Posterior(z=z, mu=mu))
     known = dataclasses.replace(evidence(term, pictures, again=again, encode=encode), synthesis=synthesis)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         value = term(known)

@@ -10,6 +10,7 @@ import torch
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.networks.generators.cocosnetv1 import CoCosNet
+from tests.networks.filled import filled
 
 SMALL = {"num_classes": 4, "height": 64, "width": 96, "ngf": 2, "hidden": 8, "inter": 4, "attention": True}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -48,11 +49,10 @@ def noise(net: CoCosNet) -> torch.Tensor | None:
 def test_it_fills_what_it_offers(name: str) -> None:
     net = model(**OPTIONS[name])
     made = net(batch(), noise=noise(net))
-    filled = {f.name for f in dataclasses.fields(made) if getattr(made, f.name) is not None}
-    assert filled == net.offers
-    assert made.image.shape == made.warped[0].shape == (2, 3, 64, 96)
-    if made.warped_label is not None:
-        torch.testing.assert_close(made.warped_label.sum(1), torch.ones(2, 64 // net.stride, 96 // net.stride))
+    assert filled(made) == net.offers
+    assert made.image.shape == made.warp.warped[0].shape == (2, 3, 64, 96)
+    if made.warp.label is not None:
+        torch.testing.assert_close(made.warp.label.sum(1), torch.ones(2, 64 // net.stride, 96 // net.stride))
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -64,14 +64,15 @@ def test_sampling_does_not_read_the_photograph(name: str) -> None:
         trained = net(batch(), noise=noise(net))
     torch.testing.assert_close(first.image, second.image, rtol=0, atol=0)
     torch.testing.assert_close(first.image, trained.image, rtol=0, atol=0)
-    assert first.aligned is None
-    assert first.returned is None
+    assert first.warp is not None
+    assert first.warp.aligned is None
+    assert first.warp.returned is None
 
 
 def test_the_exemplar_counts() -> None:
     net = model().eval()
     with torch.no_grad():
-        one, other = net.sample(batch()).image, net.sample(batch(exemplar=-batch().image)).image
+        one, other = net.sample(batch()).image, net.sample(batch(exemplar=-batch().require("image"))).image
     assert (one - other).abs().max() > 1e-4
 
 
@@ -79,7 +80,7 @@ def test_every_parameter_learns() -> None:
     net = model(cycle=True)
     made = net(batch())
     (
-        made.image.mean() + made.warped_label.square().mean() + (made.aligned[0][0] * made.aligned[0][1]).mean()
+        made.image.mean() + made.warp.label.square().mean() + (made.warp.aligned[0][0] * made.warp.aligned[0][1]).mean()
     ).backward()
     unmoved = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert not unmoved
@@ -107,7 +108,5 @@ def test_refusals_of_batches() -> None:
     net = model()
     with pytest.raises(Refusal, match=r"the batch has none; use exemplar=retrieved"):
         net.sample(batch(exemplar=None))
-    with pytest.raises(Refusal, match=r"from exemplars, not from style"):
-        net.sample(batch(), style=torch.zeros(1, 3, 64, 64))
     with pytest.raises(Refusal, match=r"takes noise none, got \(2, 4\)"):
         net(batch(), noise=torch.zeros(2, 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralConv2d
 from scenegen.networks.layers.semantics import instance_edges, semantics
 from scenegen.networks.layers.spade import SPADE, nearest
+from tests.networks.filled import filled
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 16}
 
@@ -123,8 +125,8 @@ def test_gradient_reaches_every_parameter(changes: dict[str, Any]) -> None:
     batch = a_batch(2, height=changes.get("height", 32), width=changes.get("width", 64), edges=model.edges)
     noise = random(2, 16) if model.noise_shape else None
     painted = model(batch, noise=noise)
-    assert painted.image.shape == batch.image.shape
-    assert {name for name in vars(painted) if getattr(painted, name) is not None} == model.offers - {"encode", "again"}
+    assert painted.image.shape == batch.require("image").shape
+    assert filled(painted) == model.offers - {"encode", "again"}
     (painted.image * random(*painted.image.shape, seed=3)).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -174,20 +176,23 @@ def test_vae_needs_noise_or_style() -> None:
     with pytest.raises(Refusal, match="give 1 or 2"):
         model.sample(a_batch(), noise=random(3, 16))
     with pytest.raises(Refusal, match="give 1 or 2"):
-        model.sample(a_batch(), style=random(3, 3, 32, 64))
+        model.sample(replace(a_batch(), exemplar=random(3, 3, 32, 64)))
     with pytest.raises(Refusal, match="no VAE"):
         tiny().sample(a_batch(), noise=random(2, 16))
+    with pytest.raises(Refusal, match="no VAE"):
+        tiny().sample(replace(a_batch(), exemplar=random(2, 3, 32, 64)))
 
 
 def test_one_style_paints_the_whole_batch() -> None:
     model = tiny(vae=True).eval()
     style = random(1, 3, 48, 40)  # of another size than the model's
-    painted = model.sample(a_batch(3), style=style)
-    assert painted.z is not None
-    assert painted.mu is not None
-    assert torch.equal(painted.z, painted.mu)
-    assert torch.equal(painted.z[0], painted.z[2])
-    repeated = model.sample(a_batch(3), style=style.expand(3, -1, -1, -1))
+    painted = model.sample(replace(a_batch(3), exemplar=style))
+    assert painted.posterior is not None
+    z, mu = painted.posterior.z, painted.posterior.mu
+    assert mu is not None
+    assert torch.equal(z, mu)
+    assert torch.equal(z[0], z[2])
+    repeated = model.sample(replace(a_batch(3), exemplar=style.expand(3, -1, -1, -1)))
     assert torch.allclose(painted.image, repeated.image, atol=1e-5)
 
 
@@ -232,7 +237,7 @@ def test_semantics_is_one_hot() -> None:
     with pytest.raises(Refusal, match="nearest"):
         semantics(label, num_classes=5, instance=torch.zeros(1, 4, 4, dtype=torch.int64))
     with pytest.raises(Refusal, match=r"model\.edges=false"):
-        tiny(edges=True).semantics(a_batch())
+        tiny(edges=True).condition(a_batch())
 
 
 def test_edges_mark_both_sides() -> None:

@@ -75,14 +75,15 @@ def test_official_files_load_without_renaming(tmp_path: Path, suffix: str) -> No
     load_official(target, {k: read_official(tmp_path / f"latest_net_{k}{suffix}") for k in files})
     draw = torch.Generator().manual_seed(3)
     style = torch.rand(1, 3, 256, 256, generator=draw) * 2 - 1
-    batch = Batch(label=torch.randint(0, 3, (1, 64, 64), generator=draw), image=style)
-    painted = target.sample(batch, style=style)
+    batch = Batch(label=torch.randint(0, 3, (1, 64, 64), generator=draw), exemplar=style)
+    painted = target.sample(batch)
     mu, logvar = run_official_encoder(encoder, style)
-    assert painted.mu is not None
-    assert painted.logvar is not None
-    assert torch.allclose(painted.mu, mu, atol=1e-5)
-    assert torch.allclose(painted.logvar, logvar, atol=1e-5)
-    assert torch.equal(painted.image, source.generator(source.semantics(batch), painted.mu))
+    assert painted.posterior is not None
+    assert painted.posterior.mu is not None
+    assert painted.posterior.logvar is not None
+    assert torch.allclose(painted.posterior.mu, mu, atol=1e-5)
+    assert torch.allclose(painted.posterior.logvar, logvar, atol=1e-5)
+    assert torch.equal(painted.image, source.generator(source.condition(batch), painted.posterior.mu))
 
 
 def test_a_plain_file_is_the_generator() -> None:

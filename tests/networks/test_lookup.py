@@ -118,7 +118,7 @@ def test_windows_are_the_distinct_neighbourhoods(kernel):
 def test_other_labels_in_the_same_tensor_make_another_picture():
     batch = batch_of(maps(2))
     model = trained(GauGAN(**SMALL), batch)
-    planes = model.semantics(batch)
+    planes = model.condition(batch)
     dense = copy.deepcopy(model.generator)
     look_up(model)
     model.generator(planes)

@@ -14,6 +14,7 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.networks.discriminators.oasis import DownBlock, OasisDiscriminator, UpBlock
 from scenegen.networks.generators.oasis import Oasis, OasisGenerator
 from scenegen.networks.layers.init import initialise
+from tests.networks.filled import filled
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 8}
 JUDGE: dict[str, Any] = {"semantic_channels": 5, "num_classes": 5, "height": 64, "width": 128, "ndf": 2}
@@ -84,8 +85,8 @@ def test_gradient_reaches_every_parameter(changes: dict[str, Any]) -> None:
     batch = a_batch(2, height=changes.get("height", 32))
     noise = random(2, *model.noise_shape) if model.noise_shape else None
     painted = model(batch, noise=noise)
-    assert painted.image.shape == batch.image.shape
-    assert {name for name in vars(painted) if getattr(painted, name) is not None} == model.offers - {"again"}
+    assert painted.image.shape == batch.require("image").shape
+    assert filled(painted) == model.offers - {"again"}
     (painted.image * random(*painted.image.shape, seed=3)).sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -163,10 +164,11 @@ def test_shortcuts_commute_with_halving_and_doubling() -> None:
 def test_the_label_is_read_from_the_semantics() -> None:
     judge = OasisDiscriminator(**{**JUDGE, "semantic_channels": 6})  # an edge channel behind the classes
     batch = a_batch(2, height=64, width=128)
-    planes = torch.cat([F.one_hot(batch.label, 5).permute(0, 3, 1, 2).float(), torch.ones(2, 1, 64, 128)], dim=1)
+    label = batch.require("label")
+    planes = torch.cat([F.one_hot(label, 5).permute(0, 3, 1, 2).float(), torch.ones(2, 1, 64, 128)], dim=1)
     judgement = judge(planes, batch.image)
     assert judgement.label is not None
-    assert torch.equal(judgement.label, batch.label)
+    assert torch.equal(judgement.label, label)
     assert judge.joint is False
 
 
@@ -218,8 +220,3 @@ def test_discriminator_refuses_other_inputs(semantics: tuple[int, ...], image: t
 def test_noise_that_does_not_fit(latent: int, noise: tuple[int, ...] | None, why: str) -> None:
     with pytest.raises(Refusal, match=why):
         tiny(latent=latent).sample(a_batch(), noise=None if noise is None else torch.zeros(noise))
-
-
-def test_a_style_is_refused() -> None:
-    with pytest.raises(Refusal, match="no style"):
-        tiny().sample(a_batch(), noise=random(2, 8), style=random(1, 3, 32, 64))

@@ -15,6 +15,7 @@ from scenegen.networks.correspondence.unite import FeatureEncoder, best_cosine, 
 from scenegen.networks.generators.seace import SEACE, Gaze, Guide
 from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.layers.init import initialise
+from tests.networks.filled import filled
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "hidden": 4, "inter": 8}
 
@@ -37,25 +38,24 @@ def model_of(**changes: Any) -> UNITE:
 def test_training_fills_what_it_offers(h: int, w: int, transport: str) -> None:
     model = model_of(height=h, width=w, transport=transport, cycle=True, two_cycle=True).train()
     painted = model(batch_of(h, w))
-    assert painted.image.shape == painted.warped[0].shape == (2, 3, h, w)
+    assert painted.image.shape == painted.warp.warped[0].shape == (2, 3, h, w)
     assert painted.image.abs().max() <= 1
-    assert painted.warped_back.shape == painted.returned.shape == (2, 3, h // 4, w // 4)
-    torch.testing.assert_close(painted.warped_label.sum(1), torch.ones(2, h // 4, w // 4))
-    for side in painted.aligned[0]:
+    assert painted.warp.back.shape == painted.warp.returned.shape == (2, 3, h // 4, w // 4)
+    torch.testing.assert_close(painted.warp.label.sum(1), torch.ones(2, h // 4, w // 4))
+    for side in painted.warp.aligned[0]:
         torch.testing.assert_close(side.norm(dim=1), torch.ones(2, h // 4, w // 4))
-    filled = {f.name for f in dataclasses.fields(painted) if getattr(painted, f.name) is not None}
-    assert filled == model.offers
+    assert filled(painted) == model.offers
 
 
 @pytest.mark.parametrize(
     ("options", "missing"),
-    [({}, {"warped_back", "returned"}), ({"cycle": True, "warped_label": "none"}, {"returned", "warped_label"})],
+    [({}, {"warp.back", "warp.returned"}), ({"cycle": True, "warped_label": "none"}, {"warp.returned", "warp.label"})],
 )
 def test_what_is_not_asked_for_is_not_offered(options: dict[str, Any], missing: set[str]) -> None:
     model = model_of(**options).train()
     painted = model(batch_of())
     assert not missing & model.offers
-    assert all(getattr(painted, name) is None for name in missing)
+    assert not missing & filled(painted)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_not_asked_for_is_not_offered(options: dict[str, Any], missing: 
 def test_every_option_reaches_every_learning_weight(options: dict[str, Any]) -> None:
     model = model_of(**options, cycle=True).train()
     painted = model(batch_of())
-    tensors = [painted.image, *painted.warped, painted.warped_label, painted.warped_back, *painted.aligned[0]]
+    tensors = [painted.image, *painted.warp.warped, painted.warp.label, painted.warp.back, *painted.warp.aligned[0]]
     torch.stack([t.square().mean() for t in tensors]).sum().backward()
     without = {name for name, p in model.named_parameters() if p.requires_grad and p.grad is None}
     assert not without
@@ -81,9 +81,10 @@ def test_every_option_reaches_every_learning_weight(options: dict[str, Any]) -> 
 def test_sampling_never_reads_the_photograph() -> None:
     model, batch = model_of(cycle=True, two_cycle=True).eval(), batch_of()
     painted = model.sample(batch)
-    again = model.sample(dataclasses.replace(batch, image=torch.full_like(batch.image, torch.nan)))
+    again = model.sample(dataclasses.replace(batch, image=torch.full_like(batch.require("image"), torch.nan)))
     assert torch.equal(painted.image, again.image)
-    assert painted.aligned is painted.returned is None
+    assert painted.warp is not None
+    assert painted.warp.aligned is painted.warp.returned is None
     torch.testing.assert_close(painted.image, model(batch).image)  # nor does painting in training
 
 
@@ -94,9 +95,9 @@ def test_batch_mates_matter_only_as_released(alone: bool) -> None:
     mate = batch_of(seed=1)
     mixed: dict[str, Any] = {name: torch.cat([t, getattr(mate, name)[:1]]) for name, t in first.items()}
     one, two = model.sample(Batch(**first)), model.sample(Batch(**mixed))
-    assert one.warped is not None
-    assert two.warped is not None
-    close = torch.allclose(one.warped[0], two.warped[0][:1], atol=1e-5)
+    assert one.warp is not None
+    assert two.warp is not None
+    close = torch.allclose(one.warp.warped[0], two.warp.warped[0][:1], atol=1e-5)
     assert close == alone
 
 
@@ -144,7 +145,7 @@ def test_autocast_keeps_the_matching_in_full_precision() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         painted = model(batch)
         painted.image.square().mean().backward()
-    assert painted.image.dtype == painted.warped[0].dtype == torch.float32
+    assert painted.image.dtype == painted.warp.warped[0].dtype == torch.float32
     assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
 
 
@@ -184,9 +185,9 @@ def test_batches_that_cannot_be_are_refused() -> None:
     with pytest.raises(Refusal, match="resize the exemplars"):
         model.sample(dataclasses.replace(batch, exemplar=batch.exemplar[..., :64]))
     with pytest.raises(Refusal, match="leave them out"):
-        model.sample(batch, style=batch.image)
+        model.sample(batch, noise=torch.zeros(2, 4))
     with pytest.raises(Refusal, match="classes"):
-        model.sample(dataclasses.replace(batch, label=batch.label + 1))
+        model.sample(dataclasses.replace(batch, label=batch.require("label") + 1))
 
 
 def test_the_encoder_leaves_what_it_exports_as_it_was() -> None:
