@@ -32,7 +32,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.samples import collate
 from scenegen.losses.objective import Objective
 

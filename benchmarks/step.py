@@ -30,7 +30,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.networks.layers.spade import SPADE

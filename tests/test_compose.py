@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 
 from scenegen.base.records import Refusal
 from scenegen.cli.entry import explain
+from scenegen.config.compose import compose
+from scenegen.config.faults import accepts
 from scenegen.config.places import conf_folder, experiments_folder
-from scenegen.config.plan import Plan, accepts, compose, plan
+from scenegen.config.plan import Plan, plan
 from scenegen.train import Settings
 
 PUBLISHED = {"gan", "feature_matching", "vgg", "kld"}

@@ -18,12 +18,13 @@ from PIL import Image
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.opened import note_vocabulary, open_run
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.data.samples import collate
-from scenegen.runs import folder as runs
 from scenegen.runs.checkpoints import newest, write_weights
+from scenegen.runs.folder import create_run
 from scenegen.sampling.generate import generate
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
@@ -262,7 +263,7 @@ def saved(model: str, where: Path, *more: str) -> Path:
     """The folder of a run that was never trained."""
     chosen = config(f"model={model}", *EMBEDDED, *more)
     data = build.dataset(chosen, split="train")
-    runs.open_new(where, OmegaConf.create(chosen), digest="0", overrides=[])
+    create_run(where, OmegaConf.create(chosen), digest="0", overrides=[])
     note_vocabulary(where, data)
     write_weights(where, {"model": build.model(chosen, data)})
     return where

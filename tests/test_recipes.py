@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.places import experiments_folder
-from scenegen.config.plan import Plan, compose, plan
+from scenegen.config.plan import Plan, plan
 from scenegen.data.samples import collate
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit

@@ -26,12 +26,13 @@ from costs import costs, quiet  # pyright: ignore[reportMissingImports] (beside 
 from PIL import Image
 from torch import Tensor
 
+from scenegen.base.files import write_json
 from scenegen.base.pictures import colour_labels, save_png, to_array
 from scenegen.config import build
 from scenegen.config.opened import TrainedRun, open_run
 from scenegen.data.samples import collate
 from scenegen.metrics.style import style_error
-from scenegen.runs import folder as runs
+from scenegen.runs.folder import RECORD, RESULT
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import contact_sheet, spread
 from scenegen.scoring.inputs import Options, still
@@ -87,8 +88,8 @@ class Painted:
 def painted(folder: Path) -> list[Painted]:
     """What a finished run painted, and with exemplars what it paints with random ones."""
     run = open_run(str(folder))
-    family = dict(o.split("=", 1) for o in json.loads((folder / runs.RECORD).read_text())["overrides"])["model"]
-    result = json.loads((folder / runs.RESULT).read_text())
+    family = dict(o.split("=", 1) for o in json.loads((folder / RECORD).read_text())["overrides"])["model"]
+    result = json.loads((folder / RESULT).read_text())
     own = Painted(family, "none", run, run.dataset("test"), folder / "samples", result)
     return [replace(own, exemplar="IoU"), at_random(own)] if run.takes_exemplars else [own]
 
@@ -108,7 +109,7 @@ def at_random(own: Painted) -> Painted:
             styles=data.exemplar_names(),
             options=Options(seed=config["seed"], extra="ignore", config_hash=own.result["config"]),
         )
-        runs.write_json(file, score.as_dict())
+        write_json(file, score.as_dict())
     return Painted(own.family, "random", run, data, out, json.loads(file.read_text()))
 
 
@@ -177,7 +178,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where tables and pictures go")
     chosen = parser.parse_args()
     quiet()
-    found = [one for file in chosen.runs.rglob(runs.RESULT) for one in painted(file.parent)]
+    found = [one for file in chosen.runs.rglob(RESULT) for one in painted(file.parent)]
     found.sort(key=lambda one: (ORDER.index(one.family), one.exemplar))
     indexed = next((one.data for one in found if one.exemplar == "IoU"), None)
     if indexed is None:

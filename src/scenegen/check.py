@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig
 
 from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from scenegen.reporting.objective_report import ObjectiveReport
+
+CLASSES = 29
+"""Stands for the data's number of classes, on which no report depends."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,12 @@ class Settings:
 
 def run(cfg: DictConfig) -> int:
     """Examine the chosen data, print the report, write it as JSON where asked; 1 where training would stop."""
-    import json
     from pathlib import Path
 
     from rich.console import Console
     from rich.progress import Progress
 
+    from scenegen.base.files import write_json
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.doctor import examine, open_splits, print_report
@@ -42,34 +48,50 @@ def run(cfg: DictConfig) -> int:
         report = examine(datasets, deep=chosen.deep, faults=faults, advance=lambda: progress.advance(task))
     print_report(report, Console())
     if chosen.json:
-        Path(chosen.json).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(Path(chosen.json), report.to_dict())
     return 0 if report.sound else 1
 
 
 def run_losses(cfg: DictConfig) -> int:
     """Print what the chosen loss terms read, need and cost; no data is read and no weight file is fetched."""
-    import json
     from pathlib import Path
 
     from omegaconf import open_dict
     from rich.console import Console
 
+    from scenegen.base.files import write_json
     from scenegen.config.plan import plan, read_settings
-    from scenegen.reporting.objective_report import examine, print_report
+    from scenegen.reporting.objective_report import print_report
 
     with open_dict(cfg):
         cfg.weights.policy = "random"  # shapes and costs are the same
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
-    report = examine(config)
+    report = report_of(config)
     print_report(report, Console())
     if chosen.json:
-        Path(chosen.json).write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_json(Path(chosen.json), report.to_dict())
     return 0
 
 
+def report_of(config: Mapping[str, Any]) -> ObjectiveReport:
+    """Report on the objective of a checked config.
+
+    Raises:
+        Refusal: as training would, for needs that are not offered, unknown layers or bad options.
+    """
+    import torch
+
+    from scenegen.config import build
+    from scenegen.reporting.objective_report import examine
+
+    with torch.device("meta"):
+        generator = build.make(config["model"], num_classes=CLASSES, edges=False)
+    return examine(build.objective(config, generator), height=config["size"]["height"], width=config["size"]["width"])
+
+
 def asks_for_losses(overrides: Iterable[str]) -> bool:
-    """Whether a command line chooses something that only an objective has."""
+    """True where a command line chooses something that only an objective has."""
     groups = {override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
     return not groups.isdisjoint({"loss", "model", "extractor"})
 

@@ -22,12 +22,12 @@ class Settings:
 
 @command("compare")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.console import console
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.reporting.comparison import compare
     from scenegen.reporting.results import by_recipe, find
     from scenegen.reporting.verdict import show, write_json
-    from scenegen.scoring.table import console
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")

@@ -37,8 +37,8 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
     from scenegen.networks.interop import find_files, load_official, read_official
-    from scenegen.runs import folder as runs
     from scenegen.runs.checkpoints import write_weights
+    from scenegen.runs.folder import HOME, create_run
 
     chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)
@@ -53,9 +53,9 @@ def convert(cfg: DictConfig) -> Path:
     if judged is not None:
         load_official(judge, judged)
         networks["discriminator"] = judge
-    folder = Path("runs") / settings.name
+    folder = HOME / settings.name
     # resolved: what it was told must not depend on a later command line
-    runs.open_new(
+    create_run(
         folder,
         OmegaConf.create(chosen.config),
         digest=chosen.digest,

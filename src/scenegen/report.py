@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
@@ -29,6 +29,7 @@ class Settings:
 
 @command("report")
 def main(cfg: DictConfig) -> None:
+    from scenegen.config import build
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
     from scenegen.reporting.ledger import read_entries
@@ -47,6 +48,8 @@ def main(cfg: DictConfig) -> None:
         pictures=settings.pictures,
         curves=settings.curves,
         seed=settings.seed,
+        open_contest=lambda config: build.make(config["scorer"]),
+        open_test_maps=lambda config: build.dataset(plan(OmegaConf.create(dict(config))).config, split="test"),
     )
     print(f"{page}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: {settings.leaderboard}")
 

@@ -36,11 +36,11 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
+    from scenegen.base.console import bar
+    from scenegen.base.files import write_text
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.exemplars.index import make_index
-    from scenegen.runs import folder as runs
-    from scenegen.scoring.table import bar
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -57,13 +57,12 @@ def main(cfg: DictConfig) -> None:
         track=bar,
     )
     out = Path(chosen.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
     for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):
         text = index.as_list(split, queries=splits[split], gallery=splits["train"], style=chosen.list_style)
         files[split] = (out.with_name(name), text)
     for path, text in files.values():
-        runs.write(path, text)
+        write_text(path, text)
     means = ", ".join(f"{split} {index.first_score(split):.3f}" for split in splits)
     print(f"{', '.join(str(path) for path, _ in files.values())} (mean similarity of the first: {means})")
 

@@ -41,12 +41,12 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.files import write_json
     from scenegen.base.pictures import save_png
     from scenegen.config.opened import open_run
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.datasets import read_style
     from scenegen.networks.layers.lookup import look_up, looks_up
-    from scenegen.runs import folder as runs
     from scenegen.sampling.generate import generate
     from scenegen.sampling.sheets import draw_sheet, spread
 
@@ -71,7 +71,7 @@ def main(cfg: DictConfig) -> None:
     )
     if data.has_exemplars:
         named = out.with_name(f"{out.name}_exemplars.json")
-        runs.write_json(named, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
+        write_json(named, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
     print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)})")
     if chosen.sheet > 0:
         n, shown = chosen.n_per_label, spread(len(indices), chosen.sheet)

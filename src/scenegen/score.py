@@ -42,6 +42,7 @@ class Settings:
 
 @command("score")
 def main(cfg: DictConfig) -> int:
+    from scenegen.base.console import bar, console, say
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
 
@@ -49,7 +50,7 @@ def main(cfg: DictConfig) -> int:
     settings: Settings = read_settings(Settings, chosen.config)
     if settings.rows is not None:
         from scenegen.scoring.contest import recompute
-        from scenegen.scoring.table import console, show_rows
+        from scenegen.scoring.table import show_rows
 
         contest = build.make(chosen.config["scorer"])
         rows = recompute(Path(settings.rows), contest)
@@ -57,7 +58,7 @@ def main(cfg: DictConfig) -> int:
         return int(not all(row.agrees for row in rows))
     from scenegen.scoring.generated import read_styles
     from scenegen.scoring.inputs import Options, still
-    from scenegen.scoring.table import bar, console, line, say, show, write_json
+    from scenegen.scoring.table import line, show, write_json
 
     labels = still(build.dataset(chosen.config, split=settings.split))
     same = settings.reference == settings.split

@@ -26,10 +26,10 @@ class Settings:
 
 @command("submit")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.console import bar
     from scenegen.config.plan import plan, read_settings
     from scenegen.scoring.generated import take
     from scenegen.scoring.submission import check, write_zip
-    from scenegen.scoring.table import bar
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = sorted(path.stem for path in Path(settings.labels).glob("*.png"))

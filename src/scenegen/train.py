@@ -60,8 +60,8 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.data.samples import collate
     from scenegen.reporting.evaluate import evaluate
     from scenegen.reporting.showcase import showcase
-    from scenegen.runs import folder as runs
     from scenegen.runs.checkpoints import newest
+    from scenegen.runs.folder import create_run, find_run, stored_config, with_changes
     from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, fit
@@ -72,7 +72,7 @@ def main(cfg: DictConfig) -> float | None:
     overrides = list(hydra.overrides.task)
     resuming = cfg.resume is not None
     if resuming:
-        cfg = runs.reopen(folder, changes=overrides)
+        cfg = with_changes(stored_config(folder), overrides, run=folder.name)
     chosen = plan(cfg, settings=Settings)
     config, settings = chosen.config, read_settings(Settings, chosen.config)
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))
@@ -81,11 +81,11 @@ def main(cfg: DictConfig) -> float | None:
     scorer = build.scorer(config, test) if settings.evaluate else None
     module = build.rounds(config, train)
     if settings.start_from is not None and not resuming:
-        told = take_over(module, runs.find(settings.start_from))
+        told = take_over(module, find_run(settings.start_from))
         if rank_zero_only.rank == 0:
             print(told)
     if rank_zero_only.rank == 0 and not resuming:
-        runs.open_new(folder, cfg, digest=chosen.digest, overrides=overrides)
+        create_run(folder, cfg, digest=chosen.digest, overrides=overrides)
         note_vocabulary(folder, train)
     loggers = build.loggers(config, folder)
     fit(
@@ -105,7 +105,9 @@ def main(cfg: DictConfig) -> float | None:
         return None
     score = None
     if scorer is not None:
-        score = evaluate(module.best_model, train=train, test=test, scorer=scorer, folder=folder, chosen=chosen)
+        score = evaluate(
+            module.best_model, train=train, test=test, scorer=scorer, folder=folder, config=config, digest=chosen.digest
+        )
     indices = spread(len(test), 18)
     judges = scorer.judges if scorer is not None else None
     models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}

@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from scenegen.base.records import Refusal
-from scenegen.check import asks_for_losses, run_losses
-from scenegen.config.plan import compose, plan
+from scenegen.check import asks_for_losses, report_of, run_losses
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.losses.cost import cost
 from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
-from scenegen.reporting.objective_report import LossReport, examine
+from scenegen.reporting.objective_report import ObjectiveReport
 
 from .command_line import run, sentence
 
 
-def report(*overrides: str) -> LossReport:
-    return examine(plan(compose("check", ["weights=random", *overrides])).config)
+def report(*overrides: str) -> ObjectiveReport:
+    return report_of(plan(compose("check", ["weights=random", *overrides])).config)
 
 
 def vgg_macs(height: int, width: int) -> int:

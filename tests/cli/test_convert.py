@@ -13,8 +13,9 @@ from torch import nn
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.opened import Vocabulary, open_run
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.convert import Settings, convert
 from scenegen.data.bridges import ADE20K
 from scenegen.networks.interop import find_files, load_official

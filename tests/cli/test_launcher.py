@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from scenegen.base.files import read_json
 from scenegen.base.refusal import Refusal
-from scenegen.config.plan import compose, digest
+from scenegen.config.compose import compose
+from scenegen.config.plan import digest
 from scenegen.sweeps import table as overview
-from scenegen.sweeps.job import Job, Outcome, read_json
+from scenegen.sweeps.job import Job, Outcome
 from scenegen.sweeps.planner import gpus_of, job_lines, resolved
-from scenegen.sweeps.pool import Workshop, visible_gpus
+from scenegen.sweeps.pool import Pool, visible_gpus
 
 from .command_line import TINY, run
 
@@ -52,7 +54,7 @@ def job(tmp_path: Path, number: int, *overrides: str, gpus: int = 0) -> Job:
 
 
 def work(program: list[str], *jobs: Job, **how: int) -> list[Outcome]:
-    with Workshop(program=program, say=lambda text: None, **how) as shop:
+    with Pool(program=program, say=lambda text: None, **how) as shop:
         return shop.work(jobs)
 
 
@@ -70,7 +72,7 @@ def test_what_is_done_is_not_done_again_and_what_is_not_is(program, tmp_path):
     before = (jobs[0].folder / "end").read_text()
     (jobs[1].folder / "rest").touch()
     said: list[str] = []
-    with Workshop(program=program, say=said.append) as shop:
+    with Pool(program=program, say=said.append) as shop:
         first, second = shop.work(jobs)
     assert (first.status, first.value) == ("skipped", 1)
     assert (jobs[0].folder / "end").read_text() == before
@@ -117,7 +119,7 @@ def test_every_job_has_its_gpus_and_its_own_port(program, tmp_path, monkeypatch)
 
 def test_a_stop_file_ends_the_whole_process_tree(program, tmp_path):
     made = job(tmp_path, 0, "do=hang")
-    with Workshop(program=program, say=lambda text: None) as shop:
+    with Pool(program=program, say=lambda text: None) as shop:
         shop.start(made)
         wait_for(made.folder / "child")
         (made.folder / "stop").touch()
@@ -132,8 +134,8 @@ def test_a_stop_file_ends_the_whole_process_tree(program, tmp_path):
 def test_an_interrupted_sweep_leaves_nothing_running(number, program, tmp_path):
     folder = tmp_path / "sweep" / "0"
     script = (
-        "from pathlib import Path; from scenegen.sweeps.job import Job; from scenegen.sweeps.pool import Workshop\n"
-        f"with Workshop(program={program!r}) as shop: shop.work([Job(0, ['do=hang'], '', Path({str(folder)!r}), 'd')])"
+        "from pathlib import Path; from scenegen.sweeps.job import Job; from scenegen.sweeps.pool import Pool\n"
+        f"with Pool(program={program!r}) as shop: shop.work([Job(0, ['do=hang'], '', Path({str(folder)!r}), 'd')])"
     )
     sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(folder / "child")
@@ -189,7 +191,7 @@ def test_the_overview_names_what_sets_jobs_apart(tmp_path):
         (folder / "run.json").write_text(json.dumps({"overrides": ["loss=cx", f"loss.cx.weight={cx}"]}))
         (folder / "result.json").write_text(json.dumps({"total": 0.1, "parts": {"mask_acc": {"value": 0.5}}}))
     (tmp_path / "1_job" / "return.json").write_text("0.1")
-    overview.tell(tmp_path)
+    overview.write_table(tmp_path)
     rows = overview.read(tmp_path)
     assert [(r["job"], r["state"], r["loss.cx.weight"]) for r in rows] == [(0, "not done", "2.5"), (1, "done", "5")]
     assert "loss" not in rows[0]

@@ -11,8 +11,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.cli.entry import register_resolvers
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
+from scenegen.config.compose import register_resolvers
 from scenegen.config.places import conf_folder
 from scenegen.sweeps.planner import Planner
 

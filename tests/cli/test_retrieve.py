@@ -14,8 +14,9 @@ from PIL import Image
 
 from scenegen.base.records import Refusal
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.opened import TrainedRun, Vocabulary
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.exemplars.index import make_index
 from scenegen.retrieve import Settings

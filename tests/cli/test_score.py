@@ -11,8 +11,9 @@ from hydra.errors import ConfigCompositionException
 from scenegen import score
 from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Refusal
+from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.datasets import procedural
 from scenegen.networks.frozen import netfile

@@ -15,12 +15,12 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from scenegen.base.refusal import Refusal
-from scenegen.cli.entry import register_resolvers
+from scenegen.config.compose import compose, register_resolvers
+from scenegen.config.groups import Sweep
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.sweeps import search_command as tpe
-from scenegen.sweeps.pool import Workshop
-from scenegen.sweeps.settings import Sweep
+from scenegen.sweeps.pool import Pool, StartsPools
 from scenegen.sweeps.space import search_space, split
 from scenegen.sweeps.study import Study
 
@@ -44,15 +44,15 @@ pathlib.Path(os.environ["SCENEGEN_RETURN"]).write_text(json.dumps(value))
 """
 
 
-class Launcher:
+class Launcher(StartsPools):
     """A launcher whose jobs take no time."""
 
     def __init__(self, folder: Path, width: int = 1) -> None:
         (folder / "job.py").write_text(PROGRAM)
         self.program, self.width = [str(folder / "job.py")], width
 
-    def workshop(self) -> Workshop:
-        return Workshop(program=self.program, width=self.width, say=lambda text: None)
+    def pool(self) -> Pool:
+        return Pool(program=self.program, width=self.width, say=lambda text: None)
 
 
 @pytest.fixture

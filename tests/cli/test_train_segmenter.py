@@ -8,7 +8,8 @@ import pytest
 
 from scenegen import train_segmenter
 from scenegen.base.records import Refusal
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.scoring.judges.smp import SmpSegmenter
 

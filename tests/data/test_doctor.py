@@ -15,7 +15,7 @@ from PIL import Image
 
 from scenegen.base.records import Refusal
 from scenegen.check import run
-from scenegen.config.plan import compose
+from scenegen.config.compose import compose
 from scenegen.data import datasets
 from scenegen.data.doctor import examine, open_splits
 from scenegen.data.inspection import near_duplicates, require_sound, scan

@@ -10,7 +10,8 @@ import torch
 
 from scenegen.base.records import Batch, Refusal, Synthesis, Warp
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.losses.exemplar import (
     Aligned,
     Pseudo,

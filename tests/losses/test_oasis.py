@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.classes import ClassList
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.features import FeatureBank

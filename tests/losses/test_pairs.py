@@ -13,8 +13,9 @@ import torch
 from hydra.errors import ConfigCompositionException
 
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.data.samples import collate
 from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.discriminators.sesame import SesameDiscriminator, TwoStreamNet
 from scenegen.networks.generators.sesame_editing import (

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES
 from scenegen.scoring.contest import jittor2022
-from scenegen.scoring.per_picture import FILE, PerPicture
+from scenegen.scoring.per_picture import PerPicture
 
 PIXELS = 1000
 
@@ -39,7 +40,7 @@ def write_run(
         fid_influence=np.zeros(pictures),
         features=np.zeros((pictures, 2), np.float32),
     )
-    rows.save(folder / FILE)
+    rows.save(folder / SCORES)
     mask_acc = float(right.sum() / counted.sum())
     parts = {"mask_acc": mask_acc, "aesthetic(standin)": 5.0, "FID(scenenet)": 40.0}
     record = {
@@ -51,11 +52,11 @@ def write_run(
         "protocol": {"id": protocol, "measure": {"fid": protocol}},
         "marks": [],
     }
-    (folder / "result.json").write_text(json.dumps(record))
-    (folder / "run.json").write_text(json.dumps({"overrides": [f"loss={loss}", f"seed={seed}"]}))
+    (folder / RESULT).write_text(json.dumps(record))
+    (folder / RECORD).write_text(json.dumps({"overrides": [f"loss={loss}", f"seed={seed}"]}))
     config = (
         f"seed: {seed}\nname: null\nresume: null\nloss: {{{loss}: {{weight: 1}}}}\n"
         "scorer: {_target_: scenegen.scoring.contest.Jittor2022}\n"
     )
-    (folder / "config.yaml").write_text(config)
+    (folder / CONFIG).write_text(config)
     return folder

@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.samples import Sample, collate
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching

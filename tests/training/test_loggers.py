@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import wandb
 
-from scenegen.dashboard import workspace
 from scenegen.tracking import wandb as loggers
+from scenegen.tracking.dashboard import workspace
 from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, sweep_overview, tags_of
 
 CONFIG = {

@@ -10,7 +10,8 @@ import torch
 
 from scenegen.base.records import Refusal
 from scenegen.config import build
-from scenegen.config.plan import compose, plan
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.runs.checkpoints import write_weights
 from scenegen.training.rounds import Rounds
 from scenegen.training.start_from import take_over

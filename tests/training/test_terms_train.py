@@ -10,8 +10,9 @@ import torch
 
 from scenegen.base.records import Refusal
 from scenegen.config import build
+from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import compose, plan
+from scenegen.config.plan import plan
 from scenegen.data.samples import collate
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit

@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.refusal import Refusal
+from scenegen.sweeps.pool import Pool, StartsPools
 
 
 @dataclass
@@ -26,7 +27,7 @@ class ProcessLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="process", node=ProcessLauncherConfig, provider="scenegen")
 
 
-class ProcessLauncher(Launcher):
+class ProcessLauncher(Launcher, StartsPools):
     """Runs each job as `python -m <verb> <overrides>` and reads its return value from a file.
 
     Under Lightning's DDP every rank runs the command line again. Inside an ordinary multirun the ranks would
@@ -46,22 +47,21 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from scenegen.sweeps.planner import Planner
-        from scenegen.sweeps.table import tell
+        from scenegen.sweeps.table import write_table
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
         jobs = planner.jobs(job_overrides, first=initial_job_idx)
-        with self.workshop() as shop:
-            outcomes = shop.work(jobs)
-        tell(planner.folder)
+        with self.pool() as pool:
+            outcomes = pool.work(jobs)
+        write_table(planner.folder)
         return [_returned(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
 
-    def workshop(self):
-        """Where jobs run; a context manager."""
-        from scenegen.cli.entry import program
-        from scenegen.sweeps.pool import Workshop
+    def pool(self) -> Pool:
+        """Pool in which the jobs run; a context manager."""
+        from scenegen.sweeps.job import program
 
-        return Workshop(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job)
+        return Pool(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job)
 
 
 def _returned(job, outcome) -> JobReturn:
@@ -109,7 +109,7 @@ class ElsewhereLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from scenegen.sweeps.planner import Planner
-        from scenegen.sweeps.table import tell
+        from scenegen.sweeps.table import write_table
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
@@ -117,5 +117,5 @@ class ElsewhereLauncher(Launcher):
         for number, result in enumerate(returns, initial_job_idx):
             good = result.status == JobStatus.COMPLETED
             print(f"job {number}: {'done, ' if good else ''}{result._return_value}", flush=True)
-        tell(planner.folder)
+        write_table(planner.folder)
         return returns

@@ -18,10 +18,8 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
+from scenegen.config.groups import ADDITIVE
 from scenegen.config.places import experiments_folder
-
-ADDITIVE = ("loss", "trick", "logger")
-"""Groups whose options add up; in every other group `a+b` is refused."""
 
 
 class PlusSource(ConfigSource):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from scenegen.base.files import whole
 
 Colours = Sequence[tuple[int, int, int]]
 
@@ -46,9 +47,5 @@ def colour_labels(label: Tensor | np.ndarray, colours: Colours) -> np.ndarray:
 
 def save_png(path: Path, picture: np.ndarray) -> None:
     """Write an (h, w, 3) or (h, w) uint8 picture, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with whole(path) as part:
         Image.fromarray(picture).save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

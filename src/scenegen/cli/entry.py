@@ -1,6 +1,6 @@
-"""What every command shares: Hydra around it, one clear sentence when something is wrong, an exit status.
+"""A function of a config becomes a command: Hydra around it, one clear sentence per error, an exit status.
 
-Only Hydra is imported here, so that --help and --cfg job answer before torch is loaded.
+Torch is not imported here, so that --help and --cfg job answer before it is loaded.
 """
 
 from __future__ import annotations
@@ -28,35 +28,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hydra_plugins.scenegen.sources import nearest
+from scenegen.base.refusal import Refusal
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
+from scenegen.config.compose import register_resolvers
 from scenegen.config.places import conf_folder
+from scenegen.sweeps.job import RETURN_VARIABLE, program
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
 OURS = "SCENEGEN_SENTENCES"
 """Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""
 
-RETURN_VARIABLE = "SCENEGEN_RETURN"
-"""A launcher that runs a job in a process of its own names here the file that takes the job's return value."""
-
-
-def register_resolvers() -> None:
-    """The functions that config values may use; safe to call again."""
-    OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
-    OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
-    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-
-
-def _run_folder(resume, name, experiment, model, loss, time) -> str:
-    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of what was chosen."""
-    if resume:
-        return str(resume) if Path(str(resume)).is_dir() else f"runs/{resume}"
-    what = experiment if experiment and experiment != "null" else f"{model}_{loss}"
-    return f"runs/{name or f'{what}_{time}'}"
-
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
-    """Make a function of a composed config a command.
+    """Decorator that makes a function of a composed config a command.
 
     The function's return value: an int is the exit status, a float the value a sweep optimises. Input that
     cannot be used (a Refusal, a config that does not compose, a full disk) ends in one sentence and status 1.
@@ -65,14 +50,14 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
         # The variable is the user's wish unless a command that started this process set it for itself.
         wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1" and OURS not in os.environ
-        runs = program()
+        started_with = program()
 
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
             if _in_a_launchers_hands():
-                from scenegen.sweeps.foreign_launcher import run_alone
+                from scenegen.sweeps.foreign_launcher import run_in_own_process
 
-                return run_alone(cfg, runs=runs)
+                return run_in_own_process(cfg, program=started_with)
             quiet()
             try:
                 if RETURN_VARIABLE not in os.environ:  # a job of the search itself has the search's config
@@ -113,19 +98,13 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     return decorate
 
 
-def program() -> list[str]:
-    """What Python was started with, so that a job can be started the same way."""
-    main = sys.modules["__main__"].__spec__
-    return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
-
-
 def _in_a_launchers_hands() -> bool:
-    """Whether a multirun calls us in a process that is not the job's own (SLURM, Ray, joblib, Hydra's basic one)."""
+    """True where a multirun calls us in a process that is not the job's own (SLURM, Ray, joblib, Hydra's basic one)."""
     return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
 
 
 def quiet() -> None:
-    """Silence what libraries say about themselves; what concerns the user is said by us or is a warning."""
+    """Silence the libraries' reports about themselves; what concerns the user is said by us or is a warning."""
     # The parent's level is set anew when Lightning is imported, so these are named one by one.
     for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
@@ -144,7 +123,7 @@ def _leave_no_empty_folder() -> None:
 
 
 def _stop(error: Exception) -> None:
-    """Print what the user needs to know and leave with status 1."""
+    """Print the error's sentence and leave with status 1."""
     sentence = explain(error)
     if sentence is None:
         traceback.print_exception(error)
@@ -161,8 +140,6 @@ def _stop(error: Exception) -> None:
 
 def explain(error: BaseException) -> str | None:
     """One sentence about an error that the user can mend, or None for a defect of ours."""
-    from scenegen.base.refusal import Refusal
-
     if isinstance(error, Refusal):
         return str(error)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:

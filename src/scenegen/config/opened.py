@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from scenegen.base.files import write_json
 from scenegen.base.records import Refusal, SceneModel
 from scenegen.config import build
 from scenegen.config.plan import plan
@@ -17,15 +18,13 @@ from scenegen.data.classes import ClassList
 from scenegen.data.datasets import label_maps
 from scenegen.data.exemplars.choose import given, retrieved
 from scenegen.networks.interop import load_official
-from scenegen.runs import folder as runs
 from scenegen.runs.checkpoints import load, model_state, newest
-
-CLASSES = "classes.json"
+from scenegen.runs.folder import CLASSES, find_run, stored_config
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a model's input means: the class list, and whether instance edges are part of it."""
+    """Meaning of a model's input: the class list, and instance edges where they are part of it."""
 
     classes: ClassList
     has_instances: bool
@@ -68,7 +67,7 @@ class TrainedRun:
 
     @property
     def takes_exemplars(self) -> bool:
-        """Whether the model paints with exemplars."""
+        """True where the model paints with exemplars."""
         return "exemplar" in self.model.reads
 
     def inputs(self, *, labels: str | None = None, exemplars: str | None = None) -> Any:
@@ -116,8 +115,8 @@ class TrainedRun:
 
 
 def note_vocabulary(folder: Path, data: Any) -> None:
-    """Write down what the ids mean, so that a run can be used where its training data is not."""
-    runs.write_json(folder / CLASSES, {**asdict(data.classes), "has_instances": data.has_instances})
+    """Write down the meaning of the ids, so that a run can be used where its training data is not."""
+    write_json(folder / CLASSES, {**asdict(data.classes), "has_instances": data.has_instances})
 
 
 def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -> TrainedRun:
@@ -131,8 +130,8 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
     Raises:
         Refusal: no such run, no checkpoint, a checkpoint of another model, or one that is no safe checkpoint.
     """
-    folder = runs.find(name)
-    config = plan(cast(DictConfig, OmegaConf.load(folder / runs.CONFIG))).config
+    folder = find_run(name)
+    config = plan(OmegaConf.create(stored_config(folder))).config
     vocabulary = _read_vocabulary(folder)
     path = Path(checkpoint) if checkpoint else newest(folder)
     content = load(path)

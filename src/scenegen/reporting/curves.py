@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scenegen.runs.journal import read_rows
+from scenegen.base.files import whole
+from scenegen.runs.rows import read_rows
 
 TOTALS = ("G", "D")
 
@@ -39,12 +40,13 @@ def draw_curves(metrics: Path, out: Path) -> None:
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("step", fontsize=9)
-    figure.savefig(out, dpi=110, format="png")
+    with whole(out) as part:
+        figure.savefig(part, dpi=110, format="png")
 
 
 def read_series(metrics: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Logged value -> (steps, smoothed values) of a run's metrics.csv; empty without one."""
-    rows = read_rows(metrics) if metrics.is_file() else []
+    rows = read_rows(metrics)
     found = {}
     for name in sorted({key for row in rows for key in row} - {"step"}):
         points = [(int(row["step"]), float(row[name])) for row in rows if name in row]

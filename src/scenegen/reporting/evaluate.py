@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from scenegen.base.console import bar, console, say
+from scenegen.base.files import write_json
 from scenegen.base.pictures import save_png
 from scenegen.base.records import SceneModel
-from scenegen.config.plan import Plan
 from scenegen.data.samples import Pairs
 from scenegen.reporting.curves import draw_curves
-from scenegen.runs import folder as runs
+from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import draw_sheet, spread
 from scenegen.scoring.inputs import Options, still
-from scenegen.scoring.per_picture import FILE
 from scenegen.scoring.record import Score
 from scenegen.scoring.scorer import Scorer
-from scenegen.scoring.table import bar, console, line, say, show
+from scenegen.scoring.table import line, show
 
 SHOWN = 18
 """Pictures on the contact sheet."""
 
 
-def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, folder: Path, chosen: Plan) -> Score:
+def evaluate(
+    model: SceneModel,
+    *,
+    train: Pairs,
+    test: Pairs,
+    scorer: Scorer,
+    folder: Path,
+    config: Mapping[str, Any],
+    digest: str,
+) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
     curves.png, result.json and scores.npz (every picture's values).
 
@@ -33,31 +44,29 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
         train, test: the run's data.
         scorer: judges and total.
         folder: the run's folder.
-        chosen: the run's plan.
+        config: the run's resolved config.
+        digest: of the config.
 
     Returns:
         The score.
     """
-    config = chosen.config
     indices = list(range(len(test)))[: config["evaluate_count"]]
     parameters = next(iter(model.parameters()))
-    files = generate(
-        model, test, out=folder / "samples", indices=indices, seed=config["seed"], device=parameters.device
-    )
+    files = generate(model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], device=parameters.device)
     shown = spread(len(files), SHOWN)
     sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
-    save_png(folder / "contact_sheet.png", sheet)
-    draw_curves(folder / "metrics.csv", folder / "curves.png")
+    save_png(folder / SHEET, sheet)
+    draw_curves(folder / METRICS, folder / CURVES)
     options = Options(
         count=len(indices),
         seed=config["seed"],
         device=str(parameters.device),
-        config_hash=chosen.digest,
+        config_hash=digest,
         extra="ignore",
         cache="auto",
     )
     score = scorer.score(
-        folder / "samples",
+        folder / SAMPLES,
         still(test),
         reference=still(train),
         styles=test.exemplar_names() or None,
@@ -65,9 +74,9 @@ def evaluate(model: SceneModel, *, train: Pairs, test: Pairs, scorer: Scorer, fo
         track=bar,
         notice=say,
     )
-    score.per_picture.save(folder / FILE)
-    runs.write_json(folder / runs.RESULT, {"run": folder.name, "config": chosen.digest, **score.as_dict()})
+    score.per_picture.save(folder / SCORES)
+    write_json(folder / RESULT, {"run": folder.name, "config": digest, **score.as_dict()})
     show(score, console())
     print(line(score))
-    print(f"pictures: {folder / 'samples'}   contact sheet: {folder / 'contact_sheet.png'}")
+    print(f"pictures: {folder / SAMPLES}   contact sheet: {folder / SHEET}")
     return score

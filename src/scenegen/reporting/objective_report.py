@@ -1,16 +1,15 @@
-"""What a choice of loss terms reads, needs and costs, told before any data or weight file is touched."""
+"""Report on a choice of loss terms: what they read, need and cost, before any data or weight file is touched."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-CLASSES = 29
-"""Stands for the data's number of classes, on which nothing here depends."""
+from scenegen.losses.cost import cost, parameters
+from scenegen.losses.objective import AdversarialTerm, Objective, Penalty
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class ExtractorReport:
 
 
 @dataclass(frozen=True)
-class LossReport:
-    """The whole choice."""
+class ObjectiveReport:
+    """Terms and extractors of one objective at one size of pictures."""
 
     height: int
     width: int
@@ -74,29 +73,19 @@ class LossReport:
         return asdict(self)
 
 
-def examine(config: Mapping[str, Any]) -> LossReport:
-    """Build the objective of a checked config with random weights and count.
+def examine(objective: Objective, *, height: int, width: int) -> ObjectiveReport:
+    """Count what an objective reads and computes; its weights may be random.
 
-    Raises:
-        Refusal: as training would, for needs that are not offered, unknown layers or bad options.
+    Args:
+        objective: the objective.
+        height, width: of the pictures.
     """
-    import torch
-
-    from scenegen.config import build
-
-    with torch.device("meta"):
-        generator = build.make(config["model"], num_classes=CLASSES, edges=False)
-    objective = build.objective(config, generator)
-    size = config["size"]["height"], config["size"]["width"]
     terms = [_term(name, term, objective) for name, term in objective.terms.items()]
-    extractors = [_extractor(name, objective, *size) for name in objective.bank.extractors]
-    return LossReport(*size, terms, extractors)
+    extractors = [_extractor(name, objective, height, width) for name in objective.bank.extractors]
+    return ObjectiveReport(height, width, terms, extractors)
 
 
-def _term(name: str, term: Any, objective: Any) -> TermReport:
-    from scenegen.losses.cost import parameters
-    from scenegen.losses.objective import AdversarialTerm, Penalty
-
+def _term(name: str, term: Any, objective: Objective) -> TermReport:
     weight = f"{objective.weights[name]:g}"
     if name in objective.schedules:
         weight = str(objective.schedules[name])
@@ -107,9 +96,7 @@ def _term(name: str, term: Any, objective: Any) -> TermReport:
     return TermReport(name, weight, sorted(term.needs), reads, side, parameters(term))
 
 
-def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorReport:
-    from scenegen.losses.cost import cost
-
+def _extractor(name: str, objective: Objective, height: int, width: int) -> ExtractorReport:
     extractor = objective.bank.extractors[name]
     readers = {key: term for key, term in objective.terms.items() if name in term.reads}
     layers = {key: list(term.reads[name]) for key, term in readers.items()}
@@ -138,7 +125,7 @@ def _targets(term: Any) -> tuple[str, ...]:
     return () if target is None else (target,)
 
 
-def print_report(report: LossReport, console: Console) -> None:
+def print_report(report: ObjectiveReport, console: Console) -> None:
     """Two tables: the terms, and the extractors that they share."""
     console.print(f"[bold]Objective at {report.height}x{report.width}[/bold]")
     table = Table(box=None, pad_edge=False, header_style="bold")

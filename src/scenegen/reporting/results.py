@@ -1,4 +1,4 @@
-"""What a finished run came to: its score, its recipe, its seed, read from its folder."""
+"""Result of a finished run: score, recipe and seed, read from its folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from scenegen.base.records import Refusal
-from scenegen.scoring.per_picture import FILE, PerPicture
+from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES, finished_runs
+from scenegen.scoring.per_picture import PerPicture
 
-CONFIG, RECORD, RESULT = "config.yaml", "run.json", "result.json"
 NOT_RECIPE = ("seed", "name", "resume")
 """Keys of a config in which two runs of one recipe may differ."""
 
@@ -57,12 +57,12 @@ class Result:
 
     @cached_property
     def pictures(self) -> PerPicture:
-        """What each picture contributed.
+        """Every picture's part of the score.
 
         Raises:
             Refusal: where the run kept no such file.
         """
-        return PerPicture.load(self.folder / FILE)
+        return PerPicture.load(self.folder / SCORES)
 
 
 def read(folder: Path) -> Result:
@@ -93,16 +93,8 @@ def find(names: Iterable[str | Path]) -> list[Result]:
     Raises:
         Refusal: a name that is neither a run nor a folder with finished runs.
     """
-    found: dict[Path, Result] = {}
-    for name in names:
-        base = next((p for p in (Path(name), Path("runs") / name) if p.is_dir()), None)
-        if base is None:
-            raise Refusal(f"there is no run or sweep {name} (looked for the folder itself and for runs/{name})")
-        folders = [base] if (base / RESULT).is_file() else sorted(p.parent for p in base.glob(f"*/{RESULT}"))
-        if not folders:
-            raise Refusal(f"{base} holds no finished run ({RESULT}); let it end with evaluate=true")
-        found |= {folder.resolve(): read(folder) for folder in folders}
-    return list(found.values())
+    folders = [folder for name in names for folder in finished_runs(name)]
+    return list({folder.resolve(): read(folder) for folder in folders}.values())
 
 
 def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from scenegen.base import files
 from scenegen.reporting.comparison import LEVEL, Comparison, Pair
 
 
@@ -22,7 +22,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def conclusion(comparison: Comparison) -> list[str]:
-    """What may be said, in sentences."""
+    """Conclusions of a comparison, in sentences."""
     told = [pair for pair in comparison.pairs if pair.p < LEVEL]
     count = len(comparison.pairs)
     lines = [f"{len(told)} of {count} pairs differ (p < {LEVEL} after Holm's correction for {count} questions)."]
@@ -42,8 +42,7 @@ def write_json(comparison: Comparison, path: Path) -> None:
     content = asdict(comparison)
     content["pairs"] = [{**asdict(pair), "verdict": pair.verdict} for pair in comparison.pairs]
     content["conclusion"] = conclusion(comparison)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    files.write_json(path, content)
 
 
 def _recipes(comparison: Comparison) -> Table:

@@ -1,94 +1,150 @@
-"""The folder of a run: what it was told, how it is opened again, what it came to."""
+"""Folder of a run: names of its files, what the run was told, how it is found and opened again.
+
+No other room spells one of these names.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from scenegen.base.files import read_json, write_json, write_text
+from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
-from scenegen.scoring.protocol import commit
 
-CONFIG, RECORD, RESULT = "config.yaml", "run.json", "result.json"
+HOME = Path("runs")
+"""Where runs lie, in the folder that a command is started in."""
+
+CONFIG, RECORD, CLASSES = "config.yaml", "run.json", "classes.json"
+"""Config of the run, its command line and versions, the classes that its label ids mean."""
+
+METRICS, CHECKPOINTS, GRIDS = "metrics.csv", "checkpoints", "grids"
+"""Written while it trains."""
+
+RESULT, SCORES, SAMPLES, SHEET, CURVES = "result.json", "scores.npz", "samples", "contact_sheet.png", "curves.png"
+"""Written at its end: score, every picture's part of it, the pictures, some of them side by side, loss curves."""
+
+IDENTITY = "wandb.json"
+"""Id of the run's W&B run, so that a run that goes on is the same one there."""
+
+SWEEP = "sweep.json"
+"""In the folder of a sweep, around its jobs' folders: the sweep's command line."""
+
 LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "torchmetrics", "numpy", "pillow")
 
 
-def find(run: str | Path) -> Path:
-    """The folder of a run, given by name or as a folder.
+def is_run(folder: Path) -> bool:
+    """True where a folder holds a run."""
+    return (folder / CONFIG).is_file()
+
+
+def find_run(run: str | Path) -> Path:
+    """Folder of a run, given by name or as a folder.
 
     Raises:
         Refusal: where there is none, with the runs that there are.
     """
-    for folder in (Path(run), Path("runs") / run):
-        if (folder / CONFIG).is_file():
+    for folder in (Path(run), HOME / run):
+        if is_run(folder):
             return folder
-    there = sorted((p.parent for p in Path("runs").glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
+    there = sorted((p.parent for p in HOME.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
     known = ", ".join(p.name for p in there[-5:]) or "none yet: start with python -m scenegen.train"
-    raise Refusal(f"there is no run {str(run)!r} (looked for {CONFIG} in it and in runs/{run}); newest runs: {known}")
+    raise Refusal(f"there is no run {str(run)!r} (looked for {CONFIG} in it and in {HOME}/{run}); newest runs: {known}")
 
 
-def open_new(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[str]) -> None:
-    """Make a run's folder and write down what it was told.
+def finished_runs(place: str | Path) -> list[Path]:
+    """Folders of finished runs: the run itself, or the jobs of a sweep, given by name or as a folder.
+
+    Raises:
+        Refusal: neither a run nor a folder with finished runs.
+    """
+    base = next((p for p in (Path(place), HOME / place) if p.is_dir()), None)
+    if base is None:
+        raise Refusal(f"there is no run or sweep {place} (looked for the folder itself and for {HOME}/{place})")
+    folders = [base] if (base / RESULT).is_file() else sorted(p.parent for p in base.glob(f"*/{RESULT}"))
+    if not folders:
+        raise Refusal(f"{base} holds no finished run ({RESULT}); let it end with evaluate=true")
+    return folders
+
+
+def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[str]) -> None:
+    """Make a run's folder and write down what the run was told.
 
     Raises:
         Refusal: where the folder holds another run already.
     """
     if (folder / CONFIG).exists():
         raise Refusal(f"{folder} holds a run already; give another name=..., or go on with resume={folder.name}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
+    write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
     write_json(folder / RECORD, {"config": digest, "overrides": overrides, **provenance()})
 
 
-def reopen(folder: Path, *, changes: list[str]) -> DictConfig:
-    """The config of a run that goes on, with the values that may change (steps=2000, log_every=50, ...).
+def stored_config(folder: Path) -> dict[str, Any]:
+    """Config of a run as it was written, unresolved; config/moved.py brings an old one up to date."""
+    content = OmegaConf.to_container(OmegaConf.load(find_run(folder) / CONFIG), resolve=False)
+    if not isinstance(content, dict):
+        raise Refusal(f"{folder / CONFIG} holds no config; was the run made by scenegen.train?")
+    return {str(key): value for key, value in content.items()}
+
+
+def with_changes(config: dict[str, Any], changes: Sequence[str], *, run: str) -> DictConfig:
+    """Config of a run that goes on, with the values that may change (steps=2000, log_every=50, ...).
+
+    Args:
+        config: the run's config, unresolved.
+        changes: overrides of the command line.
+        run: name of the run.
 
     Raises:
-        Refusal: where there is no such run, or a change would make it another run.
+        Refusal: where a change would make it another run.
     """
-    cfg = OmegaConf.load(find(folder) / CONFIG)
-    assert isinstance(cfg, DictConfig)
+    cfg = OmegaConf.create(config)
     OmegaConf.set_struct(cfg, True)
-    for override in OverridesParser.create().parse_overrides(changes):
+    for override in OverridesParser.create().parse_overrides(list(changes)):
         key = override.key_or_group
         if key in ("resume", "name"):
             continue
         # A group's option is a mapping in the config; a value is not.
         if override.is_add() or override.is_delete() or OmegaConf.is_dict(OmegaConf.select(cfg, key)):
             raise Refusal(
-                f"resume={folder.name} goes on with the config that the run has; {override.input_line} would make it "
+                f"resume={run} goes on with the config that the run has; {override.input_line} would make it "
                 "another run: change single values only (key.path=value), or start a new run"
             )
         OmegaConf.update(cfg, key, override.value())
     return cfg
 
 
+def overrides_of(folder: Path) -> list[str]:
+    """Command line that a run was made with; empty where its record is missing or damaged."""
+    record = read_json(folder / RECORD)
+    return list(record.get("overrides", [])) if isinstance(record, dict) else []
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Checkpoint of a step."""
+    return run / CHECKPOINTS / f"step_{step:07d}.ckpt"
+
+
+def checkpoints_of(run: Path) -> list[Path]:
+    """Checkpoints of a run, oldest first."""
+    return sorted((run / CHECKPOINTS).glob("step_*.ckpt"))
+
+
+def step_of(checkpoint: Path) -> int:
+    """Step that a checkpoint's name tells."""
+    return int(checkpoint.stem.partition("_")[2])
+
+
 def provenance() -> dict[str, Any]:
-    """Commit, library versions and machine, for the record of a run and the protocol of a number."""
+    """Commit, library versions and machine, for the record of a run."""
     return {
         "commit": commit(),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": versions(LIBRARIES),
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write(path, json.dumps(content, indent=2, default=str) + "\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

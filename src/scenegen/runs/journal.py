@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from scenegen.base.files import write_text
+from scenegen.runs.rows import read_rows
 
 
 class Journal(Logger):
@@ -27,7 +29,7 @@ class Journal(Logger):
         super().__init__()
         self.path = path
         self.fields: list[str] = []
-        rows = [row for row in self._read() if int(row["step"]) <= start_step]
+        rows = [row for row in read_rows(self.path) if int(row["step"]) <= start_step]
         self._rewrite([key for row in rows for key in row], rows)
 
     @property
@@ -45,13 +47,10 @@ class Journal(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": str(int(step or 0)), **{k: repr(float(v)) for k, v in metrics.items() if k != "epoch"}}
         if set(row) - set(self.fields):
-            self._rewrite([*self.fields, *row], [*self._read(), row])
+            self._rewrite([*self.fields, *row], [*read_rows(self.path), row])
             return
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.fields, restval="").writerow(row)
-
-    def _read(self) -> list[dict[str, str]]:
-        return read_rows(self.path) if self.path.exists() else []
 
     def _rewrite(self, fields: list[str], rows: list[dict[str, str]]) -> None:
         """Write the whole file again, whole or not at all: a new column appeared, or the run starts."""
@@ -60,18 +59,4 @@ class Journal(Logger):
         writer = csv.DictWriter(text, self.fields, restval="")
         writer.writeheader()
         writer.writerows(rows)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f".{self.path.name}.part")
-        part.write_text(text.getvalue())
-        os.replace(part, self.path)
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics.csv, empty cells left out; a last line cut short by a kill is dropped."""
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [
-        {key: value for key, value in row.items() if value}
-        for row in rows
-        if (row.get("step") or "").isdigit() and None not in row.values()
-    ]
+        write_text(self.path, text.getvalue())

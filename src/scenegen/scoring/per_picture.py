@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
-
-FILE = "scores.npz"
-"""Beside result.json, and beside json=NAME.json as NAME.npz."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,8 @@ class PerPicture:
     def save(self, path: Path) -> Path:
         """Write the file, whole or not at all; numpy.load reads it without pickle."""
         arrays = {f.name: a for f in dataclasses.fields(self) if (a := getattr(self, f.name)) is not None}
-        part = path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(path) as part, part.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
         return path
 
     @classmethod

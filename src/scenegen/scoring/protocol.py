@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import subprocess
 from collections.abc import Mapping
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
 
 LIBRARIES = ("scenegen", "torch", "torchvision", "torchmetrics", "pytorch-fid", "numpy", "pillow")
@@ -53,11 +51,11 @@ def protocol(*, measure: dict[str, Any], seed: int, config_hash: str | None = No
         `id` (12 hex digits of `measure` alone: two scores compare when it is equal), `measure`, and the
         `circumstances` under which it was computed.
     """
-    versions = {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    installed = versions(LIBRARIES) | {"python": platform.python_version()}
     return {
         "id": protocol_id(measure),
         "measure": measure,
-        "circumstances": {"seed": seed, "config": config_hash, "commit": commit(), "versions": versions},
+        "circumstances": {"seed": seed, "config": config_hash, "commit": commit(), "versions": installed},
     }
 
 
@@ -95,30 +93,3 @@ def require_one(protocols: Mapping[str, dict[str, Any]]) -> None:
                 f"{first} (protocol {reference['id']}) and {name} (protocol {record['id']}) do not compare, they "
                 f"differ in {what}; score both the same way"
             )
-
-
-def commit() -> str | None:
-    """The commit of the checkout that runs, with `+` when files differ from it; None outside a checkout."""
-    folder = Path(__file__).resolve().parents[3]
-    if not (folder / ".git").exists():
-        return None
-    try:
-        head = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return head + ("+" if changed else "")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-    )
-    return done.stdout.strip()
-
-
-def _version(library: str) -> str | None:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return None

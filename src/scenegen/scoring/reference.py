@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
@@ -145,16 +146,12 @@ def _read(file: Path, notice: Notice) -> Reference | None:
 
 def _write(file: Path, found: Reference, notice: Notice) -> bool:
     told = {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))}
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=told))
-        part.replace(file)
+        with whole(file, several_writers=True) as part:
+            part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=told))
     except OSError as error:
         notice(f"the reference's statistics could not be kept in {file.parent} ({error.strerror}); the score goes on")
         return False
-    finally:
-        part.unlink(missing_ok=True)
     return True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 from scenegen.scoring.generated import Generated
 
@@ -60,18 +60,13 @@ def write_zip(pictures: Generated, out: Path, *, folder: str = "") -> str:
     Returns:
         sha256 of the file.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+        with whole(out) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             for name in sorted(pictures.files):
                 entry = zipfile.ZipInfo("/".join(filter(None, [folder, f"{name}.png"])), EPOCH)
                 archive.writestr(entry, pictures.files[name].read_bytes())
-        os.replace(part, out)
     except OSError as error:
         raise Refusal(f"{out} could not be written ({error.strerror}); free space or choose another out=") from error
-    finally:
-        part.unlink(missing_ok=True)
     return hashlib.sha256(out.read_bytes()).hexdigest()
 
 

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
-from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from scenegen.base import files
 from scenegen.scoring.contest import TOLERANCE, Contest, Row
 from scenegen.scoring.record import Score
 
 BAR = 8
-NARROWEST = 100
-"""Columns that the tables need; output that is no terminal (a log, CI) takes them in any case."""
-
-
-def console() -> Console:
-    """Where tables are printed: the terminal as it is, anything else at least wide enough."""
-    found = Console()
-    return found if found.is_terminal else Console(width=max(found.width, NARROWEST))
 
 
 def show(score: Score, console: Console) -> None:
@@ -53,16 +42,6 @@ def show(score: Score, console: Console) -> None:
     )
 
 
-def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
-    """A progress bar on stderr over a score's passes, gone when they are done."""
-    return track(items, description=description, console=Console(stderr=True), transient=True)
-
-
-def say(text: str) -> None:
-    """One line on stderr, e.g. of the reference's cache."""
-    Console(stderr=True).print(text, style="dim", highlight=False, soft_wrap=True)
-
-
 def line(score: Score) -> str:
     """A score in one line, for logs and sweeps."""
     total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}{_span(score.total_interval)}"
@@ -74,13 +53,7 @@ def line(score: Score) -> str:
 def write_json(score: Score, path: Path) -> None:
     """Write a score as JSON, and every picture's values as .npz beside it; each whole or not at all."""
     score.per_picture.save(path.with_suffix(".npz"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(score.as_dict(), indent=2) + "\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    files.write_json(path, score.as_dict())
 
 
 def show_rows(rows: Sequence[Row], contest: Contest, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""A job that another launcher calls in its own process (SLURM, Ray, joblib), run in a process of its own all the same.
+"""Runs a job in a separate process where a foreign launcher (SLURM, Ray, joblib) calls it inside a worker of its own.
 
 Lightning's DDP starts every rank with the command line of the process it is in. Inside a submitit or Ray worker that
 is the worker's, not the job's; a process of our own has the job's.
@@ -17,15 +17,18 @@ from scenegen.base.refusal import Refusal
 from scenegen.config.plan import digest
 from scenegen.sweeps.job import Job
 from scenegen.sweeps.planner import job_lines, resolved
-from scenegen.sweeps.pool import Workshop
+from scenegen.sweeps.pool import Pool
 
 
-def run_alone(cfg: DictConfig, *, runs: Sequence[str]) -> Any:
-    """Run the job of this composed config and give back its value.
+def run_in_own_process(cfg: DictConfig, *, program: Sequence[str]) -> Any:
+    """Run the job of a composed config.
 
     Args:
         cfg: the job's config.
-        runs: the program, e.g. ["-m", "scenegen.train"].
+        program: the program, e.g. ["-m", "scenegen.train"].
+
+    Returns:
+        The job's value.
 
     Raises:
         Refusal: the job failed.
@@ -46,8 +49,8 @@ def run_alone(cfg: DictConfig, *, runs: Sequence[str]) -> Any:
         folder=Path(hydra.runtime.output_dir),
         digest=None if config is None else digest(config),
     )
-    with Workshop(program=runs, width=1, gpus_per_job=0) as shop:
-        (outcome,) = shop.work([job])
+    with Pool(program=program, width=1, gpus_per_job=0) as pool:
+        (outcome,) = pool.work([job])
     if outcome.status not in ("done", "skipped"):
         raise Refusal(f"job {job.number} {outcome.sentence}")
     return outcome.value

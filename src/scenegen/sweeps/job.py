@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from scenegen.cli.entry import RETURN_VARIABLE
+from scenegen.base.files import read_json
+from scenegen.runs.folder import RECORD, checkpoints_of
 
 VALUE, LOG, STOP, REPLACED = "return.json", "log.txt", "stop", "replaced"
+RETURN_VARIABLE = "SCENEGEN_RETURN"
+"""A launcher that runs a job in a separate process names here the file that takes the job's return value."""
+
 GRACE = 10.0
 """Seconds between a request to end and the end."""
 
@@ -26,7 +30,7 @@ FOREIGN = ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK"
 
 @dataclass(frozen=True)
 class Job:
-    """What a job is told.
+    """A job of a sweep.
 
     Attributes:
         number: place in the sweep.
@@ -47,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: `value` where it is done or was done before, one sentence where it is not."""
+    """End of a job: `value` where it is done or was done before, one sentence where it is not."""
 
     status: Literal["done", "skipped", "failed", "stopped"]
     value: Any = None
@@ -55,19 +59,19 @@ class Outcome:
 
 
 def standing(job: Job) -> Literal["new", "done", "half", "replace"]:
-    """What a job's folder holds: nothing yet, this job finished, this job with a checkpoint, or anything else."""
+    """Content of a job's folder: nothing yet, this job finished, this job with a checkpoint, or anything else."""
     if not job.folder.is_dir() or {path.name for path in job.folder.iterdir()} <= {LOG, STOP, VALUE}:
         return "new"
-    record = read_json(job.folder / "run.json")
+    record = read_json(job.folder / RECORD)
     if not isinstance(record, dict) or job.digest is None or record.get("config") != job.digest:
         return "replace"
     if finished(job.folder):
         return "done"
-    return "half" if any(job.folder.glob("checkpoints/step_*.ckpt")) else "replace"
+    return "half" if checkpoints_of(job.folder) else "replace"
 
 
 def finished(folder: Path) -> bool:
-    """Whether the job of a folder ended well."""
+    """True where the job of a folder ended well."""
     try:
         json.loads((folder / VALUE).read_text())
     except (OSError, ValueError):
@@ -75,19 +79,11 @@ def finished(folder: Path) -> bool:
     return True
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file, None where there is none or a kill cut it short."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
 class Running:
     """A job that has been started.
 
     Args:
-        job: what it is told.
+        job: the job.
         program: of the job, e.g. ["-m", "scenegen.train"].
         devices: the GPUs that it may see; None leaves that as it is.
     """
@@ -125,7 +121,7 @@ class Running:
             )
 
     def poll(self) -> Outcome | None:
-        """What became of it, or None while it runs; a file `stop` in its folder ends it."""
+        """Its end, or None while it runs; a file `stop` in its folder ends it."""
         code = self.process.poll()
         if code is None:
             if (self.job.folder / STOP).exists():
@@ -149,6 +145,12 @@ class Running:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
+
+
+def program() -> list[str]:
+    """Words that Python was started with, so that a job can be started the same way."""
+    main = sys.modules["__main__"].__spec__
+    return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
 
 
 def quoted(folder: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from scenegen.base.files import write_json
 from scenegen.config.plan import digest
+from scenegen.runs.folder import SWEEP
 from scenegen.sweeps.job import Job
-
-MARK = "sweep.json"
-"""In the folder of a sweep: that it is one, and its command line."""
 
 GROUPS = ("sweep", "launcher")
 """Groups that say how a sweep is made; its jobs do not know them."""
@@ -37,9 +35,8 @@ class Planner:
         self.launcher_lines = launcher_lines(config.hydra.overrides.task)
 
     def mark(self, arguments: Sequence[str]) -> None:
-        """Make the sweep's folder and say there that it is one."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / MARK).write_text(json.dumps({"arguments": list(arguments)}, indent=2) + "\n")
+        """Make the sweep's folder, with its command line in it."""
+        write_json(self.folder / SWEEP, {"arguments": list(arguments)})
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """A job's config."""
@@ -78,7 +75,7 @@ class Planner:
 
 
 def job_lines(overrides: Sequence[str]) -> list[str]:
-    """A command line without what says how the sweep is made."""
+    """Overrides that concern the jobs, without those that say how the sweep is made."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [text for text, override in zip(overrides, parsed, strict=True) if not about_the_sweep(override)]
 
@@ -90,7 +87,7 @@ def launcher_lines(overrides: Sequence[str]) -> list[str]:
 
 
 def about_the_sweep(override: Override) -> bool:
-    """Whether an override says how the sweep is made, and nothing about its jobs."""
+    """True for an override that says how the sweep is made, and nothing about its jobs."""
     return override.key_or_group.partition(".")[0] in GROUPS
 
 

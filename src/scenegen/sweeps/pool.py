@@ -7,18 +7,28 @@ import signal
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scenegen.sweeps.job import LOG, VALUE, Job, Outcome, Running, read_json, standing
+from scenegen.base.files import read_json
+from scenegen.sweeps.job import LOG, VALUE, Job, Outcome, Running, standing
 
 PAUSE = 0.1
 
 
-class Workshop:
+class StartsPools(ABC):
+    """A launcher whose jobs can be started one by one; others take a list and give it back when all of it is done."""
+
+    @abstractmethod
+    def pool(self) -> Pool:
+        """Pool in which the launcher's jobs run; a context manager."""
+
+
+class Pool:
     """Starts jobs, watches them, and leaves none behind.
 
     Args:
@@ -48,7 +58,7 @@ class Workshop:
     def _gpus(self) -> int:
         return len(self._idle)
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> Pool:
         self._before = None
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, _interrupt)
@@ -67,7 +77,7 @@ class Workshop:
             signal.signal(signal.SIGTERM, self._before)
 
     def can_start(self, job: Job) -> bool:
-        """Whether there is room, and GPUs, for a job now."""
+        """True where there is room, and GPUs, for a job now."""
         need = self._need(job)
         width = self.width or (max(1, self._gpus // need) if need else 1)
         return len(self.running) < width and (not need or len(self._idle) >= need)

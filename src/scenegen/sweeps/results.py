@@ -1,4 +1,4 @@
-"""What a search came to: a table, the best command line, optimization_results.yaml."""
+"""Result of a search: a table, the best command line, optimization_results.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.refusal import Refusal
-from scenegen.cli.entry import program
+from scenegen.sweeps.job import program
 from scenegen.sweeps.search import Search
 from scenegen.sweeps.space import command
 
@@ -19,7 +19,7 @@ RESULTS = "optimization_results.yaml"
 
 
 def conclude(search: Search) -> float:
-    """Write and print what came out.
+    """Write and print the result of a search.
 
     Returns:
         The best score.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,11 @@ from hydra.core.utils import JobStatus
 from optuna.trial import Trial
 
 from scenegen.base.refusal import Refusal
+from scenegen.runs.folder import METRICS
+from scenegen.runs.rows import read_rows
 from scenegen.sweeps.job import STOP, Job, Outcome
 from scenegen.sweeps.planner import Planner
+from scenegen.sweeps.pool import Pool
 from scenegen.sweeps.space import command
 from scenegen.sweeps.study import Study
 
@@ -39,16 +41,16 @@ class Search:
         self._pruned: set[int] = set()
         self._looked = 0.0
 
-    def in_workshop(self, shop) -> None:
+    def in_pool(self, pool: Pool) -> None:
         """One trial for every place that becomes free."""
         anyone = self.planner.job(0, self.fixed, [])
         while True:
-            while shop.can_start(anyone) and (found := self._next()):
+            while pool.can_start(anyone) and (found := self._next()):
                 self._live[found[1].number] = found
-                shop.start(found[1])
+                pool.start(found[1])
             if not self._live:
                 return
-            for job, outcome in shop.finished():
+            for job, outcome in pool.finished():
                 self._tell(job.number, outcome)
             self._prune()
 
@@ -104,7 +106,7 @@ class Search:
         trial, job = self._live.pop(number)
         if self.settings.prune_on is not None and number not in self._pruned:
             # what was logged since the last look counts for the others' median
-            self.study.hopeless(trial, list(rows(self._folder(job) / "metrics.csv")))
+            self.study.hopeless(trial, read_rows(self._folder(job) / METRICS))
         pruned = number in self._pruned and outcome.status != "done"
         reason = self.study.tell(trial, outcome, pruned=pruned)
         if pruned:
@@ -118,23 +120,13 @@ class Search:
         self._looked = time.monotonic()
         for number, (trial, job) in self._live.items():
             folder = self._folder(job)
-            if number not in self._pruned and self.study.hopeless(trial, list(rows(folder / "metrics.csv"))):
+            if number not in self._pruned and self.study.hopeless(trial, read_rows(folder / METRICS)):
                 self._pruned.add(number)
                 (folder / STOP).touch()
 
     def _folder(self, job: Job) -> Path:
         """A job's folder; other launchers than ours name it by its number alone."""
         return job.folder if job.folder.is_dir() else job.folder.parent / str(job.number)
-
-
-def rows(path: Path) -> Iterator[dict[str, str]]:
-    """The whole rows of a metrics.csv that is being written."""
-    if not path.is_file():
-        return
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if None not in row.values() and (row.get("step") or "").isdigit():
-                yield {key: value for key, value in row.items() if value}
 
 
 def _runs_of(jobs: Sequence[Job]) -> Iterator[tuple[int, list[Job]]]:

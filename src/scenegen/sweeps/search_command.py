@@ -1,4 +1,4 @@
-"""The whole of `sweep=tpe`: what is searched, the search, what came out."""
+"""`sweep=tpe` from its command line to the best score."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.groups import Sweep
 from scenegen.config.plan import plan, read_settings
 from scenegen.sweeps.planner import Planner, job_lines
-from scenegen.sweeps.settings import Sweep
+from scenegen.sweeps.pool import StartsPools
 
 
 def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader, launcher: Any) -> float:
@@ -36,7 +37,7 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
     from scenegen.sweeps.search import Search
     from scenegen.sweeps.space import command, lowest, search_space, split
     from scenegen.sweeps.study import Study
-    from scenegen.sweeps.table import tell
+    from scenegen.sweeps.table import write_table
 
     planner = Planner(loader=loader, config=config)
     given, swept = split(job_lines(arguments))
@@ -50,17 +51,17 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
     plan(planner.compose(command(fixed, lowest(space))))
     planner.mark(arguments)
     search = Search(Study(planner.folder, settings=settings, space=space, fixed=given), planner, fixed=fixed)
-    if hasattr(launcher, "workshop"):
-        with launcher.workshop() as shop:
-            search.in_workshop(shop)
+    if isinstance(launcher, StartsPools):
+        with launcher.pool() as pool:
+            search.in_pool(pool)
     else:
         search.in_batches(launcher)
-    tell(planner.folder)
+    write_table(planner.folder)
     return conclude(search)
 
 
 def _interim(settings: Sweep, base: dict[str, Any], given: Sequence[str]) -> list[str]:
-    """What makes jobs score a few maps on the way, where trials are pruned on that and the user has not said when."""
+    """Override that makes jobs score a few maps on the way, where pruning needs it and the user gave none."""
     wanted = settings.prune_on is not None and settings.prune_on.startswith("interim/")
     if not wanted or base.get("interim_every") or any(text.startswith("interim_every=") for text in given):
         return []

@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from scenegen.base.refusal import Refusal
 from scenegen.base.seeding import hash_seed
+from scenegen.config.groups import Sweep
 from scenegen.sweeps.job import Outcome
-from scenegen.sweeps.settings import Sweep
 
 STORAGE = "study.db"
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from scenegen.runs.folder import write
-from scenegen.sweeps.job import LOG, REPLACED, finished, read_json
+from scenegen.base.files import read_json, write_text
+from scenegen.runs.folder import CONFIG, RESULT, overrides_of
+from scenegen.sweeps.job import LOG, REPLACED, finished
 
 FILE = "overview.csv"
 
 
-def tell(folder: Path) -> None:
+def write_table(folder: Path) -> None:
     """Write overview.csv of a sweep's folder, and log it to W&B where the jobs were logged."""
     table = read(folder)
     if not table:
@@ -26,9 +27,9 @@ def tell(folder: Path) -> None:
     writer = csv.DictWriter(text, fields, restval="")
     writer.writeheader()
     writer.writerows(table)
-    write(folder / FILE, text.getvalue())
+    write_text(folder / FILE, text.getvalue())
     print(f"overview: {folder / FILE}", flush=True)
-    if told := next(map(_wandb, folder.glob("*/config.yaml")), None):
+    if told := next(map(_wandb, folder.glob(f"*/{CONFIG}")), None):
         from scenegen.tracking.wandb import sweep_overview
 
         sweep_overview(
@@ -44,7 +45,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """One row per job: number, state, folder, total and parts, and what sets it apart from the others."""
     jobs = [path for path in folder.iterdir() if (path / LOG).is_file() and path.name != REPLACED]
     jobs.sort(key=_number)
-    overrides = {job: dict(_pair(o) for o in (read_json(job / "run.json") or {}).get("overrides", [])) for job in jobs}
+    overrides = {job: dict(_pair(o) for o in overrides_of(job)) for job in jobs}
     keys = list(dict.fromkeys(key for told in overrides.values() for key in told))
     apart = [key for key in keys if len({told.get(key) for told in overrides.values() if told}) > 1]
     return [_row(job, {key: overrides[job].get(key, "") for key in apart}) for job in jobs]
@@ -56,7 +57,7 @@ def _wandb(config: Path) -> dict[str, Any] | None:
 
 
 def _row(job: Path, apart: dict[str, str]) -> dict[str, Any]:
-    result = read_json(job / "result.json") or {}
+    result = read_json(job / RESULT) or {}
     parts = {name: part["value"] for name, part in result.get("parts", {}).items()}
     state = "done" if finished(job) else "not done"
     return {"job": _number(job), "state": state, **apart, "total": result.get("total"), **parts, "folder": job.name}

@@ -1,4 +1,4 @@
-"""Loggers on request. metrics.csv is always written (journal.py)."""
+"""Weights & Biases: a run's curves, pictures, checkpoint and score there; nothing that fails there reaches the run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-IDENTITY = "wandb.json"
-"""In a run's folder: the id of its W&B run, so that a run that goes on is the same one there."""
-
-SWEEP = "sweep.json"
-"""In the folder around a run's: that the run is a job of a sweep."""
+from scenegen.base.files import write_json
+from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, overrides_of, step_of
 
 PATIENCE = 20
 """Seconds to wait for the network when a run starts; a minute more when it ends."""
@@ -34,15 +31,6 @@ class TableRow:
     name: str
     pictures: Mapping[str, np.ndarray]
     scores: Mapping[str, float] = field(default_factory=dict)
-
-
-def tensorboard(*, folder: Path, config: Mapping[str, Any]) -> TensorBoardLogger:
-    """Event files in <run>/tensorboard, the config as text among them."""
-    logger = TensorBoardLogger(folder, name="tensorboard", version="")
-    if rank_zero_only.rank == 0:
-        text = "    " + json.dumps(config, indent=2, default=str).replace("\n", "\n    ")
-        logger.experiment.add_text("config", text)
-    return logger
 
 
 def contained(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +53,7 @@ class CalmWandb(WandbLogger):
     """Lightning's logger, of which nothing that goes wrong reaches the run."""
 
     complained = False
+    keeps_checkpoints = True
 
     @contained
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -86,7 +75,7 @@ class CalmWandb(WandbLogger):
     def goes_on(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Say which checkpoints this run starts from: its own newest, and that of the run in `start_from`."""
         start = str(config.get("start_from") or "")
-        sources = [folder, *(Path(place) / start for place in ("", "runs") if start)]
+        sources = [folder, *(place / start for place in (Path(), HOME) if start)]
         for source in (place for place in sources if (place / IDENTITY).is_file()):
             if (checkpoint := _newest(source)) is None:
                 continue
@@ -162,20 +151,16 @@ def wandb(
         tags=list(dict.fromkeys([*tags_of(config), *tags])),
         config={**config, "recipe": recipe_of(folder)},
     )
-    logger.keeps_checkpoints = checkpoints  # pyright: ignore[reportAttributeAccessIssue]
+    logger.keeps_checkpoints = checkpoints
     if rank_zero_only.rank == 0:
         logger.goes_on(folder, config)
     return logger
 
 
 def recipe_of(folder: Path) -> str:
-    """What a run was told beside its seed and where it runs, so that the seeds of one recipe bear one name."""
-    try:
-        told = json.loads((folder / "run.json").read_text())["overrides"]
-    except FileNotFoundError:
-        told = []
+    """Overrides of a run beside its seed and where it runs, so that the seeds of one recipe bear one name."""
     apart = ("seed", "name", "logger", "trainer")
-    words = [word for word in told if word.partition("=")[0].partition(".")[0].lstrip("+") not in apart]
+    words = [word for word in overrides_of(folder) if word.partition("=")[0].partition(".")[0].lstrip("+") not in apart]
     return " ".join(sorted(words)) or "as in conf/train.yaml"
 
 
@@ -194,7 +179,7 @@ def report(
     step: int,
     pictures: Callable[[], Sequence[TableRow]] = list,
 ) -> None:
-    """Give every logger what a run came to, and close it.
+    """Give every logger a run's score and pictures, and close it.
 
     Args:
         loggers: the loggers.
@@ -209,10 +194,10 @@ def report(
         if not isinstance(logger, CalmWandb):
             logger.finalize("success")
             continue
-        if (sheet := folder / "contact_sheet.png").is_file():
+        if (sheet := folder / SHEET).is_file():
             logger.log_image("contact_sheet", [str(sheet)], step=step)
         logger.log_pictures(pictures(), step)
-        if (checkpoint := _newest(folder)) is not None and getattr(logger, "keeps_checkpoints", True):
+        if (checkpoint := _newest(folder)) is not None and logger.keeps_checkpoints:
             logger.log_checkpoint(checkpoint, metrics)
         logger.close()
 
@@ -279,17 +264,16 @@ def _identity(folder: Path) -> str:
     if not path.is_file():
         if rank_zero_only.rank > 0:
             return "other-rank"
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"id": secrets.token_hex(4)}) + "\n")
+        write_json(path, {"id": secrets.token_hex(4)})
     return json.loads(path.read_text())["id"]
 
 
 def _newest(folder: Path) -> Path | None:
-    return max(folder.glob("checkpoints/step_*.ckpt"), default=None)
+    return max(checkpoints_of(folder), default=None)
 
 
 def _step(checkpoint: Path) -> str:
-    return f"step-{int(checkpoint.stem.partition('_')[2])}"
+    return f"step-{step_of(checkpoint)}"
 
 
 def _first_line(error: BaseException) -> str:

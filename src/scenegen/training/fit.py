@@ -14,8 +14,10 @@ from pytorch_lightning.loggers.logger import Logger
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.runs.checkpoints import Checkpoints, load
+from scenegen.runs.checkpoints import load
+from scenegen.runs.folder import GRIDS, METRICS
 from scenegen.runs.journal import Journal
+from scenegen.training.callbacks.checkpoints import Checkpoints
 from scenegen.training.callbacks.collapse import Collapse
 from scenegen.training.callbacks.grids import Grids
 from scenegen.training.callbacks.progress import Progress
@@ -94,9 +96,9 @@ def fit(
     every = rhythm.checkpoint_every
     own: list[pl.Callback] = [
         Progress(batch_size=rhythm.batch_size),
-        Grids(batch=watched, classes=classes, folder=folder / "grids", every=rhythm.grid_every, seed=seed),
+        Grids(batch=watched, classes=classes, folder=folder / GRIDS, every=rhythm.grid_every, seed=seed),
         StopOnNan(every=math.gcd(rhythm.log_every, every)),
-        Checkpoints(folder=folder / "checkpoints", every=every, keep=rhythm.keep_checkpoints),
+        Checkpoints(folder=folder, every=every, keep=rhythm.keep_checkpoints),
     ]
     if watched.exemplar is not None and len(watched) > 1:
         own.append(Collapse(batch=watched, every=rhythm.grid_every, seed=seed))
@@ -105,7 +107,7 @@ def fit(
         log_every=rhythm.log_every,
         folder=folder,
         callbacks=[*own, *callbacks],
-        loggers=[Journal(folder / "metrics.csv", start_step=start), *loggers],
+        loggers=[Journal(folder / METRICS, start_step=start), *loggers],
     )
     sampler = StatelessBatchSampler(
         len(data),

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from scenegen.base.files import whole
 from scenegen.base.records import Refusal
 
 FORMAT = "scenegen.scenenet/1"
@@ -76,8 +77,7 @@ def write(
     data = safetensors.save(halves, metadata={**facts, **header})
     path = Path(path).expanduser()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        _write(path, data)
     except OSError as error:
         raise Refusal(
             f"{path} could not be written ({error.strerror}), and what was there before is untouched; "
@@ -135,16 +135,11 @@ def numbers(text: str, *, count: int) -> tuple[float, ...]:
     return found
 
 
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _write(path: Path, data: bytes) -> None:
+    with whole(path, several_writers=True) as part, part.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _bytes(path: Path) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
+from scenegen.base.files import whole
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
 
@@ -107,11 +107,9 @@ def write(net: SmpNet, path: str | Path, card: Card) -> Card:
     card = Card(**{**vars(card), "sha256": hashlib.sha256(data).hexdigest()})
     text = json.dumps({"format": FORMAT, **asdict(card)}, indent=2) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         for file, content in ((path, data), (path.with_suffix(".json"), text.encode())):
-            part = file.with_name(f".{file.name}.{os.getpid()}.part")
-            part.write_bytes(content)
-            part.replace(file)
+            with whole(file, several_writers=True) as part:
+                part.write_bytes(content)
     except OSError as error:
         raise Refusal(f"{path} could not be written ({error.strerror}); free space or choose another out=") from error
     return card

@@ -1,0 +1,35 @@
+"""Composed configs as a command line makes them, and the functions that config values may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from scenegen.config.places import conf_folder
+from scenegen.runs.folder import HOME
+
+
+def compose(verb: str, overrides: list[str] | None = None) -> DictConfig:
+    """Compose a verb's config as its command line would (for tests, notebooks and tools)."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    register_resolvers()
+    with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
+        return hydra_compose(config_name=verb, overrides=overrides or [])
+
+
+def register_resolvers() -> None:
+    """Register the functions that config values may use; safe to call again."""
+    OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
+    OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+
+
+def run_folder(resume, name, experiment, model, loss, time) -> str:
+    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of the choices."""
+    if resume:
+        return str(resume) if Path(str(resume)).is_dir() else f"{HOME}/{resume}"
+    what = experiment if experiment and experiment != "null" else f"{model}_{loss}"
+    return f"{HOME}/{name or f'{what}_{time}'}"

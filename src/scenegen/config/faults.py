@@ -1,0 +1,190 @@
+"""Faults of a config, all of them at once, each with its config path, its value and the cure.
+
+Every mapping with a `_target_` is compared with the signature of what it names, every group of plain options
+with its record: unknown keys, missing ones and wrong types. Nothing is built, read or downloaded here.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import difflib
+import importlib
+import inspect
+import math
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from scenegen.base.refusal import Refusal
+from scenegen.config.groups import GROUPS, supplied_at
+
+
+def faults_of(tree: dict[str, Any], settings: type | None) -> list[str]:
+    """Every fault of a resolved config, in sentences.
+
+    Args:
+        tree: the config as plain containers.
+        settings: a dataclass that names and types the scalars at its root, or None.
+    """
+    return [*_root_faults(tree, settings), *_faults(tree)]
+
+
+def _root_faults(tree: dict[str, Any], settings: type | None) -> Iterator[str]:
+    if settings is None:
+        return
+    hints = typing.get_type_hints(settings)
+    known = {*hints, *GROUPS}
+    yield from (_unknown(key, key, sorted(known)) for key in tree if key not in known)
+    wrong = list(_record_faults("", {name: tree.get(name) for name in hints}, settings))
+    yield from wrong
+    if not wrong and "???" not in (tree.get(name) for name in hints):
+        try:
+            settings(**{name: tree[name] for name in hints})
+        except Refusal as refusal:
+            yield str(refusal)
+
+
+def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[str]:
+    """Unknown keys, missing keys and wrong types of a mapping that a dataclass describes."""
+    hints = typing.get_type_hints(record)
+    for key, value in node.items():
+        path = f"{place}.{key}" if place else key
+        if key not in hints:
+            yield _unknown(path, key, list(hints))
+        elif value != "???" and not accepts(hints[key], value):
+            yield f"{path}={value!r} should be {_spell(hints[key])}"
+    yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in hints if key not in node)
+
+
+def _unknown(path: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{path} is unknown; {hint}known here: {', '.join(known)}"
+
+
+def _faults(tree: dict[str, Any]) -> Iterator[str]:
+    yield from _missing(tree, "")
+    for term, node in (tree.get("loss") or {}).items():
+        if isinstance(node, dict):
+            yield from _weight_faults(f"loss.{term}", node)
+    for name, group in GROUPS.items():
+        if group.record is not None and isinstance(tree.get(name), dict):
+            yield from _record_faults(name, tree[name], group.record)
+    for path, node in _targets(tree, ""):
+        yield from _target_faults(path, node)
+
+
+def _missing(node: Any, path: str) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _missing(value, f"{path}.{key}" if path else str(key))
+    elif node == "???":
+        yield f"{path} is not set; give it as {path}=..."
+
+
+def _weight_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
+    if "_target_" not in node:
+        yield f"{path} is no loss term (it has no _target_); remove it or choose an option of loss="
+        return
+    weight = node.get("weight")
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        yield f"{path}.weight={weight!r} is not a number; give one of 0 or more (0 removes the term)"
+    elif math.isnan(weight) or math.isinf(weight) or weight < 0:
+        yield f"{path}.weight={weight} must be a finite number of 0 or more (0 removes the term)"
+    schedule = node.get("schedule")
+    if schedule is not None and not (isinstance(schedule, dict) and "_target_" in schedule):
+        yield (
+            f"{path}.schedule={schedule!r} is no schedule; give null, or e.g. "
+            "{_target_: scenegen.losses.schedule.Steps, values: {0: 10, 35000: 2.5}}"
+        )
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from _targets(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from _targets(value, f"{path}.{i}")
+
+
+def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
+    target = _locate(node["_target_"])
+    if target is None:
+        yield f"{path}._target_={node['_target_']} names nothing that can be imported"
+        return
+    parameters = inspect.signature(target).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    supplied = supplied_at(path)
+    own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
+    given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
+    for key, value in given.items():
+        if key not in parameters:
+            if not takes_any:
+                yield _unknown(f"{path}.{key}", key, [name for name in parameters if name not in supplied])
+        elif value != "???" and key in hints and not accepts(hints[key], value):
+            yield f"{path}.{key}={value!r} should be {_spell(hints[key])}"
+    for name, parameter in parameters.items():
+        required = parameter.default is parameter.empty and parameter.kind not in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
+        if required and name not in given and name not in supplied:
+            yield f"{path}.{name} is missing; {_short(node['_target_'])} needs it"
+
+
+def _locate(dotted: str) -> Any:
+    module, _, name = dotted.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+def accepts(annotation: Any, value: Any) -> bool:
+    """Whether a value from a YAML file fits a type annotation (unknown kinds of annotations accept anything)."""
+    if isinstance(value, dict) and "_target_" in value:
+        return True  # it becomes an object, whose own arguments are checked where it stands
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(accepts(argument, value) for argument in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if annotation in (None, type(None)):
+        return value is None
+    if annotation is bool:
+        return isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is str or getattr(annotation, "__name__", "") == "Path":
+        return isinstance(value, str)
+    if origin in (collections.abc.Mapping, dict):
+        return isinstance(value, dict) and all(accepts(arguments[1], v) for v in value.values())
+    if origin in (collections.abc.Sequence, collections.abc.Collection, list, tuple):
+        items = [a for a in arguments if a is not Ellipsis]
+        return isinstance(value, list) and all(accepts(items[0], v) for v in value)
+    return True
+
+
+def _spell(annotation: Any) -> str:
+    arguments = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return "one of " + ", ".join(str(a) for a in arguments)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(_spell(a) for a in arguments)
+    if annotation is type(None):
+        return "null"
+    simple = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    return simple.get(
+        annotation, str(annotation).removeprefix("<class '").removesuffix("'>").replace("collections.abc.", "")
+    )
+
+
+def _short(dotted: str) -> str:
+    return dotted.rpartition(".")[2]

@@ -1,0 +1,147 @@
+"""Groups of a config: which of them are options that others read, which become objects, what build.py adds to them.
+
+A new group is one entry of GROUPS, with its folder conf/<group>/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from scenegen.base.refusal import Refusal
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Group `size`: height and width of the pictures."""
+
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Width:
+    """Group `width`: base widths of the networks, and the hidden width of their normalisations."""
+
+    ngf: int
+    ndf: int
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Group `weights`: where pretrained weights come from."""
+
+    policy: str
+    dir: str | None
+
+
+@dataclass(frozen=True)
+class Extractors:
+    """Group `extractor`: the frozen networks, and which of them each kind of term reads."""
+
+    nets: dict[str, Any]
+    perceptual: str
+    dists: str
+    dists_layers: list[str]
+    dists_coefficients: str
+    lpips: str
+    lpips_heads: str
+    lpips_layers: list[str] | None
+    segmenter: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A recipe's row of the contest log: the recorded numbers, and the parts of it that are not built here."""
+
+    row: str
+    description: str
+    batch_size: int | None
+    mask_acc: float | None
+    aesthetic: float | None
+    fid: float | None
+    total: float | None
+    unbuilt: list[str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Group `sweep`: how values are searched, as conf/sweep/tpe.yaml documents it."""
+
+    trials: int
+    seed: int
+    direction: Direction
+    random_trials: int
+    space: dict[str, str | None]
+    prune_on: str | None
+    prune_direction: Direction
+    prune_every: int | None
+    prune_after: int
+    batch: int
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "random_trials", "prune_every", "prune_after", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise Refusal(f"sweep.{name}={value} must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of the config.
+
+    Attributes:
+        record: describes its values where other options only read them; None where they become objects, which
+            are checked by their constructors' signatures.
+        supplied: constructor arguments that build.py adds to what the config says.
+        additive: its options add up (`loss=a+b`), each under a key of its own.
+        computes: false where it does not change what a run computes, so that it stays out of the run's digest.
+    """
+
+    record: type | None = None
+    supplied: Iterable[str] = field(default=frozenset())
+    additive: bool = False
+    computes: bool = True
+
+
+GROUPS = {
+    "size": Group(record=Size),
+    "width": Group(record=Width),
+    "weights": Group(record=Weights),
+    "extractor": Group(record=Extractors),
+    "data": Group(supplied={"split", "height", "width", "seed"}),
+    "exemplar": Group(supplied={"data", "gallery"}),
+    "model": Group(supplied={"num_classes", "edges"}),
+    "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
+    "loss": Group(additive=True),
+    "trick": Group(supplied={"model"}, additive=True),
+    "optim": Group(),
+    "trainer": Group(),
+    "logger": Group(supplied={"folder", "config"}, additive=True),
+    "segmenter": Group(supplied={"classes"}),
+    "aesthetic": Group(),
+    "fid": Group(),
+    "scorer": Group(),
+    "by": Group(supplied={"classes"}),
+    "sweep": Group(record=Sweep, computes=False),
+    "ledger": Group(record=Ledger, computes=False),
+    "experiment": Group(),
+    "debug": Group(),
+}
+"""Every key at the root of a config that is no scalar of a command."""
+
+ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
+
+VOLATILE = frozenset({"name", "resume", "hydra"} | {name for name, group in GROUPS.items() if not group.computes})
+"""Root keys that do not change what a run computes."""
+
+
+def supplied_at(path: str) -> frozenset[str]:
+    """Arguments that build.py adds to the object at a config path ("model", "logger.wandb")."""
+    name, _, below = path.partition(".")
+    group = GROUPS.get(name, Group())
+    return frozenset(group.supplied) if group.additive == bool(below) and "." not in below else frozenset()
