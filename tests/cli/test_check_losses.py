@@ -81,7 +81,7 @@ def test_every_term_says_weight_needs_and_side() -> None:
     terms = {t.term: t for t in report("loss=r1+pieapp+seg+cx", "loss.cx.weight=5", "size=tiny", "width=tiny").terms}
     assert terms["cx"].weight == "5"
     assert (terms["r1"].side, terms["gan"].side, terms["cx"].side) == ("discriminator", "both", "generator")
-    assert terms["kld"].needs == ["logvar", "mu"]
+    assert terms["kld"].needs == ["posterior.logvar", "posterior.mu"]
     assert terms["pieapp"].parameters > 10**7
     assert terms["seg"].reads == {"segmenter": ["logits"]}
 
