@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from .shared_folder import HERE, REASON, SHARED
+
 # Nets this small lose far more than they gain when threads wait for each other.
 torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
@@ -20,8 +22,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with the parity fixtures and real pictures: $SCENEGEN_SHARED, or `shared` beside the checkout."""
-    folder = Path(os.environ.get("SCENEGEN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
-    if not (folder / "fixtures").is_dir():
-        pytest.skip("needs ../shared (parity fixtures and real pictures), which is not part of the release")
-    return folder
+    """Folder with the parity fixtures and real pictures."""
+    if not HERE:
+        pytest.skip(REASON)
+    return SHARED

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
 
+from .places import alike, recorded
 
-def load(folder: Path, case: str) -> tuple[dict[str, Tensor], dict]:
+
+def load(case: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of one case; inputs are leaves that want gradients."""
-    tensors = load_file(folder / f"{case}.safetensors")
+    about, tensors = recorded("losses", case)
     for name, tensor in tensors.items():
         if name.startswith("in.") and tensor.is_floating_point():
             tensors[name] = tensor.float().requires_grad_()
-    return tensors, json.loads((folder / f"{case}.json").read_text())
+    return tensors, about
 
 
-def close(got: Tensor, want: Tensor, about: dict) -> None:
+def close(got: Tensor, name: str, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """|got - want| <= atol + rtol max(|want|, 0.05 max |want|), element by element."""
-    got, want = got.detach().double(), want.double()
-    assert got.shape == want.shape
-    allowed = about["atol"] + about["rtol"] * torch.maximum(want.abs(), 0.05 * want.abs().max())
-    excess = (got - want).abs() - allowed
-    assert excess.max() <= 0, f"off by {(got - want).abs().max():.3g} where {allowed.min():.3g} is allowed"
+    found, want, largest = alike(got, tensors[name], about.get("kept", {}).get(name))
+    allowed = about["atol"] + about["rtol"] * want.abs().clamp(min=0.05 * largest)
+    gap = (found - want).abs()
+    assert (gap - allowed).max() <= 0, f"{name}: off by {gap.max():.3g} where {allowed.min():.3g} is allowed"
 
 
-def check(value: Tensor, tensors: dict[str, Tensor], about: dict) -> None:
+def check(value: Tensor, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Compare a result and all the gradients that the case holds."""
-    close(value, tensors["out.value"], about)
+    close(value, "out.value", tensors, about)
     value.backward()
-    for name, want in tensors.items():
+    for name in tensors:
         if name.startswith("grad."):
             leaf = tensors["in." + name.removeprefix("grad.")]
-            close(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad, want, about)
+            close(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad, name, tensors, about)
 
 
 def judged(fake: Judgement, real: Judgement) -> Evidence:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, vgg
 
-from .test_sasame import FIXTURES
+from . import places
 
 
-def cases(family: str, kind: str) -> list[str]:
-    """Every case of one kind that lies there; none, and so a skip, without the fixtures."""
-    files = sorted((FIXTURES / family).glob("*.json"))
-    return [file.stem for file in files if json.loads(file.read_text()).get("kind") == kind]
+def cases(family: str, kind: str) -> list[Any]:
+    """Every case of one kind that lies there."""
+    return places.cases(family, kind=kind)
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,13 @@ class Recorded:
         options: what was run; `opt` holds the official options that differ from their defaults.
         tensors: by their full names, in/..., out/..., grad/..., after/..., state/..., after_optim/...
         tolerance: per name of what is to be compared.
+        kept: per name of what was not recorded whole, which of its numbers were.
     """
 
     options: dict[str, Any]
     tensors: dict[str, Tensor]
     tolerance: dict[str, dict[str, Any]]
+    kept: dict[str, dict[str, Any]]
 
     @property
     def opt(self) -> dict[str, Any]:
@@ -54,8 +53,8 @@ class Recorded:
 
     def check(self, key: str, got: Tensor) -> None:
         """Assert that a tensor equals the recorded one within its stated tolerance."""
-        rule, want = self.tolerance[key], self.tensors[key].double()
-        found = got.detach().double().reshape(want.shape)
+        rule, want, kept = self.tolerance[key], self.tensors[key], self.kept.get(key)
+        found, want, _ = places.alike(got.reshape(want.shape if kept is None else kept["shape"]), want, kept)
         gap = (found - want).abs()
         if rule.get("type") == "integer":
             share, allowed = (gap > 0).double().mean().item(), rule["max_mismatch_fraction"]
@@ -66,14 +65,10 @@ class Recorded:
 
 
 def load(family: str, name: str) -> Recorded:
-    """Read NAME.json and NAME.safetensors of one family."""
-    path = FIXTURES / family / name
-    meta = json.loads(path.with_suffix(".json").read_text())
-    tensors = {
-        key: t.float() if t.dtype == torch.float16 else t
-        for key, t in load_file(path.with_suffix(".safetensors")).items()
-    }
-    return Recorded(meta["options"], tensors, meta["tolerance"])
+    """Read one case."""
+    meta, stored = places.recorded(family, name)
+    tensors = {key: t.float() if t.dtype == torch.float16 else t for key, t in stored.items()}
+    return Recorded(meta["options"], tensors, meta["tolerance"], meta.get("kept", {}))
 
 
 def caffe_vgg(state: dict[str, Tensor], *, widths: tuple[int, ...]) -> Extractor:

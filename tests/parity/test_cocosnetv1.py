@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,10 +31,9 @@ from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
 
+from .places import described
 from .recorded import Recorded, cases, load
-from .test_sasame import FIXTURES
 
-pytestmark = pytest.mark.shared
 FAMILY = "cocosnetv1"
 TAPS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 PSEUDO: dict[str, float] = dict(zip(TAPS, (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0), strict=True))
@@ -451,10 +449,7 @@ def test_rates_and_average(name: str) -> None:
 
 
 def test_state_keys() -> None:
-    path = FIXTURES / FAMILY / "state_keys.json"
-    if not path.exists():
-        pytest.skip("needs ../shared (parity fixtures), which is not part of the release")
-    for row in json.loads(path.read_text()).values():
+    for row in described(FAMILY, "state_keys").values():
         opt = row["options"]
         opt = {"label_nc": 150, **opt, "contain_dontcare_label": opt["semantic_nc"] - opt.get("label_nc", 150)}
         with torch.device("meta"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +36,9 @@ from scenegen.networks.generators.cocosnetv2 import CoCosNet2, TranslationNet
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.convgru import Refinement
 
+from .places import described
 from .recorded import Recorded, cases, load
 
-pytestmark = pytest.mark.shared
 FAMILY = "cocosnetv2"
 read = partial(load, FAMILY)
 
@@ -369,8 +367,8 @@ def test_contextual(name: str) -> None:
         x.grad = None
 
 
-def test_state_keys(shared: Path) -> None:
-    for row in json.loads((shared / "fixtures" / FAMILY / "state_keys.json").read_text()).values():
+def test_state_keys() -> None:
+    for row in described(FAMILY, "state_keys").values():
         opt, counts = row["options"], row["trainable_parameters"]
         with torch.device("meta"):
             model = CoCosNet2(

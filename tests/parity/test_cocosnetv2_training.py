@@ -26,7 +26,6 @@ from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read
 from .test_sasame import fit
 
-pytestmark = pytest.mark.shared
 PSEUDO_LAYERS = {"relu1_2": 1 / 32, "relu2_2": 1 / 16, "relu3_2": 1 / 8, "relu4_2": 1 / 4, "relu5_2": 1.0}
 LOSS_NAMES = {
     "G.no_vgg_feat": "aligned",

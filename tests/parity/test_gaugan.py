@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +18,8 @@ from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import semantics
 
 from .fixture_io import Case, load_case
+from .places import described, descriptions
 
-pytestmark = pytest.mark.shared
 PRECISIONS = [torch.float64, torch.float32]
 GENERATORS = [
     "generator_ngf4_seg_other_size",
@@ -97,8 +95,8 @@ def check_grad_and_buffers(case: Case, net: nn.Module, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", GENERATORS)
-def test_generator(shared: Path, name: str, dtype: torch.dtype) -> None:
-    case = load_case(shared / "fixtures/gaugan" / name)
+def test_generator(name: str, dtype: torch.dtype) -> None:
+    case = load_case("gaugan", name)
     step = case.meta.get("subsample", 1)
     z = case.given["z"].to(dtype) if "z" in case.given else None
     for mode in case.meta.get("modes", ["eval", "train"]):
@@ -113,8 +111,8 @@ def test_generator(shared: Path, name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", ["encoder_ngf8", "encoder_stored"])
-def test_encoder(shared: Path, name: str, dtype: torch.dtype) -> None:
-    case = load_case(shared / "fixtures/gaugan" / name)
+def test_encoder(name: str, dtype: torch.dtype) -> None:
+    case = load_case("gaugan", name)
     pictures = sorted(key for key in case.given if key.startswith("image"))
     for mode in ("eval", "train"):
         encoder = build(case, dtype).encoder
@@ -131,8 +129,8 @@ def test_encoder(shared: Path, name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", ["encoder_ngf8", "encoder_stored"])
-def test_reparametrisation(shared: Path, name: str, dtype: torch.dtype) -> None:
-    case = load_case(shared / "fixtures/gaugan" / name)
+def test_reparametrisation(name: str, dtype: torch.dtype) -> None:
+    case = load_case("gaugan", name)
     model = build(case, dtype).eval()
     style = case.given[min(key for key in case.given if key.startswith("image"))].to(dtype)
     label = torch.zeros(len(style), 32, 32, dtype=torch.int64)
@@ -156,8 +154,8 @@ def _without_painting(model: GauGAN) -> GauGAN:
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", ["discriminator_stored", "discriminator_wide_dontcare"])
-def test_discriminator(shared: Path, name: str, dtype: torch.dtype) -> None:
-    case = load_case(shared / "fixtures/gaugan" / name)
+def test_discriminator(name: str, dtype: torch.dtype) -> None:
+    case = load_case("gaugan", name)
     for mode in ("eval", "train"):
         net = PatchDiscriminator(**judge_arguments(case.options))
         load_official(net, case.state["D"])
@@ -173,14 +171,14 @@ def test_discriminator(shared: Path, name: str, dtype: torch.dtype) -> None:
             check_grad_and_buffers(case, net, dtype)
 
 
-def test_preprocess(shared: Path) -> None:
-    case = load_case(shared / "fixtures/gaugan/preprocess")
+def test_preprocess() -> None:
+    case = load_case("gaugan", "preprocess")
     case.check("out", "semantics", planes(case, torch.float32), torch.float32)
 
 
-@pytest.mark.parametrize("name", ["256_ngf64_29labels", "256_ngf64_29labels_vae", "ade20k", "cityscapes", "coco"])
-def test_manifest(shared: Path, name: str) -> None:
-    manifest = json.loads((shared / f"fixtures/gaugan/manifest_{name}.json").read_text())
+@pytest.mark.parametrize("name", descriptions("gaugan", "manifest_"))
+def test_manifest(name: str) -> None:
+    manifest = described("gaugan", name)
     with torch.device("meta"):
         model = GauGAN(**model_arguments(manifest["options"]))
         judge = PatchDiscriminator(**judge_arguments(manifest["options"]))
@@ -222,8 +220,8 @@ def discriminator_losses(fake: Judgement, real: Judgement) -> dict[str, Tensor]:
     "name",
     ["train_two_iterations", pytest.param("train_vae_one_iteration", marks=pytest.mark.slow)],
 )
-def test_training(shared: Path, name: str) -> None:
-    case = load_case(shared / "fixtures/gaugan" / name)
+def test_training(name: str) -> None:
+    case = load_case("gaugan", name)
     dtype = torch.float64
     model = build(case, dtype).train()
     judge = PatchDiscriminator(**judge_arguments(case.options))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,9 +17,8 @@ from scenegen.losses.perceptual import perceptual
 from scenegen.networks.frozen import weights
 from scenegen.networks.frozen.vgg import DistsVgg16, L2Pool, Vgg19
 
+from .fixture_io import load_case
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
-
-pytestmark = pytest.mark.shared
 
 COCO = {"eps": 1e-3, "direction": "source"}
 CX = {
@@ -47,11 +44,6 @@ VGG = {
 }
 
 
-@pytest.fixture(scope="module")
-def losses(shared):
-    return shared / "fixtures" / "losses"
-
-
 @pytest.fixture(autouse=True)
 def _unfilled(monkeypatch):
     # the fixtures bring their own weights: skip the random ones
@@ -60,15 +52,15 @@ def _unfilled(monkeypatch):
 
 @pytest.mark.parametrize("row_chunk", [None, 5])
 @pytest.mark.parametrize("case", CX)
-def test_contextual(losses, case, row_chunk):
-    tensors, about = load(losses, case)
+def test_contextual(case, row_chunk):
+    tensors, about = load(case)
     options = {NAMES.get(k, k): v for k, v in about["options"].items() if k in OWN} | CX[case]
     value = contextual_loss(tensors["in.x"], tensors["in.y"].detach(), row_chunk=row_chunk, **options)
     check(value, tensors, about)
 
 
-def test_contextual_pyramid(losses):
-    tensors, about = load(losses, "cx_coco_pyramid")
+def test_contextual_pyramid():
+    tensors, about = load("cx_coco_pyramid")
     value = torch.zeros(())
     for stage, weight, pool in about["options"]["levels"]:
         x, y = (F.avg_pool2d(tensors[f"in.{side}{stage}"], pool) for side in "xy")
@@ -76,28 +68,28 @@ def test_contextual_pyramid(losses):
     check(value, tensors, about)
 
 
-def test_dists_head(losses):
-    tensors, about = load(losses, "dists_head")
+def test_dists_head():
+    tensors, about = load("dists_head")
     alpha, beta = (torch.cat([tensors[f"in.{k}{i}"].detach().flatten() for i in range(3)]) for k in ("alpha", "beta"))
     x, y = ([tensors[f"in.{side}{i}"] for i in range(3)] for side in "xy")
     check(dists(x, y, alpha, beta).mean(), tensors, about)
 
 
-def test_dists_l2_pooling(losses):
-    tensors, about = load(losses, "dists_l2pool")
+def test_dists_l2_pooling():
+    tensors, about = load("dists_l2pool")
     y = L2Pool(3)(tensors["in.x"])
-    close(y, tensors["out.y"], about)
+    close(y, "out.y", tensors, about)
     (y * tensors["in.cotangent"]).sum().backward()
     assert tensors["in.x"].grad is not None
-    close(tensors["in.x"].grad, tensors["grad.x"], about)
+    close(tensors["in.x"].grad, "grad.x", tensors, about)
 
 
 @pytest.mark.parametrize(
     ("case", "resize_to"),
     [("dists_official", None), ("dists_piq", 256), ("dists_official_big", None), ("dists_piq_big", 256)],
 )
-def test_dists_of_pictures(losses, case, resize_to):
-    tensors, about = load(losses, case)
+def test_dists_of_pictures(case, resize_to):
+    tensors, about = load(case)
     trunk = DistsVgg16(weights="random", resize_to=resize_to)
     hash_fill(trunk.features)
     layers = ("image", "relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
@@ -105,14 +97,14 @@ def test_dists_of_pictures(losses, case, resize_to):
         x, y = (list(trunk(2 * tensors[f"in.{k}"] - 1, layers).values()) for k in "xy")
         alpha, beta = (torch.from_numpy(hash_uniform(k, 1475)).float() for k in (1001, 1002))
         per_sample = dists(x, y, alpha, beta)
-    close(per_sample, tensors["out.per_sample"], about)
+    close(per_sample, "out.per_sample", tensors, about)
     if "grad.x" in tensors:
         check(per_sample.mean(), tensors, about)
 
 
 @pytest.mark.parametrize("case", VGG)
-def test_perceptual(losses, case):
-    tensors, about = load(losses, case)
+def test_perceptual(case):
+    tensors, about = load(case)
     normalise, layers = VGG[case]
     trunk = Vgg19(weights="random", normalise=normalise)
     hash_fill(trunk.features)
@@ -132,8 +124,8 @@ def test_perceptual(losses, case):
      "gan_lsgan_fake", "gan_lsgan_real", "gan_vanilla_fake", "gan_vanilla_real", "gan_nonsaturating_fake",
      "gan_nonsaturating_real"],
 )  # fmt: skip
-def test_adversarial(losses, case):
-    tensors, about = load(losses, case)
+def test_adversarial(case):
+    tensors, about = load(case)
     options = about["options"]
     if "in.p" in tensors:
         scores = (tensors["in.p"],)
@@ -155,20 +147,20 @@ def test_adversarial(losses, case):
     ("case", "term", "factor"),
     [("gan_smooth_bce_d", NonSaturating, 1.0), ("gan_smooth_ls_d", LeastSquares, 0.5)],  # CycleGAN halves D's loss
 )
-def test_smoothed_labels(losses, case, term, factor):
-    tensors, about = load(losses, case)
+def test_smoothed_labels(case, term, factor):
+    tensors, about = load(case)
     fake, real = (Judgement(logits=(tensors[f"in.{k}"],)) for k in ("fake", "real"))
     parts = term(real_label=about["options"]["label"]).discriminator(fake, real)
     check(factor * (parts["D_fake"] + parts["D_real"]), tensors, about)
 
 
-def test_non_saturating_generator(losses):
-    tensors, about = load(losses, "gan_ns_g")
+def test_non_saturating_generator():
+    tensors, about = load("gan_ns_g")
     check(over_scales(Judgement(logits=(tensors["in.fake"],)), lambda k: F.softplus(-k)), tensors, about)
 
 
-def test_feature_matching(losses):
-    tensors, about = load(losses, "feature_matching")
+def test_feature_matching():
+    tensors, about = load("feature_matching")
     fake, real = (
         Judgement(
             logits=(),
@@ -189,21 +181,9 @@ def exclusive(tensors) -> int:
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "sum_mean"])
-def test_kl(losses, reduction):
-    tensors, about = load(losses, f"kl_{reduction}")
+def test_kl(reduction):
+    tensors, about = load(f"kl_{reduction}")
     check(kl(tensors["in.mu"], tensors["in.logvar"], reduction=reduction), tensors, about)
-
-
-@pytest.fixture(scope="module")
-def gaugan(shared):
-    """The reader that comes with the GauGAN fixtures."""
-    path = shared / "fixtures" / "gaugan" / "fixture_io.py"
-    spec = importlib.util.spec_from_file_location("gaugan_fixture_io", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda case: (module.load_case(str(path.parent / case)), module.compare)
 
 
 def judgement(tensors, side):
@@ -212,25 +192,25 @@ def judgement(tensors, side):
 
 
 @pytest.mark.parametrize("mode", ["hinge", "ls", "original"])
-def test_gaugan_adversarial(gaugan, mode):
-    case, compare = gaugan("losses")
-    inputs = {k: v.requires_grad_() for k, v in case["inp"].items()}
+def test_gaugan_adversarial(mode):
+    case = load_case("gaugan", "losses")
+    inputs = {k: v.requires_grad_() for k, v in case.given.items()}
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
     term = GAN[mode]()
     parts = term.discriminator(fake, real)
     generator = term(judged(fake, real))
     for name, got in {"D_Fake": parts["D_fake"], "D_real": parts["D_real"], "GAN": generator}.items():
-        assert compare(got.view(1), case["out"][f"{name}/{mode}"], 1e-6, 2e-5) <= 0
+        case.check("out", f"{name}/{mode}", got.view(1), torch.float32)
     for side, loss in {"D": sum(parts.values()), "G": generator}.items():
-        names = [k for k in case["grad"] if k.startswith(f"{mode}/{side}/")]
+        names = [k for k in case.grad if k.startswith(f"{mode}/{side}/")]
         leaves = [inputs[k.removeprefix(f"{mode}/{side}/") + "/f4"] for k in names]
         for name, got in zip(names, torch.autograd.grad(loss, leaves, retain_graph=True), strict=True):
-            assert compare(got, case["grad"][name], 1e-6, 2e-5) <= 0
+            case.check("grad", name, got, torch.float32)
 
 
-def test_gaugan_generator_total(gaugan):
-    case, compare = gaugan("losses")
-    inputs = {k: v.requires_grad_() for k, v in case["inp"].items()}
+def test_gaugan_generator_total():
+    case = load_case("gaugan", "losses")
+    inputs = {k: v.requires_grad_() for k, v in case.given.items()}
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
     parts = {
         "GAN": Hinge()(judged(fake, real)),
@@ -239,25 +219,26 @@ def test_gaugan_generator_total(gaugan):
     }
     parts["total"] = torch.stack([*parts.values()]).sum()
     for name, got in parts.items():
-        assert compare(got.view(1), case["out"][f"generator/{name}"], 1e-6, 2e-5) <= 0
+        case.check("out", f"generator/{name}", got.view(1), torch.float32)
     parts["total"].backward()
-    for name in (n for n in case["grad"] if n.startswith("generator/")):
-        assert compare(inputs[name.removeprefix("generator/")].grad, case["grad"][name], 1e-6, 2e-5) <= 0
+    for name in (n for n in case.grad if n.startswith("generator/")):
+        case.check("grad", name, inputs[name.removeprefix("generator/")].grad, torch.float32)
 
 
-def test_gaugan_vgg_loss(gaugan):
-    case, compare = gaugan("vgg_loss")
+def test_gaugan_vgg_loss():
+    case = load_case("gaugan", "vgg_loss")
     trunk = Vgg19(weights="random", normalise="none")
-    state = {k.removeprefix("features."): v for k, v in case["state"]["vgg"].items()}
+    state = {k.removeprefix("features."): v for k, v in case.state["vgg"].items()}
     missing = trunk.features.load_state_dict(state, strict=False).missing_keys
     assert all(int(k.split(".")[0]) > 29 for k in missing)
-    fake = case["inp"]["fake"].requires_grad_()
-    x, y = trunk(fake, SPADE_LAYERS), trunk(case["inp"]["real"], SPADE_LAYERS)
-    for layer, got in zip(x.values(), (case["out"][f"features/{i}"] for i in range(5)), strict=True):
-        assert compare(layer[:, ::16], got, 1e-6, 2e-5) <= 0
+    fake = case.given["fake"].requires_grad_()
+    x, y = trunk(fake, SPADE_LAYERS), trunk(case.given["real"], SPADE_LAYERS)
+    for i, layer in enumerate(x.values()):
+        case.check("out", f"features/{i}", layer[:, ::16], torch.float32)
+    assert len(x) == sum(key.startswith("features/") for key in case.out)
     per_layer = torch.stack([nn.functional.l1_loss(x[k], y[k]) for k in SPADE_LAYERS])
-    assert compare(per_layer, case["out"]["l1_per_layer"], 1e-6, 2e-5) <= 0
+    case.check("out", "l1_per_layer", per_layer, torch.float32)
     value = perceptual(x, y, layers=SPADE_LAYERS)
-    assert compare(value.view(1), case["out"]["loss"], 1e-6, 2e-5) <= 0
+    case.check("out", "loss", value.view(1), torch.float32)
     value.backward()
-    assert compare(fake.grad, case["grad"]["fake"], 1e-6, 2e-5) <= 0
+    case.check("grad", "fake", fake.grad, torch.float32)

@@ -26,17 +26,10 @@ from scenegen.losses.profile import colour_profile, gradient_profile, profile_si
 
 from .losses_cases import check, close, judged, load
 
-pytestmark = pytest.mark.shared
-
-
-@pytest.fixture(scope="module")
-def losses(shared):
-    return shared / "fixtures" / "losses"
-
 
 @pytest.mark.parametrize("side", ["fake", "real"])
-def test_wgan(losses, side):
-    tensors, about = load(losses, f"gan_wgangp_{side}")
+def test_wgan(side):
+    tensors, about = load(f"gan_wgangp_{side}")
     judgement = Judgement(logits=(tensors["in.p"],))
     check(Wgan().discriminator(judgement, judgement)[f"D_{side}"], tensors, about)
 
@@ -48,16 +41,16 @@ def test_wgan(losses, side):
      ("ragan_bce_d", RelativisticCrossEntropy()), ("ragan_bce_g_half", RelativisticCrossEntropy()),
      ("sat_g", Saturating())],
 )  # fmt: skip
-def test_both_sides_of_the_scores(losses, case, term):
-    tensors, about = load(losses, f"gan_{case}")
+def test_both_sides_of_the_scores(case, term):
+    tensors, about = load(f"gan_{case}")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
     parts = [*term.discriminator(fake, real).values()] if case.endswith("_d") else [term(judged(fake, real))]
     check(torch.stack(parts).sum(), tensors, about)
 
 
-def test_relativistic_least_squares_exchange_the_sides(losses):
+def test_relativistic_least_squares_exchange_the_sides():
     # the discriminator's loss is the generator's with real and generated exchanged
-    tensors, about = load(losses, "gan_ralsgan_g")
+    tensors, about = load("gan_ralsgan_g")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
     check(torch.stack([*RelativisticLeastSquares().discriminator(real, fake).values()]).sum(), tensors, about)
 
@@ -75,8 +68,8 @@ PENALTIES = {
 
 
 @pytest.mark.parametrize("case", PENALTIES)
-def test_penalty(losses, case):
-    tensors, about = load(losses, f"gp_{case}")
+def test_penalty(case):
+    tensors, about = load(f"gp_{case}")
     critic = nn.ModuleDict({
         "c1": nn.Conv2d(3, 6, 3, stride=2, padding=1),
         "c2": nn.Conv2d(6, 6, 3, stride=2, padding=1),
@@ -91,11 +84,11 @@ def test_penalty(losses, case):
     draw = {k: tensors[f"draw.{k}"] for k in ("eps", "noise")}
     weight = next(about["options"][k] for k in ("lambda", "gamma", "k") if k in about["options"])
     value = weight * PENALTIES[case](judge, tensors["in.fake"], tensors["in.real"], draw)
-    close(value, tensors["out.value"], about)
+    close(value, "out.value", tensors, about)
     value.backward()
     for name, parameter in critic.named_parameters():
         grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        close(grad, tensors[f"grad.{name}"], about)
+        close(grad, f"grad.{name}", tensors, about)
 
 
 COBI = {
@@ -113,8 +106,8 @@ COBI = {
 
 @pytest.mark.parametrize("row_chunk", [None, 5])
 @pytest.mark.parametrize("case", COBI)
-def test_bilateral(losses, case, row_chunk):
-    tensors, about = load(losses, case)
+def test_bilateral(case, row_chunk):
+    tensors, about = load(case)
     check(bilateral_loss(tensors["in.x"], tensors["in.y"].detach(), row_chunk=row_chunk, **COBI[case]), tensors, about)
 
 
@@ -130,14 +123,14 @@ PROFILES = {
 
 
 @pytest.mark.parametrize("case", PROFILES)
-def test_spatial_profile(losses, case):
-    tensors, about = load(losses, case)
+def test_spatial_profile(case):
+    tensors, about = load(case)
     check(PROFILES[case](tensors["in.x"], tensors["in.y"].detach()), tensors, about)
 
 
 @pytest.mark.parametrize("case", ["mode_seeking", "mode_seeking_persample"])
-def test_mode_seeking(losses, case):
-    tensors, about = load(losses, case)
+def test_mode_seeking(case):
+    tensors, about = load(case)
     inputs = [tensors[f"in.{name}"] for name in ("i1", "i2", "z1", "z2")]
     check(mode_seeking(*inputs, per_sample=case.endswith("persample"), **about["options"]), tensors, about)
 
@@ -148,15 +141,15 @@ def test_mode_seeking(losses, case):
      ("monce_hard", lambda q, k, **o: monce(q, k, cost="hard", **o)),
      ("monce_easy", lambda q, k, **o: monce(q, k, cost="easy", **o))],
 )  # fmt: skip
-def test_contrastive(losses, case, loss):
-    tensors, about = load(losses, case)
+def test_contrastive(case, loss):
+    tensors, about = load(case)
     options = about["options"]
     sets = 1 if options.get("all_neg") else options["batch"]
     q, k = (tensors[f"in.{name}"].unflatten(0, (sets, -1)) for name in "qk")
     check(loss(q, k, temperature=options["T"]), tensors, about)
 
 
-def test_colour_consistency(losses):
-    tensors, about = load(losses, "color_consistency")
+def test_colour_consistency():
+    tensors, about = load("color_consistency")
     value = colour_consistency(tensors["in.hi"], tensors["in.lo"].detach(), covariance=about["options"]["cov_factor"])
     check(value, tensors, about)

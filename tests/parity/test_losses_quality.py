@@ -17,8 +17,6 @@ from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk
 
 from .losses_cases import check, close, hash_fill, hash_uniform, load
 
-pytestmark = pytest.mark.shared
-
 FFL = ["default", "alpha_lo", "alpha_hi", "patch", "ave_spectrum", "log_matrix", "batch_matrix", "all",
        "given_matrix", "some_equal"]  # fmt: skip
 PAIRS = {
@@ -45,20 +43,15 @@ PAIRS = {
 STYLE = {"style_gatys": "gatys", "style_neural_style": "neural_style", "style_l1_chw": "l1"}
 
 
-@pytest.fixture(scope="module")
-def losses(shared):
-    return shared / "fixtures" / "losses"
-
-
 @pytest.mark.parametrize("case", PAIRS)
-def test_pairs_of_pictures(losses, case):
-    tensors, about = load(losses, case)
+def test_pairs_of_pictures(case):
+    tensors, about = load(case)
     check(PAIRS[case](tensors["in.x"], tensors["in.y"].detach()), tensors, about)
 
 
 @pytest.mark.parametrize("case", FFL)
-def test_focal_frequency(losses, case):
-    tensors, about = load(losses, f"ffl_{case}")
+def test_focal_frequency(case):
+    tensors, about = load(f"ffl_{case}")
     options = dict(about["options"])
     weight = options.pop("loss_weight")
     matrix = tensors["in.matrix"].detach() if "in.matrix" in tensors else None
@@ -67,48 +60,48 @@ def test_focal_frequency(losses, case):
 
 
 @pytest.mark.parametrize("form", ["mean_abs", "mean_sq"])
-def test_total_variation(losses, form):
-    tensors, about = load(losses, f"tv_{form}")
+def test_total_variation(form):
+    tensors, about = load(f"tv_{form}")
     check(total_variation(tensors["in.x"], form=form), tensors, about)
 
 
-def test_total_variation_of_a_hole(losses):
-    tensors, about = load(losses, "tv_hole")
+def test_total_variation_of_a_hole():
+    tensors, about = load("tv_hole")
     check(total_variation(tensors["in.x"], valid=tensors["in.valid"].detach()), tensors, about)
 
 
 @pytest.mark.parametrize(("case", "normalisation"), [("gram_piq", "none"), ("gram_hw", "hw"), ("gram_chw", "chw")])
-def test_gram(losses, case, normalisation):
-    tensors, about = load(losses, case)
+def test_gram(case, normalisation):
+    tensors, about = load(case)
     y = gram(tensors["in.x"], normalisation=normalisation)
-    close(y, tensors["out.y"].view_as(y), about)
+    close(y.view_as(tensors["out.y"]), "out.y", tensors, about)
     (gradient,) = torch.autograd.grad((y * tensors["in.cotangent"].view_as(y)).sum(), tensors["in.x"])
-    close(gradient, tensors["grad.x"], about)
+    close(gradient, "grad.x", tensors, about)
 
 
 @pytest.mark.parametrize("case", STYLE)
-def test_style(losses, case):
-    tensors, about = load(losses, case)
+def test_style(case):
+    tensors, about = load(case)
     x, y = ({"relu1_1": tensors[f"in.{side}"]} for side in "xy")
     check(style(x, y, layers={"relu1_1": 1.0}, form=STYLE[case]), tensors, about)
 
 
-def test_haar_bands(losses):
-    tensors, about = load(losses, "haar_bands")
+def test_haar_bands():
+    tensors, about = load("haar_bands")
     for band, name in zip(haar_bands(tensors["in.x"]), "AHVD", strict=True):
-        close(band, tensors[f"out.c{name}"], about)
+        close(band, f"out.c{name}", tensors, about)
 
 
 @pytest.mark.parametrize("net", ["alex", "squeeze"])
-def test_lpips(losses, net, monkeypatch):
+def test_lpips(net, monkeypatch):
     monkeypatch.setattr(weights, "randomise", lambda trunk, seed=0: None)  # the fixture brings its own
-    tensors, about = load(losses, f"lpips_{net}")
+    tensors, about = load(f"lpips_{net}")
     trunk = LpipsTrunk(net=net, weights="random")
     hash_fill(trunk.features)
     x, y = (list(trunk(tensors[f"in.{k}"], NETS[net].layers).values()) for k in "xy")
     heads = [torch.from_numpy(hash_uniform(2000 + k, f.shape[1]) / f.shape[1]).float() for k, f in enumerate(x)]
     per_layer = [lpips([x[k]], [y[k]], [heads[k]]) for k in range(len(heads))]
-    close(torch.stack(per_layer), tensors["out.per_layer"], about)
+    close(torch.stack(per_layer), "out.per_layer", tensors, about)
     per_sample = lpips(x, y, heads)
-    close(per_sample, tensors["out.per_sample"], about)
+    close(per_sample, "out.per_sample", tensors, about)
     check(per_sample.mean(), tensors, about)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,17 +32,13 @@ from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
 
 from .fixture_io import Case, load_case
+from .places import cases, described, descriptions
 from .test_gaugan import PRECISIONS, SEMANTIC_NORMS, check_grad_and_buffers
-from .test_sasame import FIXTURES, cases, fit
+from .test_sasame import fit
 
-pytestmark = pytest.mark.shared
 UNKNOWN = 0
 CORNERS = {"generator_ch8_wide"}
 """Cases where an activation lies so near to LeakyReLU's corner (6e-7) that float32 may take the other slope."""
-
-
-def load(name: str) -> Case:
-    return load_case(FIXTURES / "oasis" / name)
 
 
 def model_of(options: dict[str, Any]) -> Oasis:
@@ -88,10 +83,10 @@ def unknown_of(options: dict[str, Any]) -> int | None:
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if "full" in name else ())
-     for name in cases("oasis", "oasis_generator")],
+     for name in cases("oasis", runner="oasis_generator")],
 )  # fmt: skip
 def test_generator(name: str, dtype: torch.dtype) -> None:
-    case = load(name)
+    case = load_case("oasis", name)
     step = case.meta.get("subsample", 1)
     noise = case.given["z"].to(dtype) if "z" in case.given and not case.options.get("no_3dnoise") else None
     for mode in case.meta.get("modes", ["eval", "train"]):
@@ -110,9 +105,9 @@ def test_generator(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize("name", cases("oasis", "oasis_discriminator"))
+@pytest.mark.parametrize("name", cases("oasis", runner="oasis_discriminator"))
 def test_discriminator(name: str, dtype: torch.dtype) -> None:
-    case = load(name)
+    case = load_case("oasis", name)
     image = case.given["image"].to(dtype)
     for mode in case.meta.get("modes", ["eval", "train"]):
         net = judge_of(case.meta, (image.shape[-2], image.shape[-1]))
@@ -126,9 +121,9 @@ def test_discriminator(name: str, dtype: torch.dtype) -> None:
             check_grad_and_buffers(case, net, dtype)
 
 
-@pytest.mark.parametrize("path", sorted((FIXTURES / "oasis").glob("manifest_*.json")), ids=lambda path: path.stem)
-def test_manifest(path: Path) -> None:
-    manifest = json.loads(path.read_text())
+@pytest.mark.parametrize("name", descriptions("oasis", "manifest_"))
+def test_manifest(name: str) -> None:
+    manifest = described("oasis", name)
     with torch.device("meta"):
         nets = {"G": model_of(manifest["options"]).generator, "D": judge_of(manifest)}
     for letter, want in manifest["nets"].items():
@@ -140,9 +135,9 @@ def test_manifest(path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize("name", cases("oasis", "oasis_losses"))
+@pytest.mark.parametrize("name", cases("oasis", runner="oasis_losses"))
 def test_losses(name: str, dtype: torch.dtype) -> None:
-    case = load(name)
+    case = load_case("oasis", name)
     label = case.given["label"][:, 0].long()
     unknown = unknown_of(case.options)
     for kind in ("balanced", "unbalanced"):
@@ -173,9 +168,9 @@ def coins_of(label: Tensor, draws: Iterator[int], num_classes: int) -> Tensor:
     return coins
 
 
-@pytest.mark.parametrize("name", cases("oasis", "oasis_labelmix"))
+@pytest.mark.parametrize("name", cases("oasis", runner="oasis_labelmix"))
 def test_mixing(name: str) -> None:
-    case = load(name)
+    case = load_case("oasis", name)
     label = case.given["label"][:, 0].long()
     draws = [key for key in case.given if key.startswith("draws")]
     assert draws
@@ -206,9 +201,9 @@ class PublishedEma(Ema):
                 self.average(batch, noise=next(self.noise))
 
 
-@pytest.mark.parametrize("name", cases("oasis", "oasis_train"))
+@pytest.mark.parametrize("name", cases("oasis", runner="oasis_train"))
 def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    case, dtype = load(name), torch.float64
+    case, dtype = load_case("oasis", name), torch.float64
     options = case.options
     batch = batch_of(case, dtype)
     model, judge = model_of(options), judge_of(case.meta, (batch.label.shape[-2], batch.label.shape[-1]))

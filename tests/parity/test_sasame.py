@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
 
 from .fixture_io import Case, load_case
+from .places import cases, described, descriptions
 from .test_gaugan import (
     PRECISIONS,
     SEMANTIC_NORMS,
@@ -46,20 +45,8 @@ from .test_gaugan import (
     model_arguments,
 )
 
-pytestmark = pytest.mark.shared
-FIXTURES = Path(os.environ.get("SCENEGEN_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "fixtures"
 VGG_LAYERS = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
 STYLE_LAYERS = {"relu2_2": 1.0, "relu3_4": 1.0, "relu4_4": 1.0, "relu5_2": 1.0}
-
-
-def cases(family: str, runner: str) -> list[str]:
-    """Every case of one kind that lies there; none, and so a skip, without the fixtures."""
-    files = sorted((FIXTURES / family).glob("*.json"))
-    return [file.stem for file in files if json.loads(file.read_text()).get("runner") == runner]
-
-
-def load(name: str) -> Case:
-    return load_case(FIXTURES / "sasame" / name)
 
 
 def editing(options: dict[str, Any]) -> bool:
@@ -107,9 +94,9 @@ def editor_of(options: dict[str, Any]) -> SesameEditor:
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize("name", cases("sasame", "sesame_discriminator"))
+@pytest.mark.parametrize("name", cases("sasame", runner="sesame_discriminator"))
 def test_discriminator(name: str, dtype: torch.dtype) -> None:
-    case = load(name)
+    case = load_case("sasame", name)
     for mode in ("eval", "train"):
         net = judge_of(case.options)
         load_official(net, case.state["D"])
@@ -126,9 +113,9 @@ def test_discriminator(name: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
-@pytest.mark.parametrize("name", cases("sasame", "sesame_generator"))
+@pytest.mark.parametrize("name", cases("sasame", runner="sesame_generator"))
 def test_editing_generator(name: str, dtype: torch.dtype) -> None:
-    case = load(name)
+    case = load_case("sasame", name)
     step = case.meta.get("subsample", 1)
     masked = mask_out(case.given["image"].to(dtype), hole_of(case, dtype))
     for mode in case.meta.get("modes", ["eval", "train"]):
@@ -143,9 +130,9 @@ def test_editing_generator(name: str, dtype: torch.dtype) -> None:
             check_grad_and_buffers(case, net, dtype)
 
 
-@pytest.mark.parametrize("name", cases("sasame", "sesame_preprocess"))
+@pytest.mark.parametrize("name", cases("sasame", runner="sesame_preprocess"))
 def test_editing_inputs(name: str) -> None:
-    case = load(name)
+    case = load_case("sasame", name)
     image, hole = case.given["image"], hole_of(case, torch.float32)
     case.check("out", "semantics", planes(case, torch.float32), torch.float32)
     case.check("out", "masked_image", mask_out(image, hole), torch.float32)
@@ -154,15 +141,15 @@ def test_editing_inputs(name: str) -> None:
     case.check("out", "composited_fake", shown, torch.float32)
 
 
-@pytest.mark.parametrize("name", cases("sasame", "cellular_mask"))
+@pytest.mark.parametrize("name", cases("sasame", runner="cellular_mask"))
 def test_cellular_hole(name: str) -> None:
-    case = load(name)
+    case = load_case("sasame", name)
     case.check("out", "known_mask", 1 - cellular_hole(case.given["uniform"]), torch.float32)
 
 
-@pytest.mark.parametrize("path", sorted((FIXTURES / "sasame").glob("manifest_*.json")), ids=lambda path: path.stem)
-def test_manifest(path: Path) -> None:
-    manifest = json.loads(path.read_text())
+@pytest.mark.parametrize("name", descriptions("sasame", "manifest_"))
+def test_manifest(name: str) -> None:
+    manifest = described("sasame", name)
     options = manifest["options"]
     with torch.device("meta"):
         nets = {"G": editor_of(options) if editing(options) else None, "D": judge_of(options)}
@@ -176,9 +163,9 @@ def test_manifest(path: Path) -> None:
         assert sum(b.numel() for b in net.buffers()) == want["buffers"]
 
 
-@pytest.mark.parametrize("name", cases("sasame", "sesame_layout_train"))
+@pytest.mark.parametrize("name", cases("sasame", runner="sesame_layout_train"))
 def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) -> None:
-    case, dtype = load(name), torch.float64
+    case, dtype = load_case("sasame", name), torch.float64
     model = build(case, dtype)
     judge = judge_of(case.options)
     load_official(judge, case.state["D"])
@@ -229,9 +216,9 @@ def vgg_of(case: Case) -> Vgg19:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", cases("sasame", "sesame_edit_train"))
+@pytest.mark.parametrize("name", cases("sasame", runner="sesame_edit_train"))
 def test_editing_training(name: str) -> None:
-    case, dtype = load(name), torch.float64
+    case, dtype = load_case("sasame", name), torch.float64
     options = case.options
     net, judge = editor_of(options), judge_of(options)
     load_official(net, case.state["G"])

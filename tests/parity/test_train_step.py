@@ -25,9 +25,8 @@ from .test_gaugan import build, judge_arguments
 DTYPE = torch.float64
 
 
-@pytest.mark.shared
-def test_the_module_repeats_the_published_training(shared: Path, tmp_path: Path) -> None:
-    case = load_case(shared / "fixtures/gaugan/train_two_iterations")
+def test_the_module_repeats_the_published_training(tmp_path: Path) -> None:
+    case = load_case("gaugan", "train_two_iterations")
     model = build(case, DTYPE)
     judge = PatchDiscriminator(**judge_arguments(case.options))
     load_official(judge, case.state["D"])
