@@ -248,6 +248,7 @@ class SceneModel(nn.Module):
         noise_shape: shape of one sample's noise, or None for a deterministic model.
         condition_channels: channels of `shown(...).condition`, 0 for none.
         num_classes: of the labels that it reads; 0 for a model that reads none.
+        keeps_start: the initial weights are those that the constructor drew; otherwise the run's init_gain rules.
         xavier_everywhere: the published start reaches the spectrally normalised weights too.
     """
 
@@ -256,6 +257,7 @@ class SceneModel(nn.Module):
     noise_shape: tuple[int, ...] | None = None
     condition_channels: int = 0
     num_classes: int = 0
+    keeps_start: ClassVar[bool] = False
     xavier_everywhere: ClassVar[bool] = False
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
@@ -263,7 +265,7 @@ class SceneModel(nn.Module):
         return self.sample(batch, noise=noise)
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """The test pass; never reads `batch.image`."""
+        """The test pass; a model that makes the picture of `batch.image` never reads it here."""
         raise NotImplementedError(f"{type(self).__name__} has no sample()")
 
     def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
@@ -290,15 +292,15 @@ class SceneModel(nn.Module):
             return None
         return torch.randn(count, *self.noise_shape, generator=torch.Generator().manual_seed(seed))
 
-    def paint(self, batch: Batch, *, seed: int) -> Tensor:
-        """Pictures (b, c, h, w) of a batch with noise from a seed, in eval mode and without a graph."""
+    def paint(self, batch: Batch, *, seed: int) -> Synthesis:
+        """`sample` with noise from a seed, in eval mode and without a graph."""
         training = self.training
         self.eval()
         noise = self.prior(len(batch), seed=seed)
         with torch.no_grad():
-            image = self.sample(batch, noise=None if noise is None else noise.to(batch.device, batch.dtype)).image
+            synthesis = self.sample(batch, noise=None if noise is None else noise.to(batch.device, batch.dtype))
         self.train(training)
-        return image
+        return synthesis
 
 
 class Discriminator(nn.Module):

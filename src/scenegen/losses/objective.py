@@ -39,6 +39,7 @@ CURES = {
     "warp.aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
     "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
+    "logits": "use a model that reads label maps, such as model=scenenet",
     "segmentation": "use loss=oasis with discriminator=oasis",
 }
 """Need of a term -> the option that offers it."""
@@ -339,9 +340,8 @@ def pictures(batch: Batch, synthesis: Synthesis) -> dict[str, Tensor]:
 
 def slope(value: Tensor, image: Tensor) -> Tensor:
     """L2 norm of a value's gradient at a picture; 0 where the picture is not looked at. The graph stays."""
-    (found,) = (
-        torch.autograd.grad(value, image, retain_graph=True, allow_unused=True) if value.requires_grad else (None,)
-    )
+    looks = value.requires_grad and image.requires_grad
+    (found,) = torch.autograd.grad(value, image, retain_graph=True, allow_unused=True) if looks else (None,)
     return value.new_zeros(()) if found is None else full_precision(found).norm()
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
 
 from scenegen.base.pictures import save_png, to_array
-from scenegen.base.records import Batch, Refusal, SceneModel
+from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import collate
 
@@ -72,11 +73,20 @@ def generate(
         if style is not None:
             batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
-        images = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None).image
-        for image, name, (_, k) in zip(images, batch.name, part, strict=True):
+        synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
+        for picture, name, (_, k) in zip(_written(synthesis), batch.name, part, strict=True):
             files.append(out / (f"{name}.png" if n_per_label == 1 else f"{name}_{k}.png"))
-            save_png(files[-1], to_array(image))
+            save_png(files[-1], picture)
     return files
+
+
+def _written(synthesis: Synthesis) -> list[np.ndarray]:
+    """The pictures as they are written: (h, w, 3) uint8, or class ids (h, w) where label maps are read."""
+    if synthesis.logits is None:
+        return [to_array(image) for image in synthesis.image]
+    if synthesis.logits.shape[1] > 256:
+        raise Refusal(f"{synthesis.logits.shape[1]} classes do not fit an 8-bit label map; use data of at most 256")
+    return [label.to(torch.uint8).cpu().numpy() for label in synthesis.logits.argmax(1)]
 
 
 def draw_noise(model: SceneModel, names: Sequence[str], copies: Sequence[int], seed: int) -> Tensor | None:

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
-
 from scenegen.base.pictures import colour_labels, to_array
-from scenegen.base.records import Batch
+from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import collate
 
@@ -29,19 +27,26 @@ def inputs(batch: Batch, *, classes: ClassList | None) -> dict[str, list[np.ndar
     return shown
 
 
-def columns(batch: Batch, *, generated: Tensor, classes: ClassList | None) -> dict[str, list[np.ndarray]]:
-    """Inputs | generated | real (where there is one) of a batch, by title.
+def columns(batch: Batch, synthesis: Synthesis, *, classes: ClassList | None) -> dict[str, list[np.ndarray]]:
+    """Inputs | generated (or the label map that was read) | real (where there is one) of a batch, by title.
 
     Args:
         batch: b samples.
-        generated: (b, c, h, w) pictures in [-1, 1].
+        synthesis: a model's output for them.
         classes: for the colours of label maps; None shows none.
     """
     shown = inputs(batch, classes=classes)
-    shown["generated"] = [to_array(picture) for picture in generated]
+    shown["generated" if synthesis.logits is None else "read"] = outputs(synthesis, classes=classes)
     if batch.image is not None:
         shown["real"] = [to_array(picture) for picture in batch.image]
     return shown
+
+
+def outputs(synthesis: Synthesis, *, classes: ClassList | None) -> list[np.ndarray]:
+    """One (h, w, 3) uint8 picture per sample: the generated one, or the label map that was read, in colours."""
+    if synthesis.logits is None or classes is None:
+        return [to_array(picture) for picture in synthesis.image]
+    return [colour_labels(label, classes.colours) for label in synthesis.logits.argmax(1)]
 
 
 def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1) -> np.ndarray:
@@ -59,7 +64,7 @@ def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_pe
         shown = inputs(batch, classes=data.classes)
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
-        made = [np.asarray(Image.open(files[place * n_per_label + k]).convert("RGB")) for k in range(n_per_label)]
+        made = [_made(files[place * n_per_label + k], data.classes) for k in range(n_per_label)]
         rows.append([*(pictures[0] for pictures in shown.values()), *made])
         titles = [*shown, "generated", *[""] * (n_per_label - 1)]
     return contact_sheet(rows, titles=titles, side_by_side=3 if n_per_label == 1 else 1)
@@ -82,10 +87,18 @@ def same_inputs(data: Any, samples: Mapping[str, Path], *, indices: Sequence[int
         shown = inputs(batch, classes=data.classes)
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
-        made = [np.asarray(Image.open(folder / f"{batch.name[0]}.png").convert("RGB")) for folder in samples.values()]
+        made = [_made(folder / f"{batch.name[0]}.png", data.classes) for folder in samples.values()]
         rows.append([*(pictures[0] for pictures in shown.values()), *made])
         titles = [*shown, *samples]
     return contact_sheet(rows, titles=titles, side_by_side=1)
+
+
+def _made(file: Path, classes: ClassList | None) -> np.ndarray:
+    """A generated picture, or a label map (grey, of class ids) in colours."""
+    with Image.open(file) as picture:
+        if picture.mode == "L" and classes is not None:
+            return colour_labels(np.asarray(picture), classes.colours)
+        return np.asarray(picture.convert("RGB"))
 
 
 def spread(count: int, most: int) -> list[int]:

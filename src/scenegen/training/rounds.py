@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.losses.objective import Objective
-from scenegen.training.optim import TwoTimescaleAdam
+from scenegen.training.optim import Optim
+from scenegen.training.tricks.augment import Augment
 from scenegen.training.tricks.average import Ema
+from scenegen.training.tricks.clip import Clip
 
 
 class Rounds(pl.LightningModule):
@@ -34,7 +36,9 @@ class Rounds(pl.LightningModule):
             one with the updated generator, as the published SPADE code does, for the price of a second forward.
         generator_every: a generator step on every n-th round only (the log's "DperG2" is 2).
         log_grads_every: rounds between two logs of each term's weight and gradient norm at the picture; 0 is none.
-        ema: the model's average, or None.
+        average: the slot of the model's average (trick=ema), which is then the one to sample from.
+        augment: the slot of random changes of the batch and of the pictures that the discriminator sees.
+        clip: the slot of a bound on the gradients.
 
     Raises:
         Refusal: for rounds that would be empty, and for a penalty on a slope that is bounded by construction.
@@ -46,12 +50,14 @@ class Rounds(pl.LightningModule):
         model: SceneModel,
         discriminator: Discriminator | None,
         objective: Objective,
-        optim: TwoTimescaleAdam,
+        optim: Optim,
         seed: int,
         reuse_fake: bool,
         generator_every: int,
         log_grads_every: int,
-        ema: Ema | None,
+        average: Ema | None = None,
+        augment: Augment | None = None,
+        clip: Clip | None = None,
     ) -> None:
         super().__init__()
         if (discriminator is not None) != objective.adversarial:
@@ -73,7 +79,9 @@ class Rounds(pl.LightningModule):
         # the weights that a discriminator froze for itself (a backbone, unused ones of a file) stay frozen
         self._judges = [p for p in discriminator.parameters() if p.requires_grad] if discriminator else []
         self.objective = objective
-        self.ema = ema
+        self.ema = average  # checkpoints know it by this name
+        self.augment = augment
+        self.clip = clip
         self.optim = optim
         self.seed = seed
         self.reuse_fake = reuse_fake
@@ -100,6 +108,8 @@ class Rounds(pl.LightningModule):
         generator, *rest = cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
         values: dict[str, Tensor] = {}
         synthesis = None
+        if self.augment is not None:
+            batch = self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
         if self.step % self.generator_every == 0:
             synthesis = self._generate(batch, "generator")
             # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
@@ -109,7 +119,7 @@ class Rounds(pl.LightningModule):
             if synthesis is None or not self.reuse_fake:
                 with torch.no_grad():
                     synthesis = self._generate(batch, "discriminator")
-            shown = self.model.shown(batch, synthesis)
+            shown = self._shown(batch, synthesis)
             values |= self._discriminator_step(self.discriminator, shown, rest[0])
         if self.ema is not None:
             self.ema.update(self.model, step=self.step)
@@ -126,7 +136,7 @@ class Rounds(pl.LightningModule):
         fake = real = None
         self._freeze_judges(True)
         if self.discriminator is not None:
-            fake, real = self._generator_judgements(self.discriminator, self.model.shown(batch, synthesis))
+            fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
         total, values = self.objective.generator(
             batch=batch,
             synthesis=synthesis,
@@ -174,10 +184,18 @@ class Rounds(pl.LightningModule):
             group["lr"] = self.optim.rate(self.step, side=side)
         optimizer.zero_grad(set_to_none=True)
         self.manual_backward(loss)
+        if self.clip is not None:
+            self.clip(p for group in optimizer.param_groups for p in group["params"])
 
     def _freeze_judges(self, frozen: bool) -> None:
         for parameter in self._judges:
             parameter.requires_grad_(not frozen)
+
+    def _shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
+        shown = self.model.shown(batch, synthesis)
+        if self.augment is None:
+            return shown
+        return self.augment.shown(shown, seed=hash_seed(self.seed, "augment shown", self.step))
 
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))

@@ -61,7 +61,7 @@ class Collapse(pl.Callback):
         assert batch.image is not None
         swapped = replace(batch, exemplar=batch.exemplar.roll(1, 0), exemplar_label=batch.exemplar_label.roll(1, 0))
         seed = hash_seed(self.seed, "collapse")
-        images, others = (model.paint(inputs, seed=seed) for inputs in (batch, swapped))
+        images, others = (model.paint(inputs, seed=seed).image for inputs in (batch, swapped))
         return distances(images, others, batch.exemplar, batch.image)
 
     def suspect(self, values: dict[str, float]) -> str | None:

@@ -48,6 +48,6 @@ class Grids(pl.Callback):
     def draw(self, module: Rounds) -> np.ndarray:
         """The sheet of the fixed inputs as (H, W, 3) uint8."""
         batch = self.batch.to(module.device)
-        images = module.best_model.paint(batch, seed=hash_seed(self.seed, "grid"))
-        shown = columns(batch, generated=images, classes=self.classes)
+        synthesis = module.best_model.paint(batch, seed=hash_seed(self.seed, "grid"))
+        shown = columns(batch, synthesis, classes=self.classes)
         return contact_sheet(list(zip(*shown.values(), strict=True)), titles=tuple(shown))

@@ -52,7 +52,7 @@ class Interim(pl.Callback):
         counts = []
         for place, batch in enumerate(self.batches):
             batch = batch.to(module.device)
-            images = module.best_model.paint(batch, seed=hash_seed(self.seed, "interim", place))
+            images = module.best_model.paint(batch, seed=hash_seed(self.seed, "interim", place)).image
             assert batch.label is not None
             sizes = {"num_classes": len(self.classes), "ignore": self.classes.ignore}
             counts.append(confusion(self.segmenter.predict(to_uint8(images)), batch.label, **sizes))

@@ -33,7 +33,7 @@ class Ema(nn.Module):
     def __init__(self, model: nn.Module, *, decay: float, warmup: bool = True, average_buffers: bool = False) -> None:
         super().__init__()
         if not 0 <= decay < 1:
-            raise Refusal(f"trick.ema.decay={decay} must be at least 0 and below 1; 0.999 is usual")
+            raise Refusal(f"trick.average.decay={decay} must be at least 0 and below 1; 0.999 is usual")
         self.decay = decay
         self.warmup = warmup
         self.average_buffers = average_buffers
