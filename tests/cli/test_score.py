@@ -154,7 +154,7 @@ def test_classes_of_other_data_name_the_cure(made, tmp_path):
     netfile.write(net.state_dict(), file, role="scorer", classes=("a", "b"), widths=(4, 4, 8, 8, 8), facts={})
     with pytest.raises(Refusal) as error:
         main(f"generated={made / 'out'}", f"segmenter.name={file}", *WORLD)
-    for part in ("2 classes (a, b)", "29 (mountain, sky", "scenegen.train_scenenet"):
+    for part in ("2 classes (a, b)", "29 (mountain, sky", "scenegen.train model=scenenet"):
         assert part in str(error.value)
 
 

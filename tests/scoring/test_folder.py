@@ -253,7 +253,7 @@ def test_other_classes_are_refused_with_both_lists_and_the_cure():
     other = ClassList(names=("car", "road"))
     with pytest.raises(Refusal) as error:
         require_classes(("sky", "sea"), other, stamp="scenenet-scorer:abc")
-    for part in ("sky, sea", "car, road", "python -m scenegen.train_scenenet", "segmenter=none"):
+    for part in ("sky, sea", "car, road", "python -m scenegen.train model=scenenet", "segmenter=none"):
         assert part in str(error.value)
 
 

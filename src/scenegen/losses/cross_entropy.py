@@ -68,5 +68,6 @@ class CrossEntropy(Term):
             raise Refusal("loss.cross_entropy needs class scores, which the model did not give; use model=scenenet")
         logits = full_precision(logits)
         weight = class_balance(label, num_classes=logits.shape[1], power=self.balance, ignore=self.ignore)
-        ignored = -100 if self.ignore is None else self.ignore
-        return F.cross_entropy(logits, label, weight=weight.to(logits.dtype), ignore_index=ignored)
+        weight = weight.to(logits.dtype)
+        summed = F.cross_entropy(logits, label, weight=weight, reduction="sum")
+        return summed / weight[label].sum().clamp(min=1e-8)  # 0 where no pixel of the batch counts

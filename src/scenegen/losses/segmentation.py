@@ -74,7 +74,7 @@ class Segmentation(Term):
             raise Refusal(
                 f"{net.stamp} reads {len(read)} classes ({', '.join(read[:4])}, ...), but the data has "
                 f"{len(classes.names)} ({', '.join(classes.names[:4])}, ...); train one for them by python -m "
-                "scenegen.train_scenenet role=trunk and name it by extractor.nets.segmenter.name"
+                "scenegen.train model=scenenet model.role=trunk and name it by extractor.nets.segmenter.name"
             )
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
 from scenegen.base.pictures import colour_labels, to_array
 from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList

@@ -89,7 +89,7 @@ def change(file, **entries) -> None:
 def test_smp_refuses_another_hash_other_classes_and_another_suffix(file):
     with pytest.raises(Refusal, match="0123 was asked for"):
         SmpSegmenter(classes=THREE, name=str(file), sha256="0123")
-    with pytest.raises(Refusal, match=r"reads 3 classes .*scenegen.train_segmenter"):
+    with pytest.raises(Refusal, match=r"reads 3 classes .*scenegen.train model=smp"):
         SmpSegmenter(classes=LANDSCAPE, name=str(file))
     with pytest.raises(Refusal, match=r"no \.safetensors file"):
         SmpSegmenter(classes=THREE, name=str(file.with_suffix(".pt")))

@@ -101,12 +101,12 @@ def read(path: str | Path) -> NetFile:
     except (SafetensorError, ValueError, OverflowError, KeyError) as error:
         raise Refusal(
             f"{path} is damaged or not a safetensors file ({error}); make it anew with "
-            "python -m scenegen.train_scenenet, or reinstall the package if it is the shipped one"
+            "python -m scenegen.train model=scenenet, or reinstall the package if it is the shipped one"
         ) from error
     if header.get("format") != FORMAT:
         raise Refusal(
             f"{path} is a safetensors file but not a SceneNet (its format is {header.get('format')}, not {FORMAT}); "
-            "make one with python -m scenegen.train_scenenet"
+            "make one with python -m scenegen.train model=scenenet"
         )
     role = header.get("role")
     if role not in ROLES:
@@ -150,7 +150,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Refusal(
-            f"{path} cannot be read ({error.strerror}); give the file that python -m scenegen.train_scenenet wrote"
+            f"{path} cannot be read ({error.strerror}); give the file that python -m scenegen.train model=scenenet wrote"
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 Two separately seeded nets are shipped, so that a score is never read by the net that a loss has seen:
 `assets/scenenet_trunk.safetensors` (losses) and `assets/scenenet_scorer.safetensors` (scores). Both were
-trained by `python -m scenegen.train_scenenet` on the procedural world; the exact command is in each header.
+trained by `python -m scenegen.train model=scenenet` on the procedural world; the exact command is in each header.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class SceneNetTrunk(Extractor):
     Args:
         weights: "published" (the shipped file, or the folder's) or "random" (seeded, stamped as such).
         folder: where `scenenet_<name>.safetensors` is looked for first; None is the shipped one.
-        name: "trunk", or the path of a file that `python -m scenegen.train_scenenet role=trunk` wrote.
+        name: "trunk", or the path of a file that `python -m scenegen.train model=scenenet model.role=trunk` wrote.
     """
 
     def __init__(self, *, weights: str = "published", folder: str | Path | None = None, name: str = "trunk") -> None:
@@ -155,7 +155,7 @@ class SceneNetTrunk(Extractor):
             if file.role != "trunk":
                 raise Refusal(
                     f"{file.path} holds a net of role {file.role}; a loss that reads the net that scores would "
-                    "train for the score: use one of python -m scenegen.train_scenenet role=trunk"
+                    "train for the score: use one of python -m scenegen.train model=scenenet model.role=trunk"
                 )
             features, stamp = rebuild(file).trunk, f"scenenet-trunk:{file.digest[:12]}"
         taps = {n: i for i, (n, _) in enumerate(features.named_children()) if n.startswith("relu")}
@@ -188,7 +188,7 @@ class Segmenter(nn.Module):
         """The shipped scorer, or the file of another one.
 
         Args:
-            name: "scorer", or the path of a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+            name: "scorer", or the path of a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
             folder: where `scenenet_<name>.safetensors` is looked for first; None is the shipped one.
 
         Raises:
@@ -198,7 +198,7 @@ class Segmenter(nn.Module):
         if file.role != "scorer":
             raise Refusal(
                 f"{file.path} holds a net of role {file.role}, which losses read, so its score would be biased; "
-                "use one of python -m scenegen.train_scenenet role=scorer"
+                "use one of python -m scenegen.train model=scenenet model.role=scorer"
             )
         stamp = f"scenenet-scorer:{file.digest[:12]}"
         return cls(rebuild(file), classes=file.classes, stamp=stamp, facts=file.header)
@@ -213,7 +213,7 @@ class Segmenter(nn.Module):
             theirs, ours = _listed(classes), _listed(self.classes)
             raise Refusal(
                 f"{self.stamp} reads {ours}, but the data has {theirs}; train one for these classes: "
-                "python -m scenegen.train_scenenet role=scorer data=... out=scorer.safetensors"
+                "python -m scenegen.train model=scenenet model.role=scorer data=..."
             )
 
     def forward(self, image: Tensor) -> Tensor:

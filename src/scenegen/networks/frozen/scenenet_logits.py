@@ -22,7 +22,7 @@ class SceneNetLogits(Extractor):
     Args:
         weights: "published" (the shipped file, or the folder's) or "random" (seeded, stamped as such).
         folder: where `scenenet_<name>.safetensors` is looked for first; None is the shipped one.
-        name: "trunk", or the path of a file that `python -m scenegen.train_scenenet role=trunk` wrote.
+        name: "trunk", or the path of a file that `python -m scenegen.train model=scenenet model.role=trunk` wrote.
 
     Attributes:
         classes: class names in id order.
@@ -38,7 +38,7 @@ class SceneNetLogits(Extractor):
         if file.role != "trunk":
             raise Refusal(
                 f"{file.path} holds a net of role {file.role}; a loss that reads the net that scores would "
-                "train for the score: use one of python -m scenegen.train_scenenet role=trunk"
+                "train for the score: use one of python -m scenegen.train model=scenenet model.role=trunk"
             )
         net, stamp = rebuild(file), f"scenenet-segmenter:{file.digest[:12]}"
         if weights == "random":

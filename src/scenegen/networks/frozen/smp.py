@@ -131,14 +131,14 @@ def read(path: str | Path, *, sha256: str | None = None) -> tuple[SmpNet, Card]:
         data = path.read_bytes()
     except OSError as error:
         raise Refusal(
-            f"{path} cannot be read ({error.strerror}); give the file that python -m scenegen.train_segmenter wrote"
+            f"{path} cannot be read ({error.strerror}); give the file that python -m scenegen.train model=smp wrote"
         ) from error
     digest = hashlib.sha256(data).hexdigest()
     for wanted, whose in ((card.sha256, f"{path.with_suffix('.json').name} says"), (sha256, "was asked for")):
         if wanted and not digest.startswith(wanted):
             raise Refusal(
                 f"{path} is damaged or another file: its sha256 begins {digest[:12]}, {wanted[:12]} {whose}; "
-                "make it anew with python -m scenegen.train_segmenter"
+                "make it anew with python -m scenegen.train model=smp"
             )
     net = SmpNet(arch=card.arch, encoder=card.encoder, classes=len(card.classes))
     try:
@@ -153,7 +153,7 @@ def weights_file(path: str | Path) -> Path:
     """The path of a net's weights, refused when it is no .safetensors file."""
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
-        raise Refusal(f"{path} is no .safetensors file; give the one that python -m scenegen.train_segmenter wrote")
+        raise Refusal(f"{path} is no .safetensors file; give the one that python -m scenegen.train model=smp wrote")
     return path
 
 
@@ -162,15 +162,15 @@ def _card(path: Path) -> Card:
         said = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise Refusal(
-            f"{path} cannot be read ({error}); it is written beside the weights by python -m scenegen.train_segmenter"
+            f"{path} cannot be read ({error}); it is written beside the weights by python -m scenegen.train model=smp"
         ) from error
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
-        raise Refusal(f"{path} is not the card of a segmenter ({FORMAT}); give a file of scenegen.train_segmenter")
+        raise Refusal(f"{path} is not the card of a segmenter ({FORMAT}); give a file of scenegen.train model=smp")
     try:
         card = Card(**said)
         sound = _named(card.classes) and all(isinstance(side, int) and side > 0 for side in (card.height, card.width))
     except TypeError as error:
-        raise Refusal(f"{path} is damaged ({error}); make it anew with scenegen.train_segmenter") from error
+        raise Refusal(f"{path} is damaged ({error}); make it anew with scenegen.train model=smp") from error
     if not (sound and isinstance(card.arch, str) and isinstance(card.encoder, str) and isinstance(card.sha256, str)):
         raise Refusal(f"{path} is damaged: names, classes or sizes are not what they should be; make it anew")
     return Card(**{**vars(card), "classes": tuple(card.classes)})

@@ -14,7 +14,7 @@ class SceneNetSegmenter(nn.Module):
 
     Args:
         classes: the class list of the label maps.
-        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
 
     Raises:
@@ -39,7 +39,7 @@ class SceneNetFeatures(nn.Module):
     """Pooled features of the scoring SceneNet: a Frechet distance of its own, `FID(scenenet)`, never plain FID.
 
     Args:
-        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
     """
 
@@ -59,7 +59,7 @@ class SceneNetFeatures(nn.Module):
 
 
 def require_classes(
-    reads: tuple[str, ...], classes: ClassList, *, stamp: str, command: str = "train_scenenet role=scorer"
+    reads: tuple[str, ...], classes: ClassList, *, stamp: str, command: str = "train model=scenenet model.role=scorer"
 ) -> None:
     """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists."""
     if tuple(reads) != classes.names:

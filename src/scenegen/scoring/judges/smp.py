@@ -13,7 +13,7 @@ from scenegen.scoring.judges.scenenet import require_classes
 
 
 class SmpSegmenter(nn.Module):
-    """A segmentation_models.pytorch net that `python -m scenegen.train_segmenter` trained.
+    """A segmentation_models.pytorch net that `python -m scenegen.train model=smp` trained.
 
     Args:
         classes: the class list of the label maps.
@@ -35,7 +35,7 @@ class SmpSegmenter(nn.Module):
             path = Path(folder).expanduser() / name
         self.net, self.card = smpnet.read(path, sha256=sha256)
         self.stamp = f"smp-{self.card.arch}-{self.card.encoder}:{self.card.sha256[:12]}"
-        require_classes(self.card.classes, classes, stamp=self.stamp, command="train_segmenter")
+        require_classes(self.card.classes, classes, stamp=self.stamp, command="train model=smp")
 
     def predict(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) uint8 -> (b, h, w) int64 ids, read at about the size of the training."""
