@@ -82,8 +82,10 @@ def test_a_segmenter_is_a_run_like_any_other(tmp_path: Path) -> None:
     a, b = (torch.load(end, weights_only=True)["state_dict"] for end in ends)
     assert all(torch.equal(a[key], b[key]) for key in a)
 
-    judged = run("score", "generated=flags/val/images", *data, "segmenter=scenenet",
-                 f"segmenter.name={folder / 'scenenet.safetensors'}", "scorer=none", "measure=mask_acc", cwd=tmp_path)  # fmt: skip
+    judge = ("segmenter=scenenet", f"segmenter.name={folder / 'scenenet.safetensors'}")
+    judged = run(
+        "score", "generated=flags/val/images", *data, *judge, "scorer=none", "measure=mask_acc", cwd=tmp_path
+    )
     assert judged.returncode == 0, judged.stderr
     assert "mask_acc" in judged.stdout
 
@@ -102,7 +104,8 @@ def test_cross_entropy_equals_torchs_where_all_classes_count_alike() -> None:
     made = Objective(
         terms={"ce": CrossEntropy(balance=0.0)}, weights={"ce": 1}, extractors={}, offers={"logits", "label"}
     )
-    value, _ = made.generator(batch=Batch(label=label), synthesis=Synthesis(image=torch.zeros(2, 3, 8, 8), logits=logits))
+    synthesis = Synthesis(image=torch.zeros(2, 3, 8, 8), logits=logits)
+    value, _ = made.generator(batch=Batch(label=label), synthesis=synthesis)
     assert float(value) == pytest.approx(float(F.cross_entropy(logits, label)), rel=1e-6)
 
 

@@ -150,7 +150,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Refusal(
-            f"{path} cannot be read ({error.strerror}); give the file that python -m scenegen.train model=scenenet wrote"
+            f"{path} cannot be read ({error.strerror}); give one that python -m scenegen.train model=scenenet wrote"
         ) from error
 
 

@@ -188,7 +188,7 @@ class Segmenter(nn.Module):
         """The shipped scorer, or the file of another one.
 
         Args:
-            name: "scorer", or the path of a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
+            name: "scorer", or the path of a file that `scenegen.train model=scenenet model.role=scorer` wrote.
             folder: where `scenenet_<name>.safetensors` is looked for first; None is the shipped one.
 
         Raises:
