@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -48,6 +49,11 @@ class Settings:
             raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
 
 
+def made_by(overrides: list[str]) -> str:
+    """The command line that makes a run again, whatever it is called."""
+    return "python -m scenegen.train " + shlex.join(o for o in overrides if not o.startswith("name="))
+
+
 @command("train")
 def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
@@ -58,6 +64,8 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
+    from scenegen.networks.generators.label_reader import LabelReader
+    from scenegen.reporting.deliver import deliver
     from scenegen.reporting.evaluate import evaluate
     from scenegen.reporting.showcase import showcase
     from scenegen.runs.checkpoints import newest
@@ -108,6 +116,8 @@ def main(cfg: DictConfig) -> float | None:
         score = evaluate(
             module.best_model, train=train, test=test, scorer=scorer, folder=folder, config=config, digest=chosen.digest
         )
+    if isinstance(module.best_model, LabelReader):
+        print(deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=made_by(overrides)))
     indices = spread(len(test), 18)
     judges = scorer.judges if scorer is not None else None
     models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}

@@ -123,9 +123,10 @@ def rounds(config: Config, data: Any) -> Any:
     judge = discriminator(config, generator)
     for network in (generator, judge):
         if network is not None:
-            initialise(network, gain=config["init_gain"])
+            if not (network is generator and generator.keeps_start):
+                initialise(network, gain=config["init_gain"])
             machine.prepare(network)
-    average = (config.get("trick") or {}).get("ema")
+    tricks = (config.get("trick") or {}).items()
     return Rounds(
         model=generator,
         discriminator=judge,
@@ -135,7 +136,7 @@ def rounds(config: Config, data: Any) -> Any:
         reuse_fake=config["reuse_fake"],
         generator_every=config["generator_every"],
         log_grads_every=config["log_grads_every"],
-        ema=make(average, model=generator) if average else None,
+        **{slot: make(node, offered={"model": generator}) for slot, node in tricks},
     )
 
 

@@ -99,12 +99,14 @@ class Group:
             are checked by their constructors' signatures.
         supplied: constructor arguments that build.py adds to what the config says.
         additive: its options add up (`loss=a+b`), each under a key of its own.
+        slots: the keys that its options may fill; None leaves them free.
         computes: false where it does not change what a run computes, so that it stays out of the run's digest.
     """
 
     record: type | None = None
     supplied: Iterable[str] = field(default=frozenset())
     additive: bool = False
+    slots: tuple[str, ...] | None = None
     computes: bool = True
 
 
@@ -118,7 +120,7 @@ GROUPS = {
     "model": Group(supplied={"num_classes", "edges"}),
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
     "loss": Group(additive=True),
-    "trick": Group(supplied={"model"}, additive=True),
+    "trick": Group(supplied={"model"}, additive=True, slots=("average", "augment", "clip")),
     "optim": Group(),
     "trainer": Group(),
     "logger": Group(supplied={"folder", "config"}, additive=True),
@@ -129,6 +131,7 @@ GROUPS = {
     "by": Group(supplied={"classes"}),
     "sweep": Group(record=Sweep, computes=False),
     "ledger": Group(record=Ledger, computes=False),
+    "task": Group(computes=False),
     "experiment": Group(),
     "debug": Group(),
 }
