@@ -43,6 +43,7 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from scenegen.base.files import write_json
     from scenegen.base.pictures import save_png
+    from scenegen.config import build
     from scenegen.config.opened import open_run
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.datasets import read_style
@@ -50,7 +51,9 @@ def main(cfg: DictConfig) -> None:
     from scenegen.sampling.generate import generate
     from scenegen.sampling.sheets import draw_sheet, spread
 
-    chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    config = plan(cfg, settings=Settings).config
+    chosen: Settings = read_settings(Settings, config)
+    posts = build.posts(config)
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
     lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else chosen.lookup
     if lookup:
@@ -67,6 +70,7 @@ def main(cfg: DictConfig) -> None:
         batch_size=chosen.batch_size,
         n_per_label=chosen.n_per_label,
         style=read_style(Path(chosen.style)) if chosen.style else None,
+        posts=posts,
         device=chosen.device,
     )
     if data.has_exemplars:

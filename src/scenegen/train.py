@@ -70,6 +70,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.reporting.showcase import showcase
     from scenegen.runs.checkpoints import newest
     from scenegen.runs.folder import create_run, find_run, stored_config, with_changes
+    from scenegen.sampling.apply_posts import require_size
     from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, fit
@@ -87,6 +88,9 @@ def main(cfg: DictConfig) -> float | None:
     require_sound(train, test)
     # Built before training, so that what cannot be scored is known now and not after a day.
     scorer = build.scorer(config, test) if settings.evaluate else None
+    posts = build.posts(config)
+    if scorer is not None:
+        require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
     module = build.rounds(config, train)
     if settings.start_from is not None and not resuming:
         told = take_over(module, find_run(settings.start_from))
@@ -114,10 +118,18 @@ def main(cfg: DictConfig) -> float | None:
     score = None
     if scorer is not None:
         score = evaluate(
-            module.best_model, train=train, test=test, scorer=scorer, folder=folder, config=config, digest=chosen.digest
+            module.best_model,
+            train=train,
+            test=test,
+            scorer=scorer,
+            posts=posts,
+            folder=folder,
+            config=config,
+            digest=chosen.digest,
         )
     if isinstance(module.best_model, LabelReader):
-        print(deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=made_by(overrides)))
+        command_line = made_by(overrides)
+        print(deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=command_line))
     indices = spread(len(test), 18)
     judges = scorer.judges if scorer is not None else None
     models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}

@@ -18,7 +18,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from scenegen.config.groups import ADDITIVE
+from scenegen.config.groups import ADDITIVE, ORDERED
 from scenegen.config.places import experiments_folder
 
 
@@ -57,9 +57,9 @@ class PlusSource(ConfigSource):
         if repository is not None and hasattr(repository, "get_group_options"):
             _refuse_unknown(group, name, parts, repository.get_group_options(group, results_filter=ObjectType.CONFIG))
             _refuse_rivals(group, name, parts, repository)
-        # Sorted, so that the order in which options are named does not matter.
+        # Sorted where the order in which options are named does not matter.
         return ConfigResult(
-            config=OmegaConf.create({"defaults": sorted(parts)}),
+            config=OmegaConf.create({"defaults": parts if group in ORDERED else sorted(parts)}),
             path=f"plus://{config_path}",
             provider=self.provider,
             header={"package": None},

@@ -140,6 +140,11 @@ def rounds(config: Config, data: Any) -> Any:
     )
 
 
+def posts(config: Config) -> list[Any]:
+    """The posts in their order."""
+    return [make(node) for node in (config.get("post") or {}).values()]
+
+
 def loggers(config: Config, folder: Path) -> list[Any]:
     """The loggers on request."""
     return [make(node, folder=folder, config=config) for node in (config.get("logger") or {}).values()]

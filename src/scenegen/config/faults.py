@@ -72,7 +72,8 @@ def _faults(tree: dict[str, Any]) -> Iterator[str]:
         if group.record is not None and isinstance(tree.get(name), dict):
             yield from _record_faults(name, tree[name], group.record)
         if group.slots is not None and isinstance(tree.get(name), dict):
-            yield from (_unknown(f"{name}.{key}", key, list(group.slots)) for key in tree[name] if key not in group.slots)
+            strange = [key for key in tree[name] if key not in group.slots]
+            yield from (_unknown(f"{name}.{key}", key, list(group.slots)) for key in strange)
     for path, node in _targets(tree, ""):
         yield from _target_faults(path, node)
 

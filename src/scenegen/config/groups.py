@@ -99,6 +99,7 @@ class Group:
             are checked by their constructors' signatures.
         supplied: constructor arguments that build.py adds to what the config says.
         additive: its options add up (`loss=a+b`), each under a key of its own.
+        ordered: the order in which its options are named is the order in which they act.
         slots: the keys that its options may fill; None leaves them free.
         computes: false where it does not change what a run computes, so that it stays out of the run's digest.
     """
@@ -106,6 +107,7 @@ class Group:
     record: type | None = None
     supplied: Iterable[str] = field(default=frozenset())
     additive: bool = False
+    ordered: bool = False
     slots: tuple[str, ...] | None = None
     computes: bool = True
 
@@ -121,6 +123,7 @@ GROUPS = {
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
     "loss": Group(additive=True),
     "trick": Group(supplied={"model"}, additive=True, slots=("average", "augment", "clip")),
+    "post": Group(additive=True, ordered=True),
     "optim": Group(),
     "trainer": Group(),
     "logger": Group(supplied={"folder", "config"}, additive=True),
@@ -138,6 +141,8 @@ GROUPS = {
 """Every key at the root of a config that is no scalar of a command."""
 
 ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
+
+ORDERED = tuple(name for name, group in GROUPS.items() if group.ordered)
 
 VOLATILE = frozenset({"name", "resume", "hydra"} | {name for name, group in GROUPS.items() if not group.computes})
 """Root keys that do not change what a run computes."""

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.faults import faults_of
-from scenegen.config.groups import VOLATILE
+from scenegen.config.groups import ORDERED, VOLATILE
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def plan(cfg: DictConfig, *, settings: type | None = None) -> Plan:
 def digest(config: dict[str, Any]) -> str:
     """12 hex digits that name the content of a config, whatever the run is called."""
     content = {key: value for key, value in config.items() if key not in VOLATILE}
+    content |= {f"{name} in order": list(config[name]) for name in ORDERED if config.get(name)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

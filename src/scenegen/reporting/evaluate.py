@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from scenegen.base.files import write_json
 from scenegen.base.pictures import save_png
 from scenegen.base.records import SceneModel
 from scenegen.data.samples import Pairs
+from scenegen.posts.post import Post
 from scenegen.reporting.curves import draw_curves
 from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
@@ -30,6 +31,7 @@ def evaluate(
     train: Pairs,
     test: Pairs,
     scorer: Scorer,
+    posts: Sequence[Post],
     folder: Path,
     config: Mapping[str, Any],
     digest: str,
@@ -43,6 +45,7 @@ def evaluate(
         model: the model to sample from.
         train, test: the run's data.
         scorer: judges and total.
+        posts: applied to the pictures before they are written.
         folder: the run's folder.
         config: the run's resolved config.
         digest: of the config.
@@ -52,7 +55,10 @@ def evaluate(
     """
     indices = list(range(len(test)))[: config["evaluate_count"]]
     parameters = next(iter(model.parameters()))
-    files = generate(model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], device=parameters.device)
+    device = parameters.device
+    files = generate(
+        model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, device=device
+    )
     shown = spread(len(files), SHOWN)
     sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
     save_png(folder / SHEET, sheet)
@@ -60,7 +66,8 @@ def evaluate(
     options = Options(
         count=len(indices),
         seed=config["seed"],
-        device=str(parameters.device),
+        device=str(device),
+        posts=tuple(post.stamp for post in posts),
         config_hash=digest,
         extra="ignore",
         cache="auto",

@@ -16,6 +16,8 @@ from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import collate
+from scenegen.posts.post import Post
+from scenegen.sampling.apply_posts import apply_posts
 
 
 @torch.no_grad()
@@ -29,6 +31,7 @@ def generate(
     batch_size: int = 8,
     n_per_label: int = 1,
     style: Tensor | None = None,
+    posts: Sequence[Post] = (),
     device: torch.device | str = "cpu",
 ) -> list[Path]:
     """Write one PNG per label map, named after it (`name.png`, or `name_<k>.png` for several per map).
@@ -44,6 +47,7 @@ def generate(
         batch_size: pictures per pass.
         n_per_label: pictures per map; above 1 the model must have noise.
         style: (1, 3, h, w) a style picture in [-1, 1] for all of them, or None.
+        posts: applied to the pictures in their order, before they are written.
         device: where to compute.
 
     Returns:
@@ -57,6 +61,8 @@ def generate(
             f"n_per_label={n_per_label}, but this model makes one picture per label map (it has no noise); "
             "train with model.vae=true, or give n_per_label=1"
         )
+    if posts and "logits" in model.offers:
+        raise Refusal("posts change pictures, but this model reads label maps; use post=none")
     if style is not None and "exemplar" in model.reads:
         raise Refusal("this model takes its style from the batch's exemplars, not from a style picture; leave style "
                       "out, or give exemplars=FOLDER")  # fmt: skip
@@ -74,6 +80,8 @@ def generate(
             batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
         synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
+        if posts:
+            synthesis = replace(synthesis, image=apply_posts(synthesis.image, batch, posts))
         for picture, name, (_, k) in zip(_written(synthesis), batch.name, part, strict=True):
             files.append(out / (f"{name}.png" if n_per_label == 1 else f"{name}_{k}.png"))
             save_png(files[-1], picture)

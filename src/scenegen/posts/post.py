@@ -1,0 +1,29 @@
+"""The contract of a post: a picture goes in, a picture comes out, and the number made of it says so."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from scenegen.base.records import Batch
+
+
+class Post(nn.Module):
+    """Base of what is done to a picture after the model.
+
+    Attributes:
+        stamp: name and options, part of the protocol of every number that is measured afterwards.
+    """
+
+    stamp: str
+
+    def forward(self, picture: Tensor, batch: Batch) -> Tensor:
+        """The picture afterwards.
+
+        Args:
+            picture: (b, 3, h, w) in [-1, 1].
+            batch: what the pictures were made of; fields may be absent where a folder of pictures is processed.
+
+        Returns:
+            (b, 3, h', w') in [-1, 1].
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")

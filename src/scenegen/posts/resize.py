@@ -1,0 +1,61 @@
+"""Posts that need no network: another size, and the loss of a JPEG file."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from scenegen.base.pictures import from_uint8, to_array
+from scenegen.base.records import Batch, Refusal
+from scenegen.posts.post import Post
+
+
+class Bicubic(Post):
+    """Pictures enlarged or shrunk by a filtering bicubic.
+
+    Args:
+        factor: of both sides, > 0.
+
+    Source: Keys, IEEE Trans. ASSP 1981, a = -0.5; antialiased when shrinking, as Pillow does.
+    """
+
+    def __init__(self, *, factor: float) -> None:
+        super().__init__()
+        if not 0 < factor <= 16:
+            raise Refusal(f"post.bicubic.factor={factor} must lie in (0, 16]; 2 doubles both sides")
+        self.factor = factor
+        self.stamp = f"bicubic x{factor:g}"
+
+    def forward(self, picture: Tensor, batch: Batch) -> Tensor:
+        """(b, 3, round(factor h), round(factor w)), clamped to [-1, 1]."""
+        size = [max(1, round(self.factor * side)) for side in picture.shape[-2:]]
+        return F.interpolate(picture, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+class Jpeg(Post):
+    """Pictures as a JPEG file gives them back.
+
+    Args:
+        quality: of the file, 1 to 100.
+    """
+
+    def __init__(self, *, quality: int) -> None:
+        super().__init__()
+        if not 1 <= quality <= 100:
+            raise Refusal(f"post.jpeg.quality={quality} must lie in 1..100")
+        self.quality = quality
+        self.stamp = f"jpeg q{quality}"
+
+    def forward(self, picture: Tensor, batch: Batch) -> Tensor:
+        """The same size; quantised to 8 bits on the way."""
+        return torch.stack([self._through(image) for image in picture]).to(picture)
+
+    def _through(self, image: Tensor) -> Tensor:
+        file = io.BytesIO()
+        Image.fromarray(to_array(image)).save(file, format="JPEG", quality=self.quality)
+        pixels = torch.frombuffer(bytearray(Image.open(file).convert("RGB").tobytes()), dtype=torch.uint8)
+        return from_uint8(pixels.view(*image.shape[-2:], 3).permute(2, 0, 1))

@@ -1,0 +1,72 @@
+"""Posts in their order, on pictures in memory and on folders of pictures made by any project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+
+from scenegen.base.pictures import from_uint8, save_png, to_array
+from scenegen.base.records import Batch, Refusal
+from scenegen.posts.post import Post
+
+READ = {".png", ".jpg", ".jpeg"}
+
+
+@torch.no_grad()
+def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
+    """Pictures (b, 3, h, w) in [-1, 1] after every post, first to last."""
+    for post in posts:
+        picture = post(picture, batch)
+    return picture
+
+
+def require_size(posts: Sequence[Post], *, height: int, width: int) -> None:
+    """Refuse posts that leave pictures of another size than the label maps that they are scored under."""
+    after = apply_posts(torch.zeros(1, 3, height, width), Batch(name=("probe",)), posts).shape[-2:]
+    if after != (height, width):
+        named = ", then ".join(post.stamp for post in posts)
+        raise Refusal(
+            f"post= ({named}) makes pictures of {after[0]}x{after[1]}, but they are scored under label maps of "
+            f"{height}x{width}; use a post that keeps the size, evaluate=false, or scenegen.post after the run"
+        )
+
+
+def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path]:
+    """Write every picture of a folder after the posts, as NAME.png.
+
+    Args:
+        source: folder of PNG and JPEG pictures.
+        out: folder for the results; made if need be, and never the source itself.
+        posts: in their order.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        Refusal: no folder, no pictures, two of one name, or an `out` that would overwrite what is read.
+    """
+    if not source.is_dir():
+        raise Refusal(f"generated={source} is no folder; give one with pictures (PNG or JPEG)")
+    if out.resolve() == source.resolve():
+        raise Refusal(f"out={out} is the folder that is read, so its pictures would be lost; give another out=")
+    pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in READ and path.is_file())
+    if not pictures:
+        raise Refusal(f"generated={source} holds no pictures (PNG or JPEG)")
+    stems = [path.stem for path in pictures]
+    if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
+        raise Refusal(f"generated={source} holds {twice} twice, under two suffixes; keep one of them")
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for path in track(pictures, description="posts", disable=len(pictures) < 16):
+        with Image.open(path, formats=["PNG", "JPEG"]) as opened:
+            pixels = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1)[None]
+        made = apply_posts(from_uint8(pixels), Batch(name=(path.stem,)), posts)
+        files.append(out / f"{path.stem}.png")
+        save_png(files[-1], to_array(made[0]))
+    return files
