@@ -92,7 +92,7 @@ def test_old_configs_build_the_same_networks_and_terms(name: str, tmp_path: Path
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))
     if config["evaluate"]:
         build.scorer(config, test)
-    module = build.gan_module(config, train)
+    module = build.rounds(config, train)
     wanted = json.loads((folder / "expected.json").read_text())
     sizes = {side: sum(p.numel() for p in net.parameters())
              for side, net in (("generator", module.model), ("discriminator", module.discriminator))}  # fmt: skip
