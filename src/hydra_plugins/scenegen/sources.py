@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from scenegen.config.places import experiments_folder
 
-ADDITIVE = ("loss", "trick", "logger")
+ADDITIVE = ("loss", "trick", "logger", "measure")
 """Groups whose options add up; in every other group `a+b` is refused."""
 
 

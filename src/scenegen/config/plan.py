@@ -86,7 +86,7 @@ RECORDS = {"size": Size, "width": Width, "weights": Weights, "extractor": Extrac
 
 OBJECTS = frozenset(
     ("data", "exemplar", "model", "discriminator", "loss", "trick", "optim", "trainer", "logger", "segmenter")
-) | {"aesthetic", "fid", "scorer", "experiment", "debug", "by"}
+) | {"aesthetic", "fid", "scorer", "measure", "experiment", "debug", "by"}
 
 SUPPLIED = {
     "data": {"split", "height", "width", "seed"},
@@ -95,13 +95,14 @@ SUPPLIED = {
     "exemplar": {"data", "gallery"},
     "by": {"classes"},
     "segmenter": {"classes"},
+    "measure.*": {"segmenter", "aesthetic", "fid", "classes"},
     "trick.ema": {"model"},
     "logger.tensorboard": {"folder", "config"},
     "logger.wandb": {"folder", "config"},
 }
-"""Arguments that build.py adds to what the config says, by the place of the `_target_`."""
+"""Arguments that build.py adds to what the config says, by the place of the `_target_`; `group.*` is every option's."""
 
-VOLATILE = ("name", "resume", "hydra", "sweep", "ledger")
+VOLATILE = ("name", "resume", "hydra", "sweep", "ledger", "measure")
 """Root keys that do not change what a run computes, so they stay out of its hash."""
 
 
@@ -201,6 +202,9 @@ def _faults(tree: dict[str, Any]) -> Iterator[str]:
     for term, node in (tree.get("loss") or {}).items():
         if isinstance(node, dict):
             yield from _weight_faults(f"loss.{term}", node)
+    for role, node in (tree.get("measure") or {}).items():
+        if not (isinstance(node, dict) and "_target_" in node):
+            yield f"measure.{role} is no measure (it has no _target_); remove it or choose an option of measure="
     for group, record in RECORDS.items():
         if isinstance(tree.get(group), dict):
             yield from _record_faults(group, tree[group], record)
@@ -254,15 +258,13 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
     given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
+    supplied = SUPPLIED.get(path) or SUPPLIED.get(f"{path.rpartition('.')[0]}.*", set())
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:
-                yield _unknown(
-                    f"{path}.{key}", key, [name for name in parameters if name not in SUPPLIED.get(path, ())]
-                )
+                yield _unknown(f"{path}.{key}", key, [name for name in parameters if name not in supplied])
         elif value != "???" and key in hints and not accepts(hints[key], value):
             yield f"{path}.{key}={value!r} should be {_spell(hints[key])}"
-    supplied = SUPPLIED.get(path, set())
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,
