@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.spade import DOUBLINGS
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import semantics
+from tests.options import built
 
 from .fixture_io import Case, load_case
 
@@ -68,7 +68,7 @@ def judge_arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 def build(case: Case, dtype: torch.dtype) -> GauGAN:
     """The model of a case with the recorded weights."""
-    model = GauGAN(**model_arguments(case.options))
+    model = built("model/gaugan", **model_arguments(case.options))
     if "G" in case.state:
         load_official(model.generator, case.state["G"])
     if "E" in case.state:
@@ -159,7 +159,7 @@ def _without_painting(model: GauGAN) -> GauGAN:
 def test_discriminator(shared: Path, name: str, dtype: torch.dtype) -> None:
     case = load_case(shared / "fixtures/gaugan" / name)
     for mode in ("eval", "train"):
-        net = PatchDiscriminator(**judge_arguments(case.options))
+        net = built("discriminator/patch", **judge_arguments(case.options))
         load_official(net, case.state["D"])
         net.to(dtype).train(mode == "train")
         judgement = net(planes(case, dtype), case.given["image"].to(dtype))
@@ -182,8 +182,8 @@ def test_preprocess(shared: Path) -> None:
 def test_manifest(shared: Path, name: str) -> None:
     manifest = json.loads((shared / f"fixtures/gaugan/manifest_{name}.json").read_text())
     with torch.device("meta"):
-        model = GauGAN(**model_arguments(manifest["options"]))
-        judge = PatchDiscriminator(**judge_arguments(manifest["options"]))
+        model = built("model/gaugan", **model_arguments(manifest["options"]))
+        judge = built("discriminator/patch", **judge_arguments(manifest["options"]))
     assert model.semantic_channels == manifest["semantic_nc"]
     nets = {"G": model.generator, "E": model.encoder, "D": judge}
     for letter, want in manifest["nets"].items():
@@ -226,7 +226,7 @@ def test_training(shared: Path, name: str) -> None:
     case = load_case(shared / "fixtures/gaugan" / name)
     dtype = torch.float64
     model = build(case, dtype).train()
-    judge = PatchDiscriminator(**judge_arguments(case.options))
+    judge = built("discriminator/patch", **judge_arguments(case.options))
     load_official(judge, case.state["D"])
     judge.to(dtype).train()
     batch = Batch(label=case.given["label"][:, 0].long(), image=case.given["image"].to(dtype))

@@ -17,7 +17,8 @@ from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import kl
 from scenegen.losses.perceptual import perceptual
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.vgg import DistsVgg16, L2Pool, Vgg19
+from scenegen.networks.frozen.vgg import L2Pool
+from tests.options import built
 
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
 
@@ -98,7 +99,7 @@ def test_dists_l2_pooling(losses):
 )
 def test_dists_of_pictures(losses, case, resize_to):
     tensors, about = load(losses, case)
-    trunk = DistsVgg16(weights="random", resize_to=resize_to)
+    trunk = built("extractor/vgg", at="nets.dists", weights="random", resize_to=resize_to)
     hash_fill(trunk.features)
     layers = ("image", "relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
     with torch.set_grad_enabled("grad.x" in tensors):
@@ -114,7 +115,7 @@ def test_dists_of_pictures(losses, case, resize_to):
 def test_perceptual(losses, case):
     tensors, about = load(losses, case)
     normalise, layers = VGG[case]
-    trunk = Vgg19(weights="random", normalise=normalise)
+    trunk = built("extractor/vgg", at="nets.vgg", weights="random", normalise=normalise)
     hash_fill(trunk.features)
     trunk.double()  # L1 has a kink: in float32 the sign of a near-tie depends on the order of a sum
     x, y = tensors["in.x"].double(), tensors["in.y"].double()
@@ -247,7 +248,7 @@ def test_gaugan_generator_total(gaugan):
 
 def test_gaugan_vgg_loss(gaugan):
     case, compare = gaugan("vgg_loss")
-    trunk = Vgg19(weights="random", normalise="none")
+    trunk = built("extractor/vgg", at="nets.vgg", weights="random", normalise="none")
     state = {k.removeprefix("features."): v for k, v in case["state"]["vgg"].items()}
     missing = trunk.features.load_state_dict(state, strict=False).missing_keys
     assert all(int(k.split(".")[0]) > 29 for k in missing)
