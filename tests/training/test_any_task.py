@@ -119,7 +119,7 @@ def super_resolution(discriminator: Discriminator | None) -> Rounds:
     )
     torch.manual_seed(0)
     optim = TwoTimescaleAdam(**OPTIM)
-    return Rounds(model=Enlarger(), discriminator=discriminator, objective=objective, optim=optim, ema=None, **ROUNDS)
+    return Rounds(model=Enlarger(), discriminator=discriminator, objective=objective, optim=optim, **ROUNDS)
 
 
 PATCH = {"semantic_channels": 0, "ndf": 4, "layers": 2, "scales": 1, "norm": "instance", "padding": 2, "spectral": True,
@@ -133,10 +133,10 @@ def test_super_resolution_trains_through_the_one_module(judged: bool, tmp_path: 
     module = super_resolution(PatchDiscriminator(**PATCH) if judged else None)
     data = Enlarging()
     watched = collate([data[(0, 0)], data[(0, 1)]])
-    before = F.l1_loss(module.model.paint(watched, seed=0), watched.require("image"))
+    before = F.l1_loss(module.model.paint(watched, seed=0).image, watched.require("image"))
     rhythm = Rhythm(steps=40, batch_size=4, log_every=20, grid_every=40, checkpoint_every=40, keep_checkpoints=1)
     fit(module, data, classes=None, watched=watched, folder=tmp_path, rhythm=rhythm, machine=MACHINE, seed=0)
-    after = F.l1_loss(module.model.paint(watched, seed=0), watched.require("image"))
+    after = F.l1_loss(module.model.paint(watched, seed=0).image, watched.require("image"))
     assert after < 0.9 * before
     assert (tmp_path / "grids" / "step_0000040.png").is_file()
     assert len(module.configure_optimizers()) == 1 + judged

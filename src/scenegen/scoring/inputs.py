@@ -43,6 +43,7 @@ class Options:
         batch_size: pictures per pass.
         device: where the judges run.
         seed: of the bootstrap and of the floor's split.
+        posts: stamps of the posts that the pictures went through, for the protocol.
         config_hash: name of the config's content, for the protocol.
     """
 
@@ -55,12 +56,13 @@ class Options:
     batch_size: int = 16
     device: str = "cpu"
     seed: int = 0
+    posts: tuple[str, ...] = ()
     config_hash: str | None = None
 
     @classmethod
     def of(cls, settings: Any, *, config_hash: str) -> Options:
         """The options among a command's settings, which bear the same names."""
-        named = [f.name for f in dataclasses.fields(cls) if f.name != "config_hash"]
+        named = [f.name for f in dataclasses.fields(cls) if f.name not in {"config_hash", "posts"}]
         return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
 
 

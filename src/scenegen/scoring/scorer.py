@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ class Scorer:
         real = None
         if fid is not None:
             real = reference_of(photos, fid=fid, options=options, track=track, notice=notice)
-        return self._score(tally, real, options, self._measured(pictures, tally, real, styles is not None), pictures)
+        measured = self._measured(pictures, tally, real, styled=styles is not None, posts=options.posts)
+        return self._score(tally, real, options, measured, pictures)
 
     def _take(self, generated: Path, labels: Pictures, options: Options, track: Track) -> Generated:
         count = min(len(labels), options.count or len(labels))
@@ -210,7 +211,9 @@ class Scorer:
         alone: dict[str, Judge] = {role: measure for role, measure in self.measures.items() if not measure.judges}
         return self.judges.by_role() | alone
 
-    def _measured(self, pictures: Generated, tally: Tally, real: Reference | None, styled: bool) -> dict[str, Any]:
+    def _measured(
+        self, pictures: Generated, tally: Tally, real: Reference | None, *, styled: bool, posts: Sequence[str]
+    ) -> dict[str, Any]:
         """What the numbers depend on; equal for scores that compare."""
         judges: dict[str, Any] = {role: judge.stamp for role, judge in self.judges.by_role().items()}
         for role, measure in self.measures.items():
@@ -230,6 +233,8 @@ class Scorer:
             measured["fid"] = {"name": fid_title(fid), "resize": fid.resize, "covariance": "unbiased, float64"}
             measured["reference"] = {"hash": real.hash, "count": len(real)}
         parts = PARTS if self.total is None else (*PARTS, *self.total.parts)
+        if posts:
+            measured["posts"] = list(posts)
         if more := {role: measure.stamp for role, measure in self.measures.items() if role not in parts}:
             measured["measures"] = more
         return measured
