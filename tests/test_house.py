@@ -24,7 +24,7 @@ ALLOWED = {
     "tracking": {"base", "runs"},
     "runs": {"base"},
     "training": {"base", "data", "losses", "metrics", "networks", "runs", "sampling", "tracking"},
-    "reporting": {"base", "data", "losses", "networks", "metrics", "runs", "sampling", "scoring", "tracking"},
+    "reporting": {"base", "data", "losses", "metrics", "networks", "posts", "runs", "sampling", "scoring", "tracking"},
     "config": {"base", "data", "networks", "runs"},
     "sweeps": {"base", "config", "runs", "tracking"},
     "web": {"base", "config", "sampling"},
