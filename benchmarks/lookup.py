@@ -21,6 +21,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch
+from scenegen.config.build import make
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
 from scenegen.data.world import render
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.layers.init import initialise
@@ -58,7 +61,9 @@ def batches(name: str, *, count: int, size: int) -> list[Batch]:
 def pair(maps: list[Batch], *, classes: int, edges: bool, size: int, ngf: int) -> tuple[GauGAN, GauGAN]:
     """A generator with contrast, and the same that looks up."""
     torch.manual_seed(0)
-    model = GauGAN(num_classes=classes, edges=edges, height=size, width=size, ngf=ngf)
+    widths = {"height": size, "width": size, "ngf": ngf, "hidden": 128}
+    config = compose("train", ["model=gaugan", "model.vae=false", *(f"model.{k}={v}" for k, v in widths.items())])
+    model = make(plan(config).config["model"], num_classes=classes, edges=edges)
     initialise(model, gain=1.0)
     model.generator.conv_img.weight.mul_(0.3)
     for norm in (m for m in model.modules() if isinstance(m, GlobalBatchNorm)):

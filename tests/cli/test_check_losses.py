@@ -13,8 +13,9 @@ from scenegen.check import asks_for_losses, report_of, run_losses
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.losses.cost import cost
-from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, VGG_WIDTHS, Vgg19
+from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, VGG_WIDTHS
 from scenegen.reporting.objective_report import ObjectiveReport
+from tests.options import built
 
 from .command_line import run, sentence
 
@@ -93,7 +94,7 @@ def test_a_term_with_another_target_costs_one_picture_more() -> None:
 
 
 def test_counting_leaves_the_network_usable_and_refuses_small_pictures() -> None:
-    net = Vgg19(weights="random")
+    net = built("extractor/vgg", at="nets.vgg", weights="random")
     layers = ("image", "relu1_1")
     found = cost(net, layers, height=8, width=12)
     assert found.forward == 8 * 12 * 9 * 3 * 64

@@ -7,17 +7,18 @@ import copy
 import lpips as package
 import pytest
 import torch
+from tests.options import built
 
 from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.lpips import Lpips, lpips
 from scenegen.losses.objective import Evidence
-from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk
+from scenegen.networks.frozen.lpips_trunks import NETS
 
 
 @pytest.fixture(scope="module")
 def trunk():
-    return LpipsTrunk(net="squeeze", weights="random")
+    return built("extractor/vgg", at="nets.lpips", net="squeeze", weights="random")
 
 
 def step(term, trunk, pictures):

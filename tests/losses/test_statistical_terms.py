@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.options import built
 
 from scenegen.base.records import Posterior, Refusal, Synthesis
 from scenegen.losses.colour import Colour, colour_consistency
@@ -16,7 +17,6 @@ from scenegen.losses.diversity import ModeSeeking, StyleCycle, latent_regression
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.profile import SpatialProfile, colour_profile, gradient_profile, profile_similarity
 from scenegen.losses.segmentation import Segmentation, segmentation
-from scenegen.networks.frozen.scenenet_logits import SceneNetLogits
 
 
 def noise(*shape, seed=0):
@@ -116,7 +116,7 @@ def test_derivatives(loss, inputs):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return SceneNetLogits()
+    return built("extractor/scenenet", at="nets.segmenter")
 
 
 def test_segmentation_is_cross_entropy_without_the_ignored():

@@ -11,13 +11,16 @@ import torch
 from scenegen.base.records import Batch, Refusal
 from scenegen.networks.generators.cocosnetv1 import CoCosNet
 from tests.networks.filled import filled
+from tests.options import built
 
 SMALL = {"num_classes": 4, "height": 64, "width": 96, "ngf": 2, "hidden": 8, "inter": 4, "attention": True}
 OPTIONS: dict[str, dict[str, Any]] = {
     "published": {},
-    "faces": {"warped_label": "cycle", "bilinear": True, "adaptor_kernel": 4, "cycle": True, "two_cycle": True},
-    "fashion": {"warped_label": "none", "patches": True, "mask_features": False, "coordinate_features": True},
-    "noise": {"label_noise": True, "exemplar_noise": True, "condition": "warp"},
+    "faces": {"warped_label": "cycle", "bilinear": True, "adaptor": {"kernel": 4}, "cycle": True, "two_cycle": True},
+    "fashion": {
+        "warped_label": "none", "patches": True, "adaptor": {"mask_features": False, "coordinate_features": True},
+    },
+    "noise": {"adaptor": {"label_noise": True, "exemplar_noise": True}, "condition": "warp"},
     "batch_norm": {"norm": "batch", "centre": "positions", "match_kernel": 1, "condition": "mask", "stride": 2},
 }  # fmt: skip
 
@@ -34,7 +37,7 @@ def batch(**more: Any) -> Batch:
 
 def model(**options: Any) -> CoCosNet:
     torch.manual_seed(0)
-    return CoCosNet(**{**SMALL, **options})
+    return built("model/cocosnetv1", **{**SMALL, **options})
 
 
 def noise(net: CoCosNet) -> torch.Tensor | None:
@@ -95,7 +98,8 @@ def test_every_parameter_learns() -> None:
         ({"warped_label": "yes"}, r"model.warped_label=yes is not one of none, direct, cycle"),
         ({"stride": 3}, r"model.stride=3 is not one of 2, 4"),
         ({"patches": True, "two_cycle": True}, r"set model.patches=false"),
-        ({"adaptor_dilated": True}, r"set both or neither"),
+        ({"adaptor": {"dilated": True}}, r"set both or neither"),
+        ({"adaptor": {"kernel": 5}}, r"model.adaptor.kernel=5.* kernel 3 .published. or 4"),
         ({"ngf": 1}, r"attention divides its channels by 8, got 4"),
     ],
 )

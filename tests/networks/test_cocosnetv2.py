@@ -16,6 +16,7 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.networks.correspondence.cocosnetv2 import HierarchicalCorrespondence, best_match
 from scenegen.networks.generators.cocosnetv2 import CoCosNet2
 from tests.networks.filled import filled
+from tests.options import built
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "nef": 4, "hidden": 4, "iterations": 2}
 
@@ -30,7 +31,7 @@ def batch_of(h: int = 64, w: int = 96, *, b: int = 2, seed: int = 0) -> Batch:
 
 def model_of(**changes: Any) -> CoCosNet2:
     torch.manual_seed(0)
-    return CoCosNet2(**{**SMALL, **changes})
+    return built("model/cocosnetv2", **{**SMALL, **changes})
 
 
 @pytest.mark.parametrize(("h", "w"), [(64, 64), (64, 96), (96, 64)])
@@ -119,7 +120,8 @@ class Given(nn.Module):
 def test_a_known_shift_is_found_from_coarse_to_fine(h: int, w: int) -> None:
     """The exemplar's features are the content's, sixteen pixels further right and eight further down."""
     nef, shift = 12, (8, 16)
-    net = HierarchicalCorrespondence(semantic_channels=1, nef=nef, iterations=2, refine="none").eval()
+    made = built("model/cocosnetv2", num_classes=1, height=h, width=w, ngf=2, nef=nef, iterations=2, refine="none")
+    net: HierarchicalCorrespondence = made.correspondence.eval()
     g = torch.Generator().manual_seed(0)
     smooth = F.interpolate(torch.randn(1, nef, h // 8, w // 8, generator=g), size=(h, w), mode="bicubic")
     exemplar = F.interpolate(torch.rand(1, 3, h // 8, w // 8, generator=g), size=(h, w), mode="bicubic")

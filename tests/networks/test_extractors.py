@@ -12,7 +12,8 @@ from torch import nn
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import weights
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Extractor, Normalise
-from scenegen.networks.frozen.vgg import L2Pool, Vgg19, vgg
+from scenegen.networks.frozen.vgg import L2Pool, vgg
+from tests.options import built
 
 
 @pytest.fixture
@@ -89,6 +90,6 @@ def test_l2_pool_is_piqs_and_survives_half_precision_zeros():
 
 def test_bad_options():
     with pytest.raises(Refusal, match="normalise=half of Vgg19 is not one of imagenet, none"):
-        Vgg19(weights="random", normalise="half")
+        built("extractor/vgg", at="nets.vgg", weights="random", normalise="half")
     with pytest.raises(Refusal, match="weights=mine is not a policy"):
-        Vgg19(weights="mine")
+        built("extractor/vgg", at="nets.vgg", weights="mine")

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.spade import SpadeGenerator, start_grid
 from scenegen.networks.layers.encoder import ImageEncoder, input_side
@@ -20,8 +19,11 @@ from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralConv2d
 from scenegen.networks.layers.semantics import instance_edges, semantics
 from scenegen.networks.layers.spade import SPADE, nearest
 from tests.networks.filled import filled
+from tests.options import built
 
-TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 16}
+TINY: dict[str, Any] = {
+    "num_classes": 5, "edges": False, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 16, "vae": False,
+}  # fmt: skip
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -36,7 +38,7 @@ def a_batch(b: int = 2, *, height: int = 32, width: int = 64, edges: bool = Fals
 
 
 def tiny(**changes: Any) -> GauGAN:
-    model = GauGAN(**{**TINY, **changes})
+    model = built("model/gaugan", **{**TINY, **changes})
     initialise(model, generator=torch.Generator().manual_seed(0))
     return model
 
@@ -59,7 +61,14 @@ def tiny(**changes: Any) -> GauGAN:
 def test_sizes(height: int, width: int, upsampling: str, ids: str, vae: bool) -> None:
     with torch.device("meta"):
         net = SpadeGenerator(
-            semantic_channels=5, height=height, width=width, latent=16 if vae else None, upsampling=upsampling
+            semantic_channels=5,
+            height=height,
+            width=width,
+            ngf=64,
+            hidden=128,
+            latent=16 if vae else None,
+            upsampling=upsampling,
+            norm="batch",
         )
         image = net(torch.zeros(2, 5, height, width), torch.zeros(2, 16) if vae else None)
     assert image.shape == (2, 3, height, width)
@@ -80,7 +89,7 @@ def test_sizes_that_do_not_fit(height: int, width: int, upsampling: str, cure: s
     with pytest.raises(Refusal, match=cure):
         start_grid(height, width, upsampling=upsampling)
     with pytest.raises(Refusal, match=cure):
-        GauGAN(num_classes=5, height=height, width=width, upsampling=upsampling)
+        built("model/gaugan", **{**TINY, "height": height, "width": width, "upsampling": upsampling})
 
 
 @pytest.mark.parametrize(
@@ -95,11 +104,11 @@ def test_arguments_that_do_not_fit(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": 0}, {"norm": "batchy"}]
+    "changes", [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": -1}, {"norm": "batchy"}]
 )
 def test_discriminators_that_do_not_fit(changes: dict[str, Any]) -> None:
     with pytest.raises(Refusal):
-        PatchDiscriminator(**{"semantic_channels": 5, "ndf": 4, **changes})
+        built("discriminator/patch", **{"semantic_channels": 5, "ndf": 4, **changes})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +152,7 @@ def test_same_seed_same_picture() -> None:
 
 
 def test_initialise_leaves_the_global_generator_alone() -> None:
-    model = GauGAN(**TINY)
+    model = built("model/gaugan", **TINY)
     before = torch.get_rng_state()
     initialise(model, generator=torch.Generator().manual_seed(0))
     assert torch.equal(before, torch.get_rng_state())
@@ -152,7 +161,7 @@ def test_initialise_leaves_the_global_generator_alone() -> None:
 def test_initial_scales() -> None:
     """Xavier 0.02 for plain layers; spectrally normalised ones keep torch's uniform (specification, section 6)."""
     model = tiny(ngf=16, hidden=64, vae=True)
-    judge = PatchDiscriminator(semantic_channels=5, ndf=16)
+    judge = built("discriminator/patch", semantic_channels=5, ndf=16)
     initialise(judge, generator=torch.Generator().manual_seed(0))
     gamma = model.generator.get_parameter("head_0.norm_0.mlp_gamma.weight")
     fan_in, fan_out = 64 * 9, 256 * 9
@@ -203,7 +212,7 @@ def test_one_style_paints_the_whole_batch() -> None:
 )  # fmt: skip
 def test_encoder_sides(size: tuple[int, int], side: int, depth: int) -> None:
     with torch.device("meta"):
-        encoder = ImageEncoder(height=size[0], width=size[1], ngf=4, latent=16)
+        encoder = ImageEncoder(height=size[0], width=size[1], ngf=4, latent=16, norm="instance")
         mu, logvar = encoder(torch.zeros(2, 3, *size))
     assert (encoder.side, encoder.depth) == (side, depth)
     assert mu.shape == logvar.shape == (2, 16)
@@ -321,7 +330,7 @@ def test_mixed_precision_and_channels_last(vae: bool) -> None:
 @pytest.mark.parametrize(("layers", "scales", "norm"), [(4, 2, "instance"), (3, 1, "instance"), (5, 3, "none"),
                                                         (2, 2, "batch"), (1, 1, "instance")])  # fmt: skip
 def test_discriminator_maps(layers: int, scales: int, norm: str) -> None:
-    net = PatchDiscriminator(semantic_channels=5, ndf=4, layers=layers, scales=scales, norm=norm)
+    net = built("discriminator/patch", semantic_channels=5, ndf=4, layers=layers, scales=scales, norm=norm)
     fake, real = net(random(4, 5, 64, 96), random(4, 3, 64, 96)).split([2, 2])
     assert len(fake.logits) == len(real.features) == scales
     assert all(len(maps) == layers for maps in fake.features)
@@ -331,17 +340,16 @@ def test_discriminator_maps(layers: int, scales: int, norm: str) -> None:
 def test_discriminator_sizes_at_256() -> None:
     """129, 65, 33, 34, 35 and 65, 33, 17, 18, 19, and the width capped at 512 (specification, section 5)."""
     with torch.device("meta"):
-        judgement = PatchDiscriminator(semantic_channels=5, layers=5)(
-            torch.zeros(1, 5, 256, 256), torch.zeros(1, 3, 256, 256)
-        )
-        four = PatchDiscriminator(semantic_channels=5)(torch.zeros(1, 5, 256, 256), torch.zeros(1, 3, 256, 256))
+        given = torch.zeros(1, 5, 256, 256), torch.zeros(1, 3, 256, 256)
+        judgement = built("discriminator/patch", semantic_channels=5, layers=5)(*given)
+        four = built("discriminator/patch", semantic_channels=5)(*given)
     assert [maps.shape[1] for maps in judgement.features[0]] == [64, 128, 256, 512, 512]
     sides = [[*(m.shape[-1] for m in f), s.shape[-1]] for f, s in zip(four.features, four.logits, strict=True)]
     assert sides == [[129, 65, 33, 34, 35], [65, 33, 17, 18, 19]]
 
 
 def test_discriminator_refuses_other_semantics() -> None:
-    net = PatchDiscriminator(semantic_channels=5, ndf=4)
+    net = built("discriminator/patch", semantic_channels=5, ndf=4)
     with pytest.raises(Refusal, match="5, h, w"):
         net(random(2, 6, 32, 32), random(2, 3, 32, 32))
     with pytest.raises(Refusal, match="as large as"):

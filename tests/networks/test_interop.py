@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.interop import load_official, read_official
 from scenegen.networks.layers.init import initialise
+from tests.options import built
 
 NARROW: dict[str, Any] = {
     "num_classes": 3,
@@ -51,7 +51,7 @@ def run_official_encoder(net: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]
 
 
 def narrow(seed: int, **changes: Any) -> GauGAN:
-    model = GauGAN(**{**NARROW, **changes})
+    model = built("model/gaugan", **{"edges": False, "vae": False, **NARROW, **changes})
     initialise(model, generator=torch.Generator().manual_seed(seed))
     return model.eval()
 
@@ -123,8 +123,9 @@ def test_generator_of_another_model(changes: dict[str, Any], hint: str) -> None:
 )
 def test_discriminator_of_another_model(changes: dict[str, Any], hint: str) -> None:
     arguments: dict[str, Any] = {"semantic_channels": 3, "ndf": 4}
+    judge, other = (built("discriminator/patch", **{**arguments, **more}) for more in ({}, changes))
     with pytest.raises(Refusal, match=hint):
-        load_official(PatchDiscriminator(**arguments), PatchDiscriminator(**{**arguments, **changes}).state_dict())
+        load_official(judge, other.state_dict())
 
 
 def test_every_fault_is_listed() -> None:

@@ -11,27 +11,30 @@ from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
-from scenegen.networks.generators.cocosnetv1 import CoCosNet
 from scenegen.networks.generators.gaugan import GauGAN
-from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.layers import lookup
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.lookup import LookupSPADE, distinct_pixels, distinct_windows, look_up, looks_up
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.networks.layers.spade import SPADE
+from tests.options import built
 
 SMALL: dict[str, Any] = {"num_classes": 29, "ngf": 4, "hidden": 16, "height": 64, "width": 128}
 MODELS = {
-    "gaugan": lambda: GauGAN(**SMALL),
-    "edges": lambda: GauGAN(**SMALL, edges=True),
-    "vae": lambda: GauGAN(**SMALL, vae=True),
-    "wide_kernel": lambda: GauGAN(**SMALL, kernel=5),
-    "more": lambda: GauGAN(**SMALL, upsampling="more"),
-    "instance_norm": lambda: GauGAN(**SMALL, norm="instance"),
-    "torch_norm_plain": lambda: GauGAN(**SMALL, norm="per_process_batch", spectral=False),
-    "oasis": lambda: Oasis(**SMALL),
-    "oasis_without_noise": lambda: Oasis(**SMALL, latent=0),
+    "gaugan": lambda: gaugan(),
+    "edges": lambda: gaugan(edges=True),
+    "vae": lambda: gaugan(vae=True),
+    "wide_kernel": lambda: gaugan(kernel=5),
+    "more": lambda: gaugan(upsampling="more"),
+    "instance_norm": lambda: gaugan(norm="instance"),
+    "torch_norm_plain": lambda: gaugan(norm="per_process_batch", spectral=False),
+    "oasis": lambda: built("model/oasis", **SMALL),
+    "oasis_without_noise": lambda: built("model/oasis", **SMALL, latent=0),
 }
+
+
+def gaugan(**changes: Any) -> GauGAN:
+    return built("model/gaugan", **{**SMALL, "edges": False, "vae": False, **changes})
 
 
 def maps(count: int) -> Tensor:
@@ -117,7 +120,7 @@ def test_windows_are_the_distinct_neighbourhoods(kernel):
 
 def test_other_labels_in_the_same_tensor_make_another_picture():
     batch = batch_of(maps(2))
-    model = trained(GauGAN(**SMALL), batch)
+    model = trained(gaugan(), batch)
     planes = model.condition(batch)
     dense = copy.deepcopy(model.generator)
     look_up(model)
@@ -129,7 +132,7 @@ def test_other_labels_in_the_same_tensor_make_another_picture():
 def test_labels_without_pattern_and_noise_of_pixels_are_convolved():
     label = torch.randint(29, (1, 64, 128), generator=torch.Generator().manual_seed(0))
     batch = batch_of(label)
-    model = trained(Oasis(**SMALL), batch_of(maps(2)))
+    model = trained(built("model/oasis", **SMALL), batch_of(maps(2)))
     everywhere = torch.randn(1, 64, 64, 128, generator=torch.Generator().manual_seed(2))
     looked = copy.deepcopy(model)
     look_up(looked)
@@ -140,7 +143,7 @@ def test_labels_without_pattern_and_noise_of_pixels_are_convolved():
 
 def test_nothing_is_left_to_divide_and_it_moves_with_the_model():
     batch = batch_of(maps(2))
-    model = trained(GauGAN(**SMALL), batch)
+    model = trained(gaugan(), batch)
     look_up(model)
     assert not any(isinstance(m, SpectralConv2d) for m in model.modules())
     twin = copy.deepcopy(model).double()
@@ -150,11 +153,11 @@ def test_nothing_is_left_to_divide_and_it_moves_with_the_model():
 
 
 def test_what_cannot_be_looked_up_is_refused():
-    model = GauGAN(**SMALL)
+    model = gaugan()
     assert looks_up(model)
     with pytest.raises(Refusal, match="trained models only; call eval"):
         look_up(model.train())
-    exemplars = CoCosNet(num_classes=5, height=64, width=64, ngf=4, hidden=8)
+    exemplars = built("model/cocosnetv1", num_classes=5, height=64, width=64, ngf=4, hidden=8)
     assert any(isinstance(m, SPADE) for m in exemplars.generator.modules())
     assert not looks_up(exemplars)
     with pytest.raises(Refusal, match="nothing to look up; use lookup=false"):

@@ -10,7 +10,8 @@ import torchvision
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import lpips_trunks
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
-from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk, lpips_heads, smallest_side
+from scenegen.networks.frozen.lpips_trunks import NETS, lpips_heads, smallest_side
+from tests.options import built
 
 THEIRS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
 
@@ -52,7 +53,7 @@ def test_smallest_picture(net):
 
 
 def test_a_picture_too_small_for_a_layer():
-    trunk = LpipsTrunk(net="alex", weights="random")
+    trunk = built("extractor/vgg", at="nets.lpips", net="alex", weights="random")
     with pytest.raises(Refusal, match=r"30x48 picture is too small for layer relu5 .* needs at least 31 pixels"):
         trunk(torch.zeros(1, 3, 30, 48), ("relu5",))
     assert trunk.layers == ("image", "relu1", "relu2", "relu3", "relu4", "relu5")
@@ -75,7 +76,7 @@ def test_pins():
 
 def test_refusals(monkeypatch):
     with pytest.raises(Refusal, match="net=resnet of LPIPS is not one of alex, vgg, squeeze"):
-        LpipsTrunk(net="resnet", weights="random")
+        built("extractor/vgg", at="nets.lpips", net="resnet", weights="random")
     monkeypatch.setattr(lpips_trunks.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"heads of LPIPS are not at .*install lpips 0.1.4"):
         lpips_heads("alex")

@@ -33,7 +33,7 @@ def a_run(rows: slice, *, total: int) -> dict[str, Tensor]:
 
 def a_generator_run(rows: slice, *, total: int) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    net = SpadeGenerator(semantic_channels=3, height=32, width=32, ngf=2, hidden=4).double()
+    net = SpadeGenerator(semantic_channels=3, height=32, width=32, ngf=2, hidden=4, norm="batch").double()
     draw = torch.Generator().manual_seed(1)
     label = torch.randint(0, 3, (total, 1, 32, 32), generator=draw)
     planes = torch.zeros(total, 3, 32, 32, dtype=torch.float64).scatter_(1, label, 1.0)[rows]

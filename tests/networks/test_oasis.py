@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.discriminators.oasis import DownBlock, OasisDiscriminator, UpBlock
-from scenegen.networks.generators.oasis import Oasis, OasisGenerator
+from scenegen.networks.discriminators.oasis import DownBlock, UpBlock
+from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.layers.init import initialise
 from tests.networks.filled import filled
+from tests.options import built
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 8}
 JUDGE: dict[str, Any] = {"semantic_channels": 5, "num_classes": 5, "height": 64, "width": 128, "ndf": 2}
@@ -30,7 +31,7 @@ def a_batch(b: int = 2, *, height: int = 32, width: int = 64) -> Batch:
 
 
 def tiny(**changes: Any) -> Oasis:
-    model = Oasis(**{**TINY, **changes})
+    model = built("model/oasis", **{**TINY, **changes})
     initialise(model, generator=torch.Generator().manual_seed(0))
     return model
 
@@ -55,8 +56,8 @@ def parameters(net: torch.nn.Module) -> int:
 def test_parameters(classes: int, generator: int, judge: int) -> None:
     """ADE20K, COCO-Stuff, Cityscapes and 29 classes beside unknown (specification, sections 2 and 3)."""
     with torch.device("meta"):
-        g = OasisGenerator(semantic_channels=classes, height=256, width=256)
-        d = OasisDiscriminator(semantic_channels=classes, num_classes=classes, height=256, width=256)
+        g = built("model/oasis", num_classes=classes, height=256, width=256).generator
+        d = built("discriminator/oasis", semantic_channels=classes, num_classes=classes, height=256, width=256)
     assert (parameters(g), len(g.state_dict())) == (generator, 208)
     assert (parameters(d), len(d.state_dict())) == (judge, 130)
 
@@ -64,10 +65,9 @@ def test_parameters(classes: int, generator: int, judge: int) -> None:
 @pytest.mark.parametrize(("height", "width"), [(192, 256), (384, 512), (256, 512), (64, 160), (96, 128), (160, 256)])
 def test_sizes(height: int, width: int) -> None:
     with torch.device("meta"):
-        image = OasisGenerator(semantic_channels=5, height=height, width=width)(
-            torch.zeros(2, 5, height, width), torch.zeros(2, 64)
-        )
-        judge = OasisDiscriminator(semantic_channels=5, num_classes=5, height=height, width=width)
+        generator = built("model/oasis", num_classes=5, height=height, width=width).generator
+        image = generator(torch.zeros(2, 5, height, width), torch.zeros(2, 64))
+        judge = built("discriminator/oasis", semantic_channels=5, num_classes=5, height=height, width=width)
         judgement = judge(torch.zeros(2, 5, height, width), image)
     assert image.shape == (2, 3, height, width)
     assert [tuple(s.shape) for s in judgement.logits] == [(2, 6, height, width)]
@@ -78,7 +78,7 @@ def test_sizes(height: int, width: int) -> None:
 @pytest.mark.parametrize(
     "changes",
     [{}, {"latent": 0}, {"norm": "instance", "height": 64}, {"norm": "per_process_batch"}, {"spectral": False},
-     {"kernel": 5}, {"kernel": 1}, {"edges": True}],
+     {"kernel": 5}, {"kernel": 1}],
 )  # fmt: skip
 def test_gradient_reaches_every_parameter(changes: dict[str, Any]) -> None:
     model = tiny(**changes)
@@ -142,7 +142,7 @@ def test_models_can_be_copied_and_mix_precisions() -> None:
 
 def test_the_start_is_xavier_everywhere() -> None:
     """0.02 sqrt(2 / (fan in + fan out)) in the spectrally normalised layers too (specification, section 5)."""
-    judge = OasisDiscriminator(**{**JUDGE, "ndf": 16})
+    judge = built("discriminator/oasis", **{**JUDGE, "ndf": 16})
     initialise(judge, generator=torch.Generator().manual_seed(0))
     model = tiny(ngf=16)
     for net, key, fan in ((judge, "body_down.4.conv2.1.weight_orig", 128 * 9),
@@ -162,7 +162,7 @@ def test_shortcuts_commute_with_halving_and_doubling() -> None:
 
 
 def test_the_label_is_read_from_the_semantics() -> None:
-    judge = OasisDiscriminator(**{**JUDGE, "semantic_channels": 6})  # an edge channel behind the classes
+    judge = built("discriminator/oasis", **{**JUDGE, "semantic_channels": 6})  # an edge channel behind the classes
     batch = a_batch(2, height=64, width=128)
     label = batch.require("label")
     planes = torch.cat([F.one_hot(label, 5).permute(0, 3, 1, 2).float(), torch.ones(2, 1, 64, 128)], dim=1)
@@ -173,7 +173,7 @@ def test_the_label_is_read_from_the_semantics() -> None:
 
 
 def test_gradient_reaches_every_parameter_of_the_discriminator() -> None:
-    judge = OasisDiscriminator(**JUDGE)
+    judge = built("discriminator/oasis", **JUDGE)
     initialise(judge, generator=torch.Generator().manual_seed(0))
     judge(torch.zeros(2, 5, 64, 128), random(2, 3, 64, 128)).logits[0].square().mean().backward()
     for name, parameter in judge.named_parameters():
@@ -199,7 +199,7 @@ def test_models_that_do_not_fit(changes: dict[str, Any], why: str) -> None:
 )  # fmt: skip
 def test_discriminators_that_do_not_fit(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(Refusal, match=why):
-        OasisDiscriminator(**{**JUDGE, **changes})
+        built("discriminator/oasis", **{**JUDGE, **changes})
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_discriminators_that_do_not_fit(changes: dict[str, Any], why: str) -> No
 )  # fmt: skip
 def test_discriminator_refuses_other_inputs(semantics: tuple[int, ...], image: tuple[int, ...], why: str) -> None:
     with pytest.raises(Refusal, match=why):
-        OasisDiscriminator(**JUDGE)(torch.zeros(semantics), torch.zeros(image))
+        built("discriminator/oasis", **JUDGE)(torch.zeros(semantics), torch.zeros(image))
 
 
 @pytest.mark.parametrize(

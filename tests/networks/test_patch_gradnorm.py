@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from scenegen.base.records import Judgement
-from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.discriminators.patch_gradnorm import GradNormPatchDiscriminator, normalised
+from scenegen.networks.discriminators.patch_gradnorm import normalised
+from tests.options import built
 
 
 def noise(*shape, seed=0):
@@ -31,8 +31,8 @@ def test_scores_do_not_depend_on_the_critics_scale():
 def test_a_generators_and_a_discriminators_step(autocast):
     semantics, real = noise(2, 5, 32, 32), noise(2, 3, 32, 32, seed=1)
     weights = torch.ones(1, requires_grad=True)
-    net = GradNormPatchDiscriminator(semantic_channels=5, ndf=4, layers=3)
-    net.load_state_dict(PatchDiscriminator(semantic_channels=5, ndf=4, layers=3).state_dict())
+    net = built("discriminator/patch_gradnorm", semantic_channels=5, ndf=4, layers=3)
+    net.load_state_dict(built("discriminator/patch", semantic_channels=5, ndf=4, layers=3).state_dict())
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         judged = net(semantics, weights * real)
     assert all(score.dtype == torch.float32 and score.abs().max() < 1 for score in judged.logits)
@@ -45,7 +45,7 @@ def test_a_generators_and_a_discriminators_step(autocast):
 
 
 def test_without_gradients_nothing_is_kept():
-    net = GradNormPatchDiscriminator(semantic_channels=5, ndf=4, layers=3)
+    net = built("discriminator/patch_gradnorm", semantic_channels=5, ndf=4, layers=3)
     with torch.no_grad():
         judged = net(noise(1, 5, 32, 32), noise(1, 3, 32, 32))
     assert not any(t.requires_grad for t in (*judged.logits, *judged.features[0]))

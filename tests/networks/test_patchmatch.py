@@ -210,8 +210,8 @@ def test_the_trained_refinement_learns_what_lies_between_pixels() -> None:
 
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(Refusal, match="refine='learnt' is not known; choose one of frozen, trained, none"):
-        PatchMatch(channels=4, refine="learnt")
+        PatchMatch(channels=4, iterations=5, temperature=0.01, refine="learnt")
     with pytest.raises(Refusal, match="must be positive, got 0 and"):
-        PatchMatch(channels=4, iterations=0)
+        PatchMatch(channels=4, iterations=0, temperature=0.01, refine="frozen")
     with pytest.raises(Refusal, match=r"must be positive, got 5 and 0\.0"):
-        PatchMatch(channels=4, temperature=0.0)
+        PatchMatch(channels=4, iterations=5, temperature=0.0, refine="frozen")

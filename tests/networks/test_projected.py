@@ -10,10 +10,10 @@ from scenegen.base.records import Refusal
 from scenegen.networks.discriminators.projected import ProjectedDiscriminator
 from scenegen.networks.frozen import weights
 from scenegen.networks.frozen.extractors import Extractor
-from scenegen.networks.frozen.scenenet import SceneNetTrunk
 from scenegen.networks.frozen.vgg import vgg
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.norm import SpectralConv2d
+from tests import options
 
 LAYERS = ("relu2_2", "relu3_2", "relu4_2", "relu5_2")
 TAKES = {"semantic_channels": 5, "height": 32, "width": 64, "layers": LAYERS, "ndf": 4}
@@ -26,12 +26,12 @@ def narrow_vgg() -> Extractor:
     return Extractor(features, taps=taps, stamp="narrow")
 
 
-BACKBONES = {"scenenet": SceneNetTrunk, "vgg": narrow_vgg}
+BACKBONES = {"scenenet": lambda: options.built("extractor/scenenet", at="nets.scenenet"), "vgg": narrow_vgg}
 
 
 def built(backbone: str = "scenenet", **changes) -> ProjectedDiscriminator:
     torch.manual_seed(0)
-    net = ProjectedDiscriminator(backbone=BACKBONES[backbone](), **{**TAKES, **changes})  # type: ignore[arg-type]  # a table of wrong values too
+    net = options.built("discriminator/projected", backbone=BACKBONES[backbone](), **{**TAKES, **changes})
     initialise(net)
     return net
 
@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused():
     net = built()
     with pytest.raises(Refusal, match="a 32x8 picture is smaller"):
         net(*pictures(1, height=32, width=8))
-    with pytest.raises(Refusal, match=r"needs semantics \(b, 5, h, w\) as large as the pictures"):
+    with pytest.raises(Refusal, match=r"needs a condition \(b, 5, h, w\) as large as the pictures"):
         net(torch.zeros(1, 4, 32, 64), torch.zeros(1, 3, 32, 64))
     with pytest.raises(Refusal, match="must get coarser, but their strides are relu3_2 4, relu2_2 2"):
         built(layers=("relu3_2", "relu2_2"))

@@ -25,6 +25,7 @@ from scenegen.networks.frozen.scenenet import (
     find,
     rebuild,
 )
+from tests.options import built
 
 LAYERS = [f"relu{stage}_{i}" for stage in range(1, 6) for i in (1, 2)]
 CLASSES = ("sky", "road", "tree")
@@ -61,6 +62,10 @@ def picture(h: int, w: int, *, b: int = 2, seed: int = 0) -> torch.Tensor:
     return torch.rand(b, 3, h, w, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
+def trunk_of(**changes) -> SceneNetTrunk:
+    return built("extractor/scenenet", at="nets.scenenet", **changes)
+
+
 @pytest.mark.parametrize(("h", "w"), [(96, 128), (97, 131), (33, 64), (16, 17), (5, 3)])
 def test_logits_have_the_size_of_the_picture(h, w):
     assert make_net()(picture(h, w)).shape == (2, 3, h, w)
@@ -68,7 +73,7 @@ def test_logits_have_the_size_of_the_picture(h, w):
 
 @pytest.mark.parametrize(("h", "w"), [(96, 128), (97, 131), (64, 33)])
 def test_layers_are_vggs_with_strides_1_2_4_8_16(h, w):
-    extractor = SceneNetTrunk(weights="random")
+    extractor = trunk_of(weights="random")
     assert list(extractor.layers) == ["image", *LAYERS]
     found = extractor(picture(h, w), LAYERS)
     for i, width in enumerate(WIDTHS):
@@ -99,7 +104,7 @@ def test_files_hold_the_net_to_half_precision(tmp_path):
 
 
 def test_trunk_and_net_take_minus_one_to_one_as_it_is():
-    extractor = SceneNetTrunk(weights="random")
+    extractor = trunk_of(weights="random")
     weights = extractor.features.state_dict()
     image = picture(16, 16)
     by_hand = F.conv2d(image, weights["relu1_1.conv.weight"], weights["relu1_1.conv.bias"], padding=1).relu()
@@ -107,7 +112,7 @@ def test_trunk_and_net_take_minus_one_to_one_as_it_is():
 
 
 def test_the_trunk_is_frozen_and_leaves_no_trace():
-    extractor = SceneNetTrunk(weights="random").train()
+    extractor = trunk_of(weights="random").train()
     assert not list(extractor.parameters())
     assert extractor.state_dict() == {}
     assert not any(m.training for m in extractor.features.modules())
@@ -119,7 +124,7 @@ def test_the_trunk_is_frozen_and_leaves_no_trace():
 
 
 def test_random_weights_are_equal_everywhere_and_say_so():
-    a, b = SceneNetTrunk(weights="random"), SceneNetTrunk(weights="random")
+    a, b = trunk_of(weights="random"), trunk_of(weights="random")
     assert "RANDOM WEIGHTS" in a.stamp
     assert torch.equal(a(picture(16, 16), ["relu5_2"])["relu5_2"], b(picture(16, 16), ["relu5_2"])["relu5_2"])
 
@@ -198,7 +203,7 @@ def test_missing_files_and_names_are_refused(tmp_path):
     with pytest.raises(Refusal, match="shipped are scorer, trunk"):
         Segmenter.load("judge")
     with pytest.raises(Refusal, match="not a policy"):
-        SceneNetTrunk(weights="imagenet")
+        trunk_of(weights="imagenet")
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
@@ -219,7 +224,7 @@ def test_the_net_that_scores_and_the_net_that_losses_read_are_not_exchanged(tmp_
     with pytest.raises(Refusal, match="biased"):
         Segmenter.load(write_net(tmp_path / "a.safetensors", role="trunk"))
     with pytest.raises(Refusal, match="train for the score"):
-        SceneNetTrunk(name=str(write_net(tmp_path / "b.safetensors", role="scorer")))
+        trunk_of(name=str(write_net(tmp_path / "b.safetensors", role="scorer")))
 
 
 def test_other_classes_are_refused_with_the_cure():
@@ -241,7 +246,7 @@ def test_two_different_nets_are_shipped():
         assert file.role == role
         assert file.classes == LANDSCAPE.names
         assert "scenegen.train_scenenet" in file.header["command"]
-    assert SceneNetTrunk().stamp == f"scenenet-trunk:{files[0].digest[:12]}"
+    assert trunk_of().stamp == f"scenenet-trunk:{files[0].digest[:12]}"
     assert Segmenter.load().features(picture(32, 32)).shape == (2, sum(WIDTHS[2:]))
 
 

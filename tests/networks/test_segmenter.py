@@ -7,8 +7,13 @@ import torch
 
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import netfile
-from scenegen.networks.frozen.scenenet import SceneNetTrunk, find, rebuild
+from scenegen.networks.frozen.scenenet import find, rebuild
 from scenegen.networks.frozen.scenenet_logits import SceneNetLogits
+from tests.options import built
+
+
+def logits_of(**changes) -> SceneNetLogits:
+    return built("extractor/scenenet", at="nets.segmenter", **changes)
 
 
 @pytest.fixture(scope="module")
@@ -17,24 +22,25 @@ def image():
 
 
 def test_logits_are_those_of_the_file_and_layers_those_of_the_trunk(image):
-    net = SceneNetLogits()
+    net = logits_of()
     found = net(image, ["logits", "relu3_2"])
     assert set(found) == {"logits", "relu3_2"}
     torch.testing.assert_close(found["logits"], rebuild(netfile.read(find("trunk")))(image))
-    torch.testing.assert_close(found["relu3_2"], SceneNetTrunk()(image, ["relu3_2"])["relu3_2"])
+    trunk = built("extractor/scenenet", at="nets.scenenet")
+    torch.testing.assert_close(found["relu3_2"], trunk(image, ["relu3_2"])["relu3_2"])
     assert net(image, ["relu1_1"]).keys() == {"relu1_1"}
     assert len(net.classes) == found["logits"].shape[1] == 29
 
 
 def test_it_is_frozen_and_follows_its_owner(image):
-    net = SceneNetLogits()
+    net = logits_of()
     assert not list(net.parameters())
     assert not net.state_dict()
     assert net.double()(image.double(), ["logits"])["logits"].dtype == torch.float64
 
 
 def test_random_weights_say_so(image):
-    net = SceneNetLogits(weights="random")
+    net = logits_of(weights="random")
     assert "RANDOM" in net.stamp
     assert net(image, ["logits"])["logits"].isfinite().all()
 
@@ -48,4 +54,4 @@ def test_random_weights_say_so(image):
 )
 def test_refusals(options, message):
     with pytest.raises(Refusal, match=message):
-        SceneNetLogits(**options)
+        logits_of(**options)

@@ -11,8 +11,7 @@ from torch import Tensor
 from scenegen.base.records import Refusal
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
-from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.discriminators.sesame import SesameDiscriminator, TwoStreamNet
+from scenegen.networks.discriminators.sesame import TwoStreamNet
 from scenegen.networks.generators.sesame_editing import (
     SesameEditor,
     cellular_hole,
@@ -22,6 +21,7 @@ from scenegen.networks.generators.sesame_editing import (
 )
 from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
+from tests.options import built
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -38,8 +38,8 @@ def parameters(net: torch.nn.Module) -> int:
 def test_parameters_of_the_discriminator(channels: int, count: int) -> None:
     """29 labels, ADE20K, Cityscapes with edges (or a hole mask), editing ADE20K (specification, section 2)."""
     with torch.device("meta"):
-        net = SesameDiscriminator(semantic_channels=channels)
-        patch = PatchDiscriminator(semantic_channels=channels)
+        net = built("discriminator/sesame", semantic_channels=channels)
+        patch = built("discriminator/patch", semantic_channels=channels)
     assert parameters(net) == count
     assert len(net.state_dict()) == 48
     assert 1.9 < count / parameters(patch) < 2.0
@@ -73,9 +73,9 @@ def test_sizes_at_192_by_256() -> None:
     """Padding 2 as the patch discriminator's; padding 1 gives the 22x30 and 10x14 scores of the log's port."""
     semantics, image = torch.zeros(1, 29, 192, 256), torch.zeros(1, 3, 192, 256)
     with torch.device("meta"):
-        two = SesameDiscriminator(semantic_channels=29)(semantics.to("meta"), image.to("meta"))
-        one = SesameDiscriminator(semantic_channels=29, padding=1)(semantics.to("meta"), image.to("meta"))
-        patch = PatchDiscriminator(semantic_channels=29)(semantics.to("meta"), image.to("meta"))
+        two = built("discriminator/sesame", semantic_channels=29)(semantics.to("meta"), image.to("meta"))
+        one = built("discriminator/sesame", semantic_channels=29, padding=1)(semantics.to("meta"), image.to("meta"))
+        patch = built("discriminator/patch", semantic_channels=29)(semantics.to("meta"), image.to("meta"))
     assert [s.shape for s in two.logits] == [s.shape for s in patch.logits]
     assert [[f.shape for f in maps] for maps in two.features] == [[f.shape for f in maps] for maps in patch.features]
     assert [tuple(s.shape[-2:]) for s in one.logits] == [(22, 30), (10, 14)]
@@ -92,7 +92,7 @@ def test_the_gate_is_a_residual_of_the_sum_over_channels() -> None:
 
 
 def test_only_the_score_teaches_the_semantics_stream() -> None:
-    net = SesameDiscriminator(semantic_channels=5, ndf=4)
+    net = built("discriminator/sesame", semantic_channels=5, ndf=4)
     judgement = net(random(2, 5, 48, 64), random(2, 3, 48, 64))
     features = torch.stack([f.square().mean() for maps in judgement.features for f in maps]).sum()
     features.backward(retain_graph=True)
@@ -103,7 +103,7 @@ def test_only_the_score_teaches_the_semantics_stream() -> None:
 
 
 def test_judgements_split_and_mix_precisions() -> None:
-    net = SesameDiscriminator(semantic_channels=5, ndf=4, layers=3, scales=3)
+    net = built("discriminator/sesame", semantic_channels=5, ndf=4, layers=3, scales=3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         fake, real = net(random(4, 5, 64, 96), random(4, 3, 64, 96)).split([2, 2])
     assert [len(maps) for maps in real.features] == [3, 3, 3]
@@ -113,15 +113,15 @@ def test_judgements_split_and_mix_precisions() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": 0}, {"norm": "batchy"}, {"padding": 0}],
+    [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": -1}, {"norm": "batchy"}, {"padding": 0}],
 )
 def test_discriminators_that_do_not_fit(changes: dict[str, Any]) -> None:
     with pytest.raises(Refusal):
-        SesameDiscriminator(**{"semantic_channels": 5, "ndf": 4, **changes})
+        built("discriminator/sesame", **{"semantic_channels": 5, "ndf": 4, **changes})
 
 
 def test_discriminator_refuses_other_semantics() -> None:
-    net = SesameDiscriminator(semantic_channels=5, ndf=4)
+    net = built("discriminator/sesame", semantic_channels=5, ndf=4)
     with pytest.raises(Refusal, match="5, h, w"):
         net(random(2, 6, 48, 48), random(2, 3, 48, 48))
     with pytest.raises(Refusal, match="as large as"):

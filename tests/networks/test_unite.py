@@ -16,6 +16,7 @@ from scenegen.networks.generators.seace import SEACE, Gaze, Guide
 from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.layers.init import initialise
 from tests.networks.filled import filled
+from tests.options import built
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "hidden": 4, "inter": 8}
 
@@ -30,7 +31,7 @@ def batch_of(h: int = 64, w: int = 96, *, b: int = 2, seed: int = 0) -> Batch:
 
 def model_of(**changes: Any) -> UNITE:
     torch.manual_seed(0)
-    return UNITE(**{**SMALL, **changes})
+    return built("model/unite", **{**SMALL, **changes})
 
 
 @pytest.mark.parametrize(("h", "w"), [(64, 64), (64, 96), (96, 64)])
@@ -61,9 +62,9 @@ def test_what_is_not_asked_for_is_not_offered(options: dict[str, Any], missing: 
 @pytest.mark.parametrize(
     "options",
     [
-        {"coordinate_features": False, "mask_features": False, "adaptor_attention": False},
-        {"centre": "positions", "norm": "batch", "adaptor_kernel": 4, "bilinear": True, "warped_label": "cycle"},
-        {"adaptor_squeeze": True, "ngf": 4},
+        {"adaptor": {"coordinate_features": False, "mask_features": False, "attention": False}},
+        {"centre": "positions", "norm": "batch", "adaptor": {"kernel": 4}, "bilinear": True, "warped_label": "cycle"},
+        {"adaptor": {"squeeze": True}, "ngf": 4},
     ],
 )
 def test_every_option_reaches_every_learning_weight(options: dict[str, Any]) -> None:
@@ -103,7 +104,7 @@ def test_batch_mates_matter_only_as_released(alone: bool) -> None:
 
 def test_an_exemplar_that_is_the_photograph_is_warped_onto_itself() -> None:
     # with one encoder for both sides a map finds itself; the official initial weights are enough for it
-    model = model_of(coordinate_features=False).eval()
+    model = model_of(adaptor={"coordinate_features": False}).eval()
     matching = model.correspondence
     g = torch.Generator().manual_seed(0)
     described = torch.randn(1, 8 + 3, 8, 12, generator=g)
@@ -168,7 +169,7 @@ def test_published_initial_values() -> None:
         ({"centre": "nothing"}, "channels, positions"),
         ({"warped_label": "maybe"}, "direct, cycle, none"),
         ({"norm": "group"}, "position"),
-        ({"adaptor_kernel": 5}, "kernel 3 .published. or 4"),
+        ({"adaptor": {"kernel": 5}}, "kernel 3 .published. or 4"),
         ({"inter": 0}, "inter=0"),
     ],
 )
@@ -193,7 +194,8 @@ def test_batches_that_cannot_be_are_refused() -> None:
 def test_the_encoder_leaves_what_it_exports_as_it_was() -> None:
     # feat2 and feat3 are exported before their activation
     torch.manual_seed(0)
-    found = FeatureEncoder(3, ngf=2, hidden=4)(torch.randn(1, 3, 32, 32))
+    options = built("model/unite", at="adaptor", attention=False)
+    found = FeatureEncoder(3, ngf=2, hidden=4, norm="position", options=options)(torch.randn(1, 3, 32, 32))
     assert [tuple(t.shape[1:]) for t in found] == [(4, 16, 16), (8, 16, 16), (16, 8, 8), (16, 8, 8), (8, 8, 8)]
     for t in found[:2]:
         torch.testing.assert_close(t, F.instance_norm(t), rtol=1e-3, atol=1e-3)

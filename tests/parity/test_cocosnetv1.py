@@ -16,9 +16,9 @@ from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpLabel, Warp
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
+from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import DomainAdaptor, ResidualBlock, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import match
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import VGG19_CONVOLUTIONS, CaffeTreatment, vgg
 from scenegen.networks.generators.cocosnetv1 import CoCosNet
@@ -30,6 +30,7 @@ from scenegen.networks.layers.spade import SPADE
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
+from tests.options import built
 
 from .places import described
 from .recorded import Recorded, cases, load
@@ -53,12 +54,18 @@ def adaptor_arguments(opt: Mapping[str, Any]) -> dict[str, Any]:
         "ngf": opt.get("ngf", 64),
         "hidden": opt.get("nhidden", 128),
         "norm": norm(opt),
-        "kernel": opt.get("adaptor_kernel", 3),
         "stride": opt.get("warp_stride", 4),
-        "attention": opt.get("adaptor_nonlocal", False),
-        "squeeze": opt.get("adaptor_se", False),
-        "deeper": opt.get("adaptor_res_deeper", False),
-        "dilated": opt.get("dilation_conv", False),
+        "options": CoCosNetAdaptor(
+            kernel=opt.get("adaptor_kernel", 3),
+            attention=opt.get("adaptor_nonlocal", False),
+            squeeze=opt.get("adaptor_se", False),
+            deeper=opt.get("adaptor_res_deeper", False),
+            dilated=opt.get("dilation_conv", False),
+            mask_features=opt.get("maskmix", False),
+            coordinate_features=opt.get("use_coordconv", False),
+            label_noise=opt.get("mask_noise", False),
+            exemplar_noise=opt.get("noise_for_mask", False),
+        ),
     }
 
 
@@ -79,12 +86,8 @@ def model_arguments(opt: Mapping[str, Any], height: int, width: int) -> dict[str
         "warped_label": opt.get("warp_mask_losstype", "none"),
         "cycle": opt.get("warp_cycle_w", 0) > 0,
         "two_cycle": opt.get("two_cycle", False),
-        "mask_features": opt.get("maskmix", False),
-        "coordinate_features": opt.get("use_coordconv", False),
-        "label_noise": opt.get("mask_noise", False),
-        "exemplar_noise": opt.get("noise_for_mask", False),
-        **{name: adaptor.pop(name) for name in ("ngf", "hidden", "norm", "stride")},
-        **{f"adaptor_{name}": value for name, value in adaptor.items()},
+        **{name: adaptor[name] for name in ("ngf", "hidden", "norm", "stride")},
+        "adaptor": adaptor["options"],
     }
 
 
@@ -120,9 +123,9 @@ def test_units(name: str) -> None:
     channels, planes = case.options["ch"], case.options["ic"]
     x, seg = case.given("x"), case.given("seg")
     layer = PARAMETER_FREE[norm(case.opt)]
-    block = reflected_blocks(planes, norm=layer)
+    block = reflected_blocks(planes, norm=layer, hidden=128)
     made = {
-        "spade": SPADE(channels, condition_channels=planes, norm=layer(channels), padding_mode="reflect"),
+        "spade": SPADE(channels, condition_channels=planes, norm=layer(channels), hidden=128, padding_mode="reflect"),
         "block_same": block(channels, out=channels),
         "block_short": block(channels, out=channels // 2),
         "block_se_dil": block(channels, out=2 * channels, dilation=2, squeeze=case.options["se"]),
@@ -160,7 +163,7 @@ def test_domain_adaptor(name: str) -> None:
 @pytest.mark.parametrize("name", cases(FAMILY, "correspondence"))
 def test_correspondence(name: str) -> None:
     case = load(FAMILY, name)
-    model = CoCosNet(**{**model_arguments(case.opt, 64, 64), "attention": False})
+    model = built("model/cocosnetv1", **{**model_arguments(case.opt, 64, 64), "attention": False})
     load_official(model.correspondence, case.state())
     for mode in ("eval", "train"):
         found, theta, phi = matched(model.train(mode == "train"), case)
@@ -230,7 +233,7 @@ def test_generator(name: str) -> None:
 def test_discriminator(name: str) -> None:
     case = load(FAMILY, name)
     image = case.given("image").requires_grad_()
-    net = PatchDiscriminator(**judge_arguments(case.opt))
+    net = built("discriminator/patch", **judge_arguments(case.opt))
     load_official(net, case.state())
     said: list[Tensor] = []
     for scale in net.children():
@@ -453,8 +456,8 @@ def test_state_keys() -> None:
         opt = row["options"]
         opt = {"label_nc": 150, **opt, "contain_dontcare_label": opt["semantic_nc"] - opt.get("label_nc", 150)}
         with torch.device("meta"):
-            model = CoCosNet(**model_arguments(opt, 256, 256))
-            judge = PatchDiscriminator(**judge_arguments(opt))
+            model = built("model/cocosnetv1", **model_arguments(opt, 256, 256))
+            judge = built("discriminator/patch", **judge_arguments(opt))
         nets = {"G": model.generator, "Corr": model.correspondence, "D": judge}
         for letter, net in nets.items():
             assert sum(p.numel() for p in net.parameters()) == row["trainable_parameters"][letter]
@@ -467,8 +470,8 @@ def test_training_step(name: str) -> None:
     case = load(FAMILY, name)
     opt = case.opt
     height, width = case.given("image").shape[-2:]
-    model = CoCosNet(**model_arguments(opt, height, width))
-    judge = PatchDiscriminator(**judge_arguments(opt))
+    model = built("model/cocosnetv1", **model_arguments(opt, height, width))
+    judge = built("discriminator/patch", **judge_arguments(opt))
     load_official(model.generator, case.state("G."))
     load_official(model.correspondence, case.state("Corr."))
     load_official(judge, case.state("D."))

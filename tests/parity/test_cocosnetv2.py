@@ -32,9 +32,10 @@ from scenegen.networks.correspondence.patchmatch import (
 )
 from scenegen.networks.correspondence.similarity import match
 from scenegen.networks.discriminators.patch import PatchDiscriminator
-from scenegen.networks.generators.cocosnetv2 import CoCosNet2, TranslationNet
+from scenegen.networks.generators.cocosnetv2 import TranslationNet
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.convgru import Refinement
+from tests.options import built
 
 from .places import described
 from .recorded import Recorded, cases, load
@@ -77,7 +78,7 @@ def generator_arguments(opt: dict[str, Any]) -> dict[str, Any]:
 
 def judge_of(opt: dict[str, Any]) -> PatchDiscriminator:
     channels = correspondence_arguments(opt)["semantic_channels"]
-    return PatchDiscriminator(semantic_channels=channels, ndf=opt.get("ndf", 64), padding=1, decoder=True)
+    return built("discriminator/patch_padding1", semantic_channels=channels, ndf=opt.get("ndf", 64), decoder=True)
 
 
 def directions(case: Recorded, levels: int = 1) -> list[list[bool]]:
@@ -180,7 +181,7 @@ def test_level(name: str) -> None:
     left, right = case.given("left").requires_grad_(), case.given("right").requires_grad_()
     colours = case.given("right_input").requires_grad_()
     iterations, temperature = case.options.get("iters", 5), case.options["temperature"]
-    net = PatchMatch(channels=left.shape[1], iterations=iterations, temperature=temperature)
+    net = PatchMatch(channels=left.shape[1], iterations=iterations, temperature=temperature, refine="frozen")
     load_official(net, case.state())
     steps: list[tuple[Tensor, ...]] = []
     net.refine_net.register_forward_hook(lambda _, given, got: steps.append((*given, got[1])))
@@ -289,7 +290,7 @@ def check_found(case: Recorded, mode: str, found: Correspondence, distance: Tens
 def test_correspondence(name: str) -> None:
     case = read(name)
     for mode in ("eval", "train"):
-        net = HierarchicalCorrespondence(**correspondence_arguments(case.opt)).train(mode == "train")
+        net = HierarchicalCorrespondence(**correspondence_arguments(case.opt), refine="frozen").train(mode == "train")
         load_official(net, case.state())
         net.directions = lambda: directions(case, 3)  # type: ignore[method-assign]  # the recorded coins
         levels: list[tuple[Tensor, ...]] = []
@@ -371,7 +372,8 @@ def test_state_keys() -> None:
     for row in described(FAMILY, "state_keys").values():
         opt, counts = row["options"], row["trainable_parameters"]
         with torch.device("meta"):
-            model = CoCosNet2(
+            model = built(
+                "model/cocosnetv2",
                 num_classes=generator_arguments(opt)["semantic_channels"],
                 height=512,
                 width=512,

@@ -16,11 +16,11 @@ from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective
 from scenegen.losses.perceptual import Perceptual
-from scenegen.networks.generators.cocosnetv2 import CoCosNet2
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
+from tests.options import built
 
 from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read
@@ -159,7 +159,8 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     opt = case.opt
     label = case.given("label")
     arguments = correspondence_arguments(opt)
-    model = CoCosNet2(
+    model = built(
+        "model/cocosnetv2",
         num_classes=arguments.pop("semantic_channels"),
         height=label.shape[2],
         width=label.shape[3],

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.spade import DOUBLINGS
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import semantics
+from tests.options import built
 
 from .fixture_io import Case, load_case
 from .places import described, descriptions
@@ -66,7 +66,7 @@ def judge_arguments(options: dict[str, Any]) -> dict[str, Any]:
 
 def build(case: Case, dtype: torch.dtype) -> GauGAN:
     """The model of a case with the recorded weights."""
-    model = GauGAN(**model_arguments(case.options))
+    model = built("model/gaugan", **model_arguments(case.options))
     if "G" in case.state:
         load_official(model.generator, case.state["G"])
     if "E" in case.state:
@@ -157,7 +157,7 @@ def _without_painting(model: GauGAN) -> GauGAN:
 def test_discriminator(name: str, dtype: torch.dtype) -> None:
     case = load_case("gaugan", name)
     for mode in ("eval", "train"):
-        net = PatchDiscriminator(**judge_arguments(case.options))
+        net = built("discriminator/patch", **judge_arguments(case.options))
         load_official(net, case.state["D"])
         net.to(dtype).train(mode == "train")
         judgement = net(planes(case, dtype), case.given["image"].to(dtype))
@@ -180,8 +180,8 @@ def test_preprocess() -> None:
 def test_manifest(name: str) -> None:
     manifest = described("gaugan", name)
     with torch.device("meta"):
-        model = GauGAN(**model_arguments(manifest["options"]))
-        judge = PatchDiscriminator(**judge_arguments(manifest["options"]))
+        model = built("model/gaugan", **model_arguments(manifest["options"]))
+        judge = built("discriminator/patch", **judge_arguments(manifest["options"]))
     assert model.semantic_channels == manifest["semantic_nc"]
     nets = {"G": model.generator, "E": model.encoder, "D": judge}
     for letter, want in manifest["nets"].items():
@@ -224,7 +224,7 @@ def test_training(name: str) -> None:
     case = load_case("gaugan", name)
     dtype = torch.float64
     model = build(case, dtype).train()
-    judge = PatchDiscriminator(**judge_arguments(case.options))
+    judge = built("discriminator/patch", **judge_arguments(case.options))
     load_official(judge, case.state["D"])
     judge.to(dtype).train()
     batch = Batch(label=case.given["label"][:, 0].long(), image=case.given["image"].to(dtype))

@@ -15,7 +15,8 @@ from scenegen.losses.feature_matching import feature_matching
 from scenegen.losses.kl import kl
 from scenegen.losses.perceptual import perceptual
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.vgg import DistsVgg16, L2Pool, Vgg19
+from scenegen.networks.frozen.vgg import L2Pool
+from tests.options import built
 
 from .fixture_io import load_case
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
@@ -90,7 +91,7 @@ def test_dists_l2_pooling():
 )
 def test_dists_of_pictures(case, resize_to):
     tensors, about = load(case)
-    trunk = DistsVgg16(weights="random", resize_to=resize_to)
+    trunk = built("extractor/vgg", at="nets.dists", weights="random", resize_to=resize_to)
     hash_fill(trunk.features)
     layers = ("image", "relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
     with torch.set_grad_enabled("grad.x" in tensors):
@@ -106,7 +107,7 @@ def test_dists_of_pictures(case, resize_to):
 def test_perceptual(case):
     tensors, about = load(case)
     normalise, layers = VGG[case]
-    trunk = Vgg19(weights="random", normalise=normalise)
+    trunk = built("extractor/vgg", at="nets.vgg", weights="random", normalise=normalise)
     hash_fill(trunk.features)
     trunk.double()  # L1 has a kink: in float32 the sign of a near-tie depends on the order of a sum
     x, y = tensors["in.x"].double(), tensors["in.y"].double()
@@ -227,7 +228,7 @@ def test_gaugan_generator_total():
 
 def test_gaugan_vgg_loss():
     case = load_case("gaugan", "vgg_loss")
-    trunk = Vgg19(weights="random", normalise="none")
+    trunk = built("extractor/vgg", at="nets.vgg", weights="random", normalise="none")
     state = {k.removeprefix("features."): v for k, v in case.state["vgg"].items()}
     missing = trunk.features.load_state_dict(state, strict=False).missing_keys
     assert all(int(k.split(".")[0]) > 29 for k in missing)

@@ -13,7 +13,8 @@ from scenegen.losses.pixels import total_variation
 from scenegen.losses.structure import ms_ssim, ms_ssim_l1, ssim
 from scenegen.losses.style import gram, style
 from scenegen.networks.frozen import weights
-from scenegen.networks.frozen.lpips_trunks import NETS, LpipsTrunk
+from scenegen.networks.frozen.lpips_trunks import NETS
+from tests.options import built
 
 from .losses_cases import check, close, hash_fill, hash_uniform, load
 
@@ -96,7 +97,7 @@ def test_haar_bands():
 def test_lpips(net, monkeypatch):
     monkeypatch.setattr(weights, "randomise", lambda trunk, seed=0: None)  # the fixture brings its own
     tensors, about = load(f"lpips_{net}")
-    trunk = LpipsTrunk(net=net, weights="random")
+    trunk = built("extractor/vgg", at="nets.lpips", net=net, weights="random")
     hash_fill(trunk.features)
     x, y = (list(trunk(tensors[f"in.{k}"], NETS[net].layers).values()) for k in "xy")
     heads = [torch.from_numpy(hash_uniform(2000 + k, f.shape[1]) / f.shape[1]).float() for k, f in enumerate(x)]

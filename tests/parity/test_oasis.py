@@ -30,6 +30,7 @@ from scenegen.runs.journal import read_rows
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
+from tests.options import built
 
 from .fixture_io import Case, load_case
 from .places import cases, described, descriptions
@@ -43,7 +44,8 @@ CORNERS = {"generator_ch8_wide"}
 
 def model_of(options: dict[str, Any]) -> Oasis:
     columns = options.get("crop_size", 256) // 32
-    return Oasis(
+    return built(
+        "model/oasis",
         num_classes=options.get("semantic_nc", 151),
         width=columns * 32,
         height=round(columns / options.get("aspect_ratio", 1.0)) * 32,  # the start grid decides
@@ -59,7 +61,8 @@ def judge_of(case_meta: dict[str, Any], size: tuple[int, int] = (64, 64)) -> Oas
     classes = case_meta["options"].get("semantic_nc", 151)
     widths = case_meta.get("widths")
     ndf = widths[-1] if widths else 64
-    return OasisDiscriminator(
+    return built(
+        "discriminator/oasis",
         semantic_channels=classes,
         num_classes=classes,
         height=size[0],
@@ -214,9 +217,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
     noise = iter([case.given[key].to(dtype) for key in rows["z"]])
     draws = iter([int(case.given[key]) for key in rows["mix"]])
     monkeypatch.setattr(oasis_losses, "thrown", lambda n, seed: coins_of(batch.label, draws, n))
-    monkeypatch.setattr(
-        Rounds, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None
-    )
+    monkeypatch.setattr(Rounds, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None)
     mixes = not options.get("no_labelmix", False)
     kind = UnbalancedSegmentationGan if options.get("no_balancing_inloss") else SegmentationGan
     terms: dict[str, nn.Module] = {"gan": kind(unknown=unknown_of(options))}
@@ -238,9 +239,9 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
         lr_discriminator=options.get("lr_d", 4e-4),
         betas=(options.get("beta1", 0.0), options.get("beta2", 0.999)),
     )
-    module = Rounds(
-        model=model, discriminator=judge, objective=objective, optim=optim, reuse_fake=False, ema=ema
-    ).to(dtype)
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, reuse_fake=False, ema=ema).to(
+        dtype
+    )
     fit(module, [batch] * case.meta["iterations"], tmp_path)
     names = {"G_adv": "gan", "G_total": "G", "D_fake": "D_fake", "D_real": "D_real", "D_labelmix": "labelmix",
              "D_total": "D"}  # fmt: skip

@@ -31,6 +31,7 @@ from scenegen.networks.layers.semantics import semantics
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
+from tests.options import built
 
 from .fixture_io import Case, load_case
 from .places import cases, described, descriptions
@@ -74,7 +75,7 @@ def hole_of(case: Case, dtype: torch.dtype) -> Tensor:
 
 def judge_of(options: dict[str, Any]) -> SesameDiscriminator:
     arguments: dict[str, Any] = judge_arguments(options) | {"semantic_channels": semantic_channels(options)}
-    return SesameDiscriminator(**arguments)
+    return built("discriminator/sesame", **arguments)
 
 
 def editor_of(options: dict[str, Any]) -> SesameEditor:
@@ -208,7 +209,7 @@ def fit(module: Rounds, batches: list[Batch], folder: Path) -> None:
 
 
 def vgg_of(case: Case) -> Vgg19:
-    trunk = Vgg19(weights="random", normalise="none").double()
+    trunk = built("extractor/vgg", at="nets.vgg", weights="random", normalise="none").double()
     trunk.features.load_state_dict(
         {key.removeprefix("features."): value for key, value in case.state["vgg"].items()}, strict=False
     )

@@ -13,11 +13,11 @@ from scenegen.base.records import Batch
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
-from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
+from tests.options import built
 
 from .fixture_io import load_case
 from .test_gaugan import build, judge_arguments
@@ -28,7 +28,7 @@ DTYPE = torch.float64
 def test_the_module_repeats_the_published_training(tmp_path: Path) -> None:
     case = load_case("gaugan", "train_two_iterations")
     model = build(case, DTYPE)
-    judge = PatchDiscriminator(**judge_arguments(case.options))
+    judge = built("discriminator/patch", **judge_arguments(case.options))
     load_official(judge, case.state["D"])
     batch = Batch(label=case.given["label"][:, 0].long(), image=case.given["image"].to(DTYPE))
     objective = Objective(

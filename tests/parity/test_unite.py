@@ -22,6 +22,7 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import Perceptual
+from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity
 from scenegen.networks.correspondence.transport import BLUR, Plan, Released, diameter, schedule, sinkhorn
@@ -30,11 +31,11 @@ from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import TREATMENTS, VGG19_CONVOLUTIONS, vgg
 from scenegen.networks.generators.seace import SeaceGenerator
-from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
+from tests.options import built
 
 from . import places
 
@@ -119,23 +120,24 @@ def matching(config: dict[str, Any]) -> dict[str, Any]:
         "warped_label": losstype,
         "cycle": opt.get("warp_cycle_w", 0) > 0,
         "two_cycle": opt.get("two_cycle", False),
-        "mask_features": opt.get("maskmix", True),
-        "coordinate_features": opt.get("use_coordconv", True),
-        **adaptor(opt),
     }
 
 
-def adaptor(opt: dict[str, Any]) -> dict[str, Any]:
-    names = {"kernel": ("adaptor_kernel", 3), "attention": ("adaptor_nonlocal", True), "squeeze": ("adaptor_se", False)}
-    return {ours: opt.get(*theirs) for ours, theirs in names.items()}
+def adaptor(opt: dict[str, Any]) -> Adaptor:
+    return Adaptor(
+        kernel=opt.get("adaptor_kernel", 3),
+        attention=opt.get("adaptor_nonlocal", True),
+        squeeze=opt.get("adaptor_se", False),
+        mask_features=opt.get("maskmix", True),
+        coordinate_features=opt.get("use_coordconv", True),
+    )
 
 
 @pytest.mark.parametrize("name", cases("encoder"))
 def test_encoder(name: str) -> None:
     case = load(name)
-    net = FeatureEncoder(
-        case.config["in_channels"], **widths(case.config), norm=norm(case.config["opt"]), **adaptor(case.config["opt"])
-    )
+    opt = case.config["opt"]
+    net = FeatureEncoder(case.config["in_channels"], **widths(case.config), norm=norm(opt), options=adaptor(opt))
     load_official(net, case.state())
     x = case.leaf("x")
     found = net.eval()(x)
@@ -222,7 +224,11 @@ def test_transport(name: str) -> None:
 def test_correspondence(name: str) -> None:
     case = load(name).double()  # in float32 an activation lies at LeakyReLU's corner: the processor decides its slope
     net = TransportCorrespondence(
-        semantic_channels=case.config["semantic_nc"], transport=Released(), **matching(case.config)
+        semantic_channels=case.config["semantic_nc"],
+        transport=Released(),
+        per_sample_diameter=False,
+        options=adaptor(case.config["opt"]),
+        **matching(case.config),
     )
     load_official(net, case.state())
     net.double()
@@ -310,11 +316,11 @@ def test_discriminator(name: str) -> None:
 
 
 def judge(config: dict[str, Any], *, scales: int = 2) -> PatchDiscriminator:
-    return PatchDiscriminator(
+    return built(
+        "discriminator/patch_attention",
         semantic_channels=config["semantic_nc"],
         ndf=config["ndf"],
         scales=scales,
-        padding=1,
         attention=config["opt"].get("use_attention", True),
         decoder=True,
     )
@@ -412,14 +418,13 @@ def objective_of(case: Case) -> Objective:
 
 def step_of(case: Case, folder: Path) -> tuple[Rounds, dict[str, Any]]:
     """The module after one round, and the row that it logged, checking what was painted on the way."""
-    model = UNITE(
+    model = built(
+        "model/unite",
         num_classes=case.config["semantic_nc"],
         height=case.config["crop_h"],
         width=case.config["crop_w"],
-        **{
-            f"adaptor_{k}" if k in ("kernel", "attention", "squeeze") else k: v
-            for k, v in matching(case.config).items()
-        },
+        adaptor=adaptor(case.config["opt"]),
+        **matching(case.config),
     )
     load_official(model, {"G": case.state("net.netG."), "Corr": case.state("net.netCorr.")})
     model.generator.register_forward_hook(lambda *a: case.check("out/fake_image", a[2]))
@@ -483,8 +488,8 @@ def test_the_module_repeats_the_published_step(name: str, tmp_path: Path) -> Non
 def test_the_published_networks_have_every_key_and_shape(letter: str) -> None:
     listed = places.described("unite", "state_shapes")
     with torch.device("meta"):
-        model = UNITE(num_classes=151, height=256, width=256)
-        discriminator = PatchDiscriminator(semantic_channels=151, padding=1, attention=True, decoder=True)
+        model = built("model/unite", num_classes=151, height=256, width=256)
+        discriminator = built("discriminator/patch_attention", semantic_channels=151, decoder=True)
     net = {"G": model.generator, "Corr": model.correspondence, "D": discriminator}[letter]
     parameters = {key for key, _ in net.named_parameters()}
     assert {key: [list(t.shape), key in parameters] for key, t in net.state_dict().items()} == listed[letter]
@@ -495,7 +500,7 @@ def test_the_published_networks_have_every_key_and_shape(letter: str) -> None:
 @pytest.mark.parametrize(("classes", "counts"), [(29, {"generator": 131_417_682, "correspondence": 68_483_702})])
 def test_the_contest_s_networks_have_the_published_size(classes: int, counts: dict[str, int]) -> None:
     with torch.device("meta"):
-        model = UNITE(num_classes=classes, height=192, width=256, coordinate_features=False)
-        discriminator = PatchDiscriminator(semantic_channels=classes, padding=1, attention=True, decoder=True)
+        model = built("model/unite", num_classes=classes, height=192, width=256, adaptor={"coordinate_features": False})
+        discriminator = built("discriminator/patch_attention", semantic_channels=classes, decoder=True)
     assert {name: sum(p.numel() for p in model.get_submodule(name).parameters()) for name in counts} == counts
     assert sum(p.numel() for p in discriminator.parameters()) == 6_541_822

@@ -57,7 +57,7 @@ def dataset(config: Config, *, split: str) -> Any:
 
 def model(config: Config, data: Any) -> Any:
     """The generator side, fitted to a dataset's classes."""
-    return make(config["model"], num_classes=len(data.classes), edges=data.has_instances)
+    return make(config["model"], num_classes=len(data.classes), offered={"edges": data.has_instances})
 
 
 def discriminator(config: Config, generator: SceneModel) -> Any:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
+from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose, spectral_layer
 from scenegen.networks.layers.precision import at_least_float32
@@ -71,7 +72,7 @@ class ResidualBlock(nn.Module):
 
 
 def reflected_blocks(
-    condition_channels: int, *, norm: Callable[[int], nn.Module], hidden: int = 128, squeeze: bool = False
+    condition_channels: int, *, norm: Callable[[int], nn.Module], hidden: int, squeeze: bool = False
 ) -> Callable[..., SPADEBlock]:
     """How the exemplar families make SPADE blocks: reflected borders throughout.
 
@@ -110,12 +111,8 @@ class DomainAdaptor(nn.Module):
         ngf: base width; the result has 4 ngf channels.
         hidden: width inside each SPADE layer.
         norm: a key of PARAMETER_FREE, under the modulation.
-        kernel: of the two halving convolutions, 3 or 4.
         stride: input side over output side, 4 or 2.
-        attention: a non-local block after the first SPADE block.
-        squeeze: squeeze-excite in the first three SPADE blocks.
-        deeper: three more SPADE blocks.
-        dilated: the last two of them dilated by 2 and 4, then two convolutions against the grid that this leaves.
+        options: the adaptor's kernel, attention, squeeze, deeper and dilated.
 
     Source: Zhang et al., CVPR 2020 (CoCosNet), section 3.1 and supplementary material (domain adaptor).
     """
@@ -124,40 +121,34 @@ class DomainAdaptor(nn.Module):
         self,
         channels: int,
         *,
-        ngf: int = 64,
-        hidden: int = 128,
-        norm: str = "position",
-        kernel: int = 3,
-        stride: int = 4,
-        attention: bool = False,
-        squeeze: bool = False,
-        deeper: bool = False,
-        dilated: bool = False,
+        ngf: int,
+        hidden: int,
+        norm: str,
+        stride: int,
+        options: CoCosNetAdaptor,
     ) -> None:
         super().__init__()
-        if stride not in STRIDES or kernel not in (3, 4):
-            raise Refusal(f"the domain adaptor has stride 2 or 4 and kernel 3 or 4, got {stride} and {kernel}")
-        if dilated and not deeper:
-            raise Refusal("dilated=true dilates the blocks that deeper=true adds; set both or neither")
+        if stride not in STRIDES:
+            raise Refusal(f"the domain adaptor has stride {' or '.join(map(str, STRIDES))}, got {stride}")
         self.stride = stride
-        halving = {"kernel": kernel, "stride": 2}
+        halving = {"kernel": options.kernel, "stride": 2}
         last = halving if stride == 4 else {"kernel": 3, "stride": 1}
         self.layer1 = _layer(channels, out=ngf)
         self.layer2 = _layer(ngf, out=2 * ngf, **halving)
         self.layer3 = _layer(2 * ngf, out=4 * ngf)
         self.layer4 = _layer(4 * ngf, out=8 * ngf, **last)
         self.layer5 = _layer(8 * ngf, out=8 * ngf)
-        block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, PARAMETER_FREE), squeeze=squeeze)
+        block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, PARAMETER_FREE), squeeze=options.squeeze)
         self.head_0 = block(8 * ngf, out=8 * ngf)
-        self.attn = NonLocal(8 * ngf, spectral=False) if attention else None
+        self.attn = NonLocal(8 * ngf, spectral=False) if options.attention else None
         self.G_middle_0 = block(8 * ngf, out=8 * ngf)
         self.G_middle_1 = block(8 * ngf, out=4 * ngf)
-        rates = () if not deeper else (1, 2, 4) if dilated else (1, 1, 1)
+        rates = () if not options.deeper else (1, 2, 4) if options.dilated else (1, 1, 1)
         for i, dilation in enumerate(rates):
             self.add_module(f"deeper{i}", block(4 * ngf, out=4 * ngf, dilation=dilation, squeeze=False))
         self.deeper = len(rates)
-        self.degridding0 = _layer(4 * ngf, out=4 * ngf, padding=2, dilation=2) if dilated else None
-        self.degridding1 = _layer(4 * ngf, out=4 * ngf) if dilated else None
+        self.degridding0 = _layer(4 * ngf, out=4 * ngf, padding=2, dilation=2) if options.dilated else None
+        self.degridding1 = _layer(4 * ngf, out=4 * ngf) if options.dilated else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Adapt.
@@ -193,9 +184,8 @@ class Correspondence(nn.Module):
         hidden: width inside each SPADE layer.
         inter: width of the features that are matched.
         norm: a key of norm.PARAMETER_FREE, under the modulation.
-        mask_features: concatenate each side's one-hot labels to its features (`maskmix`).
-        coordinate_features: concatenate where each position lies (`use_coordconv`).
-        adaptor_kernel, stride, attention, squeeze, deeper, dilated: see `DomainAdaptor`.
+        stride: see `DomainAdaptor`.
+        options: of the adaptors, and of what their features are joined with.
 
     Source: Zhang et al., CVPR 2020 (CoCosNet), section 3.1.
     """
@@ -204,39 +194,22 @@ class Correspondence(nn.Module):
         self,
         *,
         semantic_channels: int,
-        ngf: int = 64,
-        hidden: int = 128,
-        inter: int = 256,
-        norm: str = "position",
-        mask_features: bool = True,
-        coordinate_features: bool = False,
-        adaptor_kernel: int = 3,
-        stride: int = 4,
-        attention: bool = False,
-        squeeze: bool = False,
-        deeper: bool = False,
-        dilated: bool = False,
+        ngf: int,
+        hidden: int,
+        inter: int,
+        norm: str,
+        stride: int,
+        options: CoCosNetAdaptor,
     ) -> None:
         super().__init__()
 
         def adaptor(channels: int) -> DomainAdaptor:
-            return DomainAdaptor(
-                channels,
-                ngf=ngf,
-                hidden=hidden,
-                norm=norm,
-                kernel=adaptor_kernel,
-                stride=stride,
-                attention=attention,
-                squeeze=squeeze,
-                deeper=deeper,
-                dilated=dilated,
-            )
+            return DomainAdaptor(channels, ngf=ngf, hidden=hidden, norm=norm, stride=stride, options=options)
 
-        self.mask_features, self.coordinate_features = mask_features, coordinate_features
+        self.options = options
         self.adaptive_model_seg = adaptor(semantic_channels)
         self.adaptive_model_img = adaptor(3)
-        width = 4 * ngf + mask_features * semantic_channels + 3 * coordinate_features
+        width = 4 * ngf + options.mask_features * semantic_channels + 3 * options.coordinate_features
         self.layer = nn.Sequential(*(ResidualBlock(width) for _ in range(4)))
         self.phi = nn.Conv2d(width, inter, 1)
         self.theta = nn.Conv2d(width, inter, 1)
@@ -262,9 +235,9 @@ class Correspondence(nn.Module):
 
     def _mixed(self, features: Tensor, planes: Tensor) -> Tensor:
         parts = [features]
-        if self.coordinate_features:
+        if self.options.coordinate_features:
             parts.append(coordinates(features))
-        if self.mask_features:
+        if self.options.mask_features:
             parts.append(nearest(planes, features.shape[-2:]).to(features.dtype))
         return self.layer(torch.cat(parts, dim=1))
 

@@ -59,9 +59,7 @@ class FeaturePyramid(nn.Module):
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), multi-level domain alignment; official release.
     """
 
-    def __init__(
-        self, channels: int, *, nef: int = 32, hidden: int = 128, norm: str = "position", kernel: int = 3
-    ) -> None:
+    def __init__(self, channels: int, *, nef: int, hidden: int, norm: str, kernel: int) -> None:
         super().__init__()
         if kernel not in (3, 4):
             raise Refusal(f"the pyramid's halving convolutions have kernel 3 (published) or 4, got {kernel}")
@@ -136,14 +134,14 @@ class HierarchicalCorrespondence(nn.Module):
         self,
         *,
         semantic_channels: int,
-        nef: int = 32,
-        hidden: int = 128,
-        norm: str = "position",
-        kernel: int = 3,
-        centre: str = "channels",
-        iterations: int = 5,
-        temperature: float = 0.01,
-        refine: str = "frozen",
+        nef: int,
+        hidden: int,
+        norm: str,
+        kernel: int,
+        centre: str,
+        iterations: int,
+        temperature: float,
+        refine: str,
     ) -> None:
         super().__init__()
         if centre not in CENTRES:

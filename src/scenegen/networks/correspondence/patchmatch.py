@@ -216,9 +216,7 @@ class PatchMatch(nn.Module):
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), GRU-assisted PatchMatch; official release.
     """
 
-    def __init__(
-        self, *, channels: int, iterations: int = 5, temperature: float = 0.01, refine: str = "frozen"
-    ) -> None:
+    def __init__(self, *, channels: int, iterations: int, temperature: float, refine: str) -> None:
         super().__init__()
         if iterations < 1 or temperature <= 0:
             raise Refusal(

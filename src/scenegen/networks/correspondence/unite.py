@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
+from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.cocosnetv1 import ResidualBlock, coordinates, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import CENTRES, match
 from scenegen.networks.correspondence.transport import Matcher, Released, Unbalanced, diameter
@@ -32,9 +33,7 @@ class FeatureEncoder(nn.Module):
         ngf: base width.
         hidden: width inside each SPADE layer.
         norm: a key of PARAMETER_FREE, under the modulation.
-        kernel: of the two halving convolutions, 3 or 4.
-        attention: a non-local block after the first SPADE block.
-        squeeze: squeeze-excite in the first three SPADE blocks.
+        options: the encoder's kernel, attention and squeeze.
 
     Source: Zhan et al., CVPR 2021 (UNITE), section 3.1 and supplementary material (feature extractors).
     """
@@ -43,25 +42,21 @@ class FeatureEncoder(nn.Module):
         self,
         channels: int,
         *,
-        ngf: int = 64,
-        hidden: int = 128,
-        norm: str = "position",
-        kernel: int = 3,
-        attention: bool = False,
-        squeeze: bool = False,
+        ngf: int,
+        hidden: int,
+        norm: str,
+        options: Adaptor,
     ) -> None:
         super().__init__()
-        if kernel not in (3, 4):
-            raise Refusal(f"the encoders' halving convolutions have kernel 3 (published) or 4, got {kernel}")
         layer = partial(spectral_layer, padding=1, norm="instance")
-        block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, PARAMETER_FREE), squeeze=squeeze)
+        block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, PARAMETER_FREE), squeeze=options.squeeze)
         self.layer1 = layer(channels, out=ngf, kernel=3, stride=1)
-        self.layer2 = layer(ngf, out=2 * ngf, kernel=kernel, stride=2)
+        self.layer2 = layer(ngf, out=2 * ngf, kernel=options.kernel, stride=2)
         self.layer3 = layer(2 * ngf, out=4 * ngf, kernel=3, stride=1)
-        self.layer4 = layer(4 * ngf, out=8 * ngf, kernel=kernel, stride=2)
+        self.layer4 = layer(4 * ngf, out=8 * ngf, kernel=options.kernel, stride=2)
         self.layer5 = layer(8 * ngf, out=8 * ngf, kernel=3, stride=1)
         self.head_0 = block(8 * ngf, out=8 * ngf)
-        self.attn = NonLocal(8 * ngf, spectral=False) if attention else None
+        self.attn = NonLocal(8 * ngf, spectral=False) if options.attention else None
         self.G_middle_0 = block(8 * ngf, out=8 * ngf)
         self.G_middle_1 = block(8 * ngf, out=8 * ngf)
         self.deeper2 = block(8 * ngf, out=4 * ngf, dilation=4, squeeze=False)
@@ -123,9 +118,8 @@ class TransportCorrespondence(nn.Module):
         warped_label: "direct" warps the exemplar's labels; "cycle" the label map, there and back; "none" neither.
         cycle: warp the warped exemplar back.
         two_cycle: warp the photograph there and back.
-        mask_features: matching knows both label maps.
-        coordinate_features: matching knows where in the picture it looks.
-        norm, kernel, attention, squeeze: see `FeatureEncoder`.
+        norm: a key of PARAMETER_FREE, under the modulation.
+        options: of the encoders, and of what their features are joined with.
 
     Source: Zhan et al., CVPR 2021 (UNITE), sections 3.1 and 3.2.
     """
@@ -135,20 +129,16 @@ class TransportCorrespondence(nn.Module):
         *,
         semantic_channels: int,
         transport: Released | Unbalanced,
-        ngf: int = 64,
-        hidden: int = 128,
-        inter: int = 256,
-        centre: str = "channels",
-        per_sample_diameter: bool = False,
-        warped_label: str = "direct",
-        cycle: bool = False,
-        two_cycle: bool = False,
-        mask_features: bool = True,
-        coordinate_features: bool = True,
-        norm: str = "position",
-        kernel: int = 3,
-        attention: bool = True,
-        squeeze: bool = False,
+        ngf: int,
+        hidden: int,
+        inter: int,
+        centre: str,
+        per_sample_diameter: bool,
+        warped_label: str,
+        cycle: bool,
+        two_cycle: bool,
+        norm: str,
+        options: Adaptor,
     ) -> None:
         super().__init__()
         if centre not in CENTRES or warped_label not in WARPED_LABELS:
@@ -157,11 +147,11 @@ class TransportCorrespondence(nn.Module):
         self.transport = transport
         self.centre, self.per_sample_diameter = centre, per_sample_diameter
         self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
-        self.mask_features, self.coordinate_features = mask_features, coordinate_features
-        shape = {"ngf": ngf, "hidden": hidden, "norm": norm, "kernel": kernel}
-        self.adaptive_model_seg = FeatureEncoder(semantic_channels, **shape, attention=attention, squeeze=squeeze)
-        self.adaptive_model_img = FeatureEncoder(3, **shape, attention=attention, squeeze=squeeze)
-        described = 4 * ngf + 3 * coordinate_features + semantic_channels * mask_features
+        self.options = options
+        shared = {"ngf": ngf, "hidden": hidden, "norm": norm}
+        self.adaptive_model_seg = FeatureEncoder(semantic_channels, options=options, **shared)
+        self.adaptive_model_img = FeatureEncoder(3, options=options, **shared)
+        described = 4 * ngf + 3 * options.coordinate_features + semantic_channels * options.mask_features
         self.layer = nn.Sequential(*(ResidualBlock(described) for _ in range(4)))
         for name in ("theta", "phi", "theta_w", "phi_w", "theta_conf", "phi_conf"):
             self.add_module(name, nn.Conv2d(described, inter, 1))
@@ -225,9 +215,9 @@ class TransportCorrespondence(nn.Module):
 
     def _described(self, features: Tensor, planes: Tensor) -> Tensor:
         parts = [features]
-        if self.coordinate_features:
+        if self.options.coordinate_features:
             parts.append(coordinates(features))
-        if self.mask_features:
+        if self.options.mask_features:
             parts.append(planes.to(features.dtype))
         return self.layer(torch.cat(parts, dim=1))
 

@@ -94,9 +94,9 @@ class OasisDiscriminator(Discriminator):
         num_classes: int,
         height: int,
         width: int,
-        ndf: int = 64,
-        widths: Sequence[int] = MULTIPLES,
-        depth: int | None = None,
+        ndf: int,
+        widths: Sequence[int],
+        depth: int | None,
     ) -> None:
         super().__init__()
         if not 1 <= num_classes <= semantic_channels or min(ndf, *widths) < 1:

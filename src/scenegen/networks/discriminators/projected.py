@@ -122,8 +122,8 @@ class ProjectedDiscriminator(Discriminator):
         height: int,
         width: int,
         layers: Sequence[str],
-        ndf: int = 64,
-        seed: int = 0,
+        ndf: int,
+        seed: int,
     ) -> None:
         super().__init__()
         if semantic_channels < 0 or ndf < 1:

@@ -62,11 +62,11 @@ class SesameDiscriminator(MultiScale):
         self,
         *,
         semantic_channels: int,
-        ndf: int = 64,
-        layers: int = 4,
-        scales: int = 2,
-        norm: str = "instance",
-        padding: int = 2,
+        ndf: int,
+        layers: int,
+        scales: int,
+        norm: str,
+        padding: int,
     ) -> None:
         shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
         super().__init__(

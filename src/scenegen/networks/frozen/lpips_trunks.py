@@ -62,10 +62,10 @@ class LpipsTrunk(Extractor):
     def __init__(
         self,
         *,
-        net: str = "vgg",
-        weights: str = "published",
-        folder: str | Path | None = None,
-        resize_to: int | None = None,
+        net: str,
+        weights: str,
+        folder: str | Path | None,
+        resize_to: int | None,
     ) -> None:
         chosen = checked_net(net)
         features, taps = chosen.build()

@@ -144,7 +144,7 @@ class SceneNetTrunk(Extractor):
         name: "trunk", or the path of a file that `python -m scenegen.train_scenenet role=trunk` wrote.
     """
 
-    def __init__(self, *, weights: str = "published", folder: str | Path | None = None, name: str = "trunk") -> None:
+    def __init__(self, *, weights: str, folder: str | Path | None, name: str) -> None:
         if weights not in ("published", "random"):
             raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")
         if weights == "random":

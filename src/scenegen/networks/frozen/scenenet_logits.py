@@ -31,7 +31,7 @@ class SceneNetLogits(Extractor):
         Refusal: for the net that scores, which a loss must not read.
     """
 
-    def __init__(self, *, weights: str = "published", folder: str | Path | None = None, name: str = "trunk") -> None:
+    def __init__(self, *, weights: str, folder: str | Path | None, name: str) -> None:
         if weights not in ("published", "random"):
             raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")
         file = netfile.read(find(name, folder=folder))

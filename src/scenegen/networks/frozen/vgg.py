@@ -84,10 +84,10 @@ class Vgg19(Extractor):
     def __init__(
         self,
         *,
-        weights: str = "published",
-        folder: str | Path | None = None,
-        normalise: str = "none",
-        resize_to: int | None = None,
+        weights: str,
+        folder: str | Path | None,
+        normalise: str,
+        resize_to: int | None,
     ) -> None:
         if normalise not in TREATMENTS:
             raise Refusal(f"normalise={normalise} of Vgg19 is not one of {', '.join(TREATMENTS)}")
@@ -111,9 +111,9 @@ class DistsVgg16(Extractor):
     def __init__(
         self,
         *,
-        weights: str = "published",
-        folder: str | Path | None = None,
-        resize_to: int | None = None,
+        weights: str,
+        folder: str | Path | None,
+        resize_to: int | None,
     ) -> None:
         features, taps = vgg(VGG16_CONVOLUTIONS, pool=L2Pool)
         stamp = pinned.fill(features, pinned.VGG16, policy=weights, folder=folder)

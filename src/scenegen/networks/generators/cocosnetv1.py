@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis, Warp
+from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
 from scenegen.networks.generators.spade import SpadeGenerator, require_sides
@@ -26,7 +27,6 @@ class CoCosNet(SceneModel):
     Args:
         num_classes: one-hot channels, a class for "unknown" included.
         height, width: of the pictures; divisible by 32, at least 64.
-        edges: the data has instance maps; they are not read, as exemplars have none.
         ngf: base width of translator and adaptors.
         hidden: width inside each SPADE layer.
         inter: width of the features that are matched; None is 4 ngf, the published 256 at ngf 64.
@@ -42,14 +42,11 @@ class CoCosNet(SceneModel):
             "none".
         cycle: also warp the warped exemplar back to the exemplar's frame.
         two_cycle: also send the photograph to the exemplar's frame and back.
-        mask_features, coordinate_features: see `Correspondence`.
-        label_noise: noise on the labels that are adapted (`mask_noise`).
-        exemplar_noise: noise in place of the exemplar's labels, which are then not needed (`noise_for_mask`).
-        adaptor_kernel, stride, adaptor_attention, adaptor_squeeze, adaptor_deeper, adaptor_dilated: see
-            `DomainAdaptor`.
+        stride: a picture's side over that of the grid that is matched, 4 or 2.
+        adaptor: options of the networks that bring labels and pictures into one domain.
 
     Attributes:
-        noise_shape: of the noise of one sample, with label_noise or exemplar_noise; else None.
+        noise_shape: of the noise of one sample, with noise on labels or exemplar; else None.
 
     Source: Zhang et al., CVPR 2020, Cross-domain correspondence learning for exemplar-based image translation.
     """
@@ -60,31 +57,22 @@ class CoCosNet(SceneModel):
         num_classes: int,
         height: int,
         width: int,
-        edges: bool = False,
-        ngf: int = 64,
-        hidden: int = 128,
-        inter: int | None = None,
-        norm: str = "position",
-        attention: bool = True,
-        condition: str = "warp_mask",
-        temperature: float = 0.01,
-        match_kernel: int = 3,
-        centre: str = "channels",
-        patches: bool = False,
-        bilinear: bool = False,
-        warped_label: str = "direct",
-        cycle: bool = False,
-        two_cycle: bool = False,
-        mask_features: bool = True,
-        coordinate_features: bool = False,
-        label_noise: bool = False,
-        exemplar_noise: bool = False,
-        adaptor_kernel: int = 3,
-        stride: int = 4,
-        adaptor_attention: bool = False,
-        adaptor_squeeze: bool = False,
-        adaptor_deeper: bool = False,
-        adaptor_dilated: bool = False,
+        ngf: int,
+        hidden: int,
+        inter: int | None,
+        norm: str,
+        attention: bool,
+        condition: str,
+        temperature: float,
+        match_kernel: int,
+        centre: str,
+        patches: bool,
+        bilinear: bool,
+        warped_label: str,
+        cycle: bool,
+        two_cycle: bool,
+        stride: int,
+        adaptor: CoCosNetAdaptor,
     ) -> None:
         super().__init__()
         if num_classes < 1:
@@ -100,16 +88,16 @@ class CoCosNet(SceneModel):
         if two_cycle and patches:
             raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
         self.num_classes = self.condition_channels = num_classes
-        self.reads = frozenset({"label", "exemplar", *([] if exemplar_noise else ["exemplar_label"])})
+        self.reads = frozenset({"label", "exemplar", *([] if adaptor.exemplar_noise else ["exemplar_label"])})
         self.told, self.temperature = condition, temperature
         self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
         self.patches, self.bilinear = patches, bilinear
         self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
-        self.label_noise, self.exemplar_noise = label_noise, exemplar_noise
+        self.label_noise, self.exemplar_noise = adaptor.label_noise, adaptor.exemplar_noise
         fields = {"warp.label": warped_label != "none", "warp.back": cycle, "warp.returned": two_cycle}
         self.offers = frozenset({"warp", "warp.aligned", *(name for name, filled in fields.items() if filled)})
         pixels = height * width
-        self._noise_sizes = [label_noise * pixels, exemplar_noise * (pixels // stride**2)]
+        self._noise_sizes = [adaptor.label_noise * pixels, adaptor.exemplar_noise * (pixels // stride**2)]
         self.noise_shape = (num_classes, sum(self._noise_sizes)) if any(self._noise_sizes) else None
         self.correspondence = Correspondence(
             semantic_channels=num_classes,
@@ -117,14 +105,8 @@ class CoCosNet(SceneModel):
             hidden=hidden,
             inter=4 * ngf if inter is None else inter,
             norm=norm,
-            mask_features=mask_features,
-            coordinate_features=coordinate_features,
-            adaptor_kernel=adaptor_kernel,
             stride=stride,
-            attention=adaptor_attention,
-            squeeze=adaptor_squeeze,
-            deeper=adaptor_deeper,
-            dilated=adaptor_dilated,
+            options=adaptor,
         )
         self.generator = SpadeGenerator(
             semantic_channels={"warp_mask": 3 + num_classes, "warp": 3, "mask": num_classes}[condition],
@@ -248,7 +230,7 @@ class CoCosNet(SceneModel):
         if given != wanted:
             raise Refusal(
                 f"this CoCosNet takes noise {wanted or 'none'}, got {given or 'none'}; "
-                "see model.label_noise and model.exemplar_noise"
+                "see model.adaptor.label_noise and model.adaptor.exemplar_noise"
             )
         on_label, on_exemplar = (None, None) if noise is None else noise.to(planes.dtype).split(self._noise_sizes, 2)
         if self.label_noise and on_label is not None:

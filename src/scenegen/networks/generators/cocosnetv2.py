@@ -31,7 +31,7 @@ class TranslationNet(nn.Module):
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), translation network; official release.
     """
 
-    def __init__(self, *, semantic_channels: int, ngf: int = 64, hidden: int = 128, norm: str = "position") -> None:
+    def __init__(self, *, semantic_channels: int, ngf: int, hidden: int, norm: str) -> None:
         super().__init__()
         channels = 3 * LEVELS + semantic_channels
         block = reflected_blocks(channels, hidden=hidden, norm=choose(norm, NORMS))
@@ -77,7 +77,6 @@ class CoCosNet2(ExemplarModel):
         ngf: base width of the generator.
         nef: base width of the correspondence; None is half of ngf, as published.
         hidden: width inside each SPADE layer.
-        edges: the data has instance maps; they are not read, as exemplars have none.
         norm: "position" (every published recipe) or "per_process_batch" (the published code's default).
         kernel: of the pyramids' halving convolutions, 3 or 4.
         centre: "channels" (published recipe) or "positions": the mean that matching features lose.
@@ -101,16 +100,15 @@ class CoCosNet2(ExemplarModel):
         num_classes: int,
         height: int,
         width: int,
-        ngf: int = 64,
-        nef: int | None = None,
-        hidden: int = 128,
-        edges: bool = False,
-        norm: str = "position",
-        kernel: int = 3,
-        centre: str = "channels",
-        iterations: int = 5,
-        temperature: float = 0.01,
-        refine: str = "frozen",
+        ngf: int,
+        nef: int | None,
+        hidden: int,
+        norm: str,
+        kernel: int,
+        centre: str,
+        iterations: int,
+        temperature: float,
+        refine: str,
     ) -> None:
         super().__init__(num_classes=num_classes, height=height, width=width)
         nef = ngf // 2 if nef is None else nef

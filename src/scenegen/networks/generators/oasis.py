@@ -48,12 +48,12 @@ class OasisGenerator(nn.Module):
         semantic_channels: int,
         height: int,
         width: int,
-        ngf: int = 64,
-        hidden: int = 128,
-        latent: int = 64,
-        norm: str = "batch",
-        spectral: bool = True,
-        kernel: int = 3,
+        ngf: int,
+        hidden: int,
+        latent: int,
+        norm: str,
+        spectral: bool,
+        kernel: int,
     ) -> None:
         super().__init__()
         self.grid = start_grid(height, width, upsampling="normal")
@@ -135,7 +135,6 @@ class Oasis(SceneModel):
         ngf: base width.
         hidden: width inside each SPADE layer.
         latent: length of the noise; 0 makes one picture per label map (the paper's "no 3D noise").
-        edges: whether the data has instance maps; this family does not read them.
         norm: under the modulation: "batch", "instance" or "per_process_batch".
         spectral: spectral norm on the blocks' convolutions.
         kernel: of the SPADE convolutions.
@@ -155,13 +154,12 @@ class Oasis(SceneModel):
         num_classes: int,
         height: int,
         width: int,
-        ngf: int = 64,
-        hidden: int = 128,
-        latent: int = 64,
-        edges: bool = False,
-        norm: str = "batch",
-        spectral: bool = True,
-        kernel: int = 3,
+        ngf: int,
+        hidden: int,
+        latent: int,
+        norm: str,
+        spectral: bool,
+        kernel: int,
     ) -> None:
         super().__init__()
         if num_classes < 1:

@@ -64,7 +64,7 @@ class SEACE(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, layout: int, warped: int, norm: nn.Module, hidden: int = 128, gathers: bool = False
+        self, channels: int, *, layout: int, warped: int, norm: nn.Module, hidden: int, gathers: bool = False
     ) -> None:
         super().__init__()
 
@@ -123,7 +123,7 @@ class SeaceGenerator(nn.Module):
     Source: Zhan et al., CVPR 2021 (UNITE), section 3.3 and figure 2.
     """
 
-    def __init__(self, *, semantic_channels: int, ngf: int = 64, hidden: int = 128, norm: str = "position") -> None:
+    def __init__(self, *, semantic_channels: int, ngf: int, hidden: int, norm: str) -> None:
         super().__init__()
         make = choose(norm, PARAMETER_FREE)
 

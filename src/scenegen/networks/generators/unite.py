@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Refusal, Synthesis, Warp
+from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.transport import Released, Unbalanced
 from scenegen.networks.correspondence.unite import TransportCorrespondence
 from scenegen.networks.generators.exemplar_model import ExemplarModel
@@ -24,7 +25,6 @@ class UNITE(ExemplarModel):
         height, width: of the pictures; divisible by 32, at least 64.
         ngf: base width of all networks, 64 as published.
         hidden: width inside each SPADE and SEACE layer.
-        edges: the data has instance maps; they are not read, as exemplars have none.
         inter: width of the features that are matched; 4 ngf as published.
         norm: a key of PARAMETER_FREE, under every modulation; "position" as published.
         centre: matching features lose their mean over "channels" (published) or "positions".
@@ -34,11 +34,7 @@ class UNITE(ExemplarModel):
         bilinear: enlarge `warped` so; otherwise nearest.
         warped_label: "direct", "cycle" or "none": what `warped_label` of Synthesis is made of.
         cycle, two_cycle: offer `warped_back` and `returned`.
-        mask_features: matching knows both label maps.
-        coordinate_features: matching knows where in the picture it looks.
-        adaptor_kernel: of the encoders' halving convolutions, 3 or 4.
-        adaptor_attention: a non-local block in both encoders.
-        adaptor_squeeze: squeeze-excite in both encoders.
+        adaptor: options of both encoders and of the features that are matched.
 
     Attributes:
         offers: the fields of Synthesis that are filled.
@@ -56,24 +52,19 @@ class UNITE(ExemplarModel):
         num_classes: int,
         height: int,
         width: int,
-        ngf: int = 64,
-        hidden: int = 128,
-        edges: bool = False,
-        inter: int = 256,
-        norm: str = "position",
-        centre: str = "channels",
-        transport: str = "released",
-        reach: float = 0.3,
-        per_sample_diameter: bool = False,
-        bilinear: bool = False,
-        warped_label: str = "direct",
-        cycle: bool = False,
-        two_cycle: bool = False,
-        mask_features: bool = True,
-        coordinate_features: bool = True,
-        adaptor_kernel: int = 3,
-        adaptor_attention: bool = True,
-        adaptor_squeeze: bool = False,
+        ngf: int,
+        hidden: int,
+        inter: int,
+        norm: str,
+        centre: str,
+        transport: str,
+        reach: float,
+        per_sample_diameter: bool,
+        bilinear: bool,
+        warped_label: str,
+        cycle: bool,
+        two_cycle: bool,
+        adaptor: Adaptor,
     ) -> None:
         super().__init__(num_classes=num_classes, height=height, width=width)
         if min(num_classes, ngf, hidden, inter) < 1:
@@ -99,11 +90,7 @@ class UNITE(ExemplarModel):
             warped_label=warped_label,
             cycle=cycle,
             two_cycle=two_cycle,
-            mask_features=mask_features,
-            coordinate_features=coordinate_features,
-            kernel=adaptor_kernel,
-            attention=adaptor_attention,
-            squeeze=adaptor_squeeze,
+            options=adaptor,
         )
 
     def _paint(

@@ -30,7 +30,7 @@ class ImageEncoder(nn.Module):
     Source: Park et al. 2019, SPADE, section 3.2 and appendix A (image encoder).
     """
 
-    def __init__(self, *, height: int, width: int, ngf: int = 64, latent: int = 256, norm: str = "instance") -> None:
+    def __init__(self, *, height: int, width: int, ngf: int, latent: int, norm: str) -> None:
         super().__init__()
         if min(ngf, latent) < 1:
             raise Refusal(f"ngf and latent must be positive, got {ngf} and {latent}")

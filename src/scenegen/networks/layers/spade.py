@@ -41,7 +41,7 @@ class SPADE(nn.Module):
         *,
         condition_channels: int,
         norm: nn.Module,
-        hidden: int = 128,
+        hidden: int,
         kernel: int = 3,
         padding_mode: Padding = "zeros",
     ) -> None:
