@@ -104,7 +104,7 @@ def test_arguments_that_do_not_fit(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": 0}, {"norm": "batchy"}]
+    "changes", [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": -1}, {"norm": "batchy"}]
 )
 def test_discriminators_that_do_not_fit(changes: dict[str, Any]) -> None:
     with pytest.raises(Refusal):

@@ -132,7 +132,7 @@ def test_what_does_not_fit_is_refused():
     net = built()
     with pytest.raises(Refusal, match="a 32x8 picture is smaller"):
         net(*pictures(1, height=32, width=8))
-    with pytest.raises(Refusal, match=r"needs semantics \(b, 5, h, w\) as large as the pictures"):
+    with pytest.raises(Refusal, match=r"needs a condition \(b, 5, h, w\) as large as the pictures"):
         net(torch.zeros(1, 4, 32, 64), torch.zeros(1, 3, 32, 64))
     with pytest.raises(Refusal, match="must get coarser, but their strides are relu3_2 4, relu2_2 2"):
         built(layers=("relu3_2", "relu2_2"))

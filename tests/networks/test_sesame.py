@@ -113,7 +113,7 @@ def test_judgements_split_and_mix_precisions() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": 0}, {"norm": "batchy"}, {"padding": 0}],
+    [{"ndf": 0}, {"layers": 0}, {"scales": 0}, {"semantic_channels": -1}, {"norm": "batchy"}, {"padding": 0}],
 )
 def test_discriminators_that_do_not_fit(changes: dict[str, Any]) -> None:
     with pytest.raises(Refusal):
