@@ -21,10 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from scenegen.config import build
 from scenegen.config.compose import register_resolvers
 from scenegen.config.plan import plan
+from scenegen.config.stored import read_config
 from scenegen.data.samples import collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from scenegen.losses.cost import parameters
-from scenegen.runs.folder import stored_config
 from scenegen.sampling.generate import draw_noise
 
 
@@ -45,7 +45,7 @@ class Trainee:
     """A run's networks at their start, ready to make steps."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = plan(OmegaConf.create(stored_config(folder))).config
+        self.config = plan(OmegaConf.create(read_config(folder))).config
         self.data = build.dataset(self.config, split="train")
         self.module = build.rounds(self.config, self.data)
         self.machine = build.make(self.config["trainer"])

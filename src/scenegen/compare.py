@@ -25,13 +25,14 @@ def main(cfg: DictConfig) -> None:
     from scenegen.base.console import console
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.stored import read_config
     from scenegen.reporting.comparison import compare
     from scenegen.reporting.results import by_recipe, find
     from scenegen.reporting.verdict import show, write_json
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
-    results = find(name.strip() for name in names)
+    results = find((name.strip() for name in names), read_config=read_config)
     scorers = {str(run.record["scorer"]): run.config["scorer"] for run in results}
     if len(scorers) > 1:
         raise Refusal(f"the runs have totals of {' and '.join(sorted(scorers))}; score them with one scorer=")

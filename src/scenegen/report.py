@@ -32,13 +32,14 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config import build
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.stored import read_config
     from scenegen.reporting.ledger import read_entries
     from scenegen.reporting.publish import publish
     from scenegen.reporting.results import by_recipe, find
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = settings.runs if isinstance(settings.runs, list) else (settings.runs or "").split(",")
-    recipes = by_recipe(find(name.strip() for name in names if name.strip()))
+    recipes = by_recipe(find((name.strip() for name in names if name.strip()), read_config=read_config))
     entries = read_entries(experiments_folder())
     page = publish(
         recipes,

@@ -62,6 +62,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.config import build
     from scenegen.config.opened import note_vocabulary
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.stored import read_config
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
     from scenegen.networks.generators.label_reader import LabelReader
@@ -69,7 +70,7 @@ def main(cfg: DictConfig) -> float | None:
     from scenegen.reporting.evaluate import evaluate
     from scenegen.reporting.showcase import showcase
     from scenegen.runs.checkpoints import newest
-    from scenegen.runs.folder import create_run, find_run, stored_config, with_changes
+    from scenegen.runs.folder import create_run, find_run, with_changes
     from scenegen.sampling.apply_posts import require_size
     from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
@@ -81,7 +82,7 @@ def main(cfg: DictConfig) -> float | None:
     overrides = list(hydra.overrides.task)
     resuming = cfg.resume is not None
     if resuming:
-        cfg = with_changes(stored_config(folder), overrides, run=folder.name)
+        cfg = with_changes(read_config(find_run(folder)), overrides, run=folder.name)
     chosen = plan(cfg, settings=Settings)
     config, settings = chosen.config, read_settings(Settings, chosen.config)
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scenegen.base.records import Refusal
+from scenegen.config.stored import read_config
 from scenegen.reporting import comparison
 from scenegen.reporting.comparison import compare, holm
 from scenegen.reporting.results import by_recipe, find
@@ -31,7 +32,7 @@ def sweep(folder: Path, accuracy: dict[str, float], seeds: int = 3, **more) -> P
 
 
 def verdicts(folder: Path) -> dict[tuple[str, str], comparison.Pair]:
-    found = compare(by_recipe(find([folder])), contest=Jittor2022())
+    found = compare(by_recipe(find([folder], read_config=read_config)), contest=Jittor2022())
     return {(pair.first, pair.second): pair for pair in found.pairs}
 
 
@@ -77,19 +78,19 @@ def test_equal_recipes_are_seldom_told_apart(tmp_path: Path, monkeypatch: pytest
 def test_what_does_not_compare(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one", seed=1, loss="a")
     with pytest.raises(Refusal, match="one recipe only"):
-        compare(by_recipe(find([one])), contest=Jittor2022())
+        compare(by_recipe(find([one], read_config=read_config)), contest=Jittor2022())
     other = write_run(tmp_path / "other", seed=1, loss="b", protocol="two")
     with pytest.raises(Refusal, match=r"one .* and other .* do not compare.*fid: one \| two"):
-        compare(by_recipe(find([one, other])), contest=Jittor2022())
+        compare(by_recipe(find([one, other], read_config=read_config)), contest=Jittor2022())
     fewer = write_run(tmp_path / "fewer", seed=1, loss="b", pictures=50)
     with pytest.raises(Refusal, match="other label maps"):
-        compare(by_recipe(find([one, fewer])), contest=Jittor2022())
+        compare(by_recipe(find([one, fewer], read_config=read_config)), contest=Jittor2022())
     again = write_run(tmp_path / "again", seed=1, loss="a")
     with pytest.raises(Refusal, match="one recipe with one seed"):
-        by_recipe(find([one, again]))
+        by_recipe(find([one, again], read_config=read_config))
     (again / "result.json").unlink()
     with pytest.raises(Refusal, match="holds no finished run"):
-        find([again])
+        find([again], read_config=read_config)
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from scenegen.base.records import Refusal
 from scenegen.config.places import experiments_folder
+from scenegen.config.stored import read_config
 from scenegen.reporting.comparison import Comparison, Pair
 from scenegen.reporting.effects import single_changes
 from scenegen.reporting.leaderboard import markdown, rows
@@ -52,7 +53,8 @@ def test_a_run_of_a_row_joins_it_and_other_runs_stand_alone(tmp_path: Path) -> N
     for name, overrides in {"a": "experiment=gaugan-15 data.root=x", "b": "experiment=gaugan-14 size=tiny"}.items():
         folder = write_run(tmp_path / name, seed=0, loss=name)
         (folder / "run.json").write_text(f'{{"overrides": {str(overrides.split()).replace(chr(39), chr(34))}}}')
-    table = rows(read_entries(experiments_folder()), by_recipe(find([tmp_path / "a", tmp_path / "b"])))
+    found = find([tmp_path / "a", tmp_path / "b"], read_config=read_config)
+    table = rows(read_entries(experiments_folder()), by_recipe(found))
     ours = {row.recipe: row for row in table if row.ours}
     assert set(ours) == {"gaugan-15", "experiment=gaugan-14 size=tiny"}
     assert ours["gaugan-15"].recorded["total"] == 0.5377

@@ -10,6 +10,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -31,8 +32,12 @@ from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.refusal import Refusal
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.config.compose import register_resolvers
+from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
 from scenegen.sweeps.job import RETURN_VARIABLE, program
+
+NO_GROUP = re.compile(r"Could not override '([^'@]+)")
+"""Hydra's words for a group that is not in the defaults list."""
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
@@ -158,7 +163,9 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, UNKNOWN_KEY):
         return _unknown_key(error)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
-        return " ".join(str(error).split())
+        text = " ".join(str(error).split())
+        group = NO_GROUP.search(text)
+        return (moved_sentence(group[1]) if group else None) or text
     return None
 
 
@@ -167,6 +174,8 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.key)
     path = error.full_key or key
+    if moved := moved_sentence(path):
+        return moved
     place = path.rpartition(".")[0]
     return (
         f"unknown config key {path!r}.{nearest(key, known)} "

@@ -18,6 +18,7 @@ from typing import Any
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.groups import GROUPS, supplied_at
+from scenegen.config.moved import moved_sentence, new_target
 
 
 def faults_of(tree: dict[str, Any], settings: type | None) -> list[str]:
@@ -58,6 +59,8 @@ def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[s
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:
+    if moved := moved_sentence(path):
+        return moved
     close = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{path} is unknown; {hint}known here: {', '.join(known)}"
@@ -120,7 +123,9 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     target = _locate(node["_target_"])
     if target is None:
-        yield f"{path}._target_={node['_target_']} names nothing that can be imported"
+        moved = new_target(node["_target_"])
+        where = f"; it is {moved} now" if moved else ""
+        yield f"{path}._target_={node['_target_']} names nothing that can be imported{where}"
         return
     parameters = inspect.signature(target).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -14,12 +14,13 @@ from scenegen.base.files import write_json
 from scenegen.base.records import Refusal, SceneModel
 from scenegen.config import build
 from scenegen.config.plan import plan
+from scenegen.config.stored import read_config
 from scenegen.data.classes import ClassList
 from scenegen.data.datasets import label_maps
 from scenegen.data.exemplars.choose import given, retrieved
 from scenegen.networks.interop import load_official
 from scenegen.runs.checkpoints import load, model_state, newest
-from scenegen.runs.folder import CLASSES, find_run, stored_config
+from scenegen.runs.folder import CLASSES, find_run
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         Refusal: no such run, no checkpoint, a checkpoint of another model, or one that is no safe checkpoint.
     """
     folder = find_run(name)
-    config = plan(OmegaConf.create(stored_config(folder))).config
+    config = plan(OmegaConf.create(read_config(folder))).config
     vocabulary = _read_vocabulary(folder)
     path = Path(checkpoint) if checkpoint else newest(folder)
     content = load(path)

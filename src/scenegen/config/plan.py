@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.compose import register_resolvers
 from scenegen.config.faults import faults_of
 from scenegen.config.groups import ORDERED, VOLATILE
 
@@ -39,15 +40,25 @@ def plan(cfg: DictConfig, *, settings: type | None = None) -> Plan:
     Raises:
         Refusal: with every fault of the config in one report.
     """
+    tree = resolve(cfg)
+    if faults := faults_of(tree, settings):
+        raise Refusal(faults[0] if len(faults) == 1 else "\n  ".join([f"{len(faults)} faults in the config:", *faults]))
+    return Plan(config=tree, digest=digest(tree))
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """A composed config as plain containers; what is not set stays "???".
+
+    Raises:
+        Refusal: an interpolation that leads nowhere.
+    """
+    register_resolvers()
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
         raise Refusal("the config does not resolve: " + " ".join(str(error).split())) from error
     assert isinstance(config, dict)
-    tree = {str(key): value for key, value in config.items()}
-    if faults := faults_of(tree, settings):
-        raise Refusal(faults[0] if len(faults) == 1 else "\n  ".join([f"{len(faults)} faults in the config:", *faults]))
-    return Plan(config=tree, digest=digest(tree))
+    return {str(key): value for key, value in config.items()}
 
 
 def digest(config: dict[str, Any]) -> str:
@@ -58,5 +69,5 @@ def digest(config: dict[str, Any]) -> str:
 
 
 def read_settings(settings: type, config: dict[str, Any]) -> Any:
-    """The root scalars of a checked config as the verb's own record."""
+    """Scalars at the root of a checked config, as the verb's own record."""
     return settings(**{field.name: config[field.name] for field in dataclasses.fields(settings)})

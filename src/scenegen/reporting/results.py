@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scenegen.base.records import Refusal
-from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES, finished_runs
+from scenegen.runs.folder import RECORD, RESULT, SCORES, finished_runs
 from scenegen.scoring.per_picture import PerPicture
+
+ReadConfig = Callable[[Path], Mapping[str, Any]]
 
 NOT_RECIPE = ("seed", "name", "resume")
 """Keys of a config in which two runs of one recipe may differ."""
@@ -65,15 +65,19 @@ class Result:
         return PerPicture.load(self.folder / SCORES)
 
 
-def read(folder: Path) -> Result:
+def read(folder: Path, *, read_config: ReadConfig) -> Result:
     """A finished run.
+
+    Args:
+        folder: the run's folder.
+        read_config: reads the config of a run's folder, an old one in today's spelling.
 
     Raises:
         Refusal: no result there, or a damaged one.
     """
     try:
         record = json.loads((folder / RESULT).read_text())
-        config = yaml.safe_load((folder / CONFIG).read_text())
+        config = read_config(folder)
         run = json.loads((folder / RECORD).read_text())
         kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
         told = [o for o in run["overrides"] if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
@@ -87,14 +91,18 @@ def read(folder: Path) -> Result:
         raise Refusal(f"{folder} holds a damaged result ({error!r}); score the run again") from error
 
 
-def find(names: Iterable[str | Path]) -> list[Result]:
-    """The results of runs and of sweeps, given by name (under runs/) or as folders.
+def find(names: Iterable[str | Path], *, read_config: ReadConfig) -> list[Result]:
+    """Results of runs and of sweeps, given by name (under runs/) or as folders.
+
+    Args:
+        names: of the runs and sweeps.
+        read_config: reads the config of a run's folder, an old one in today's spelling.
 
     Raises:
         Refusal: a name that is neither a run nor a folder with finished runs.
     """
     folders = [folder for name in names for folder in finished_runs(name)]
-    return list({folder.resolve(): read(folder) for folder in folders}.values())
+    return list({folder.resolve(): read(folder, read_config=read_config) for folder in folders}.values())
 
 
 def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:

@@ -86,7 +86,7 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
 
 def stored_config(folder: Path) -> dict[str, Any]:
     """Config of a run as it was written, unresolved; config/moved.py brings an old one up to date."""
-    content = OmegaConf.to_container(OmegaConf.load(find_run(folder) / CONFIG), resolve=False)
+    content = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=False)
     if not isinstance(content, dict):
         raise Refusal(f"{folder / CONFIG} holds no config; was the run made by scenegen.train?")
     return {str(key): value for key, value in content.items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scenegen.base.files import read_json
+from scenegen.config.stored import digest_today
 from scenegen.runs.folder import RECORD, checkpoints_of
 
 VALUE, LOG, STOP, REPLACED = "return.json", "log.txt", "stop", "replaced"
@@ -63,7 +64,10 @@ def standing(job: Job) -> Literal["new", "done", "half", "replace"]:
     if not job.folder.is_dir() or {path.name for path in job.folder.iterdir()} <= {LOG, STOP, VALUE}:
         return "new"
     record = read_json(job.folder / RECORD)
-    if not isinstance(record, dict) or job.digest is None or record.get("config") != job.digest:
+    if not isinstance(record, dict) or job.digest is None:
+        return "replace"
+    # A run made before a key moved has another digest in its record.
+    if record.get("config") != job.digest and digest_today(job.folder) != job.digest:
         return "replace"
     if finished(job.folder):
         return "done"

@@ -10,10 +10,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.files import write_json
-from scenegen.config.plan import digest
+from scenegen.base.refusal import Refusal
+from scenegen.config.plan import digest, resolve
 from scenegen.runs.folder import SWEEP
 from scenegen.sweeps.job import Job
 
@@ -94,11 +94,9 @@ def about_the_sweep(override: Override) -> bool:
 def resolved(config: DictConfig) -> dict[str, Any] | None:
     """A composed config as plain containers, or None where it does not resolve."""
     try:
-        tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-    except OmegaConfBaseException:
+        return resolve(config)
+    except Refusal:
         return None
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items()}
 
 
 def gpus_of(config: dict[str, Any]) -> int:

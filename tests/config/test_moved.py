@@ -1,0 +1,85 @@
+"""Old spellings: every row of the table leads to something that is there, and today's configs are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from scenegen import __version__
+from scenegen.config.compose import compose
+from scenegen.config.faults import _locate
+from scenegen.config.groups import GROUPS
+from scenegen.config.moved import MOVES, moved_sentence, new_spelling, new_target, upgrade
+from scenegen.config.plan import digest, plan, resolve
+from scenegen.config.stored import digest_today, read_config
+from scenegen.runs.folder import CONFIG, stored_config, with_changes
+
+OLD = """
+seed: 0
+size: {height: 64, width: 64, ngf: 8, ndf: '${size.ngf}', hidden: 16}
+model:
+  _target_: scenegen.networks.gaugan.GauGAN
+  channels: ${times:2,${size.ngf}}
+  layers: ['${size.hidden}', '${size.height}']
+trick: {ema: {_target_: scenegen.training.ema.Ema, decay: 0.9}}
+"""
+
+
+@pytest.fixture
+def old_run(tmp_path: Path) -> Path:
+    (tmp_path / CONFIG).write_text(OLD)
+    return tmp_path
+
+
+def release(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+@pytest.mark.parametrize("moves", MOVES, ids=lambda moves: moves.release)
+def test_every_row_leads_somewhere_and_goes_in_time(moves) -> None:
+    for old, new in moves.targets.items():
+        assert _locate(new_target(old) or "") is not None, f"{old} leads to {new}, which is not there"
+        assert _locate(old) is None, f"{old} has not moved"
+    for old, new in {**moves.keys, **moves.groups}.items():
+        assert new.partition(".")[0].partition("/")[0] in GROUPS, f"{old} leads to {new}, which no config has"
+    for target in (*moves.arguments, *moves.added):
+        assert _locate(target) is not None
+    assert release(__version__) < release(moves.dropped), f"the spellings of release {moves.release} may go now"
+
+
+def test_an_old_config_is_read_in_todays_spelling_and_its_file_stays(old_run: Path) -> None:
+    config = resolve(OmegaConf.create(read_config(old_run)))
+    assert config["size"] == {"height": 64, "width": 64}
+    assert config["width"] == {"ngf": 8, "ndf": 8, "hidden": 16}
+    assert config["model"] == {
+        "_target_": "scenegen.networks.generators.gaugan.GauGAN", "channels": 16, "layers": [16, 64],
+    }  # fmt: skip
+    assert config["trick"]["ema"]["_target_"] == "scenegen.training.tricks.average.Ema"
+    assert (old_run / CONFIG).read_text() == OLD
+    assert digest_today(old_run) == digest(config)
+    assert "ngf" in stored_config(old_run)["size"]
+
+
+def test_an_old_run_goes_on_with_new_keys(old_run: Path) -> None:
+    cfg = with_changes(read_config(old_run), ["width.hidden=4"], run="old")
+    assert cfg.model.layers[0] == 4
+
+
+@pytest.mark.parametrize("model", ["gaugan", "oasis", "unite"])
+def test_todays_config_comes_back_as_it_is(model: str) -> None:
+    cfg = compose("train", [f"model={model}", "loss=cx+cobi", "trick=ema"])
+    for resolved in (True, False):
+        config = OmegaConf.to_container(cfg, resolve=resolved)
+        assert isinstance(config, dict)
+        assert upgrade({str(key): value for key, value in config.items()}) == config
+    assert digest(upgrade(plan(cfg).config)) == plan(cfg).digest
+
+
+def test_old_keys_are_answered_with_the_new_ones() -> None:
+    assert new_spelling("size.ngf") == "width.ngf"
+    assert new_spelling("size.height") is None
+    assert new_target("scenegen.networks.gaugan.GauGAN") == "scenegen.networks.generators.gaugan.GauGAN"
+    assert new_target("scenegen.networks.generators.gaugan.GauGAN") is None
+    assert moved_sentence("size.ndf") == "size.ndf is width.ndf now; write width.ndf=..."
