@@ -12,7 +12,7 @@ from scenegen.config.places import conf_folder
 HEAD = """# Every option
 
 Made by `make docs` from the files under `conf/`; edit those, not this page. `group=option` chooses a file,
-`key.path=value` changes one value of it, `+` adds options of `loss`, `trick` and `logger`.
+`key.path=value` changes one value of it, `+` adds options of `loss`, `trick`, `logger` and `measure`.
 """
 
 

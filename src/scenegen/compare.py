@@ -36,6 +36,8 @@ def main(cfg: DictConfig) -> None:
     if len(scorers) > 1:
         raise Refusal(f"the runs have totals of {' and '.join(sorted(scorers))}; score them with one scorer=")
     (scorer,) = scorers.values()
+    if scorer is None:
+        raise Refusal("the runs have no total to compare (scorer=none); give runs with scorer=jittor2022 or another")
     comparison = compare(by_recipe(results), contest=build.make(scorer), seed=settings.seed)
     show(comparison, console())
     if settings.json:

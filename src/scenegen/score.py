@@ -52,6 +52,8 @@ def main(cfg: DictConfig) -> int:
         from scenegen.scoring.contest import recompute
         from scenegen.scoring.table import show_rows
 
+        if chosen.config["scorer"] is None:
+            raise Refusal("rows= recomputes a contest's totals and scorer=none has none; choose scorer=jittor2022")
         contest = build.make(chosen.config["scorer"])
         rows = recompute(Path(settings.rows), contest)
         show_rows(rows, contest, console())

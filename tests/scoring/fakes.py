@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scenegen.data.classes import ClassList
 from scenegen.scoring.contest import Jittor2022
+from scenegen.scoring.measures import of_contest
 from scenegen.scoring.scorer import Scorer
 
 CLASSES = ClassList(
@@ -107,4 +108,5 @@ def scorer(**changes) -> Scorer:
         "fid": MeanColour(),
         "classes": CLASSES,
     }
-    return Scorer(**(parts | changes))
+    parts |= changes
+    return Scorer(measures=of_contest(**parts), classes=parts["classes"], total=parts["total"])

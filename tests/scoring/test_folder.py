@@ -79,6 +79,8 @@ def test_per_picture_values_give_the_score_again(tmp_path):
     rows = score.per_picture
     assert rows.right is not None
     assert rows.counted is not None
+    assert rows.aesthetic is not None
+    assert rows.fid_influence is not None
     assert list(rows.names) == world.names
     assert rows.right.sum() / rows.counted.sum() == score.parts["mask_acc"].value
     assert rows.aesthetic.mean() == pytest.approx(score.parts["aesthetic"].value)

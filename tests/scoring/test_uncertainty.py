@@ -40,6 +40,7 @@ def generator_of(seed: int, target: Target, *, n: int = 120) -> tuple[PerPicture
 def value(rows: PerPicture, fid: float) -> float:
     assert rows.right is not None
     assert rows.counted is not None
+    assert rows.aesthetic is not None
     mask_acc = rows.right.sum() / rows.counted.sum()
     return Jittor2022().total(mask_acc=float(mask_acc), aesthetic=float(rows.aesthetic.mean()), fid=fid)
 

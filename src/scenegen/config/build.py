@@ -144,17 +144,44 @@ def loggers(config: Config, folder: Path) -> list[Any]:
     return [make(node, folder=folder, config=config) for node in (config.get("logger") or {}).values()]
 
 
+JUDGES = {"mask_acc": "segmenter", "aesthetic": "aesthetic", "fid": "fid"}
+"""Part of a contest's total -> the group of the judge that it reads."""
+
+
 def scorer(config: Config, data: Any) -> Any:
-    """Segmenter, aesthetic model, FID features and contest total, checked against a dataset's classes."""
+    """The chosen measures and the contest's total, checked against the data; only judges that are read are made."""
+    from scenegen.scoring.measures import of_contest
     from scenegen.scoring.scorer import Scorer
 
-    return Scorer(
-        total=make(config["scorer"]),
-        segmenter=make(config["segmenter"], classes=data.classes) if config.get("segmenter") else None,
-        aesthetic=make(config["aesthetic"]),
-        fid=make(config["fid"]),
-        classes=data.classes,
-    )
+    nodes: Config = config.get("measure") or {}
+    total = make(config["scorer"]) if config.get("scorer") else None
+    wanted = {JUDGES[role] for role in JUDGES if total is not None and role in total.parts}
+    wanted |= {group for role, node in nodes.items() for group in _judges_of(config, role, node)}
+    given = {"classes": data.classes}
+    judges = {group: make(config[group], given) for group in JUDGES.values() if group in wanted and config.get(group)}
+    measures = of_contest(total, **given, **judges) if total is not None else {}
+    for role, node in nodes.items():
+        measure = make(node, judges | given)
+        if total is not None and role in measures and measures[role].stamp != measure.stamp:
+            raise Refusal(
+                f"measure={role} ({measure.stamp}) is not the part of scorer={total.name} of that name "
+                f"({measures[role].stamp}); leave it out of measure=, or choose scorer=none"
+            )
+        measures[role] = measure
+    found = Scorer(measures=measures, classes=data.classes, total=total)
+    found.require(data)
+    return found
+
+
+def _judges_of(config: Config, role: str, node: Config) -> set[str]:
+    """Groups of the judges that a measure asks for, refused where one of them is none."""
+    asked = set(inspect.signature(get_class(node["_target_"])).parameters) & set(JUDGES.values())
+    if absent := sorted(group for group in asked if not config.get(group)):
+        raise Refusal(
+            f"measure={role} reads the {absent[0]} and {absent[0]}=none; choose {absent[0]}=scenenet or another, or "
+            f"leave {role} out of measure="
+        )
+    return asked
 
 
 def interim(config: Config, scorer: Any, data: Any) -> list[Any]:

@@ -68,6 +68,9 @@ def _faults(tree: dict[str, Any]) -> Iterator[str]:
     for term, node in (tree.get("loss") or {}).items():
         if isinstance(node, dict):
             yield from _weight_faults(f"loss.{term}", node)
+    for role, node in (tree.get("measure") or {}).items():
+        if not (isinstance(node, dict) and "_target_" in node):
+            yield f"measure.{role} is no measure (it has no _target_); remove it or choose an option of measure="
     for name, group in GROUPS.items():
         if group.record is not None and isinstance(tree.get(name), dict):
             yield from _record_faults(name, tree[name], group.record)

@@ -126,6 +126,7 @@ GROUPS = {
     "aesthetic": Group(),
     "fid": Group(),
     "scorer": Group(),
+    "measure": Group(supplied={"segmenter", "aesthetic", "fid", "classes"}, additive=True, computes=False),
     "by": Group(supplied={"classes"}),
     "sweep": Group(record=Sweep, computes=False),
     "ledger": Group(record=Ledger, computes=False),

@@ -85,12 +85,46 @@ def class_iou(counts: Tensor, *, ignore: int | None = None) -> Tensor:
 
     Source: Everingham et al., The Pascal VOC Challenge (2010), section 4.3.
     """
-    hit = counts.diagonal().double()
-    union = counts.sum(0).double() + counts.sum(1).double() - hit
+    return iou_of(torch.stack([counts.diagonal(), counts.sum(1), counts.sum(0)]), ignore=ignore)
+
+
+def iou_of(pixels: Tensor, *, ignore: int | None = None) -> Tensor:
+    """`class_iou` of the pixels of every class.
+
+    Args:
+        pixels: (3, classes) int64: read right, true, read as the class; of one picture or summed over many.
+        ignore: class that has no IoU, or None.
+
+    Returns:
+        (classes,) float64 in [0, 1] or NaN, as `class_iou`.
+    """
+    hit, true, read = pixels.double()
+    union = read + true - hit
     iou = torch.where(union > 0, hit / union, torch.nan)
     if ignore is not None:
         iou[ignore] = torch.nan
     return iou
+
+
+def class_pixels(prediction: Tensor, label: Tensor, *, num_classes: int, ignore: int | None = None) -> Tensor:
+    """Pixels of every class in every picture.
+
+    Args:
+        prediction: (b, h, w) integer ids in [0, num_classes).
+        label: (b, h, w) integer ids in [0, num_classes), same shape.
+        num_classes: number of ids.
+        ignore: true id whose pixels are not counted, or None.
+
+    Returns:
+        (b, 3, num_classes) int64: read right, true, read as the class.
+
+    Raises:
+        Refusal: shapes differ, or an id lies outside the classes.
+    """
+    counts = torch.stack(
+        [confusion(p, t, num_classes=num_classes, ignore=ignore) for p, t in zip(prediction, label, strict=True)]
+    )  # (b, classes, classes)
+    return torch.stack([counts.diagonal(dim1=1, dim2=2), counts.sum(2), counts.sum(1)], 1)
 
 
 def mean_iou(counts: Tensor, *, ignore: int | None = None) -> Tensor:

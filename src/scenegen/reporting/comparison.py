@@ -158,7 +158,9 @@ def _spread(values: Sequence[float]) -> float:
 
 def _totals(run: Result, *, contest: Contest, seed: int) -> np.ndarray:
     """The run's total on resampled label maps; the same ones for every run, because of the seed."""
-    found = draws(run.pictures, fid=run.parts["fid"], rng=np.random.default_rng(seed), resamples=RESAMPLES)
+    found = draws(run.pictures, fid=run.parts.get("fid"), rng=np.random.default_rng(seed), resamples=RESAMPLES)
+    if absent := [role for role in contest.parts if role not in found]:
+        raise Refusal(f"{run.name} kept no {', '.join(absent)} per picture; score its pictures again")
     scale = {"aesthetic": contest.aesthetic_top / 10}
     columns = {role: found[role] * scale.get(role, 1.0) for role in contest.parts}
     return np.array([contest.total(**{r: column[k] for r, column in columns.items()}) for k in range(RESAMPLES)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from scenegen.metrics.kernel import kernel_distance_subsets
 from scenegen.metrics.target import Target, frechet_infinity
 from scenegen.scoring.inputs import Options
 from scenegen.scoring.judges.protocols import Describing, fid_title
-from scenegen.scoring.record import Measure
+from scenegen.scoring.record import Number
 from scenegen.scoring.reference import Reference
 
 FLOOR_LEAST = 20
@@ -23,28 +23,26 @@ KID_SIZE = 1000
 
 
 @dataclass(frozen=True)
-class Distances:
-    """The distance and its company.
+class Found:
+    """The number of a set and its company.
 
     Attributes:
-        fid: squared Frechet distance.
-        influence: (n,) per picture, see `Target.influence`.
-        beside: KID, and FID at infinite N when it was asked for.
-        floor: the distance of real to real pictures at the same N, or None where there are too few.
-        warning: what fewer pictures than dimensions mean for the number, or "".
+        value: the number.
+        influence: (n,) what each picture contributes, see `Target.influence`; None gives no interval.
+        beside: by role, numbers that stand beside it.
+        floor: the number of real pictures at the same N, or None.
+        warning: what the reader should know about the number, or "".
     """
 
-    fid: float
-    influence: np.ndarray
-    beside: dict[str, Measure]
-    floor: Measure | None
-    warning: str
+    value: float
+    influence: np.ndarray | None = None
+    beside: dict[str, Number] = field(default_factory=dict)
+    floor: Number | None = None
+    warning: str = ""
 
 
-def distances(
-    features: Tensor, real: Reference, *, photos: Tensor | None, fid: Describing, options: Options
-) -> Distances:
-    """Compare generated with real features.
+def distances(features: Tensor, real: Reference, *, photos: Tensor | None, fid: Describing, options: Options) -> Found:
+    """Frechet distance of generated to real features, with KID, its course to infinite N, and its floor.
 
     Args:
         features: (n, d) of the generated pictures.
@@ -55,32 +53,33 @@ def distances(
     """
     target = Target.of(Moments.of(real.features))
     value = float(target.distance(features))
-    beside = {"kid": _kid(features, real, fid, options.seed)}
+    beside = {"kid": kid(features, real, fid, options.seed)}
     if options.infinity and len(features) >= FLOOR_LEAST:
         beside["fid_infinity"] = _infinity(features, target, fid, options.seed)
     floor = _floor(target, real, photos, fid, options, count=len(features)) if options.floor else None
-    return Distances(value, target.influence(features).numpy(), beside, floor, _warning(features, floor, fid))
+    return Found(value, target.influence(features).numpy(), beside, floor, _warning(features, floor, fid))
 
 
-def _kid(features: Tensor, real: Reference, fid: Describing, seed: int) -> Measure:
+def kid(features: Tensor, real: Reference, fid: Describing, seed: int) -> Number:
+    """Kernel distance of (n, d) generated features to the reference, mean over random subsets."""
     subsets = {"subsets": KID_SUBSETS, "size": min(KID_SIZE, len(features), len(real))}
     mean, spread = kernel_distance_subsets(
         features, real.features, generator=torch.Generator().manual_seed(seed), **subsets
     )
     judge = f"mean of {subsets['subsets']} subsets of {subsets['size']}, sd {float(spread):.2g}"
-    return Measure(fid_title(fid, "KID"), float(mean), len(features), judge)
+    return Number(fid_title(fid, "KID"), float(mean), len(features), judge)
 
 
-def _infinity(features: Tensor, target: Target, fid: Describing, seed: int) -> Measure:
+def _infinity(features: Tensor, target: Target, fid: Describing, seed: int) -> Number:
     found = frechet_infinity(features, target, generator=torch.Generator().manual_seed(seed))
     few = ", still too large: fewer pictures than dimensions" if len(features) <= features.shape[1] else ""
     judge = f"line in 1/N through {len(found.sizes)} subsets of {found.sizes[0]} to {found.sizes[-1]}{few}"
-    return Measure(f"{fid_title(fid)} at infinite N", found.value, len(features), judge)
+    return Number(f"{fid_title(fid)} at infinite N", found.value, len(features), judge)
 
 
 def _floor(
     target: Target, real: Reference, photos: Tensor | None, fid: Describing, options: Options, *, count: int
-) -> Measure | None:
+) -> Number | None:
     """What no generator can be expected to beat at this N."""
     if photos is not None and len(photos) == count:
         held, rest, what = photos, target, "the label maps' own photographs"
@@ -92,10 +91,10 @@ def _floor(
     if rest is None or len(held) < FLOOR_LEAST:
         return None
     judge = f"{what}, {len(held)} against {rest.count}"
-    return Measure(f"{fid_title(fid)} floor, real vs real", float(rest.distance(held)), len(held), judge)
+    return Number(f"{fid_title(fid)} floor, real vs real", float(rest.distance(held)), len(held), judge)
 
 
-def _warning(features: Tensor, floor: Measure | None, fid: Describing) -> str:
+def _warning(features: Tensor, floor: Number | None, fid: Describing) -> str:
     count, dimensions = features.shape
     if count >= dimensions:
         return ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.scoring.judges.protocols import Judges
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
 Style = Callable[[Any], Tensor]
@@ -60,6 +62,59 @@ class Options:
         """The options among a command's settings, which bear the same names."""
         named = [f.name for f in dataclasses.fields(cls) if f.name != "config_hash"]
         return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a batch of made pictures, and what the judges see in those pictures; every judge looks once.
+
+    Attributes:
+        made: (b, 3, h, w) uint8, the made pictures.
+        given: what the data has for them, of "image" (b, 3, h, w) uint8, "label" (b, h, w) int64, and "style"
+            (b, 3, h, w) uint8; only what some measure needs.
+        judges: segmenter, aesthetic model, FID features.
+    """
+
+    made: Tensor
+    given: Mapping[str, Tensor]
+    judges: Judges
+
+    @property
+    def image(self) -> Tensor:
+        """(b, 3, h, w) uint8, the samples' own photographs."""
+        return self._given("image")
+
+    @property
+    def label(self) -> Tensor:
+        """(b, h, w) int64 ids."""
+        return self._given("label")
+
+    @property
+    def style(self) -> Tensor:
+        """(b, 3, h, w) uint8, the style pictures."""
+        return self._given("style")
+
+    @cached_property
+    def prediction(self) -> Tensor:
+        """(b, h, w) int64 ids that the segmenter reads off the made pictures."""
+        assert self.judges.segmenter is not None, "a measure that reads label maps brings the segmenter in `judges`"
+        return self.judges.segmenter.predict(self.made)
+
+    @cached_property
+    def marks(self) -> Tensor:
+        """(b,) marks of the aesthetic model, 0..10."""
+        assert self.judges.aesthetic is not None, "a measure that reads marks brings the aesthetic model in `judges`"
+        return self.judges.aesthetic(self.made)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """(b, d) float, as the distances see the made pictures."""
+        assert self.judges.fid is not None, "a measure that reads features brings the network in `judges`"
+        return self.judges.fid(self.made).float()
+
+    def _given(self, what: str) -> Tensor:
+        assert what in self.given, f"a measure that reads {what} names it in `needs`"
+        return self.given[what]
 
 
 def chosen_style(photos: Pictures, styles: Mapping[str, str] | None) -> Style:

@@ -1,7 +1,8 @@
-"""The pass of a score over the generated pictures, with every judge."""
+"""The pass of a score over the made pictures, with every judge and every measure of single pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,95 +10,114 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.metrics.accuracy import confusion, picture_hits
-from scenegen.metrics.colour import histogram_correlation
+from scenegen.metrics.accuracy import confusion
 from scenegen.scoring.generated import Generated
-from scenegen.scoring.inputs import Options, Pictures, Style, Track, batches
+from scenegen.scoring.inputs import Options, Pictures, Samples, Style, Track, batches
 from scenegen.scoring.judges.protocols import Judges
+from scenegen.scoring.measures import Measure, PictureMeasure
 from scenegen.scoring.prefetch import ahead
 from scenegen.scoring.protocol import SetHash
 
 
 @dataclass
 class Tally:
-    """What the pass over the generated pictures gathers.
+    """What the pass over the made pictures gathers.
 
     Attributes:
-        counts: (classes, classes) pixels by true and predicted id.
-        right, counted, aesthetic, hist_corr: per picture.
-        features: of the generated pictures.
-        photos: of the label maps' own photographs, where the floor needs them.
-        labels: hash of the label maps.
-        pictures: hash of the generated pictures.
+        counts: (classes, classes) pixels by true and predicted id, of the segmenter where there is one.
+        counted: whether there was a segmenter and a label map to count.
+        rows: role of a picture measure -> its rows, batch by batch.
+        features: of the made pictures, where a measure of sets was chosen.
+        photos: of the samples' own photographs, where the floor needs them.
+        labels: hash of the label maps (of the photographs of samples without one).
+        pictures: hash of the made pictures.
     """
 
     counts: Tensor
-    right: list[Tensor] = field(default_factory=list)
-    counted: list[Tensor] = field(default_factory=list)
-    aesthetic: list[Tensor] = field(default_factory=list)
-    hist_corr: list[Tensor] = field(default_factory=list)
+    counted: bool = False
+    rows: dict[str, list[Tensor]] = field(default_factory=dict)
     features: list[Tensor] = field(default_factory=list)
     photos: list[Tensor] = field(default_factory=list)
     labels: SetHash = field(default_factory=SetHash)
     pictures: SetHash = field(default_factory=SetHash)
 
-    def per_picture(self, what: str) -> np.ndarray | None:
-        """The values of one of its lists, one row per picture; None where nothing was gathered."""
-        values = getattr(self, what)
-        return torch.cat(values).numpy() if values else None
+    def of(self, role: str) -> np.ndarray:
+        """(n, ...) rows of a measure."""
+        return torch.cat(self.rows[role]).numpy()
 
 
 def judge_generated(
     pictures: Generated,
     labels: Pictures,
     *,
+    measures: Mapping[str, Measure],
     judges: Judges,
-    bins: int | None,
     style: Style,
     own_photos: bool,
     options: Options,
     track: Track,
 ) -> Tally:
-    """Show every generated picture, as the same uint8 batch, to every judge.
+    """Show every made picture, as the same uint8 batch, to every judge and every picture measure.
 
     Args:
-        pictures: the generated pictures.
-        labels: the label maps, of which the pictures' names are the first.
-        judges: segmenter, aesthetic model, FID features.
-        bins: bins per channel of the colour histograms; None computes none.
+        pictures: the made pictures.
+        labels: the samples, of which the pictures' names are the first.
+        measures: role -> measure.
+        judges: of the measures.
         style: sample -> its style picture (3, h, w) uint8.
-        own_photos: also describe the label maps' own photographs, where they have some.
+        own_photos: also describe the samples' own photographs, where they have some.
         options: see `Options`.
         track: (items, description) -> items.
-    """
-    classes = labels.classes
-    tally = Tally(counts=torch.zeros(len(classes), len(classes), dtype=torch.long))
 
-    def read(indices: range) -> tuple[list[Any], Tensor, Tensor | None]:
+    Raises:
+        Refusal: a sample without what a measure needs.
+    """
+    classes, single = labels.classes, {r: m for r, m in measures.items() if isinstance(m, PictureMeasure)}
+    needs = frozenset().union(*(measure.needs for measure in single.values()))
+    tally = Tally(counts=torch.zeros(len(classes), len(classes), dtype=torch.long), rows={role: [] for role in single})
+
+    def read(indices: range) -> tuple[list[Any], Tensor, dict[str, Tensor]]:
         samples = [labels[i] for i in indices]
-        image = torch.stack([torch.from_numpy(pictures.read(s.name)).permute(2, 0, 1) for s in samples])
-        return samples, image, torch.stack([style(s) for s in samples]) if bins is not None else None
+        for sample in samples:
+            require_needs(sample, single)
+        made = torch.stack([torch.from_numpy(pictures.read(s.name)).permute(2, 0, 1) for s in samples])
+        given = {what: torch.stack([getattr(s, what) for s in samples]) for what in needs & {"image", "label"}}
+        if "style" in needs:
+            given["style"] = torch.stack([style(s) for s in samples])
+        return samples, made, given
 
     work = batches(len(pictures.files), options.batch_size)
-    for samples, image, styles in ahead(read, track(work, "scoring")):
-        for sample, picture in zip(samples, image, strict=True):
-            tally.labels.add(sample.name, sample.label.numpy())
+    for samples, made, given in ahead(read, track(work, "scoring")):
+        for sample, picture in zip(samples, made, strict=True):
+            tally.labels.add(sample.name, (sample.image if sample.label is None else sample.label).numpy())
             tally.pictures.add(sample.name, picture.numpy())
-        if styles is not None and bins is not None:
-            tally.hist_corr.append(histogram_correlation(image, styles, bins=bins))
-        image = image.to(options.device)
-        if judges.segmenter is not None:
-            _count(tally, judges.segmenter.predict(image).cpu(), torch.stack([s.label for s in samples]), classes)
-        tally.aesthetic.append(judges.aesthetic(image).double().cpu())
-        tally.features.append(judges.fid(image).float().cpu())
-        if own_photos and all(s.image is not None for s in samples):
-            tally.photos.append(judges.fid(torch.stack([s.image for s in samples]).to(options.device)).float().cpu())
+        made = made.to(options.device)
+        sample = Samples(made, {what: t.to(options.device) for what, t in given.items()}, judges)
+        for role, measure in single.items():
+            tally.rows[role].append(measure.per_picture(made, sample).cpu())
+        if judges.segmenter is not None and "label" in given:
+            tally.counts += _confusion(sample, classes)
+            tally.counted = True
+        if judges.fid is not None:
+            tally.features.append(sample.features.cpu())
+            if own_photos and all(s.image is not None for s in samples):
+                own = torch.stack([s.image for s in samples]).to(options.device)
+                tally.photos.append(judges.fid(own).float().cpu())
     return tally
 
 
-def _count(tally: Tally, prediction: Tensor, label: Tensor, classes: ClassList) -> None:
-    tally.counts += confusion(prediction, label, num_classes=len(classes), ignore=classes.ignore)
-    right, counted = picture_hits(prediction, label, ignore=classes.ignore)
-    tally.right.append(right)
-    tally.counted.append(counted)
+def require_needs(sample: Any, measures: Mapping[str, Measure]) -> None:
+    """Refuse a sample without the photograph or the label map that a measure needs."""
+    for what, thing, has in (("image", "photograph", sample.image), ("label", "label map", sample.label)):
+        lacking = [role for role, measure in measures.items() if what in measure.needs]
+        if lacking and has is None:
+            raise Refusal(
+                f"{sample.name} has no {thing}, which {', '.join(lacking)} need{'s' if len(lacking) == 1 else ''}; "
+                f"choose data with {thing}s, or other measures (measure=, scorer=none for these alone)"
+            )
+
+
+def _confusion(sample: Samples, classes: ClassList) -> Tensor:
+    return confusion(sample.prediction, sample.label, num_classes=len(classes), ignore=classes.ignore).cpu()

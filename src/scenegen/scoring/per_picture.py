@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scenegen.base.refusal import Refusal
 
 @dataclass(frozen=True)
 class PerPicture:
-    """One row per scored picture, in the order of the label maps; absent = None.
+    """One row per scored picture, in the order of the label maps; what was not measured is None.
 
     Two scores of one protocol pair by `names`. Of drawn pictures i the mask accuracy is sum right / sum counted, the
     aesthetic the mean of `aesthetic`, and FID, to first order, the whole set's FID + mean of `fid_influence`.
@@ -27,24 +28,25 @@ class PerPicture:
         hist_corr: (n,) float64, -1..1.
         fid_influence: (n,) float64, see `metrics.target.Target.influence`.
         features: (n, d) float32, what FID and KID saw.
+        measures: role -> (n, ...) rows of every other measure of single pictures; in the file as "measure.<role>".
     """
 
     names: np.ndarray
-    right: np.ndarray | None
-    counted: np.ndarray | None
-    aesthetic: np.ndarray
-    hist_corr: np.ndarray | None
-    fid_influence: np.ndarray
-    features: np.ndarray
+    right: np.ndarray | None = None
+    counted: np.ndarray | None = None
+    aesthetic: np.ndarray | None = None
+    hist_corr: np.ndarray | None = None
+    fid_influence: np.ndarray | None = None
+    features: np.ndarray | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def save(self, path: Path) -> Path:
         """Write the file, whole or not at all; numpy.load reads it without pickle."""
-        arrays = {f.name: a for f in dataclasses.fields(self) if (a := getattr(self, f.name)) is not None}
         with whole(path) as part, part.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **arrays)
+            np.savez(stream, allow_pickle=False, **self._arrays())
         return path
 
     @classmethod
@@ -57,13 +59,21 @@ class PerPicture:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            found = cls(**{f.name: arrays.pop(f.name, None) for f in dataclasses.fields(cls)})
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            more = {name.removeprefix(PREFIX): arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
+            found = cls(names=arrays["names"], **{name: arrays.get(name) for name in FIELDS[1:]}, measures=more)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise Refusal(f"{path} holds no per-picture values ({error}); score the pictures again") from error
-        needed = {name: getattr(found, name) for name in ("names", "aesthetic", "fid_influence", "features")}
-        absent = [name for name, array in needed.items() if array is None]
-        lengths = {len(a) for f in dataclasses.fields(cls) if (a := getattr(found, f.name)) is not None}
-        if absent or len(lengths) != 1:
-            what = f"lacks {', '.join(absent)}" if absent else f"has rows of {sorted(lengths)} pictures"
+        lengths = {len(array) for array in found._arrays().values()}
+        if len(found._arrays()) < 2 or len(lengths) != 1:
+            what = f"has rows of {sorted(lengths)} pictures" if len(lengths) > 1 else "holds names alone"
             raise Refusal(f"{path} {what}; score the pictures again")
         return found
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """What there is, by its name in the file."""
+        own = {name: array for name in FIELDS if (array := getattr(self, name)) is not None}
+        return own | {f"{PREFIX}{role}": rows for role, rows in self.measures.items()}
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(PerPicture) if f.name != "measures")
+PREFIX = "measure."

@@ -11,7 +11,7 @@ from scenegen.scoring.per_picture import PerPicture
 
 
 @dataclass(frozen=True)
-class Measure:
+class Number:
     """One number of a score.
 
     Attributes:
@@ -39,9 +39,9 @@ class Score:
     """What a folder of generated pictures is worth.
 
     Attributes:
-        scorer: name of the total.
-        total: the total, or None when a part is not measured.
-        parts: by role ("mask_acc", "aesthetic", "hist_corr", "fid").
+        scorer: name of the total, or None where measures were asked for alone.
+        total: the total, or None when a part is not measured or no total was asked for.
+        parts: every measure by role, those of the total ("mask_acc", "aesthetic", "hist_corr", "fid") first.
         pictures: how many were scored.
         picture_acc: mean of the per-picture accuracies, or None without a segmenter.
         iou: per class its IoU and share of the label maps' pixels, classes that occur only.
@@ -58,27 +58,27 @@ class Score:
         forgiving_acc: mask_acc if confusions inside the groups were right, or None without a segmenter.
     """
 
-    scorer: str
+    scorer: str | None
     total: float | None
-    parts: dict[str, Measure]
+    parts: dict[str, Number]
     pictures: int
     protocol: dict[str, Any]
     per_picture: PerPicture = field(repr=False, compare=False)
     total_interval: tuple[float, float] | None = None
-    beside: dict[str, Measure] = field(default_factory=dict)
+    beside: dict[str, Number] = field(default_factory=dict)
     waterfall: dict[str, Gain] = field(default_factory=dict)
     synonyms: dict[str, Confusion] = field(default_factory=dict)
     forgiving_acc: float | None = None
     picture_acc: float | None = None
     iou: dict[str, tuple[float, float]] = field(default_factory=dict)
     mean_iou: float | None = None
-    floor: Measure | None = None
+    floor: Number | None = None
     marks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def as_metrics(self) -> dict[str, float]:
-        """For loggers: the total and its parts, by role."""
-        values = {f"score/{role}": measure.value for role, measure in self.parts.items()}
+        """For loggers: the total and every measure, by role."""
+        values = {f"score/{role}": part.value for role, part in self.parts.items()}
         return values if self.total is None else {"score/total": self.total, **values}
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,8 +90,8 @@ class Score:
             "marks": list(self.marks),
             "warnings": list(self.warnings),
             "pictures": self.pictures,
-            "parts": {measure.name: measure.as_dict() for measure in self.parts.values()},
-            "beside": {measure.name: measure.as_dict() for measure in self.beside.values()},
+            "parts": {part.name: part.as_dict() for part in self.parts.values()},
+            "beside": {part.name: part.as_dict() for part in self.beside.values()},
             "floor": {self.floor.name: self.floor.as_dict()} if self.floor else None,
             "waterfall": {role: gain.as_dict() for role, gain in self.waterfall.items()},
             "picture_acc": self.picture_acc,

@@ -1,4 +1,4 @@
-"""Score a folder of generated pictures against a dataset: mask_acc, aesthetic, FID, the contest's total, protocol."""
+"""Score a folder of made pictures against a dataset: every chosen measure, the contest's total, the protocol."""
 
 from __future__ import annotations
 
@@ -12,39 +12,51 @@ import torch
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.metrics.accuracy import class_iou, mean_iou, pixel_accuracy
+from scenegen.metrics.accuracy import class_iou, mean_iou
 from scenegen.metrics.synonyms import forgiving_accuracy, synonym_confusion
 from scenegen.scoring.contest import Contest
-from scenegen.scoring.distances import FLOOR_LEAST, distances
+from scenegen.scoring.distances import FLOOR_LEAST, Found
 from scenegen.scoring.gains import waterfall
 from scenegen.scoring.generated import Generated, take
 from scenegen.scoring.inputs import Options, Pictures, Track, chosen_style
-from scenegen.scoring.judges.protocols import Describing, Judges, Marking, Segmenting, fid_title, marks
-from scenegen.scoring.judging import Tally, judge_generated
+from scenegen.scoring.judges.protocols import Judge, Judges, fid_title, marks
+from scenegen.scoring.judging import Tally, judge_generated, require_needs
+from scenegen.scoring.measures import HistCorr, Measure, PictureMeasure, SetMeasure, Sets
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.protocol import protocol
-from scenegen.scoring.record import Measure, Score
+from scenegen.scoring.record import Number, Score
 from scenegen.scoring.reference import Notice, Reference, reference_of, require_folder
 from scenegen.scoring.uncertainty import Interval, intervals
 
+PARTS = ("mask_acc", "aesthetic", "hist_corr", "fid")
+"""Roles of the contests' totals, whose rows have a place of their own in `PerPicture`."""
+
 
 class Scorer:
-    """A contest total and its judges.
+    """Measures, and the contest total of their roles.
 
     Args:
-        total: `contest.Jittor2022` or `contest.Jittor2023`.
-        segmenter: reads label maps off pictures; None leaves out mask_acc and the total.
-        aesthetic: marks pictures 0..10.
-        fid: describes pictures for the Frechet distance.
+        measures: role -> measure, those of the total first.
         classes: of the label maps.
+        total: `contest.Jittor2022` or `contest.Jittor2023`; None gives the measures alone.
+
+    Attributes:
+        judges: the frozen networks that the measures read.
+
+    Raises:
+        Refusal: without a measure.
     """
 
-    def __init__(
-        self, *, total: Contest, segmenter: Segmenting | None, aesthetic: Marking, fid: Describing, classes: ClassList
-    ) -> None:
-        self.total = total
-        self.judges = Judges(segmenter, aesthetic, fid)
-        self.classes = classes
+    def __init__(self, *, measures: Mapping[str, Measure], classes: ClassList, total: Contest | None = None) -> None:
+        if not measures:
+            raise Refusal("nothing is measured; choose measure=psnr+ssim or others, or scorer=jittor2022")
+        self.total, self.measures, self.classes = total, dict(measures), classes
+        held = {role: judge for measure in self.measures.values() for role, judge in measure.judges.items()}
+        self.judges = Judges(held.get("segmenter"), held.get("aesthetic"), held.get("FID"))
+
+    def require(self, labels: Pictures) -> None:
+        """Refuse data whose samples lack what the measures need, by the first of them."""
+        require_needs(labels[0], self.measures)
 
     def score(
         self,
@@ -76,129 +88,158 @@ class Scorer:
         options = options or Options()
         photos = labels if reference is None else reference
         pictures = self._take(generated, labels, options, track)
+        self.require(labels)
         require_folder(options.cache)
-        self.judges.to(options.device)
+        for measure in self.measures.values():
+            measure.to(options.device)
+        fid = self.judges.fid
         with torch.inference_mode():
             tally = judge_generated(
                 pictures,
                 labels,
+                measures=self.measures,
                 judges=self.judges,
-                bins=self.total.bins,
                 style=chosen_style(photos, styles),
                 own_photos=options.floor and photos is not labels and len(pictures.files) >= FLOOR_LEAST,
                 options=options,
                 track=track,
             )
-        real = reference_of(photos, fid=self.judges.fid, options=options, track=track, notice=notice)
-        return self._score(tally, real, options, self._measure(pictures, tally, real, styles is not None), pictures)
+        real = None
+        if fid is not None:
+            real = reference_of(photos, fid=fid, options=options, track=track, notice=notice)
+        return self._score(tally, real, options, self._measured(pictures, tally, real, styles is not None), pictures)
 
     def _take(self, generated: Path, labels: Pictures, options: Options, track: Track) -> Generated:
         count = min(len(labels), options.count or len(labels))
         if count < 2:
             raise Refusal(f"a score needs at least 2 pictures, there are {count} label maps")
-        height, width = labels[0].label.shape
+        first = labels[0]
+        height, width = (first.image if first.label is None else first.label).shape[-2:]
         names = list(labels.names[:count])
         size = (int(height), int(width))
         return take(generated, names, size=size, resize=options.resize, extra=options.extra, track=track)
 
     def _score(
-        self, tally: Tally, real: Reference, options: Options, measure: dict[str, Any], pictures: Generated
+        self, tally: Tally, real: Reference | None, options: Options, measured: dict[str, Any], pictures: Generated
     ) -> Score:
-        features = torch.cat(tally.features)
-        photos = torch.cat(tally.photos) if tally.photos else None
-        found = distances(features, real, photos=photos, fid=self.judges.fid, options=options)
-        rows = _rows(tally, list(pictures.files), found.influence)
-        spread = intervals(rows, fid=found.fid, total=self.total, rng=np.random.default_rng(options.seed))
-        parts = self._parts(tally, rows, found.fid, spread)
-        values = {role: part.value for role, part in parts.items()}
-        complete = set(self.total.parts) <= values.keys()
-        scaled = values | {"aesthetic": values["aesthetic"] * self.total.aesthetic_top / 10}
-        record = protocol(measure=measure, seed=options.seed, config_hash=options.config_hash)
-        record["circumstances"]["reference"] = real.source
+        found = self._of_sets(tally, real, options)
+        rows = self._rows(tally, list(pictures.files), found)
+        fid = found["fid"].value if "fid" in found else None
+        values = {r: m.value for r, m in self.measures.items() if r in rows.measures and isinstance(m, PictureMeasure)}
+        spread = intervals(rows, fid=fid, total=self.total, rng=np.random.default_rng(options.seed), values=values)
+        accuracy = self._accuracy(tally, rows)
+        parts = self._parts(tally, found, len(rows), spread)
+        record = protocol(measure=measured, seed=options.seed, config_hash=options.config_hash)
+        if real is not None:
+            record["circumstances"]["reference"] = real.source
         return Score(
-            scorer=self.total.name,
-            total=self.total.total(**{role: scaled[role] for role in self.total.parts}) if complete else None,
+            scorer=None if self.total is None else self.total.name,
             total_interval=spread.get("total"),
             parts=parts,
-            beside=found.beside,
-            waterfall=waterfall(self.total, values) if complete else {},
+            beside={r: n for one in found.values() for r, n in one.beside.items() if r not in parts},
             pictures=len(rows),
             per_picture=rows,
-            floor=found.floor,
-            marks=marks(self.judges.by_role()) + _in_reference(tally, real),
-            warnings=(*pictures.warnings, *([found.warning] if found.warning else [])),
+            floor=next((one.floor for one in found.values() if one.floor is not None), None),
+            marks=marks(self._judged_by()) + (_in_reference(tally, real) if real is not None else ()),
+            warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),
             protocol=record,
-            **(self._accuracy(tally, rows) if self.judges.segmenter is not None else {}),
+            **self._total({role: part.value for role, part in parts.items()}),
+            **accuracy,
         )
 
-    def _parts(self, tally: Tally, rows: PerPicture, fid: float, spread: Mapping[str, Interval]) -> dict[str, Measure]:
-        count, judges = len(rows), self.judges
-        parts: dict[str, Measure] = {}
+    def _of_sets(self, tally: Tally, real: Reference | None, options: Options) -> dict[str, Found]:
+        chosen = {role: measure for role, measure in self.measures.items() if isinstance(measure, SetMeasure)}
+        if not chosen:
+            return {}
+        assert real is not None, "a measure of sets brings the network that describes pictures in `judges`"
+        photos = torch.cat(tally.photos) if tally.photos else None
+        sets = Sets(torch.cat(tally.features), real, photos, options)
+        return {role: measure.of_set(sets) for role, measure in chosen.items()}
 
-        def add(role: str, name: str, value: float, judge: str) -> None:
-            parts[role] = Measure(name, value, count, judge, spread.get(role))
+    def _rows(self, tally: Tally, names: list[str], found: Mapping[str, Found]) -> PerPicture:
+        mask = tally.of("mask_acc") if "mask_acc" in tally.rows else None
+        return PerPicture(
+            names=np.array(names),
+            right=None if mask is None else mask[:, 0],
+            counted=None if mask is None else mask[:, 1],
+            aesthetic=tally.of("aesthetic") if "aesthetic" in tally.rows else None,
+            hist_corr=tally.of("hist_corr") if "hist_corr" in tally.rows else None,
+            fid_influence=found["fid"].influence if "fid" in found else None,
+            features=torch.cat(tally.features).numpy() if tally.features else None,
+            measures={role: tally.of(role) for role in tally.rows if role not in PARTS},
+        )
 
-        if judges.segmenter is not None:
-            value = float(pixel_accuracy(tally.counts))
-            if math.isnan(value):
-                raise Refusal("no pixel of the label maps counts, all carry the ignored id; check data and classes")
-            add("mask_acc", "mask_acc", value, judges.segmenter.stamp)
-        name = f"aesthetic({judges.aesthetic.name})"
-        add("aesthetic", name, float(rows.aesthetic.mean()), judges.aesthetic.stamp)
-        if rows.hist_corr is not None:
-            judge = f"joint RGB histogram, {self.total.bins} bins a channel"
-            add("hist_corr", "hist_corr", float(rows.hist_corr.mean()), judge)
-        add("fid", fid_title(judges.fid), fid, judges.fid.stamp)
+    def _parts(
+        self, tally: Tally, found: Mapping[str, Found], count: int, spread: Mapping[str, Interval]
+    ) -> dict[str, Number]:
+        parts = {}
+        for role, measure in self.measures.items():
+            value = measure.value(tally.of(role)) if isinstance(measure, PictureMeasure) else found[role].value
+            parts[role] = Number(measure.name, value, count, measure.stamp, spread.get(role))
         return parts
 
+    def _total(self, values: Mapping[str, float]) -> dict[str, Any]:
+        """The total and what a step in each part would give; empty where a part was not measured."""
+        if self.total is None or not set(self.total.parts) <= values.keys():
+            return {"total": None}
+        scale = {"aesthetic": self.total.aesthetic_top / 10}
+        own = {role: values[role] * scale[role] if role in scale else values[role] for role in self.total.parts}
+        return {"total": self.total.total(**own), "waterfall": waterfall(self.total, values)}
+
     def _accuracy(self, tally: Tally, rows: PerPicture) -> dict[str, Any]:
-        assert rows.right is not None
-        assert rows.counted is not None
-        names, seen = self.classes.names, rows.counted > 0
+        """What the confusion of the classes says beside mask_acc; empty without a segmenter."""
+        if not tally.counted:
+            return {}
+        if not tally.counts.sum():
+            raise Refusal("no pixel of the label maps counts, all carry the ignored id; check data and classes")
+        names = self.classes.names
         iou = class_iou(tally.counts, ignore=self.classes.ignore)
         share = tally.counts.sum(1).double() / tally.counts.sum()
         found = [i for i in range(len(names)) if not math.isnan(float(iou[i]))]
         return {
-            "picture_acc": float((rows.right[seen] / rows.counted[seen]).mean()),
+            "picture_acc": None if rows.right is None else _picture_acc(rows),
             "iou": {names[i]: (float(iou[i]), float(share[i])) for i in found},
             "mean_iou": float(mean_iou(tally.counts, ignore=self.classes.ignore)),
             "synonyms": synonym_confusion(tally.counts, names),
             "forgiving_acc": float(forgiving_accuracy(tally.counts, names)),
         }
 
-    def _measure(self, pictures: Generated, tally: Tally, real: Reference, styled: bool) -> dict[str, Any]:
+    def _judged_by(self) -> dict[str, Judge]:
+        """What gave the numbers, by the names that marks use."""
+        alone: dict[str, Judge] = {role: measure for role, measure in self.measures.items() if not measure.judges}
+        return self.judges.by_role() | alone
+
+    def _measured(self, pictures: Generated, tally: Tally, real: Reference | None, styled: bool) -> dict[str, Any]:
         """What the numbers depend on; equal for scores that compare."""
         judges: dict[str, Any] = {role: judge.stamp for role, judge in self.judges.by_role().items()}
-        if self.total.bins is not None:
-            judges["hist_corr"] = {"bins": self.total.bins, "style": "named" if styled else "own photograph"}
-        fid = self.judges.fid
-        return {
-            "scorer": self.total.name,
+        for role, measure in self.measures.items():
+            if isinstance(measure, HistCorr):
+                judges[role] = {"bins": measure.bins, "style": "named" if styled else "own photograph"}
+        measured: dict[str, Any] = {
+            "scorer": None if self.total is None else self.total.name,
             "judges": judges,
-            "fid": {"name": fid_title(fid), "resize": fid.resize, "covariance": "unbiased, float64"},
             "quantisation": "uint8, once, as read from the files",
             "format": pictures.formats,
             "size": list(pictures.size),
             "resize": pictures.resize,
             "ignore": self.classes.ignore,
             "labels": {"hash": tally.labels.hexdigest(), "count": len(pictures.files)},
-            "reference": {"hash": real.hash, "count": len(real)},
         }
+        if (fid := self.judges.fid) is not None and real is not None:
+            measured["fid"] = {"name": fid_title(fid), "resize": fid.resize, "covariance": "unbiased, float64"}
+            measured["reference"] = {"hash": real.hash, "count": len(real)}
+        parts = PARTS if self.total is None else (*PARTS, *self.total.parts)
+        if more := {role: measure.stamp for role, measure in self.measures.items() if role not in parts}:
+            measured["measures"] = more
+        return measured
 
 
-def _rows(tally: Tally, names: list[str], influence: np.ndarray) -> PerPicture:
-    features, aesthetic = tally.per_picture("features"), tally.per_picture("aesthetic")
-    assert features is not None
-    assert aesthetic is not None
-    return PerPicture(
-        names=np.array(names),
-        right=tally.per_picture("right"),
-        counted=tally.per_picture("counted"),
-        aesthetic=aesthetic,
-        hist_corr=tally.per_picture("hist_corr"),
-        fid_influence=influence,
-        features=features,
-    )
+def _picture_acc(rows: PerPicture) -> float:
+    """Mean of the accuracies of the pictures of which a pixel counts."""
+    assert rows.right is not None
+    assert rows.counted is not None
+    seen = rows.counted > 0
+    return float((rows.right[seen] / rows.counted[seen]).mean())
 
 
 def _in_reference(tally: Tally, real: Reference) -> tuple[str, ...]:

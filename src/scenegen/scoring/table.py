@@ -30,7 +30,7 @@ def show(score: Score, console: Console) -> None:
     body += [Text(f"! {warning}", style="yellow") for warning in score.warnings]
     loud = "bold red" if any("RANDOM" in mark for mark in score.marks) else "yellow"
     body += [Text(f"! {mark}", style=loud) for mark in score.marks]
-    title = f"{score.scorer}, {score.pictures} pictures"
+    title = f"{score.scorer or 'measures'}, {score.pictures} pictures"
     console.print(
         Panel(
             Group(*body),
@@ -45,8 +45,9 @@ def show(score: Score, console: Console) -> None:
 def line(score: Score) -> str:
     """A score in one line, for logs and sweeps."""
     total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}{_span(score.total_interval)}"
-    parts = [f"{measure.name} {measure.value:.4f}{_span(measure.interval)}" for measure in score.parts.values()]
-    fields = [f"{score.scorer} total {total}", *parts, f"N {score.pictures}", f"protocol {score.protocol['id']}"]
+    parts = [f"{part.name} {part.value:.4f}{_span(part.interval)}" for part in score.parts.values()]
+    first = [] if score.scorer is None else [f"{score.scorer} total {total}"]
+    fields = [*first, *parts, f"N {score.pictures}", f"protocol {score.protocol['id']}"]
     return " | ".join([*fields, *score.marks])
 
 
@@ -83,11 +84,13 @@ def _parts(score: Score) -> Table:
     table.add_column("95 % interval", justify="center")
     table.add_column("N", justify="right")
     table.add_column("judged by", style="dim", overflow="fold")
-    for measure in score.parts.values():
-        value, interval = f"{measure.value:.4f}", _span(measure.interval).strip()
-        table.add_row(measure.name, value, interval, str(measure.count), measure.judge)
+    for part in score.parts.values():
+        value, interval = f"{part.value:.4f}", _span(part.interval).strip()
+        table.add_row(part.name, value, interval, str(part.count), part.judge)
     for beside in [*score.beside.values(), *([score.floor] if score.floor else [])]:
         table.add_row(beside.name, f"{beside.value:.4f}", "", str(beside.count), beside.judge, style="dim")
+    if score.scorer is None:
+        return table
     table.add_section()
     total = "-" if score.total is None else f"{score.total:.4f}"
     note = "needs mask_acc: choose a segmenter" if score.total is None else _note(score)

@@ -12,6 +12,9 @@ sets are alike the interval is too wide rather than too narrow (99 % cover inste
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from scenegen.scoring.contest import Contest
@@ -21,19 +24,28 @@ RESAMPLES = 2000
 LEVELS = (0.025, 0.975)
 
 Interval = tuple[float, float]
+Values = Mapping[str, Callable[[np.ndarray], float]]
+"""Role of a measure -> the number of the rows of some pictures."""
 
 
 def intervals(
-    pictures: PerPicture, *, fid: float, total: Contest, rng: np.random.Generator, resamples: int = RESAMPLES
+    pictures: PerPicture,
+    *,
+    fid: float | None,
+    total: Contest | None,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    values: Values = MappingProxyType({}),
 ) -> dict[str, Interval]:
     """95 % percentile intervals over resampled pictures, by role, and of the "total" where all parts are there.
 
     Args:
         pictures: what each picture contributed.
-        fid: the distance of the whole set.
-        total: the contest.
+        fid: the distance of the whole set; None where it was not measured.
+        total: the contest; None gives no interval of a total.
         rng: source of the resamples.
         resamples: how many.
+        values: of `pictures.measures`, those that get an interval.
 
     Returns:
         Role -> (low, high); empty for fewer than 2 pictures.
@@ -42,8 +54,8 @@ def intervals(
     """
     if len(pictures) < 2:
         return {}
-    drawn = draws(pictures, fid=fid, rng=rng, resamples=resamples)
-    if set(total.parts) <= drawn.keys():
+    drawn = draws(pictures, fid=fid, rng=rng, resamples=resamples, values=values)
+    if total is not None and set(total.parts) <= drawn.keys():
         scale = {"aesthetic": total.aesthetic_top / 10}
         columns = [drawn[role] * scale.get(role, 1.0) for role in total.parts]
         rows = zip(*columns, strict=True)
@@ -52,33 +64,43 @@ def intervals(
 
 
 def draws(
-    pictures: PerPicture, *, fid: float, rng: np.random.Generator, resamples: int = RESAMPLES
+    pictures: PerPicture,
+    *,
+    fid: float | None,
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+    values: Values = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """The parts of resampled pictures, one value per resample; the same resamples for every part.
 
     Args:
         pictures: what each picture contributed.
-        fid: the distance of the whole set.
+        fid: the distance of the whole set; None where it was not measured.
         rng: source of the resamples.
         resamples: how many.
+        values: of `pictures.measures`, those that are drawn.
 
     Returns:
         Role -> (resamples,).
     """
-    n = len(pictures)
-    means: dict[str, np.ndarray | None] = {"aesthetic": pictures.aesthetic, "hist_corr": pictures.hist_corr}
-    found = {role: np.empty(resamples) for role, values in means.items() if values is not None}
-    found["fid"] = np.empty(resamples)
-    if pictures.right is not None:
-        found["mask_acc"] = np.empty(resamples)
+    n, influence, right, counted = len(pictures), pictures.fid_influence, pictures.right, pictures.counted
+    reduced: dict[str, tuple[np.ndarray, Callable[[np.ndarray], float]]] = {}
+    for role, rows in (("aesthetic", pictures.aesthetic), ("hist_corr", pictures.hist_corr)):
+        if rows is not None:
+            reduced[role] = (rows, np.mean)
+    if fid is not None and influence is not None:
+        reduced["fid"] = (influence, lambda drawn: max(0.0, fid + drawn.mean()))
+    if right is not None and counted is not None:
+        reduced["mask_acc"] = (
+            np.stack([right, counted], 1),
+            lambda drawn: drawn[:, 0].sum() / max(drawn[:, 1].sum(), 1),
+        )
+    reduced |= {role: (pictures.measures[role], value) for role, value in values.items()}
+    found = {role: np.empty(resamples) for role in reduced}
     for k in range(resamples):
         pick = rng.integers(0, n, n)
-        for role, values in means.items():
-            if values is not None:
-                found[role][k] = values[pick].mean()
-        found["fid"][k] = max(0.0, fid + pictures.fid_influence[pick].mean())
-        if pictures.right is not None and pictures.counted is not None:
-            found["mask_acc"][k] = pictures.right[pick].sum() / max(pictures.counted[pick].sum(), 1)
+        for role, (rows, value) in reduced.items():
+            found[role][k] = value(rows[pick])
     return found
 
 

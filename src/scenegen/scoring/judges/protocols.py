@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 
@@ -51,14 +51,15 @@ class Judges:
     """The judges of one score.
 
     Attributes:
-        segmenter: reads label maps off pictures; None leaves mask_acc out.
+        segmenter: reads label maps off pictures.
         aesthetic: marks pictures 0..10.
-        fid: describes pictures for the Frechet distance.
+        fid: describes pictures for the distances.
+        Each is None where no measure reads it.
     """
 
-    segmenter: Segmenting | None
-    aesthetic: Marking
-    fid: Describing
+    segmenter: Segmenting | None = None
+    aesthetic: Marking | None = None
+    fid: Describing | None = None
 
     def by_role(self) -> dict[str, Judge]:
         """The judges that there are, under the names that marks and protocols use."""
@@ -68,12 +69,6 @@ class Judges:
             "FID": self.fid,
         }
         return {role: judge for role, judge in roles.items() if judge is not None}
-
-    def to(self, device: str) -> None:
-        """Move every judge that is a network."""
-        for judge in self.by_role().values():
-            if isinstance(judge, nn.Module):
-                judge.to(device)
 
 
 def fid_title(fid: Describing, distance: str = "FID") -> str:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.scenenet import Segmenter
 
 
@@ -56,6 +57,21 @@ class SceneNetFeatures(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) uint8 -> (b, d) features."""
         return self.net.features(image.float().div(127.5).sub(1))
+
+
+class SceneNetStages(Extractor):
+    """The trunk of the scoring SceneNet for measures that compare features; layers "image", "relu1_1" ... "relu5_2".
+
+    Args:
+        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        folder: where another scenenet_<name>.safetensors is looked for first.
+    """
+
+    def __init__(self, *, name: str = "scorer", folder: str | None = None) -> None:
+        net = Segmenter.load(name, folder=folder)
+        trunk = net.net.trunk
+        taps = {layer: i for i, (layer, _) in enumerate(trunk.named_children()) if layer.startswith("relu")}
+        super().__init__(trunk, taps=taps, stamp=net.stamp, mean=None, std=None)
 
 
 def require_classes(
