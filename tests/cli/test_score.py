@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hydra.errors import ConfigCompositionException
+from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from scenegen import score
 from scenegen.base.pictures import save_png, to_array
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import explain
 from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.datasets import procedural
+from scenegen.metrics import fidelity
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen.scenenet import SceneNet
 from scenegen.networks.frozen.weights import randomise
 
-from .command_line import run, sentence
+from .command_line import TINY, run, sentence
 
 WORLD = ("size=tiny", "data.count=24", "data.test_count=4", "floor=false", "cache=off")
 GOOD = "row,mask_acc,aesthetic,fid,total\ngaugan-01,0.8808,4.9649,47.3168,0.4507\n"
@@ -80,6 +83,93 @@ def test_real_pictures_against_themselves(made, tmp_path):
     parts = json.loads(json_file.read_text())["parts"]
     assert parts["FID(scenenet)"]["value"] == pytest.approx(0, abs=1e-6)
     assert parts["hist_corr"]["value"] == pytest.approx(1)
+
+
+def test_measures_alone(made, tmp_path, capsys):
+    """The test photographs as made pictures: no total, and every distance at its best."""
+    json_file = tmp_path / "s.json"
+    chosen = ("scorer=none", "measure=psnr+ssim+lpips+l1", f"json={json_file}")
+    assert main(f"generated={made / 'out'}", *chosen, *WORLD) == 0
+    record = json.loads(json_file.read_text())
+    assert record["total"] is None
+    values = {name: part["value"] for name, part in record["parts"].items()}
+    assert values == pytest.approx(
+        {"l1": 0, "lpips(uniform)": 0, "psnr": fidelity.psnr_ceiling((3, 64, 64)), "ssim": 1}
+    )
+    assert record["protocol"]["measure"]["measures"].keys() == {"l1", "lpips", "psnr", "ssim"}
+    assert capsys.readouterr().out.strip().splitlines()[-1].startswith("l1 0.0000")
+
+
+def test_measures_beside_a_total(made, tmp_path):
+    """The total and its parts are what they are without the measure."""
+    files = [tmp_path / "one.json", tmp_path / "two.json"]
+    for file, more in zip(files, ((), ("measure=rmse+mean_iou",)), strict=True):
+        assert main(f"generated={made / 'out'}", f"json={file}", *more, *WORLD, *judged_by(made)) == 0
+    one, two = (json.loads(file.read_text()) for file in files)
+    assert two["parts"].pop("rmse")["value"] == 0
+    assert two["parts"].pop("mean_iou")["value"] == two["mean_iou"]
+    for key in ("parts", "total", "total_interval95", "waterfall", "iou", "beside"):
+        assert one[key] == two[key]
+    assert one["protocol"]["id"] != two["protocol"]["id"]
+
+
+def test_measures_of_a_training_run(tmp_path):
+    """At the end of train the measures land in result.json, in the table and in the loggers' numbers."""
+    small = [option for option in TINY if not option.startswith("data.test_count")]
+    chosen = ("data.test_count=3", "steps=1", "name=a", "measure=psnr+l1", "scorer=none", "logger=tensorboard")
+    done = run("train", *small, *chosen, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "runs" / "a" / "result.json").read_text())
+    assert record["parts"].keys() == {"l1", "psnr"}
+    assert record["scorer"] is None
+    assert f"psnr {record['parts']['psnr']['value']:.4f}" in done.stdout
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logged: set[str] = set()
+    for file in (tmp_path / "runs" / "a").rglob("events.out.tfevents.*"):
+        events = EventAccumulator(str(file))
+        events.Reload()
+        logged |= set(events.Tags()["scalars"])
+    assert {"score/l1", "score/psnr"} <= logged
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["measure=psrn"], ["Did you mean psnr?"]),
+        (["measure=psnr+sim"], ["there is no 'sim'", "Did you mean ssim?"]),
+        (["measure=lpips+lpips_alex"], ["both measure.lpips", "keep one"]),
+        (["measure=psnr+psnr"], ["stands twice"]),
+        (["measure=mask_acc", "segmenter=none"], ["measure=mask_acc reads the segmenter", "segmenter=scenenet"]),
+        (["scorer=none"], ["nothing is measured; choose measure="]),
+        (["scorer=jittor2023", "measure=hist_corr", "measure.hist_corr.bins=4"], ["scorer=jittor2023", "scorer=none"]),
+        (["measure=ssim", "measure.ssim.window=10"], ["measure.ssim.window=10"]),
+        (["measure=ssim", "measure.ssim.windw=11"], ["measure.ssim.windw", "Did you mean window?"]),
+        (["measure=ssim", "+measure.ssim.segmenter=1"], ["measure.ssim.segmenter is unknown"]),
+        (["+measure.psnr=3"], ["measure.psnr is no measure (it has no _target_)"]),
+        (["scorer=none", "measure=psnr", "data=labels", "data.root=MAPS"], ["has no photograph, which psnr needs"]),
+    ],
+)
+def test_measures_that_are_refused(made, tmp_path, overrides, words):
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for index in range(3):
+        save_png(maps / f"m{index}.png", np.full((64, 64), index, np.uint8))
+    own = "data=labels" in overrides
+    world = ("size=tiny", "floor=false", "cache=off", "reference=test", "split=test") if own else WORLD
+    with pytest.raises((Refusal, ConfigCompositionException, MissingConfigException)) as caught:
+        main(f"generated={made / 'out'}", *(o.replace("MAPS", str(maps)) for o in overrides), *world)
+    sentence = explain(caught.value)
+    assert sentence is not None
+    for word in words:
+        assert word in sentence
+    assert "\n" not in sentence
+
+
+def test_a_table_of_rows_needs_a_total(tmp_path):
+    (tmp_path / "rows.csv").write_text(GOOD)
+    with pytest.raises(Refusal, match="scorer=none has none; choose scorer=jittor2022"):
+        main(f"rows={tmp_path / 'rows.csv'}", "scorer=none")
 
 
 def test_the_second_score_takes_the_reference_from_the_cache(made, tmp_path, capsys):
@@ -158,7 +248,7 @@ def test_classes_of_other_data_name_the_cure(made, tmp_path):
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("group", ["scorer", "segmenter", "aesthetic", "fid"])
+@pytest.mark.parametrize("group", ["scorer", "segmenter", "aesthetic", "fid", "measure"])
 def test_every_option_opens_with_what_it_is_and_its_command(group):
     """DESIGN section 4; the plan's check of each is in test_refused's neighbours, composing is here."""
     for file in sorted((conf_folder() / group).glob("*.yaml")):

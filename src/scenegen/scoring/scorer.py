@@ -182,8 +182,9 @@ class Scorer:
         """The total and what a step in each part would give; empty where a part was not measured."""
         if self.total is None or not set(self.total.parts) <= values.keys():
             return {"total": None}
-        scale = {"aesthetic": self.total.aesthetic_top / 10}
-        own = {role: values[role] * scale[role] if role in scale else values[role] for role in self.total.parts}
+        own = {role: values[role] for role in self.total.parts}
+        if "aesthetic" in own:
+            own["aesthetic"] = own["aesthetic"] * self.total.aesthetic_top / 10
         return {"total": self.total.total(**own), "waterfall": waterfall(self.total, values)}
 
     def _accuracy(self, tally: Tally, rows: PerPicture) -> dict[str, Any]:
