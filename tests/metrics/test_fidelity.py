@@ -87,16 +87,16 @@ def test_lpips_equals_the_package_and_the_loss(net):
     x, y = (picture.float() / 127.5 - 1 for picture in pair(3, 64, 80, 2))
     theirs = package.LPIPS(net=net, pretrained=True, pnet_rand=True, verbose=False, eval_mode=True)
     trunk = LpipsTrunk(net=net, weights="random")
-    maps = [[trunk(picture, NETS[net].layers)[layer] for layer in NETS[net].layers] for picture in (x, y)]
+    of_x, of_y = [[trunk(picture, NETS[net].layers)[layer] for layer in NETS[net].layers] for picture in (x, y)]
     heads = lpips_heads(net)
-    found = fidelity.lpips(*maps, heads)
+    found = fidelity.lpips(of_x, of_y, heads)
     expected = torch.zeros(2)
-    for k, (a, b) in enumerate(zip(*maps, strict=True)):
+    for k, (a, b) in enumerate(zip(of_x, of_y, strict=True)):
         difference = (package.normalize_tensor(a) - package.normalize_tensor(b)).square()
         expected += getattr(theirs, f"lin{k}").model[-1](difference).mean((2, 3)).flatten().detach()
     assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
-    assert found.numpy() == pytest.approx(loss_lpips(*maps, heads).numpy(), rel=1e-4)
-    assert fidelity.lpips(maps[1], maps[1], heads).tolist() == [0, 0]
+    assert found.numpy() == pytest.approx(loss_lpips(of_x, of_y, heads).numpy(), rel=1e-4)
+    assert fidelity.lpips(of_y, of_y, heads).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ def _compared(
     """The comparison and its sentences; one sentence where the runs do not compare."""
     if len(recipes) < 2:
         return None, []
-    contest = open_contest(next(iter(recipes.values()))[0].config)
+    config = next(iter(recipes.values()))[0].config
+    if config["scorer"] is None:
+        return None, ["These runs were not compared: they have no total (scorer=none)."]
+    contest = open_contest(config)
     try:
         found = compare(recipes, contest=contest, seed=seed)
     except Refusal as refusal:

@@ -52,7 +52,7 @@ class Result:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Role -> value ("mask_acc", "aesthetic", "hist_corr", "fid")."""
+        """Role -> value ("mask_acc", "aesthetic", "hist_corr", "fid", and of further measures)."""
         return {name.split("(")[0].lower(): part["value"] for name, part in self.record["parts"].items()}
 
     @cached_property

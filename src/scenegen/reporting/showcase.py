@@ -57,5 +57,6 @@ def _scores(judges: Judges | None, image: Tensor, label: Tensor | None, classes:
     if judges.segmenter is not None and label is not None:
         right, counted = picture_hits(judges.segmenter.predict(image), label, ignore=classes.ignore)
         scores["mask_acc"] = float(right[0] / counted[0].clamp(min=1))
-    scores[f"aesthetic({judges.aesthetic.name})"] = float(judges.aesthetic(image)[0])
+    if judges.aesthetic is not None:
+        scores[f"aesthetic({judges.aesthetic.name})"] = float(judges.aesthetic(image)[0])
     return scores
