@@ -195,7 +195,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) ->
         case.check("after", key, {"G": model.generator, "D": judge}[letter].state_dict()[parameter], dtype)
 
 
-ROUND: dict[str, Any] = {"seed": 0, "reuse_fake": True, "generator_every": 1, "log_grads_every": 0, "ema": None}
+ROUND: dict[str, Any] = {"seed": 0, "reuse_fake": True, "generator_every": 1, "log_grads_every": 0, "average": None}
 """Arguments of a round that the recorded trainings leave as they are."""
 
 
