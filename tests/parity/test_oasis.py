@@ -240,9 +240,8 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
         lr_discriminator=options.get("lr_d", 4e-4),
         betas=(options.get("beta1", 0.0), options.get("beta2", 0.999)),
     )
-    module = Rounds(
-        model=model, discriminator=judge, objective=objective, optim=optim, **{**ROUND, "reuse_fake": False, "average": ema}
-    ).to(dtype)
+    rounds = {**ROUND, "reuse_fake": False, "average": ema}
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, **rounds).to(dtype)
     fit(module, [batch] * case.meta["iterations"], tmp_path)
     names = {"G_adv": "gan", "G_total": "G", "D_fake": "D_fake", "D_real": "D_real", "D_labelmix": "labelmix",
              "D_total": "D"}  # fmt: skip
