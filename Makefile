@@ -21,7 +21,7 @@ train: setup
 	$(BIN)/python -m scenegen.train experiment=demo name=demo-$$(date +%Y%m%d-%H%M%S)
 
 # One process per core, each with one thread; a file's tests stay together, so what they share is made once.
-test: lint
+test: lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: setup

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from options_page import split_head
+from options_page import split_head, write_page
 
 from scenegen.config.places import conf_folder
 
@@ -36,20 +36,15 @@ the term; single runs of unlike batch sizes, without a second seed, so no more t
 [below](#what-the-log-measured).
 """
 
-FAMILIES = {
-    "Adversarial objectives": ("adversarial", "oasis"),
-    "Penalties of the discriminator": ("penalties",),
-    "Features of a network": (
-        "perceptual", "contextual", "bilateral", "dists", "lpips", "style", "contrastive", "segmentation", "pieapp",
-        "feature_matching",
-    ),
-    "Pictures": (
-        "pixels", "frequency", "structure", "gradient_similarity", "haar", "profile", "colour",
-    ),
-    "Style latent": ("kl", "diversity"),
-    "Correspondence with an exemplar": ("exemplar", "marginal"),
-}  # fmt: skip
-"""Title -> modules of losses/, in the page's order."""
+FIRST = (
+    "Adversarial objectives",
+    "Penalties of the discriminator",
+    "Features of a network",
+    "Pictures",
+    "Style latent",
+    "Correspondence with an exemplar",
+)
+"""Families in the page's order; others follow by name. A term's family is the line `Family: ...` of its module."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,7 @@ class Term:
 
     option: str
     module: str
+    family: str
     what: str
     formula: str
     bounds: str
@@ -95,7 +91,10 @@ def _term(option: str, what: str, command: str, node: Mapping) -> Term:
     if "weights" in node:
         extractor = "a network of its own"
     short = module.rpartition(".")[2]
-    return Term(option, short, what, said["Formula"], said["Range"], source, node["weight"], extractor, command)
+    family = re.search(r"^Family: (.+)$", inspect.getdoc(room) or "", re.M)
+    if family is None:
+        raise ValueError(f"the docstring of {module} has no line `Family: ...`, which docs/losses.md sorts by")
+    return Term(option, short, family[1], what, said["Formula"], said["Range"], source, node["weight"], extractor, command)
 
 
 def labelled(docstring: str) -> dict[str, str]:
@@ -125,13 +124,12 @@ def document(conf: Path, effects: Sequence[Mapping[str, str]]) -> str:
     """The page."""
     shelf = terms(conf)
     parts = [HEAD, *_extractors(conf)]
-    for title, modules in FAMILIES.items():
-        chosen = sorted((t for t in shelf if t.module in modules), key=lambda t: modules.index(t.module))
+    families = {term.family for term in shelf}
+    for title in [*(name for name in FIRST if name in families), *sorted(families - set(FIRST))]:
+        chosen = sorted((t for t in shelf if t.family == title), key=lambda t: (t.module, t.option))
         columns = "| `loss=` | what it is | formula | range | weight | extractor | in the log | source | command |"
         rows = [_row(term, [e for e in effects if e["term"] == term.option]) for term in chosen]
         parts.append("\n".join([f"## {title}\n", columns, "|---" * 9 + "|", *rows, ""]))
-    if left := [t.option for t in shelf if t.module not in sum(FAMILIES.values(), ())]:
-        raise ValueError(f"no family of FAMILIES holds {', '.join(left)}")
     parts.append("## What the log measured\n")
     parts.append(
         "`against` is the log's row without the term; where that row lacks more than the term, the last column names "
@@ -212,8 +210,7 @@ def main() -> None:
     if chosen.out is None:
         print(page)
     else:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(page, encoding="utf-8")
+        write_page(chosen.out, page)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,15 @@ def _entries(body: str) -> Iterator[tuple[str, str, str]]:
             yield ".".join(k for _, k in path), value.replace("|", "\\|"), comment.replace("|", "\\|")
 
 
+def write_page(out: Path, page: str) -> None:
+    """Write a page and say where it was stale."""
+    if out.is_file() and out.read_text(encoding="utf-8") == page:
+        return
+    print(f"{out} was stale and is made anew; commit it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the documentation of every option, read off conf/.")
     parser.add_argument("--out", type=Path, help="file to write; without it the page is printed")
@@ -87,8 +96,7 @@ def main() -> None:
     if chosen.out is None:
         print(page)
     else:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(page)
+        write_page(chosen.out, page)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The examples of docs/add_a_*.md, added to a copy of the house as their pages say, and used through the command line."""
+"""The examples of docs/add_a_*.md, added to a copy of the house as the pages say and used on the command line."""
 
 from __future__ import annotations
 

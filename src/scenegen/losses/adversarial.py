@@ -2,6 +2,8 @@
 
 All average over the entries of a score map, then over scales. `real_label` < 1 is one-sided label smoothing
 of the discriminator's real side; the generator's loss does not see it.
+
+Family: Adversarial objectives
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Contextual bilateral loss: feature sets compared without alignment, but with a liking for the same place."""
+"""Contextual bilateral loss: feature sets compared without alignment, but with a liking for the same place.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Colour consistency: equal mean colour and equal covariance of colours, wherever the colours are."""
+"""Colour consistency: equal mean colour and equal covariance of colours, wherever the colours are.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Contextual loss: two sets of feature vectors are compared without alignment."""
+"""Contextual loss: two sets of feature vectors are compared without alignment.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Contrastive terms: a patch of the generated picture should know its place among the target's patches.
 
 Both draw at most `patches` positions per map, so their matrix of all pairs does not grow with the picture.
+
+Family: Features of a network
 """
 
 from __future__ import annotations

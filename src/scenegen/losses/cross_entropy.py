@@ -1,4 +1,7 @@
-"""Cross-entropy of a network's own class scores with the label map: the objective of the task segmentation."""
+"""Cross-entropy of a network's own class scores with the label map: the objective of the task segmentation.
+
+Family: Segmentation
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DISTS: similarity of structure and of texture in the channels of a network."""
+"""DISTS: similarity of structure and of texture in the channels of a network.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

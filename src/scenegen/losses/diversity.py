@@ -1,4 +1,7 @@
-"""Terms that keep the style latent alive: other latents, other pictures; and pictures that show their latent."""
+"""Terms that keep the style latent alive: other latents, other pictures; and pictures that show their latent.
+
+Family: Style latent
+"""
 
 from __future__ import annotations
 

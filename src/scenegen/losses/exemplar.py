@@ -1,4 +1,7 @@
-"""Terms of the exemplar families: what a correspondence must satisfy, and what self-references can be held to."""
+"""Terms of the exemplar families: what a correspondence must satisfy, and what self-references can be held to.
+
+Family: Correspondence with an exemplar
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Feature matching: generated and real pictures should look alike to the discriminator's layers."""
+"""Feature matching: generated and real pictures should look alike to the discriminator's layers.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Focal frequency loss: spectra are compared, badly fitted frequencies first."""
+"""Focal frequency loss: spectra are compared, badly fitted frequencies first.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

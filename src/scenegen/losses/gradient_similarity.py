@@ -1,4 +1,7 @@
-"""Gradient magnitude similarity deviation: how unevenly edges of two pictures agree."""
+"""Gradient magnitude similarity deviation: how unevenly edges of two pictures agree.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

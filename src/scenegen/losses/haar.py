@@ -1,4 +1,7 @@
-"""Haar terms: HaarPSI, piq's perceptual index, and L1 on the sub-bands of the Haar wavelet transform."""
+"""Haar terms: HaarPSI, piq's perceptual index, and L1 on the sub-bands of the Haar wavelet transform.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

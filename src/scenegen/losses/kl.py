@@ -1,4 +1,7 @@
-"""Divergence of the encoder's posterior from the standard normal prior."""
+"""Divergence of the encoder's posterior from the standard normal prior.
+
+Family: Style latent
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""LPIPS: distance of unit-length features, channels weighted as people judged."""
+"""LPIPS: distance of unit-length features, channels weighted as people judged.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Marginal contrastive loss: label features should know their place among the photograph's features, by a margin."""
+"""Marginal contrastive loss: label features should know their place among the photograph's features, by a margin.
+
+Family: Correspondence with an exemplar
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""OASIS' adversarial loss: cross-entropy of a discriminator that names every pixel's class, or calls it fake."""
+"""OASIS' adversarial loss: cross-entropy of a discriminator that names every pixel's class, or calls it fake.
+
+Family: Adversarial objectives
+"""
 
 from __future__ import annotations
 

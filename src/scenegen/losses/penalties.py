@@ -2,6 +2,8 @@
 
 They join the discriminator's loss and are no terms of the generator. Published networks have no spectral norm beside
 them.
+
+Family: Penalties of the discriminator
 """
 
 from __future__ import annotations

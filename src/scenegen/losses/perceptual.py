@@ -1,4 +1,7 @@
-"""Perceptual distance: layer by layer between features of the generated and the target picture."""
+"""Perceptual distance: layer by layer between features of the generated and the target picture.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""PieAPP: perceptual error as a network learned it from people's pairwise preferences."""
+"""PieAPP: perceptual error as a network learned it from people's pairwise preferences.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

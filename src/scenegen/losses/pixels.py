@@ -1,4 +1,7 @@
-"""Terms on the pixels themselves: L1, and total variation, which looks at the generated picture alone."""
+"""Terms on the pixels themselves: L1, and total variation, which looks at the generated picture alone.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Spatial profile loss: every row and every column of a picture should point the same way as the target's."""
+"""Spatial profile loss: every row and every column of a picture should point the same way as the target's.
+
+Family: Pictures
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Segmentation consistency: a frozen segmenter should read the label map back off the generated picture."""
+"""Segmentation consistency: a frozen segmenter should read the label map back off the generated picture.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Small separable forms: 2 x 11 taps in place of 11 x 11, and 2 x 33 in place of 33 x 33 for Zhao's mix, whose
 widely copied port is slower by that much and pairs channels with wrong widths in older releases.
+
+Family: Pictures
 """
 
 from __future__ import annotations

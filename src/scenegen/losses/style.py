@@ -1,4 +1,7 @@
-"""Style (texture) loss: which channels of a network fire together, wherever they do."""
+"""Style (texture) loss: which channels of a network fire together, wherever they do.
+
+Family: Features of a network
+"""
 
 from __future__ import annotations
 
