@@ -94,7 +94,8 @@ def _term(option: str, what: str, command: str, node: Mapping) -> Term:
     family = re.search(r"^Family: (.+)$", inspect.getdoc(room) or "", re.M)
     if family is None:
         raise ValueError(f"the docstring of {module} has no line `Family: ...`, which docs/losses.md sorts by")
-    return Term(option, short, family[1], what, said["Formula"], said["Range"], source, node["weight"], extractor, command)
+    said_of = (what, said["Formula"], said["Range"], source)
+    return Term(option, short, family[1], *said_of, node["weight"], extractor, command)
 
 
 def labelled(docstring: str) -> dict[str, str]:
