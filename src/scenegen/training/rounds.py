@@ -158,8 +158,8 @@ class Rounds(pl.LightningModule):
         """The judgements that the generator's terms read; of the real pictures only where one needs it."""
         if not judge.per_sample:
             return judgements(judge, shown)
-        real = look(judge, shown.condition, shown.real) if "real_judgement" in self.objective.needs else None
-        return judge(shown.condition, shown.fake), real
+        fake = judge(shown.condition, shown.fake)  # first: its power step is in the norms that the look then reads
+        return fake, look(judge, shown.condition, shown.real) if "real_judgement" in self.objective.needs else None
 
     def _discriminator_step(
         self, judge: Discriminator, shown: Shown, optimizer: LightningOptimizer
