@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis, Warp
+from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
-from scenegen.networks.generators.spade import SpadeGenerator, require_sides
-from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
+from scenegen.networks.generators.exemplar_model import ExemplarModel
+from scenegen.networks.generators.spade import SpadeGenerator
 
 CONDITIONS = ("warp_mask", "warp", "mask")
 LABEL_WARPS = ("none", "direct", "cycle")
@@ -21,7 +22,7 @@ LABEL_NOISE, EXEMPLAR_NOISE = 0.1, 0.01
 STEP, SMALLEST = 32, 64
 
 
-class CoCosNet(SceneModel):
+class CoCosNet(ExemplarModel):
     """Labels and an exemplar to a picture with the exemplar's style.
 
     Args:
@@ -51,6 +52,10 @@ class CoCosNet(SceneModel):
     Source: Zhang et al., CVPR 2020, Cross-domain correspondence learning for exemplar-based image translation.
     """
 
+    family: ClassVar[str] = "CoCosNet"
+    step: ClassVar[int] = STEP
+    smallest: ClassVar[int] = SMALLEST
+
     def __init__(
         self,
         *,
@@ -74,10 +79,9 @@ class CoCosNet(SceneModel):
         stride: int,
         adaptor: CoCosNetAdaptor,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes=num_classes, height=height, width=width)
         if num_classes < 1:
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
-        require_sides(height, width, family="CoCosNet", step=STEP, smallest=SMALLEST)
         for name, given, known in (
             ("condition", condition, CONDITIONS),
             ("warped_label", warped_label, LABEL_WARPS),
@@ -87,7 +91,6 @@ class CoCosNet(SceneModel):
                 raise Refusal(f"model.{name}={given} is not one of {', '.join(map(str, known))}")
         if two_cycle and patches:
             raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
-        self.num_classes = self.condition_channels = num_classes
         self.reads = frozenset({"label", "exemplar", *([] if adaptor.exemplar_noise else ["exemplar_label"])})
         self.told, self.temperature = condition, temperature
         self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
@@ -119,52 +122,28 @@ class CoCosNet(SceneModel):
             attention=attention,
         )
 
-    def condition(self, batch: Batch) -> Tensor:
-        """One-hot labels."""
-        return batch_semantics(batch, num_classes=self.num_classes, dtype=self.generator.conv_img.weight.dtype)
+    def _check_noise(self, count: int, noise: Tensor | None) -> None:
+        wanted = None if self.noise_shape is None else (count, *self.noise_shape)
+        given = None if noise is None else tuple(noise.shape)
+        if given != wanted:
+            raise Refusal(
+                f"this CoCosNet takes noise {wanted or 'none'}, got {given or 'none'}; "
+                "see model.adaptor.label_noise and model.adaptor.exemplar_noise"
+            )
 
-    def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """Training: paint the batch in its exemplars' style, and tell what the correspondence losses ask.
-
-        Args:
-            batch: labels, photographs, exemplars and their labels.
-            noise: (b, *noise_shape) standard normal, or None where noise_shape is None.
-
-        Returns:
-            The picture and all fields in `offers`.
-
-        Raises:
-            Refusal: without exemplars, or for noise of another shape.
-        """
-        return self._painted(batch, noise, image=batch.image)
-
-    def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
-        """Paint labels in the style of their exemplars.
-
-        Args:
-            batch: labels, exemplars and their labels.
-            noise: as in `forward`.
-
-        Returns:
-            The picture and the fields that need no photograph.
-
-        Raises:
-            Refusal: without exemplars, or for noise of another shape.
-        """
-        return self._painted(batch, noise, image=None)
-
-    def _painted(self, batch: Batch, noise: Tensor | None, *, image: Tensor | None) -> Synthesis:
-        if batch.exemplar is None or (batch.exemplar_label is None and not self.exemplar_noise):
-            raise Refusal("CoCosNet paints in the style of exemplars, but the batch has none; use exemplar=retrieved "
-                          "(or exemplars=FOLDER when sampling)")  # fmt: skip
-        planes = self.condition(batch)
-        exemplar_planes = exemplar_semantics(batch, num_classes=self.num_classes, dtype=planes.dtype)
-        noised, mixed = self._noised(planes, exemplar_planes, noise)
-        content, style, truth = self.correspondence.adapted(noised, batch.exemplar, image)
+    def _paint(
+        self,
+        planes: Tensor,
+        exemplar: Tensor,
+        labels: Tensor | None,
+        *,
+        photograph: Tensor | None,
+        noise: Tensor | None,
+    ) -> Synthesis:
+        noised, mixed = self._noised(planes, labels, noise)
+        content, style, truth = self.correspondence.adapted(noised, exemplar, photograph)
         matched = self.correspondence(content, style, planes=planes, exemplar_planes=mixed)
-        warp = self.warps(
-            *matched, exemplar=batch.exemplar, planes=planes, exemplar_planes=exemplar_planes, image=image
-        )
+        warp = self.warps(*matched, exemplar=exemplar, planes=planes, exemplar_planes=labels, image=photograph)
         warped = warp.warped[0]
         told = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.told]
         painted = self.generator(torch.cat([part.to(warped.dtype) for part in told], dim=1))
@@ -225,13 +204,6 @@ class CoCosNet(SceneModel):
 
     def _noised(self, planes: Tensor, exemplar_planes: Tensor | None, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         """The labels that are adapted, and the exemplar's labels that are matched by."""
-        wanted = None if self.noise_shape is None else (len(planes), *self.noise_shape)
-        given = None if noise is None else tuple(noise.shape)
-        if given != wanted:
-            raise Refusal(
-                f"this CoCosNet takes noise {wanted or 'none'}, got {given or 'none'}; "
-                "see model.adaptor.label_noise and model.adaptor.exemplar_noise"
-            )
         on_label, on_exemplar = (None, None) if noise is None else noise.to(planes.dtype).split(self._noise_sizes, 2)
         if self.label_noise and on_label is not None:
             planes = planes + LABEL_NOISE * on_label.view_as(planes) * planes

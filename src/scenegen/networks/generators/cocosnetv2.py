@@ -131,9 +131,16 @@ class CoCosNet2(ExemplarModel):
         )
 
     def _paint(
-        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+        self,
+        planes: Tensor,
+        exemplar: Tensor,
+        labels: Tensor | None,
+        *,
+        photograph: Tensor | None,
+        noise: Tensor | None,
     ) -> Synthesis:
-        found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
+        assert labels is not None
+        found = self.correspondence(planes, exemplar, labels, photograph=photograph)
         image = self.generator(found.warped, planes)
         warp = Warp(warped=found.warped, back=found.warped_back, aligned=found.aligned)
         return Synthesis(image=image, warp=warp)

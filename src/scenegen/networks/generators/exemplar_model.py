@@ -1,4 +1,4 @@
-"""What CoCosNet v2 and UNITE share: label maps and exemplars in, pictures out, and the checks in between."""
+"""Base of CoCosNet, CoCosNet v2 and UNITE: label maps and exemplars in, pictures out, and the checks in between."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class ExemplarModel(SceneModel):
 
         Args:
             batch: labels, photographs, exemplars and their labels.
-            noise: None.
+            noise: (b, *noise_shape) standard normal, or None where noise_shape is None.
 
         Returns:
             The picture and what `offers` names.
 
         Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise.
+            Refusal: without exemplars, for sizes that do not fit, or for noise of another shape.
         """
         return self._checked(batch, photograph=batch.image, noise=noise)
 
@@ -65,29 +65,40 @@ class ExemplarModel(SceneModel):
 
         Args:
             batch: labels, exemplars and their labels.
-            noise: None.
+            noise: as in `forward`.
 
         Returns:
             The picture and what `offers` names, but for fields that need the photograph.
 
         Raises:
-            Refusal: without exemplars, for sizes that do not fit, or with noise.
+            Refusal: without exemplars, for sizes that do not fit, or for noise of another shape.
         """
         return self._checked(batch, photograph=None, noise=noise)
 
     def _paint(
-        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+        self,
+        planes: Tensor,
+        exemplar: Tensor,
+        labels: Tensor | None,
+        *,
+        photograph: Tensor | None,
+        noise: Tensor | None,
     ) -> Synthesis:
+        """Paint checked planes with an exemplar; its own planes are None only for a model that does not read them."""
         raise NotImplementedError  # every family has its own
 
-    def _checked(self, batch: Batch, *, photograph: Tensor | None, noise: Tensor | None) -> Synthesis:
+    def _check_noise(self, count: int, noise: Tensor | None) -> None:
+        """Refuse noise that does not fit a batch of `count`."""
         if noise is not None:
             raise Refusal(
                 "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
             )
-        exemplar_planes = exemplar_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
+
+    def _checked(self, batch: Batch, *, photograph: Tensor | None, noise: Tensor | None) -> Synthesis:
+        self._check_noise(len(batch), noise)
+        labels = exemplar_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
         planes = self.condition(batch)
-        if batch.exemplar is None or exemplar_planes is None:
+        if batch.exemplar is None or (labels is None and "exemplar_label" in self.reads):
             raise Refusal("this model paints with exemplars and the batch has none; use exemplar=retrieved "
                           "(or exemplars=FOLDER when sampling)")  # fmt: skip
         if batch.exemplar.shape[-2:] != planes.shape[-2:]:
@@ -96,4 +107,4 @@ class ExemplarModel(SceneModel):
                 "matching needs both at one size, so resize the exemplars"
             )
         require_sides(*planes.shape[-2:], family=self.family, step=self.step, smallest=self.smallest)
-        return self._paint(planes, batch.exemplar, exemplar_planes, photograph=photograph)
+        return self._paint(planes, batch.exemplar, labels, photograph=photograph, noise=noise)

@@ -94,9 +94,16 @@ class UNITE(ExemplarModel):
         )
 
     def _paint(
-        self, planes: Tensor, exemplar: Tensor, exemplar_planes: Tensor, *, photograph: Tensor | None
+        self,
+        planes: Tensor,
+        exemplar: Tensor,
+        labels: Tensor | None,
+        *,
+        photograph: Tensor | None,
+        noise: Tensor | None,
     ) -> Synthesis:
-        found = self.correspondence(planes, exemplar, exemplar_planes, photograph=photograph)
+        assert labels is not None
+        found = self.correspondence(planes, exemplar, labels, photograph=photograph)
         image = self.generator((planes, *found.layout), found.warped, found.confidence)
         warp = Warp(
             warped=(F.interpolate(found.warped[0], size=planes.shape[-2:], mode=self.mode),),
