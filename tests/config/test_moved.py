@@ -55,8 +55,9 @@ def test_an_old_config_is_read_in_todays_spelling_and_its_file_stays(old_run: Pa
     assert config["width"] == {"ngf": 8, "ndf": 8, "hidden": 16}
     assert config["model"] == {
         "_target_": "scenegen.networks.generators.gaugan.GauGAN", "channels": 16, "layers": [16, 64],
+        "spectral": True, "kernel": 3, "encoder_norm": "instance",
     }  # fmt: skip
-    assert config["trick"]["ema"]["_target_"] == "scenegen.training.tricks.average.Ema"
+    assert config["trick"]["average"]["_target_"] == "scenegen.training.tricks.average.Ema"
     assert (old_run / CONFIG).read_text() == OLD
     assert digest_today(old_run) == digest(config)
     assert "ngf" in stored_config(old_run)["size"]
@@ -77,8 +78,19 @@ def test_todays_config_comes_back_as_it_is(model: str) -> None:
     assert digest(upgrade(plan(cfg).config)) == plan(cfg).digest
 
 
+def test_an_adaptors_options_move_into_its_record() -> None:
+    old = {"_target_": "scenegen.networks.unite.UNITE", "adaptor_kernel": 4, "mask_features": False, "cycle": True}
+    assert upgrade({"model": old})["model"] == {
+        "_target_": "scenegen.networks.generators.unite.UNITE", "cycle": True,
+        "adaptor": {
+            "_target_": "scenegen.networks.correspondence.adaptor.Adaptor", "kernel": 4, "mask_features": False,
+        },
+    }  # fmt: skip
+
+
 def test_old_keys_are_answered_with_the_new_ones() -> None:
     assert new_spelling("size.ngf") == "width.ngf"
+    assert new_spelling("model.adaptor_deeper") == "model.adaptor.deeper"
     assert new_spelling("size.height") is None
     assert new_target("scenegen.networks.gaugan.GauGAN") == "scenegen.networks.generators.gaugan.GauGAN"
     assert new_target("scenegen.networks.generators.gaugan.GauGAN") is None

@@ -41,6 +41,8 @@ _GENERATORS = "scenegen.networks.generators"
 _JUDGES = "scenegen.scoring.judges"
 _CRITICS = "scenegen.networks.discriminators"
 _EXEMPLARS = "scenegen.data.exemplars"
+_ADAPTORS = "scenegen.networks.correspondence.adaptor"
+_PATCH = {"norm": "instance", "padding": 2, "spectral": True, "attention": False, "cam": False, "decoder": False}
 
 MOVES = (
     Moves(
@@ -51,6 +53,15 @@ MOVES = (
             "size.ndf": "width.ndf",
             "size.hidden": "width.hidden",
             "trick.ema": "trick.average",
+            "model.adaptor_kernel": "model.adaptor.kernel",
+            "model.adaptor_attention": "model.adaptor.attention",
+            "model.adaptor_squeeze": "model.adaptor.squeeze",
+            "model.adaptor_deeper": "model.adaptor.deeper",
+            "model.adaptor_dilated": "model.adaptor.dilated",
+            "model.mask_features": "model.adaptor.mask_features",
+            "model.coordinate_features": "model.adaptor.coordinate_features",
+            "model.label_noise": "model.adaptor.label_noise",
+            "model.exemplar_noise": "model.adaptor.exemplar_noise",
         },
         targets={
             "scenegen.data.exemplars.at_random": f"{_EXEMPLARS}.choose.at_random",
@@ -89,6 +100,15 @@ MOVES = (
             "scenegen.training.ema.Ema": "scenegen.training.tricks.average.Ema",
             "scenegen.training.loggers.tensorboard": "scenegen.tracking.tensorboard.tensorboard",
             "scenegen.training.loggers.wandb": "scenegen.tracking.wandb.wandb",
+        },
+        added={
+            f"{_GENERATORS}.gaugan.GauGAN": {"spectral": True, "kernel": 3, "encoder_norm": "instance"},
+            f"{_GENERATORS}.oasis.Oasis": {"spectral": True, "kernel": 3},
+            f"{_GENERATORS}.cocosnetv1.CoCosNet": {"adaptor._target_": f"{_ADAPTORS}.CoCosNetAdaptor"},
+            f"{_GENERATORS}.unite.UNITE": {"adaptor._target_": f"{_ADAPTORS}.Adaptor"},
+            f"{_CRITICS}.patch.PatchDiscriminator": _PATCH,
+            f"{_CRITICS}.patch_gradnorm.GradNormPatchDiscriminator": _PATCH,
+            f"{_EXTRACTORS}.scenenet.SceneNetTrunk": {"name": "trunk"},
         },
     ),
 )
