@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.flat import flat_records
 from scenegen.config.groups import GROUPS, supplied_at
 from scenegen.config.moved import moved_sentence, new_target
 
@@ -127,10 +128,14 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
         where = f"; it is {moved} now" if moved else ""
         yield f"{path}._target_={node['_target_']} names nothing that can be imported{where}"
         return
-    parameters = inspect.signature(target).parameters
+    parameters = dict(inspect.signature(target).parameters)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     supplied = supplied_at(path)
+    for name, record in flat_records(target, given={*node, *supplied}).items():
+        del parameters[name]
+        parameters |= inspect.signature(record).parameters
+        hints |= typing.get_type_hints(record)
     own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
     given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
     for key, value in given.items():

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scenegen.losses.matching import Matching
+
 Mix = Callable[[Tensor, Tensor], Tensor]
 
 
 def similarity(
     x: Tensor,
     y: Tensor,
+    matching: Matching,
     *,
-    between: Callable[[Tensor, Tensor], Tensor],
-    eps: float,
-    h: float,
-    direction: str,
     row_chunk: int,
     mix: Mix | None = None,
     share: float = 1.0,
@@ -31,10 +30,8 @@ def similarity(
     Args:
         x: (b, p, c) source vectors.
         y: (b, q, c) target vectors.
-        between: rows (p, c), (q, c) -> their distances (p, q), differentiable.
-        eps: added to each row's smallest distance.
-        h: bandwidth.
-        direction: "target" (mean over y of the maximum over x) or "source" (the reverse).
+        matching: distance, bandwidth, eps, and direction: "target" (mean over y of the maximum over x) or "source"
+            (the reverse).
         row_chunk: rows of distances held at once.
         mix: (affinities of some rows, which stay as they are; those rows' numbers) -> share times them plus
             something that depends on neither x nor y; the best is sought, and CX taken, among the mixture.
@@ -46,8 +43,8 @@ def similarity(
     Source: Mechrez, Talmi and Zelnik-Manor, ECCV 2018, eqs. 2-4.
     """
     wanted = [torch.is_grad_enabled() and rows.requires_grad for rows in (x, y)]
-    options = (between, eps, h, mix)
-    return _Similarity.apply(x, y, options, direction, row_chunk, share, wanted)  # pyright: ignore[reportReturnType]
+    options = (matching.kind.between, matching.eps, matching.h, mix)
+    return _Similarity.apply(x, y, options, matching.direction, row_chunk, share, wanted)  # pyright: ignore[reportReturnType]
 
 
 def affinity(d: Tensor, *, eps: float, h: float) -> Tensor:
@@ -106,7 +103,7 @@ class _Pairs:
         return self.grad_x is not None or self.grad_y is not None
 
     def ranked(self, a: Tensor, rows: Tensor) -> Tensor:
-        """What the best of some rows' affinities is sought among."""
+        """Candidate columns for each row's best match."""
         return a if self.mix is None else self.mix(a, rows)
 
     def distances(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -6,22 +6,14 @@ Family: Features of a network
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.losses.affinity import affinity, similarity
-from scenegen.losses.contextual import (
-    CENTRES,
-    DISTANCES,
-    check_options,
-    chosen_positions,
-    rows_of,
-    rows_that_fit,
-)
 from scenegen.losses.features import checked_layers, full_precision, target_needs
+from scenegen.losses.matching import DISTANCES, Matching
 from scenegen.losses.objective import Evidence, Term
 
 
@@ -37,22 +29,21 @@ GRIDS = {"to_255": _to_255, "within_1": _within_1}
 """(h, w) -> what one row and one column count; the first is the paper's code, the second a PyTorch port's."""
 
 
+PAPER = Matching(
+    distance="cosine_half", centre="batch", h=0.5, eps=1e-3, log_eps=0.0, direction="target", patch=1, max_points=None,
+    row_chunk=None,
+)  # fmt: skip
+"""Zhang et al., CVPR 2019, as their code has it."""
+
+
 def bilateral_loss(
     x: Tensor,
     y: Tensor,
+    matching: Matching = PAPER,
     *,
     spatial: float = 0.1,
     grid: str = "to_255",
-    distance: str = "cosine_half",
-    centre: str = "batch",
-    h: float = 0.5,
-    eps: float = 1e-3,
-    log_eps: float = 0.0,
-    direction: str = "target",
-    patch: int = 1,
-    max_points: int | None = None,
     generator: torch.Generator | None = None,
-    row_chunk: int | None = None,
 ) -> Tensor:
     """`contextual_loss` with affinities (1 - w) A(features) + w A(positions).
 
@@ -66,7 +57,7 @@ def bilateral_loss(
         y: (b, c, h', w'), of the target; another number of positions is allowed.
         spatial: w in [0, 1).
         grid: coordinates: "to_255" (i / h 255, j / w 255) or "within_1" (i / (h + 1), j / (w + 1)).
-        distance, centre, h, eps, log_eps, direction, patch, max_points, generator, row_chunk: see `contextual_loss`.
+        matching, generator: see `contextual_loss`.
 
     Returns:
         A scalar, mean over the batch.
@@ -77,11 +68,7 @@ def bilateral_loss(
     Source: Zhang et al., CVPR 2019 (Zoom to learn), eq. 3, as their code mixes it.
     """
     _check(spatial=spatial, grid=grid)
-    check_options(
-        distance=distance, centre=centre, h=h, eps=eps, log_eps=log_eps, direction=direction, patch=patch,
-        max_points=max_points, row_chunk=row_chunk,
-    )  # fmt: skip
-    if x.shape[:2] != y.shape[:2] or (centre == "pono" and x.shape != y.shape):
+    if x.shape[:2] != y.shape[:2] or (matching.centre == "pono" and x.shape != y.shape):
         raise Refusal(f"loss.cobi compares like feature maps, but has {tuple(x.shape)} and {tuple(y.shape)}")
     if min(x[0, 0].numel(), y[0, 0].numel()) < 2:
         raise Refusal(
@@ -89,23 +76,18 @@ def bilateral_loss(
             f"use larger pictures or shallower layers"
         )
     x, y = full_precision(x), full_precision(y)
-    kind, mean = DISTANCES[distance], CENTRES[centre](y)
-    places = [_places(m, grid) for m in (x, y)]
-    rows = [rows_of(m - mean, kind.unit, patch) for m in (x, y)]
-    if max_points is not None:
-        chosen = {len(p): chosen_positions(len(p), max_points, generator).to(x.device) for p in places}
-        places = [p[chosen[len(p)]] for p in places]
-        rows = [r[:, chosen[r.shape[1]]] for r in rows]
-    chunk = row_chunk or rows_that_fit(rows[1], kind)
+    places_x, places_y = _places(x, grid), _places(y, grid)
+    rows_x, rows_y = matching.rows(x, y)
+    if chosen := matching.chosen(len(places_x), len(places_y), generator):
+        p, q = (numbers.to(x.device) for numbers in chosen)
+        places_x, places_y, rows_x, rows_y = places_x[p], places_y[q], rows_x[:, p], rows_y[:, q]
 
     def mix(a: Tensor, numbers: Tensor) -> Tensor:
-        near = affinity(DISTANCES["l2"].between(places[0][numbers], places[1]), eps=eps, h=h)
-        return near.mul_(spatial).add_(a, alpha=1 - spatial)
+        apart = DISTANCES["l2"].between(places_x[numbers], places_y)
+        return affinity(apart, eps=matching.eps, h=matching.h).mul_(spatial).add_(a, alpha=1 - spatial)
 
-    cx = similarity(
-        *rows, between=kind.between, eps=eps, h=h, direction=direction, row_chunk=chunk, mix=mix, share=1 - spatial
-    )
-    return -(cx + log_eps).log().mean()
+    cx = similarity(rows_x, rows_y, matching, row_chunk=matching.chunk(rows_y), mix=mix, share=1 - spatial)
+    return -(cx + matching.log_eps).log().mean()
 
 
 class Bilateral(Term):
@@ -115,8 +97,7 @@ class Bilateral(Term):
         extractor: name of the extractor.
         layers: layer -> weight; weight 0 leaves a layer out.
         target: "real" or "exemplar".
-        spatial, grid, distance, centre, h, eps, log_eps, direction, patch, max_points, row_chunk: see
-            `bilateral_loss`.
+        spatial, grid, matching: see `bilateral_loss`.
 
     Formula: -log(mean_j max_i ((1 - w) A_ij + w S_ij)), A as in cx, S the same of positions, w = spatial
     Range: features of pictures in [-1, 1]; 0 for equal maps, at most -log(w)
@@ -127,27 +108,14 @@ class Bilateral(Term):
         *,
         extractor: str,
         layers: Mapping[str, float],
-        target: str = "real",
-        spatial: float = 0.1,
-        grid: str = "to_255",
-        distance: str = "cosine_half",
-        centre: str = "batch",
-        h: float = 0.5,
-        eps: float = 1e-3,
-        log_eps: float = 0.0,
-        direction: str = "target",
-        patch: int = 1,
-        max_points: int | None = 3969,
-        row_chunk: int | None = None,
+        target: str,
+        spatial: float,
+        grid: str,
+        matching: Matching,
     ) -> None:
         super().__init__()
         _check(spatial=spatial, grid=grid)
-        options: dict[str, Any] = {
-            "distance": distance, "centre": centre, "h": h, "eps": eps, "log_eps": log_eps,
-            "direction": direction, "patch": patch, "max_points": max_points, "row_chunk": row_chunk,
-        }  # fmt: skip
-        check_options(**options)
-        self.options = {**options, "spatial": spatial, "grid": grid}
+        self.matching, self.spatial, self.grid = matching, spatial, grid
         self.layers = checked_layers(layers, term="cobi")
         self.needs = target_needs(target, term="cobi")
         self.reads = {extractor: tuple(self.layers)}
@@ -158,7 +126,10 @@ class Bilateral(Term):
         target = evidence.features.get(self.target, self.extractor)
         generator = torch.Generator().manual_seed(evidence.seed)
         values = [
-            weight * bilateral_loss(fake[layer], target[layer], generator=generator, **self.options)
+            weight
+            * bilateral_loss(
+                fake[layer], target[layer], self.matching, spatial=self.spatial, grid=self.grid, generator=generator
+            )
             for layer, weight in self.layers.items()
         ]
         return torch.stack(values).sum()
