@@ -32,7 +32,7 @@ class Hinge(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -61,7 +61,7 @@ class LeastSquares(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -90,7 +90,7 @@ class NonSaturating(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -119,7 +119,7 @@ class Saturating(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -144,7 +144,7 @@ class Wgan(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         if real_label != 1:
             raise Refusal(f"real_label={real_label} smooths a label, but loss=wgan has none; use real_label=1")
@@ -172,7 +172,7 @@ class RelativisticHinge(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -200,7 +200,7 @@ class RelativisticLeastSquares(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 
@@ -234,7 +234,7 @@ class RelativisticCrossEntropy(AdversarialTerm):
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
 
-    def __init__(self, *, real_label: float = 1.0) -> None:
+    def __init__(self, *, real_label: float) -> None:
         super().__init__()
         self.real_label = checked_label(real_label)
 

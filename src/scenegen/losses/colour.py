@@ -44,7 +44,7 @@ class Colour(Term):
     Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
-    def __init__(self, *, target: str = "real", covariance: float = 5.0) -> None:
+    def __init__(self, *, target: str, covariance: float) -> None:
         super().__init__()
         if not 0 <= covariance < math.inf:
             raise Refusal(f"loss.colour.covariance={covariance} is not a weight >= 0; the code's is 5")

@@ -75,13 +75,13 @@ class Contextual(Term):
         *,
         extractor: str,
         layers: Mapping[str, float],
-        pooling: Mapping[str, int],
+        pooling: Mapping[str, int] | None,
         target: str,
         matching: Matching,
     ) -> None:
         super().__init__()
         self.layers = checked_layers(layers, term="cx")
-        self.pooling = dict(pooling)
+        self.pooling = dict(pooling or {})
         for layer, factor in self.pooling.items():
             if factor < 1 or layer not in layers:
                 raise Refusal(f"loss.cx.pooling.{layer}={factor}: give a factor >= 1 for one of {', '.join(layers)}")

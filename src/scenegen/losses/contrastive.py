@@ -100,10 +100,10 @@ class PatchNce(Term):
         *,
         extractor: str,
         layers: Mapping[str, float],
-        patches: int = 256,
-        temperature: float = 0.07,
-        head: int = 0,
-        target: str = "real",
+        patches: int,
+        temperature: float,
+        head: int,
+        target: str,
     ) -> None:
         super().__init__()
         _check("patchnce", patches=patches, head=head, temperature=temperature)
@@ -141,13 +141,13 @@ class MoNce(Term):
         *,
         extractor: str,
         layers: Mapping[str, float],
-        patches: int = 256,
-        temperature: float = 0.07,
-        eps: float = 1.0,
-        cost: str = "hard",
-        iterations: int = 50,
-        head: int = 0,
-        target: str = "real",
+        patches: int,
+        temperature: float,
+        eps: float,
+        cost: str,
+        iterations: int,
+        head: int,
+        target: str,
     ) -> None:
         super().__init__()
         _check("monce", patches=patches, head=head, temperature=temperature, eps=eps, iterations=iterations)
@@ -189,13 +189,13 @@ class MoNceSpade(Term):
         *,
         extractor: str,
         layers: Mapping[str, float],
-        patches: int = 256,
-        temperature: float = 0.07,
-        eps: float = 1.0,
-        cost: str = "hard",
-        iterations: int = 50,
-        strength: float = 256.0,
-        target: str = "real",
+        patches: int,
+        temperature: float,
+        eps: float,
+        cost: str,
+        iterations: int,
+        strength: float,
+        target: str,
     ) -> None:
         super().__init__()
         above_zero = {"temperature": temperature, "eps": eps, "iterations": iterations, "strength": strength}

@@ -108,9 +108,9 @@ class Dists(Term):
         self,
         *,
         extractor: str,
-        layers: Sequence[str] = PUBLISHED_LAYERS,
-        coefficients: str = "published",
-        target: str = "real",
+        layers: Sequence[str],
+        coefficients: str,
+        target: str,
     ) -> None:
         super().__init__()
         if coefficients not in COEFFICIENTS:

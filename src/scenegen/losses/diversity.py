@@ -66,7 +66,7 @@ class ModeSeeking(Term):
 
     needs: frozenset[str] = frozenset({"again", "posterior.z"})
 
-    def __init__(self, *, eps: float = 1e-5, per_sample: bool = True) -> None:
+    def __init__(self, *, eps: float, per_sample: bool) -> None:
         super().__init__()
         if not 0 < eps < math.inf:
             raise Refusal(f"loss.mode_seeking.eps={eps} is not a number above 0; the paper's code has 1e-5")
@@ -92,7 +92,7 @@ class StyleCycle(Term):
     Range: a picture in [-1, 1] and its latent; >= 0
     """
 
-    def __init__(self, *, latent: str = "mu", frozen: bool = True) -> None:
+    def __init__(self, *, latent: str, frozen: bool) -> None:
         super().__init__()
         if latent not in LATENTS:
             raise Refusal(f"loss.style_cycle.latent={latent} is not one of {', '.join(LATENTS)}")

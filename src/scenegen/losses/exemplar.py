@@ -91,7 +91,7 @@ class WarpCycle(Term):
     Source: Zhang et al., CVPR 2020 (CoCosNet), correspondence regularisation.
     """
 
-    def __init__(self, *, two_cycle: bool = False) -> None:
+    def __init__(self, *, two_cycle: bool) -> None:
         super().__init__()
         found = {"warp.back", *({"warp.returned", "image"} if two_cycle else ())}
         self.needs = frozenset({"exemplar", *found})
@@ -131,7 +131,7 @@ class WarpLabel(Term):
 
     needs: frozenset[str] = frozenset({"exemplar", "exemplar_label", "label", "warp.label"})
 
-    def __init__(self, *, ignore: int | None = None) -> None:
+    def __init__(self, *, ignore: int | None) -> None:
         super().__init__()
         if ignore is not None and ignore < 0:
             raise Refusal(f"loss.warp_label.ignore={ignore} is no class id; use null to ignore none")

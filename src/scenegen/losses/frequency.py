@@ -78,12 +78,12 @@ class FocalFrequency(Term):
     def __init__(
         self,
         *,
-        alpha: float = 1.0,
-        patch_factor: int = 1,
-        ave_spectrum: bool = False,
-        log_matrix: bool = False,
-        batch_matrix: bool = False,
-        target: str = "real",
+        alpha: float,
+        patch_factor: int,
+        ave_spectrum: bool,
+        log_matrix: bool,
+        batch_matrix: bool,
+        target: str,
     ) -> None:
         super().__init__()
         if not 0 <= alpha < math.inf:

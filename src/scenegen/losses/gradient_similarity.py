@@ -96,7 +96,7 @@ class MsGmsd(Term):
     Range: pictures in [-1, 1], brought to [0, 1]; >= 0, at most 1e-6 for equal pictures
     """
 
-    def __init__(self, *, chromatic: bool = True, scales: Sequence[float] = SCALES, target: str = "real") -> None:
+    def __init__(self, *, chromatic: bool, scales: Sequence[float], target: str) -> None:
         super().__init__()
         if not scales or not all(0 <= weight < math.inf for weight in scales) or sum(scales) == 0:
             raise Refusal(f"loss.ms_gmsd.scales={list(scales)} are not weights >= 0, one per scale and not all 0")

@@ -64,7 +64,7 @@ class HaarPsi(Term):
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 1], 0 within 1e-5 for equal pictures
     """
 
-    def __init__(self, *, subsample: bool = True, c: float = 30.0, alpha: float = 4.2, target: str = "real") -> None:
+    def __init__(self, *, subsample: bool, c: float, alpha: float, target: str) -> None:
         super().__init__()
         if not 0 < c < math.inf or not 0 < alpha < math.inf:
             raise Refusal(f"loss.haar needs c > 0 and alpha > 0, but has {c=}, {alpha=}")
@@ -134,9 +134,7 @@ class HaarL1(Term):
     Source: the transform, Mallat, TPAMI 1989; the sum is this project's reading of the log's "haar loss".
     """
 
-    def __init__(
-        self, *, levels: int = 3, power: int = 1, detail: float = 1.0, low: float = 1.0, target: str = "real"
-    ) -> None:
+    def __init__(self, *, levels: int, power: int, detail: float, low: float, target: str) -> None:
         super().__init__()
         if levels < 1:
             raise Refusal(f"loss.haar_l1.levels={levels} is not a number >= 1")

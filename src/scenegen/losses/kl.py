@@ -49,7 +49,7 @@ class KL(Term):
 
     needs: frozenset[str] = frozenset({"posterior.mu", "posterior.logvar"})
 
-    def __init__(self, *, reduction: str = "sum") -> None:
+    def __init__(self, *, reduction: str) -> None:
         super().__init__()
         if reduction not in REDUCTIONS:
             raise Refusal(f"reduction={reduction} of the KL term is not one of {', '.join(REDUCTIONS)}")

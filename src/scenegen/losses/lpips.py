@@ -99,9 +99,7 @@ class Lpips(Term):
     Range: features of pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
-    def __init__(
-        self, *, extractor: str, heads: str = "vgg", layers: Sequence[str] | None = None, target: str = "real"
-    ) -> None:
+    def __init__(self, *, extractor: str, heads: str, layers: Sequence[str] | None, target: str) -> None:
         super().__init__()
         if heads not in HEADS:
             raise Refusal(f"heads={heads} of loss.lpips is not one of {', '.join(HEADS)}")

@@ -59,7 +59,7 @@ class MarginalContrastive(Term):
 
     needs: frozenset[str] = frozenset({"warp.aligned"})
 
-    def __init__(self, *, patches: int = 64, margin: float = 0.25, temperature: float = 0.05) -> None:
+    def __init__(self, *, patches: int, margin: float, temperature: float) -> None:
         super().__init__()
         if patches < 2:
             raise Refusal(f"loss.mcl.patches={patches} is not a number >= 2; 64 is published")

@@ -117,7 +117,7 @@ class SegmentationGan(AdversarialTerm):
     needs: frozenset[str] = frozenset({"segmentation"})
     balanced: ClassVar[bool] = True
 
-    def __init__(self, *, real_label: float = 1.0, unknown: int | None = None) -> None:
+    def __init__(self, *, real_label: float, unknown: int | None = None) -> None:
         super().__init__()
         if real_label != 1:
             raise Refusal(f"real_label={real_label} smooths scores, but loss=oasis has classes; use real_label=1")
@@ -172,7 +172,7 @@ class LabelMix(Penalty):
 
     needs: frozenset[str] = frozenset({"segmentation"})
 
-    def __init__(self, *, chained: bool = False, every: int = 1) -> None:
+    def __init__(self, *, chained: bool, every: int) -> None:
         super().__init__()
         self.chained, self.every = chained, checked_every(every)
 

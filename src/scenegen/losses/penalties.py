@@ -71,7 +71,7 @@ class WganGp(Penalty):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, every: int = 1) -> None:
+    def __init__(self, *, every: int) -> None:
         super().__init__()
         self.every = checked_every(every)
 
@@ -93,7 +93,7 @@ class WganLp(Penalty):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, every: int = 1) -> None:
+    def __init__(self, *, every: int) -> None:
         super().__init__()
         self.every = checked_every(every)
 
@@ -117,7 +117,7 @@ class WganDiv(Penalty):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, p: float = 6.0, at: str = "ends", every: int = 1) -> None:
+    def __init__(self, *, p: float, at: str, every: int) -> None:
         super().__init__()
         if at not in ("ends", "mixed"):
             raise Refusal(f"loss.gp.at={at} is not one of ends, mixed")
@@ -147,7 +147,7 @@ class Dragan(Penalty):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, spread: float = 0.5, every: int = 1) -> None:
+    def __init__(self, *, spread: float, every: int) -> None:
         super().__init__()
         if not 0 < spread < float("inf"):
             raise Refusal(f"loss.gp.spread={spread} is not a number above 0; the paper's is 0.5")
@@ -173,7 +173,7 @@ class R1(Penalty):
 
     needs: frozenset[str] = frozenset({"judgement"})
 
-    def __init__(self, *, at: str = "real", every: int = 16) -> None:
+    def __init__(self, *, at: str, every: int) -> None:
         super().__init__()
         if at not in ("real", "fake"):
             raise Refusal(f"loss.r1.at={at} is not one of real, fake")

@@ -55,9 +55,7 @@ class Perceptual(Term):
     Range: features of pictures in [-1, 1]; >= 0, 0 for equal pictures
     """
 
-    def __init__(
-        self, *, extractor: str, layers: Mapping[str, float], criterion: str = "l1", target: str = "real"
-    ) -> None:
+    def __init__(self, *, extractor: str, layers: Mapping[str, float], criterion: str, target: str) -> None:
         super().__init__()
         if criterion not in CRITERIA:
             raise Refusal(f"criterion={criterion} of loss.vgg is not one of {', '.join(CRITERIA)}")

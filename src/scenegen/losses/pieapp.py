@@ -74,10 +74,10 @@ class PieApp(Term):
     def __init__(
         self,
         *,
-        weights: str = "published",
-        folder: str | Path | None = None,
-        stride: int = 27,
-        target: str = "real",
+        weights: str,
+        folder: str | Path | None,
+        stride: int,
+        target: str,
     ) -> None:
         super().__init__()
         if stride < 1:

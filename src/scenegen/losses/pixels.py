@@ -48,7 +48,7 @@ class L1(Term):
     Source: as an appearance loss, Zheng et al., CVPR 2019 (PICNet).
     """
 
-    def __init__(self, *, target: str = "real") -> None:
+    def __init__(self, *, target: str) -> None:
         super().__init__()
         self.needs = target_needs(target, term="l1")
         self.target = target
@@ -99,7 +99,7 @@ class TotalVariation(Term):
     Range: the generated picture in [-1, 1]; in [0, 4], 0 for a flat one
     """
 
-    def __init__(self, *, form: str = "mean_abs") -> None:
+    def __init__(self, *, form: str) -> None:
         super().__init__()
         if form not in FORMS:
             raise Refusal(f"form={form} of loss.tv is not one of {', '.join(FORMS)}")

@@ -76,9 +76,7 @@ class SpatialProfile(Term):
     Range: pictures in [-1, 1], brought to [0, 1]; in [-12, 12], -12 for equal pictures
     """
 
-    def __init__(
-        self, *, target: str = "real", normalisation: str = "per_sample", gradient: bool = True, colour: bool = True
-    ) -> None:
+    def __init__(self, *, target: str, normalisation: str, gradient: bool, colour: bool) -> None:
         super().__init__()
         if normalisation not in NORMALISATIONS:
             raise Refusal(f"loss.spl.normalisation={normalisation} is not one of {', '.join(NORMALISATIONS)}")

@@ -55,7 +55,7 @@ class Segmentation(Term):
     Source: the log's "+seg", of which it tells the weight alone.
     """
 
-    def __init__(self, *, extractor: str, ignore: int | None = None) -> None:
+    def __init__(self, *, extractor: str, ignore: int | None) -> None:
         super().__init__()
         if ignore is not None and ignore < 0:
             raise Refusal(f"loss.seg.ignore={ignore} is not a class id; give one, or null")

@@ -65,7 +65,7 @@ class Ssim(Term):
     Range: pictures in [-1, 1], brought to [0, 1]; in [0, 2], 0 for equal pictures
     """
 
-    def __init__(self, *, window: int = 11, sigma: float = 1.5, target: str = "real") -> None:
+    def __init__(self, *, window: int, sigma: float, target: str) -> None:
         super().__init__()
         checked_window(window, sigma, term="ssim")
         self.needs = target_needs(target, term="ssim")
@@ -132,11 +132,11 @@ class MsSsim(Term):
     def __init__(
         self,
         *,
-        scales: int | None = None,
-        window: int = 11,
-        sigma: float = 1.5,
-        padding: str = "zeros",
-        target: str = "real",
+        scales: int | None,
+        window: int,
+        sigma: float,
+        padding: str,
+        target: str,
     ) -> None:
         super().__init__()
         checked_window(window, sigma, term="ms_ssim")
@@ -210,12 +210,12 @@ class MsSsimL1(Term):
     def __init__(
         self,
         *,
-        alpha: float = 0.84,
-        mix: str = "zhao",
-        compensation: float = 1.0,
-        window: int = 11,
-        scales: int | None = None,
-        target: str = "real",
+        alpha: float,
+        mix: str,
+        compensation: float,
+        window: int,
+        scales: int | None,
+        target: str,
     ) -> None:
         super().__init__()
         if mix not in MIXES:

@@ -86,7 +86,7 @@ class Style(Term):
     Range: features of pictures in [-1, 1]; >= 0, 0 for equal Gram matrices
     """
 
-    def __init__(self, *, extractor: str, layers: Mapping[str, float], form: str = "l1", target: str = "real") -> None:
+    def __init__(self, *, extractor: str, layers: Mapping[str, float], form: str, target: str) -> None:
         super().__init__()
         if form not in FORMS:
             raise Refusal(f"form={form} of loss.style is not one of {', '.join(FORMS)}")

@@ -122,11 +122,11 @@ def wandb(
     *,
     folder: Path,
     config: Mapping[str, Any],
-    project: str = "scenegen",
-    entity: str | None = None,
-    group: str | None = None,
-    tags: Sequence[str] = (),
-    checkpoints: bool = True,
+    project: str,
+    entity: str | None,
+    group: str | None,
+    tags: Sequence[str],
+    checkpoints: bool,
 ) -> CalmWandb:
     """A W&B run named after the run's folder, with its config; a job of a sweep joins the sweep's group.
 

@@ -83,14 +83,14 @@ class TwoTimescaleAdam:
     def __init__(
         self,
         *,
-        lr_generator: float = 1e-4,
-        lr_discriminator: float = 4e-4,
-        betas: Sequence[float] = (0.0, 0.9),
-        eps: float = 1e-8,
-        eps_generator: float | None = None,
-        equal_after: int = 0,
-        constant_steps: int = 0,
-        decay_steps: int = 0,
+        lr_generator: float,
+        lr_discriminator: float,
+        betas: Sequence[float],
+        eps: float,
+        eps_generator: float | None,
+        equal_after: int,
+        constant_steps: int,
+        decay_steps: int,
     ) -> None:
         for name, value in (("lr_generator", lr_generator), ("lr_discriminator", lr_discriminator)):
             if not value > 0:

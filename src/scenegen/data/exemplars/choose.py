@@ -30,10 +30,10 @@ def retrieved(
     *,
     data: Pairs,
     gallery: Pairs,
-    index: str | None = None,
-    test_index: str | None = None,
-    hard_reference_probability: float = 0.2,
-    real_reference_probability: float = 0.7,
+    index: str | None,
+    test_index: str | None,
+    hard_reference_probability: float,
+    real_reference_probability: float,
 ) -> Pairs:
     """A dataset whose samples carry exemplars out of ranked lists of training pictures.
 
@@ -64,7 +64,7 @@ def retrieved(
     return _with(data, chooser)
 
 
-def at_random(*, data: Pairs, gallery: Pairs, real_reference_probability: float = 0.7) -> Pairs:
+def at_random(*, data: Pairs, gallery: Pairs, real_reference_probability: float) -> Pairs:
     """A dataset whose samples carry random training pictures as exemplars, never their own but as a self reference.
 
     Args:

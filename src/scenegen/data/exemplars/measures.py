@@ -148,7 +148,7 @@ class Vgg:
 
     photographs: ClassVar[bool] = True
 
-    def __init__(self, *, net: Any, layer: str | None = None) -> None:
+    def __init__(self, *, net: Any, layer: str | None) -> None:
         self.net: Net = net
         self.layer = net.layers[-1] if layer is None else layer
         net.require([self.layer])
@@ -175,7 +175,7 @@ class Color:
 
     photographs: ClassVar[bool] = True
 
-    def __init__(self, *, bins: int = 8) -> None:
+    def __init__(self, *, bins: int) -> None:
         if not 2 <= bins <= 32:
             raise Refusal(f"by.bins={bins}: 2 to 32 bins per axis")
         self.bins = bins

@@ -30,7 +30,7 @@ class Ema(nn.Module):
         of a generator for evaluation; Sushko et al. 2021 (OASIS), official release, for `average_buffers`.
     """
 
-    def __init__(self, model: nn.Module, *, decay: float, warmup: bool = True, average_buffers: bool = False) -> None:
+    def __init__(self, model: nn.Module, *, decay: float, warmup: bool, average_buffers: bool) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise Refusal(f"trick.average.decay={decay} must be at least 0 and below 1; 0.999 is usual")
