@@ -16,6 +16,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -23,6 +24,7 @@ from memory import measured, report
 from torch import Tensor
 
 from scenegen.losses.bilateral import bilateral_loss
+from scenegen.losses.contextual import PAPER as MECHREZ
 from scenegen.losses.contextual import contextual_loss
 
 CHANNELS = 256
@@ -58,7 +60,7 @@ def plain_cobi(x: Tensor, y: Tensor) -> Tensor:
 
 
 def blocks_cx(x: Tensor, y: Tensor, *, direction: str) -> Tensor:
-    return contextual_loss(x, y, h=0.1, eps=EPS, direction=direction)
+    return contextual_loss(x, y, replace(MECHREZ, h=0.1, eps=EPS, direction=direction))
 
 
 LOSSES: dict[str, dict[str, Callable[[Tensor, Tensor], Tensor]]] = {

@@ -52,3 +52,31 @@ def _loaded(folder: Path, name: str) -> DictConfig:
     found = OmegaConf.merge(*(_loaded(folder, base) for base in bases), own)
     assert isinstance(found, DictConfig)
     return found
+
+
+def loss_term(option: str, /, **changes: Any) -> Any:
+    """The term of an option of loss=; see `replaced`."""
+    (at,) = set(OmegaConf.load(conf_folder() / "loss" / f"{option}.yaml")) - {"defaults"}
+    return replaced(f"loss/{option}/{at}", **changes)
+
+
+def replaced(option: str, /, **changes: Any) -> Any:
+    """As `built`, but what a test gives stands in place of the option's own value, dicts too.
+
+    Args:
+        option: group/name, or group/name/place where the option holds nodes by name.
+        changes: arguments of the object.
+    """
+    group, name, *at = option.split("/")
+    own = _loaded(conf_folder() / group, name)
+    weights = {"policy": "published", "dir": None}
+    extractor = _loaded(conf_folder() / "extractor", "vgg")
+    tree = OmegaConf.create({"weights": weights, "extractor": extractor, group: own[at[0]] if at else own})
+    for key in {"weight", "schedule", *changes} & set(tree[group]):
+        del tree[group][key]
+    node = OmegaConf.to_container(tree[group], resolve=True)
+    simple = {key: value for key, value in changes.items() if isinstance(value, bool | int | float | str | None)}
+    assert isinstance(node, dict)
+    if group == "data":
+        simple = {"seed": 0, **simple}  # the command's
+    return make({**node, **simple}, **{key: value for key, value in changes.items() if key not in simple})

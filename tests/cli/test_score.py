@@ -17,11 +17,11 @@ from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
-from scenegen.data.datasets import procedural
 from scenegen.metrics import fidelity
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen.scenenet import SceneNet
 from scenegen.networks.frozen.weights import randomise
+from tests.options import replaced
 
 from .command_line import TINY, run, sentence
 
@@ -35,7 +35,7 @@ def made(tmp_path_factory) -> Path:
     """A folder with `out/`, the embedded world's own test pictures, and the file of an untrained SceneNet."""
     folder = tmp_path_factory.mktemp("score")
     (folder / "out").mkdir()
-    world = procedural(split="test", height=64, width=64, test_count=4)
+    world = replaced("data/procedural", split="test", height=64, width=64, test_count=4)
     for i in range(len(world)):
         sample = world[i]
         assert sample.image is not None

@@ -17,6 +17,7 @@ from scenegen.data.classes import LANDSCAPE
 from scenegen.data.pairs import Files, match_files
 from scenegen.data.samples import collate
 from tests.data import files
+from tests.options import replaced
 
 SIZE: dict[str, Any] = {"height": 8, "width": 16}
 
@@ -50,7 +51,7 @@ def test_files_match_by_stem_in_natural_order(tmp_path):
 
 def test_one_sample_becomes_a_batch_within_the_contract(tmp_path):
     root = files.dataset(tmp_path, ["a", "b"])
-    data = datasets.folder(split="test", root=str(root), val_fraction=0, **SIZE)
+    data = replaced("data/folder", split="test", root=str(root), val_fraction=0, **SIZE)
     batch = collate([data[(0, 0)], data[(0, 1)]])
     label, image = batch.require("label"), batch.require("image")
     assert label.shape == (2, 8, 16)
@@ -67,7 +68,9 @@ def test_one_sample_becomes_a_batch_within_the_contract(tmp_path):
 def test_an_unscaled_photograph_arrives_pixel_for_pixel(tmp_path):
     files.photo(tmp_path / "images/a.png")
     files.label(tmp_path / "labels/a.png")
-    data = datasets.folder(split="test", root=str(tmp_path), classes=list("abcd"), val_fraction=0, height=12, width=16)
+    data = replaced(
+        "data/folder", split="test", root=str(tmp_path), classes=list("abcd"), val_fraction=0, height=12, width=16
+    )
     expected = np.asarray(Image.open(tmp_path / "images/a.png")) / 127.5 - 1
     np.testing.assert_allclose(collate([data[0]]).require("image")[0].permute(1, 2, 0), expected, atol=1e-6)
 
@@ -76,10 +79,12 @@ def test_an_unscaled_photograph_arrives_pixel_for_pixel(tmp_path):
 def test_the_split_depends_on_names_alone(tmp_path, fraction):
     every = [f"p{i}" for i in range(20)]
     root = files.dataset(tmp_path, every)
-    train, test = (datasets.folder(split=s, root=str(root), val_fraction=fraction, **SIZE) for s in ("train", "test"))
+    train, test = (
+        replaced("data/folder", split=s, root=str(root), val_fraction=fraction, **SIZE) for s in ("train", "test")
+    )
     assert len(test) == round(20 * fraction)
     assert sorted(names(train) + names(test)) == sorted(every)
-    again = datasets.folder(split="test", root=str(root), val_fraction=fraction, seed=9, **SIZE)
+    again = replaced("data/folder", split="test", root=str(root), val_fraction=fraction, seed=9, **SIZE)
     assert names(again) == names(test)
 
 
@@ -87,27 +92,27 @@ def test_a_list_of_names_is_held_out(tmp_path):
     root = files.dataset(tmp_path, ["a", "b", "c"])
     (tmp_path / "held.txt").write_text("b.png\n\n")
     held = str(tmp_path / "held.txt")
-    assert names(datasets.folder(split="test", root=str(root), test_list=held, **SIZE)) == ["b"]
-    assert names(datasets.folder(split="train", root=str(root), test_list=held, **SIZE)) == ["a", "c"]
+    assert names(replaced("data/folder", split="test", root=str(root), test_list=held, **SIZE)) == ["b"]
+    assert names(replaced("data/folder", split="train", root=str(root), test_list=held, **SIZE)) == ["a", "c"]
     (tmp_path / "held.txt").write_text("z")
     with pytest.raises(Refusal, match="names 1 pictures that are not there: z"):
-        datasets.folder(split="test", root=str(root), test_list=held, **SIZE)
+        replaced("data/folder", split="test", root=str(root), test_list=held, **SIZE)
 
 
 def test_train_alone_is_divided_and_train_with_val_is_not(tmp_path):
     files.dataset(tmp_path / "train", [f"p{i}" for i in range(10)])
     (tmp_path / "train/classes.json").rename(tmp_path / "classes.json")
-    assert len(datasets.folder(split="test", root=str(tmp_path), val_fraction=0.2, **SIZE)) == 2
+    assert len(replaced("data/folder", split="test", root=str(tmp_path), val_fraction=0.2, **SIZE)) == 2
     files.dataset(tmp_path / "val", ["v0", "v1", "v2"])
-    assert names(datasets.folder(split="test", root=str(tmp_path), **SIZE)) == ["v0", "v1", "v2"]
-    assert len(datasets.folder(split="train", root=str(tmp_path), **SIZE)) == 10
+    assert names(replaced("data/folder", split="test", root=str(tmp_path), **SIZE)) == ["v0", "v1", "v2"]
+    assert len(replaced("data/folder", split="train", root=str(tmp_path), **SIZE)) == 10
 
 
 def test_the_contest_layout_and_its_29_classes(tmp_path):
     for name in ("1_a_b", "2_c_b"):
         files.photo(tmp_path / f"train_img/{name}.jpg")
         files.label(tmp_path / f"train_label/{name}.png", np.full((12, 16), 28, dtype=np.uint16))
-    data = datasets.scene(split="train", root=str(tmp_path), val_fraction=0.5, **SIZE)
+    data = replaced("data/scene", split="train", root=str(tmp_path), val_fraction=0.5, **SIZE)
     assert data.classes is LANDSCAPE
     assert given(data[(0, 0)].label).unique().tolist() == [28]
 
@@ -118,13 +123,13 @@ def test_coco_stuff_ids_and_instances(tmp_path):
     files.label(tmp_path / "train_label/a.png", ids)
     files.label(tmp_path / "train_inst/a.png", ids.astype(np.uint16) + 300)
     options: dict[str, Any] = {"root": str(tmp_path), "val_fraction": 0, "height": 4, "width": 8, "split": "test"}
-    data = datasets.coco_stuff(**options)
+    data = replaced("data/coco_stuff", scale=1.0, **options)
     assert (len(data.classes), data.classes.ignore, data.has_instances) == (183, 182, True)
     sample = data[0]
     assert given(sample.label)[0].tolist() == [0, 0, 181, 181, 182, 182, 156, 156]
     assert torch.equal(given(sample.instance), torch.from_numpy(ids.astype(np.int64)) + 300)
-    assert not datasets.coco_stuff(instances=False, **options).has_instances
-    bridged = datasets.coco_stuff(landscape=True, **options)
+    assert not replaced("data/coco_stuff", scale=1.0, instances=False, **options).has_instances
+    bridged = replaced("data/coco_stuff", scale=1.0, landscape=True, **options)
     assert [bridged.classes.names[i] for i in given(bridged[0].label)[0, ::2]] == ["person", "other", "other", "sky"]
 
 
@@ -135,8 +140,10 @@ def test_label_instance_and_photograph_stay_together_under_augmentation(tmp_path
     (tmp_path / "images").mkdir()
     Image.fromarray(np.stack([ids * 60] * 3, axis=-1)).save(tmp_path / "images/a.png")
     options: dict[str, Any] = {"root": str(tmp_path), "classes": list("abcd"), "val_fraction": 0}
-    data = datasets.folder(split="train", height=24, width=32, **options)  # no resampling: the photograph tells ids
-    scaled = datasets.folder(split="train", height=24, width=32, scale=1.3, **options)
+    data = replaced(
+        "data/folder", split="train", height=24, width=32, **options
+    )  # no resampling: the photograph tells ids
+    scaled = replaced("data/folder", split="train", height=24, width=32, scale=1.3, **options)
     for epoch in range(10):
         sample, other = data[(epoch, 0)], scaled[(epoch, 0)]
         assert torch.equal(given(sample.instance), given(sample.label) + 500)
@@ -150,29 +157,29 @@ def test_ade20k_raw_ids(tmp_path):
         files.photo(tmp_path / f"images/{split}/a.jpg", height=2, width=4)
         files.label(tmp_path / f"annotations/{split}/a.png", ids)
     options: dict[str, Any] = {"root": str(tmp_path), "height": 2, "width": 4, "split": "test"}
-    data = datasets.ade20k(**options)
+    data = replaced("data/ade20k", scale=1.0, **options)
     assert [data.classes.names[i] for i in given(data[0].label)[0]] == ["unknown", "wall", "sky", "flag"]
-    bridged = datasets.ade20k(landscape=True, **options)
+    bridged = replaced("data/ade20k", scale=1.0, landscape=True, **options)
     assert [bridged.classes.names[i] for i in given(bridged[0].label)[0]] == ["other", "wall", "sky", "other"]
 
 
 def test_label_maps_alone_can_be_sampled_from(tmp_path):
     files.label(tmp_path / "x2.png")
     files.label(tmp_path / "x10.png")
-    data = datasets.labels(split="test", root=str(tmp_path), **SIZE)
+    data = replaced("data/labels", split="test", root=str(tmp_path), **SIZE)
     assert names(data) == ["x2", "x10"]
     batch = collate([data[0], data[1]])
     assert batch.image is None
     assert data.offers == {"label"}
     assert names(datasets.label_maps(tmp_path, classes=LANDSCAPE, **SIZE)) == ["x2", "x10"]
     with pytest.raises(Refusal, match="no photographs to train on"):
-        datasets.labels(split="train", root=str(tmp_path), **SIZE)
+        replaced("data/labels", split="train", root=str(tmp_path), **SIZE)
 
 
 def test_label_only_needs_no_photographs(tmp_path):
     files.label(tmp_path / "labels/a.png")
-    data = datasets.folder(
-        split="test", root=str(tmp_path), classes=list("abcd"), label_only=True, val_fraction=0, **SIZE
+    data = replaced(
+        "data/folder", split="test", root=str(tmp_path), classes=list("abcd"), label_only=True, val_fraction=0, **SIZE
     )
     assert data[0].image is None
 
@@ -187,22 +194,22 @@ def test_grey_photographs_become_rgb_and_a_style_fills_the_size(tmp_path):
 
 def test_the_world_needs_no_files_and_holds_its_test_pictures_apart():
     options: dict[str, Any] = {"height": 32, "width": 48, "count": 3, "test_count": 2, "flip": 0.0}
-    train, test = (datasets.procedural(split=s, **options) for s in ("train", "test"))
+    train, test = (replaced("data/procedural", split=s, **options) for s in ("train", "test"))
     assert (len(train), len(test)) == (3, 2)
     assert not set(names(train)) & set(names(test))
-    assert not set(names(test)) & set(names(datasets.procedural(split="train", **{**options, "count": 4000})))
+    assert not set(names(test)) & set(names(replaced("data/procedural", split="train", **{**options, "count": 4000})))
     first = train[(0, 0)]
     assert first.image is not None
     assert first.image.shape == (3, 32, 48)
     assert torch.equal(first.image, given(train[(5, 0)].image))  # from memory
-    other = datasets.procedural(split="train", **{**options, "world": 1})[(0, 0)]
+    other = replaced("data/procedural", split="train", **{**options, "world": 1})[(0, 0)]
     assert not torch.equal(first.image, given(other.image))
-    uncached = datasets.procedural(split="train", cache_mib=0, **options)
+    uncached = replaced("data/procedural", split="train", cache_mib=0, **options)
     assert torch.equal(first.image, given(uncached[(0, 0)].image))
 
 
 def test_the_world_knows_the_style_of_its_pictures():
-    data = datasets.procedural(split="test", height=32, width=48, test_count=3)
+    data = replaced("data/procedural", split="test", height=32, width=48, test_count=3)
     assert data.styles is not None
     assert [style.keys() for style in data.styles] == [data.styles[0].keys()] * 3
     assert data.styles[0] != data.styles[1]
@@ -210,13 +217,10 @@ def test_the_world_knows_the_style_of_its_pictures():
 
 def test_files_know_no_style(tmp_path):
     root = files.dataset(tmp_path, ["a"])
-    assert datasets.folder(split="test", root=str(root), val_fraction=0, **SIZE).styles is None
+    assert replaced("data/folder", split="test", root=str(root), val_fraction=0, **SIZE).styles is None
 
 
-FUNCTIONS = [datasets.folder, datasets.scene, datasets.coco_stuff, datasets.ade20k]
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("option", ["folder", "scene", "coco_stuff", "ade20k"])
 @pytest.mark.parametrize(
     ("root", "sentence"),
     [
@@ -225,10 +229,10 @@ FUNCTIONS = [datasets.folder, datasets.scene, datasets.coco_stuff, datasets.ade2
         (".", "(found something.txt there, but it should hold)|(what do the ids mean.*classes.json)"),
     ],
 )
-def test_a_wrong_root_is_answered_with_the_layout(function, root, sentence, tmp_path):
+def test_a_wrong_root_is_answered_with_the_layout(option, root, sentence, tmp_path):
     (tmp_path / "something.txt").write_text("")
     with pytest.raises(Refusal, match=sentence):
-        function(split="train", root=root and str(tmp_path / root), **SIZE)
+        replaced(f"data/{option}", split="train", root=root and str(tmp_path / root), **SIZE)
 
 
 def empty_folders(root: Path) -> None:
@@ -271,7 +275,7 @@ def wrong_unlabelled(root: Path) -> None:
 def test_unusable_folders_are_refused(tmp_path, make, sentence):
     make(tmp_path)
     with pytest.raises(Refusal, match=sentence):
-        datasets.folder(split="train", root=str(tmp_path), **SIZE)
+        replaced("data/folder", split="train", root=str(tmp_path), **SIZE)
 
 
 def other_size(root: Path) -> None:
@@ -303,7 +307,7 @@ def deep_photo(root: Path) -> None:
 def test_a_bad_file_is_refused_by_name_when_it_is_read(tmp_path, spoil, sentence):
     root = files.dataset(tmp_path, ["a"])
     spoil(root)
-    data = datasets.folder(split="train", root=str(root), val_fraction=0, **SIZE)
+    data = replaced("data/folder", split="train", root=str(root), val_fraction=0, **SIZE)
     with pytest.raises(Refusal, match=sentence):
         data[(0, 0)]
 
@@ -311,7 +315,7 @@ def test_a_bad_file_is_refused_by_name_when_it_is_read(tmp_path, spoil, sentence
 @pytest.mark.shared
 def test_camvid(shared):
     options: dict[str, Any] = {"root": str(shared / "data/camvid"), "height": 96, "width": 128}
-    train, test = (datasets.folder(split=s, **options) for s in ("train", "test"))
+    train, test = (replaced("data/folder", split=s, **options) for s in ("train", "test"))
     assert (len(train), len(test)) == (367, 101)
     assert (len(train.classes), train.classes.ignore) == (12, 11)
     sample = train[(0, 7)]
@@ -322,7 +326,7 @@ def test_camvid(shared):
 @pytest.mark.shared
 def test_coco_stuff_sample(shared):
     options: dict[str, Any] = {"root": str(shared / "data/coco_stuff_sample"), "height": 64, "width": 64}
-    train, test = (datasets.coco_stuff(split=s, **options) for s in ("train", "test"))
+    train, test = (replaced("data/coco_stuff", scale=1.0, split=s, **options) for s in ("train", "test"))
     assert len(train) + len(test) == 13
     batch = collate([train[(0, i)] for i in range(4)])
     assert batch.instance is not None
@@ -335,6 +339,8 @@ def test_coco_stuff_sample(shared):
 
 @pytest.mark.shared
 def test_contest_sample(shared):
-    data = datasets.scene(split="train", root=str(shared / "data/scene_sample"), val_fraction=0, height=192, width=256)
+    data = replaced(
+        "data/scene", split="train", root=str(shared / "data/scene_sample"), val_fraction=0, height=192, width=256
+    )
     assert isinstance(data.source, Files)
     assert given(data[(0, 0)].label).unique().tolist() == [2]

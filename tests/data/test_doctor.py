@@ -16,16 +16,16 @@ from PIL import Image
 from scenegen.base.records import Refusal
 from scenegen.check import run
 from scenegen.config.compose import compose
-from scenegen.data import datasets
 from scenegen.data.doctor import examine, open_splits
 from scenegen.data.inspection import near_duplicates, require_sound, scan
 from tests.data import files
+from tests.options import replaced
 
 SIZE: dict[str, Any] = {"height": 8, "width": 16}
 
 
 def open_all(root: Path):
-    return datasets.folder(split="train", root=str(root), val_fraction=0, **SIZE)
+    return replaced("data/folder", split="train", root=str(root), val_fraction=0, **SIZE)
 
 
 def spoil(root: Path) -> dict[str, str]:
@@ -77,7 +77,7 @@ def test_a_long_list_is_cut_and_counted(tmp_path):
 
 def test_sound_files_and_the_world_have_no_faults(tmp_path):
     root = files.dataset(tmp_path, ["a", "b"])
-    require_sound(open_all(root), datasets.procedural(split="train", count=2, **SIZE))
+    require_sound(open_all(root), replaced("data/procedural", split="train", count=2, **SIZE))
 
 
 def test_a_mended_file_is_looked_at_again(tmp_path):
@@ -116,7 +116,7 @@ def test_pictures_in_both_splits_are_leaks(tmp_path):
     root = files.dataset(tmp_path / "train", ["a", "b"])
     (root / "classes.json").rename(tmp_path / "classes.json")
     files.dataset(tmp_path / "val", ["x"])  # made from the same seed as a
-    found, faults = open_splits(lambda split: datasets.folder(split=split, root=str(tmp_path), **SIZE))
+    found, faults = open_splits(lambda split: replaced("data/folder", split=split, root=str(tmp_path), **SIZE))
     assert not faults
     assert examine(found).leaks == [("train/a.jpg", "test/x.jpg")]
 
@@ -126,7 +126,7 @@ def test_a_split_that_does_not_open_is_a_fault(tmp_path):
     (root / "classes.json").rename(tmp_path / "classes.json")
     (tmp_path / "val/labels").mkdir(parents=True)
     (tmp_path / "val/images").mkdir()
-    found, faults = open_splits(lambda split: datasets.folder(split=split, root=str(tmp_path), **SIZE))
+    found, faults = open_splits(lambda split: replaced("data/folder", split=split, root=str(tmp_path), **SIZE))
     assert list(found) == ["train"]
     assert "holds no pictures" in faults[0].problem
     assert not examine(found, faults=faults).sound

@@ -22,6 +22,7 @@ from scenegen.data.samples import Pairs, collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from scenegen.scoring.inputs import still
 from tests.data import files
+from tests.options import replaced
 
 SIZE: dict[str, Any] = {"height": 8, "width": 8}
 NAMES = [f"p{i}" for i in range(12)]
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def split(root: Path, which: str, **settings) -> Pairs:
-    return datasets.folder(split=which, root=str(root), val_fraction=0.25, **SIZE, **settings)
+    return replaced("data/folder", split=which, root=str(root), val_fraction=0.25, **SIZE, **settings)
 
 
 def listed(root: Path, lists: dict[str, list[str]], name: str = "index.json", classes=None) -> str:
@@ -57,7 +58,7 @@ def everything(train: Pairs) -> dict[str, list[str]]:
 
 def test_one_number_draws_hard_easy_and_self_with_the_published_probabilities(root):
     train = split(root, "train")
-    data = exemplars.retrieved(data=train, gallery=train, index=listed(root, everything(train)))
+    data = replaced("exemplar/retrieved", data=train, gallery=train, index=listed(root, everything(train)))
     others = [i for i in range(len(train)) if i != 0]
     kinds = {others[-1]: "hard", others[0]: "easy", None: "self"}
     assert data.exemplars is not None
@@ -72,7 +73,7 @@ def test_one_number_draws_hard_easy_and_self_with_the_published_probabilities(ro
 )
 def test_the_same_number_is_tested_twice(root, hard, real, expected):
     train = split(root, "train")
-    data = exemplars.retrieved(data=train, gallery=train, index=listed(root, everything(train)),
+    data = replaced("exemplar/retrieved", data=train, gallery=train, index=listed(root, everything(train)),
                                hard_reference_probability=hard, real_reference_probability=real)  # fmt: skip
     others = [i for i in range(len(train)) if i != 3]
     kinds = {others[-1]: "hard", others[0]: "easy", None: "self"}
@@ -82,7 +83,7 @@ def test_the_same_number_is_tested_twice(root, hard, real, expected):
 
 def test_a_self_reference_is_the_picture_in_a_view_of_its_own(root):
     train = split(root, "train", scale=1.5)
-    data = exemplars.retrieved(data=train, gallery=train, real_reference_probability=0.0)
+    data = replaced("exemplar/retrieved", data=train, gallery=train, real_reference_probability=0.0)
     batch = collate([data[(epoch, 2)] for epoch in range(8)])
     assert batch.self_reference is not None
     assert batch.exemplar is not None
@@ -92,7 +93,7 @@ def test_a_self_reference_is_the_picture_in_a_view_of_its_own(root):
     assert batch.exemplar.shape == image.shape
     assert batch.exemplar_label.dtype == torch.int64
     assert not torch.equal(batch.exemplar, image)
-    whole = exemplars.retrieved(data=split(root, "train", flip=0.0, fit="squash"), gallery=train,
+    whole = replaced("exemplar/retrieved", data=split(root, "train", flip=0.0, fit="squash"), gallery=train,
                                 real_reference_probability=0.0)  # fmt: skip
     uncut = whole[(0, 2)]
     assert uncut.exemplar is not None
@@ -105,7 +106,7 @@ def test_a_self_reference_is_the_picture_in_a_view_of_its_own(root):
 
 def test_another_picture_brings_its_own_labels_and_leaves_the_sample_alone(root):
     train = split(root, "train", flip=0.0, fit="squash")
-    data = exemplars.retrieved(data=train, gallery=train, real_reference_probability=1.0)
+    data = replaced("exemplar/retrieved", data=train, gallery=train, real_reference_probability=1.0)
     for index in range(len(train)):
         assert data.exemplars is not None
         chosen = data.exemplars.choose(0, index)
@@ -127,7 +128,7 @@ def test_another_picture_brings_its_own_labels_and_leaves_the_sample_alone(root)
 
 def test_a_test_picture_always_has_the_first_of_its_list(root):
     train, test = split(root, "train"), split(root, "test")
-    data = exemplars.retrieved(data=test, gallery=train, index=listed(root, everything(train)))
+    data = replaced("exemplar/retrieved", data=test, gallery=train, index=listed(root, everything(train)))
     assert data.has_exemplars
     assert set(data.exemplar_names()) == set(test.names)
     assert set(data.exemplar_names().values()) == {train.names[0]}
@@ -139,7 +140,7 @@ def test_a_test_picture_always_has_the_first_of_its_list(root):
 
 def test_workers_resume_and_repetition_change_nothing(root):
     train = split(root, "train", scale=1.5)
-    data = exemplars.retrieved(data=train, gallery=train)
+    data = replaced("exemplar/retrieved", data=train, gallery=train)
 
     def run(workers: int, start: int = 0):
         sampler = StatelessBatchSampler(len(data), batch_size=3, seed=0, total_steps=6, start_step=lambda: start)
@@ -161,14 +162,14 @@ def test_a_ranking_without_an_index_is_that_of_label_hist_and_never_the_picture_
 
 
 def test_splits_that_share_their_pictures_give_no_picture_itself(root):
-    train, test = (datasets.folder(split=s, root=str(root), val_fraction=0, **SIZE) for s in ("train", "test"))
-    data = exemplars.retrieved(data=test, gallery=train)
+    train, test = (replaced("data/folder", split=s, root=str(root), val_fraction=0, **SIZE) for s in ("train", "test"))
+    data = replaced("exemplar/retrieved", data=test, gallery=train)
     assert all(name != other for name, other in data.exemplar_names().items())
 
 
 def test_scores_see_the_samples_without_exemplars(root):
     train = split(root, "train")
-    data = still(exemplars.retrieved(data=train, gallery=train))
+    data = still(replaced("exemplar/retrieved", data=train, gallery=train))
     assert data[0].exemplar is None
 
 
@@ -187,8 +188,8 @@ def test_an_index_goes_through_a_file_and_through_the_authors_lists(root):
                 line.endswith(ending) and line.count(",") == 4 + (style == "contest") for line in text.splitlines()
             )
         for data in (train, test):
-            one = exemplars.retrieved(data=data, gallery=train, index=str(root / "all.json"))
-            two = exemplars.retrieved(data=data, gallery=train, index=str(root / f"train_{style}.txt"),
+            one = replaced("exemplar/retrieved", data=data, gallery=train, index=str(root / "all.json"))
+            two = replaced("exemplar/retrieved", data=data, gallery=train, index=str(root / f"train_{style}.txt"),
                                       test_index=str(root / f"test_{style}.txt"))  # fmt: skip
             assert one.exemplars is not None
             assert two.exemplars is not None
@@ -206,8 +207,8 @@ def test_a_foreign_list_that_names_the_picture_itself_is_read_without_it(root, c
     lists = {name: [name, *(other for other in train.names if other != name)] for name in NAMES}
     (root / "ref.txt").write_text("".join(",".join(f"{n}.png" for n in (k, *v)) + ",\n" for k, v in lists.items()))
     with caplog.at_level("INFO"):
-        data = exemplars.retrieved(
-            data=train, gallery=train, index=str(root / "ref.txt"), real_reference_probability=1.0
+        data = replaced(
+            "exemplar/retrieved", data=train, gallery=train, index=str(root / "ref.txt"), real_reference_probability=1.0
         )
     assert data.exemplars is not None
     assert all(data.exemplars.choose(epoch, i) != i for epoch in range(20) for i in range(len(train)))
@@ -216,20 +217,24 @@ def test_a_foreign_list_that_names_the_picture_itself_is_read_without_it(root, c
 
 def test_random_exemplars_are_other_pictures_evenly(root):
     train, test = split(root, "train"), split(root, "test")
-    data = exemplars.at_random(data=train, gallery=train, real_reference_probability=1.0)
+    data = replaced("exemplar/random", data=train, gallery=train, real_reference_probability=1.0)
     assert data.exemplars is not None
     drawn = Counter(data.exemplars.choose(epoch, 4) for epoch in range(4000))
     assert set(drawn) == set(range(9)) - {4}
     assert max(drawn.values()) / min(drawn.values()) < 1.4
-    fixed = exemplars.at_random(data=test, gallery=train)
+    fixed = replaced("exemplar/random", data=test, gallery=train)
     assert set(fixed.exemplar_names().values()) <= set(train.names)
-    shares = Counter(exemplars.at_random(data=train, gallery=train)[(epoch, 0)].self_reference for epoch in range(300))
+    shares = Counter(
+        replaced("exemplar/random", data=train, gallery=train)[(epoch, 0)].self_reference for epoch in range(300)
+    )
     assert shares[True] / 300 == pytest.approx(0.3, abs=0.09)
 
 
 def test_the_embedded_world_ranks_by_its_smallest_rendering():
-    train, test = (datasets.procedural(split=s, height=32, width=32, count=24, test_count=3) for s in ("train", "test"))
-    data = exemplars.retrieved(data=test, gallery=train)
+    train, test = (
+        replaced("data/procedural", split=s, height=32, width=32, count=24, test_count=3) for s in ("train", "test")
+    )
+    data = replaced("exemplar/retrieved", data=test, gallery=train)
     assert data.classes is LANDSCAPE
     assert set(data.exemplar_names().values()) <= set(train.names)
     assert data.styles == test.styles
@@ -242,7 +247,7 @@ def test_real_data_sets_give_exemplars(shared, name, folder):
         getattr(datasets, name)(split=s, root=str(shared / "data" / folder), height=32, width=48)
         for s in ("train", "test")
     ]
-    batch = collate([exemplars.retrieved(data=opened[1], gallery=opened[0])[(0, 0)]])
+    batch = collate([replaced("exemplar/retrieved", data=opened[1], gallery=opened[0])[(0, 0)]])
     assert batch.exemplar is not None
     assert batch.exemplar.shape == (1, 3, 32, 48)
     assert batch.self_reference is not None
@@ -331,7 +336,7 @@ def text(content: str):
 def test_an_index_that_does_not_fit_is_refused_in_one_sentence(root, make, sentence):
     train = split(root, "train")
     with pytest.raises(Refusal, match=sentence) as caught:
-        exemplars.retrieved(data=train, gallery=train, index=make(root))
+        replaced("exemplar/retrieved", data=train, gallery=train, index=make(root))
     assert "\n" not in str(caught.value)
 
 
@@ -339,28 +344,29 @@ def test_a_json_that_is_no_index(root):
     (root / "x.json").write_text('{"p1": "p2"}')
     train = split(root, "train")
     with pytest.raises(Refusal, match=r"is no index of python -m scenegen.retrieve"):
-        exemplars.retrieved(data=train, gallery=train, index=str(root / "x.json"))
+        replaced("exemplar/retrieved", data=train, gallery=train, index=str(root / "x.json"))
 
 
 def test_a_list_of_the_training_pictures_names_the_option_for_the_test_list(root):
     train, test = split(root, "train"), split(root, "test")
     path = listed(root, {name: others for name, others in everything(train).items() if name in train.names})
     with pytest.raises(Refusal, match=r"no exemplars for 3 of the 3 test pictures.*exemplar.test_index=PATH"):
-        exemplars.retrieved(data=test, gallery=train, index=path)
+        replaced("exemplar/retrieved", data=test, gallery=train, index=path)
 
 
-@pytest.mark.parametrize("option", [exemplars.retrieved, exemplars.at_random])
+@pytest.mark.parametrize("option", ["retrieved", "random"])
 def test_a_gallery_that_gives_nothing(root, option):
     lonely = files.dataset(root / "lonely", ["only"])
-    one = datasets.folder(split="train", root=str(lonely), val_fraction=0, **SIZE)
+    one = replaced("data/folder", split="train", root=str(lonely), val_fraction=0, **SIZE)
     with pytest.raises(Refusal, match="there is only 1 of them"):
-        option(data=one, gallery=one)
+        replaced(f"exemplar/{option}", data=one, gallery=one)
     blind = split(root, "train", label_only=True)
     with pytest.raises(Refusal, match=r"data.label_only=false"):
-        option(data=blind, gallery=blind)
+        replaced(f"exemplar/{option}", data=blind, gallery=blind)
     assert isinstance(blind.source, Files)
-    world = datasets.procedural(split="train", height=32, width=32, count=4)
+    world = replaced("data/procedural", split="train", height=32, width=32, count=4)
     with pytest.raises(Refusal, match="another class set, 29 classes"):
-        option(data=split(root, "train"), gallery=world)
+        replaced(f"exemplar/{option}", data=split(root, "train"), gallery=world)
+    train = split(root, "train")
     with pytest.raises(Refusal, match=r"real_reference_probability=1.5: a probability"):
-        option(data=split(root, "train"), gallery=split(root, "train"), real_reference_probability=1.5)
+        replaced(f"exemplar/{option}", data=train, gallery=train, real_reference_probability=1.5)

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars import rank as retrieval
-from scenegen.data.exemplars.measures import Color, LabelHist, MaskIou, PixelAcc, Vgg, lab
+from scenegen.data.exemplars.measures import LabelHist, MaskIou, PixelAcc, lab
 from scenegen.data.exemplars.rank import rank
 from scenegen.metrics.accuracy import confusion
+from tests.options import replaced
 
 FOUR = ClassList(names=("sky", "tree", "sea", "rock"))
 UNKNOWN = ClassList(names=("sky", "tree", "sea", "unknown"), ignore=3)
@@ -94,7 +95,7 @@ def test_cielab_of_the_primaries(rgb, expected):
 def test_color_knows_colours_wherever_they_are():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     other = -torch.ones(1, 3, 8, 8)
-    measure = Color()
+    measure = replaced("by/color")
     x = measure.describe(Batch(label=torch.zeros(3, 8, 8), image=torch.cat([image, image.flip(3), other])))
     found = measure.similarity(x, x)
     assert found[0, :2].tolist() == pytest.approx([1, 1])
@@ -114,7 +115,7 @@ class Net:
 
 def test_vgg_is_the_cosine_behind_the_last_pooling():
     image = torch.randn(3, 3, 4, 6, generator=torch.Generator().manual_seed(0))
-    measure = Vgg(net=Net())
+    measure = replaced("by/vgg", net=Net())
     x = measure.describe(Batch(label=torch.zeros(3, 4, 6), image=image))
     pooled = F.max_pool2d(image, 2).flatten(1)
     expected = F.cosine_similarity(pooled[:1], pooled)

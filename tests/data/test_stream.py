@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.data.datasets import folder
 from scenegen.data.samples import Pairs
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 from tests.data import files
+from tests.options import replaced
 
 
 def batches(length=10, batch_size=4, seed=0, total_steps=7, **settings) -> list[list[tuple[int, int]]]:
@@ -71,7 +71,7 @@ def test_impossible_streams_are_refused(settings, sentence):
 @pytest.fixture
 def pictures(tmp_path) -> Pairs:
     root = files.dataset(tmp_path, [f"p{i}" for i in range(6)])
-    return folder(split="train", height=8, width=8, root=str(root), val_fraction=0, scale=1.5)
+    return replaced("data/folder", split="train", height=8, width=8, root=str(root), val_fraction=0, scale=1.5)
 
 
 def stream(data: Pairs, workers: int) -> list[Batch]:
@@ -106,7 +106,7 @@ def test_the_loader_leaves_the_global_generator_alone(pictures):
 def test_a_worker_refuses_in_one_sentence(tmp_path, workers):
     root = files.dataset(tmp_path, ["a", "b"])
     (root / "labels/a.png").write_bytes(b"")
-    data = folder(split="test", height=8, width=8, root=str(root), val_fraction=0)
+    data = replaced("data/folder", split="test", height=8, width=8, root=str(root), val_fraction=0)
     with pytest.raises(Refusal) as caught:
         list(make_loader(data, [[(0, 0)], [(0, 1)]], workers=workers))
     assert str(caught.value).startswith(f"{root}/labels/a.png: unreadable or truncated")

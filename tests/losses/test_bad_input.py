@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Judgement, Refusal
-from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, RelativisticCrossEntropy
 from scenegen.losses.bilateral import bilateral_loss
-from scenegen.losses.contextual import Contextual, contextual_loss
-from scenegen.losses.dists import Dists, dists
+from scenegen.losses.contextual import contextual_loss
+from scenegen.losses.dists import PUBLISHED_LAYERS, dists
 from scenegen.losses.feature_matching import feature_matching
-from scenegen.losses.kl import KL
-from scenegen.losses.perceptual import Perceptual
 from scenegen.losses.profile import gradient_profile
 
 LAYERS = {"relu1_1": 1.0}
+CRITERIA = ("hinge", "lsgan", "nonsaturating")
+
+cx = partial(loss_term, "cx", extractor="vgg", layers=LAYERS, pooling=None)
+dists_of = partial(loss_term, "dists", extractor="vgg", layers=PUBLISHED_LAYERS, coefficients="published")
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Perceptual(extractor="vgg", layers=LAYERS, criterion="l3"), "criterion=l3 .* l1, l2, smooth_l1"),
-        (lambda: Perceptual(extractor="vgg", layers=LAYERS, target="fake"), "target=fake .* real, exemplar"),
-        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": -1.0}), "layers.relu1_1=-1.0 is not a weight"),
-        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": float("nan")}), "layers.relu1_1=nan is not a weight"),
-        (lambda: Perceptual(extractor="vgg", layers={"relu1_1": 0}), "names no layer with a weight above 0"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, distance="l3"), "distance=l3 is not one of cosine"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, centre="left"), "centre=left is not one of sample"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, direction="up"), "direction=up is not one of target"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, h=0), "needs h > 0"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, eps=0), "needs h > 0, eps >= 1e-6"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, patch=2), "patch=2 is not an odd number"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, max_points=1), "max_points=1 is not a number >= 2"),
-        (lambda: Contextual(extractor="vgg", layers=LAYERS, pooling={"relu2_1": 2}), "pooling.relu2_1=2"),
-        (lambda: Dists(extractor="vgg", coefficients="mine"), "coefficients=mine .* published, uniform"),
-        (lambda: Dists(extractor="vgg", layers=["relu1_1"]), "published coefficients of dists belong to"),
-        (lambda: KL(reduction="max"), "reduction=max .* sum, mean, sum_mean"),
-        *[(lambda c=c: c(real_label=0.4), "real_label=0.4 is not in") for c in (Hinge, LeastSquares, NonSaturating)],
+        (lambda: loss_term("vgg", extractor="vgg", layers=LAYERS, criterion="l3"), "criterion=l3 .* l1, l2, smooth_l1"),
+        (lambda: loss_term("vgg", extractor="vgg", layers=LAYERS, target="fake"), "target=fake .* real, exemplar"),
+        (lambda: loss_term("vgg", extractor="vgg", layers={"relu1_1": -1.0}), "layers.relu1_1=-1.0 is not a weight"),
+        (lambda: loss_term("vgg", extractor="vgg", layers={"relu1_1": math.nan}), "layers.relu1_1=nan is not a weight"),
+        (lambda: loss_term("vgg", extractor="vgg", layers={"relu1_1": 0}), "names no layer with a weight above 0"),
+        (lambda: cx(distance="l3"), "distance=l3 is not one of cosine"),
+        (lambda: cx(centre="left"), "centre=left is not one of sample"),
+        (lambda: cx(direction="up"), "direction=up is not one of target"),
+        (lambda: cx(h=0), "needs h > 0"),
+        (lambda: cx(eps=0), "needs h > 0, eps >= 1e-6"),
+        (lambda: cx(patch=2), "patch=2 is not an odd number"),
+        (lambda: cx(max_points=1), "max_points=1 is not a number >= 2"),
+        (lambda: loss_term("cx", extractor="vgg", layers=LAYERS, pooling={"relu2_1": 2}), "pooling.relu2_1=2"),
+        (lambda: dists_of(coefficients="mine"), "coefficients=mine .* published, uniform"),
+        (lambda: dists_of(layers=["relu1_1"]), "published coefficients of dists belong to"),
+        (lambda: loss_term("kld", reduction="max"), "reduction=max .* sum, mean, sum_mean"),
+        *[(lambda c=c: loss_term(c, real_label=0.4), "real_label=0.4 is not in") for c in CRITERIA],
     ],
 )  # fmt: skip
 def test_options(make, message):
@@ -48,9 +53,9 @@ def test_options(make, message):
 @pytest.mark.parametrize(
     "term",
     [
-        Perceptual(extractor="vgg", layers=LAYERS),
-        Dists(extractor="vgg", layers=["relu1_2"], coefficients="uniform"),
-        Contextual(extractor="vgg", layers=LAYERS, centre="pono"),
+        loss_term("vgg", extractor="vgg", layers=LAYERS),
+        loss_term("dists", extractor="vgg", layers=["relu1_2"], coefficients="uniform"),
+        cx(centre="pono"),
     ],
 )
 def test_pictures_of_unequal_size(term, evidence, pictures):
@@ -61,7 +66,7 @@ def test_pictures_of_unequal_size(term, evidence, pictures):
 
 @pytest.mark.parametrize("name", ["fake", "real", "exemplar"])
 def test_pictures_of_another_range(name, evidence, pictures):
-    term = Perceptual(extractor="vgg", layers=LAYERS)
+    term = loss_term("vgg", extractor="vgg", layers=LAYERS)
     pictures[name] = (pictures[name] + 1) * 127.5
     with pytest.raises(Refusal, match=rf"pictures in \[-1, 1\], but the {name} picture reaches from .* to 25"):
         term(evidence(term, pictures))
@@ -69,13 +74,13 @@ def test_pictures_of_another_range(name, evidence, pictures):
 
 def test_contextual_takes_an_exemplar_of_another_size(evidence, pictures):
     pictures["exemplar"] = pictures["exemplar"][..., :40]
-    term = Contextual(extractor="vgg", layers=LAYERS, target="exemplar")
+    term = cx(target="exemplar")
     assert term(evidence(term, pictures)).isfinite()
 
 
 def test_a_picture_too_small_for_a_layer(evidence, pictures):
     small = {k: p[..., :12] for k, p in pictures.items()}
-    term = Perceptual(extractor="vgg", layers={"relu5_1": 1.0})
+    term = loss_term("vgg", extractor="vgg", layers={"relu5_1": 1.0})
     with pytest.raises(Refusal, match=r"32x12 picture is too small for layer relu5_1 .* at least 16 pixels"):
         term(evidence(term, small))
 
@@ -83,7 +88,7 @@ def test_a_picture_too_small_for_a_layer(evidence, pictures):
 def test_maps_of_one_position_and_pooling_to_nothing(evidence, pictures):
     small = {k: p[..., :16, :16] for k, p in pictures.items()}
     for pooling, message in ({}, "constant for maps of a single position"), ({"relu5_1": 2}, "leaves nothing of a 1x1"):
-        term = Contextual(extractor="vgg", layers={"relu5_1": 1.0}, pooling=pooling)
+        term = loss_term("cx", extractor="vgg", layers={"relu5_1": 1.0}, pooling=pooling)
         with pytest.raises(Refusal, match=message):
             term(evidence(term, small))
 
@@ -99,7 +104,7 @@ def test_maps_of_one_position_have_no_profile_and_no_match():
 def test_cross_entropy_relative_to_another_place():
     fake, real = (Judgement(logits=(torch.rand(2, 1, 4, side),)) for side in (4, 5))
     with pytest.raises(Refusal, match=r"loss.gan compares position by position, but at scale 0 .*4, 4\).*4, 5\)"):
-        RelativisticCrossEntropy().discriminator(fake, real)
+        loss_term("ragan").discriminator(fake, real)
 
 
 def test_contextual_refuses_unlike_features():

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.bilateral import Bilateral, bilateral_loss
-from scenegen.losses.contextual import CENTRES, DIRECTIONS, DISTANCES, contextual_loss
+from scenegen.losses.bilateral import PAPER as ZOOM
+from scenegen.losses.bilateral import bilateral_loss
+from scenegen.losses.contextual import PAPER as MECHREZ
+from scenegen.losses.contextual import contextual_loss
+from scenegen.losses.matching import CENTRES, DIRECTIONS, DISTANCES
 
 
 def maps(*shape, seed=0):
@@ -34,7 +40,10 @@ def plain(x, y, *, w=0.1, eps=1e-3, h=0.5, direction="target"):
 @pytest.mark.parametrize("size", [(5, 6), (4, 9)])
 def test_equals_the_plain_formula(size, direction, row_chunk):
     x, y = maps(2, 8, 5, 6).requires_grad_(), maps(2, 8, *size, seed=1)
-    values = [bilateral_loss(x, y, direction=direction, row_chunk=row_chunk), plain(x, y, direction=direction)]
+    values = [
+        bilateral_loss(x, y, replace(ZOOM, direction=direction, row_chunk=row_chunk)),
+        plain(x, y, direction=direction),
+    ]
     torch.testing.assert_close(*values, rtol=1e-5, atol=0)
     torch.testing.assert_close(*(torch.autograd.grad(v, x)[0] for v in values), rtol=1e-5, atol=1e-9)
 
@@ -43,15 +52,18 @@ def test_equals_the_plain_formula(size, direction, row_chunk):
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_gradients_of_both_sides(distance, direction):
     x, y = maps(2, 3, 2, 3).requires_grad_(), maps(2, 3, 2, 2, seed=1).requires_grad_()
-    options = {"distance": distance, "direction": direction, "grid": "within_1", "log_eps": 1e-3, "row_chunk": 4}
-    assert torch.autograd.gradcheck(lambda a, b: bilateral_loss(a, b, **options), (x, y), fast_mode=True)
+    matching = replace(ZOOM, distance=distance, direction=direction, log_eps=1e-3, row_chunk=4)
+    loss = partial(bilateral_loss, matching=matching, grid="within_1")
+    assert torch.autograd.gradcheck(loss, (x, y), fast_mode=True)
 
 
 @pytest.mark.parametrize("centre", CENTRES)
 def test_without_places_it_is_the_contextual_loss(centre):
     x, y = maps(2, 6, 5, 5), maps(2, 6, 5, 5, seed=1)
     options = {"centre": centre, "distance": "cosine_half", "eps": 1e-3, "max_points": 12}
-    torch.testing.assert_close(bilateral_loss(x, y, spatial=0, **options), contextual_loss(x, y, **options))
+    torch.testing.assert_close(
+        bilateral_loss(x, y, replace(ZOOM, **options), spatial=0), contextual_loss(x, y, replace(MECHREZ, **options))
+    )
 
 
 def test_floor_and_ceiling():
@@ -63,7 +75,7 @@ def test_floor_and_ceiling():
 
 
 def test_drawn_points_depend_on_the_seed_alone(evidence, pictures):
-    term = Bilateral(extractor="vgg", layers={"relu2_2": 1.0}, h=1.0, max_points=20)
+    term = loss_term("cobi", extractor="vgg", layers={"relu2_2": 1.0}, h=1.0, max_points=20)
     first, again, other = (term(evidence(term, pictures, seed=seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
@@ -76,7 +88,7 @@ def test_drawn_points_depend_on_the_seed_alone(evidence, pictures):
 )  # fmt: skip
 def test_refusals(options, message):
     with pytest.raises(Refusal, match=message):
-        Bilateral(**{"extractor": "vgg", "layers": {"relu1_1": 1.0}, **options})
+        loss_term("cobi", **{"extractor": "vgg", "layers": {"relu1_1": 1.0}, **options})
 
 
 def test_unlike_channels_are_refused():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.contrastive import MoNce, PatchNce
 from scenegen.losses.objective import Objective
 
 LAYERS = {"relu1_1": 0.5, "relu2_1": 0.5}
@@ -14,11 +14,11 @@ CHANNELS = 8  # of the narrow trunks in conftest.py
 
 
 def objective(term, extractors, **options):
-    made = term(extractor="vgg", layers=LAYERS, patches=16, **options)
+    made = loss_term(term, extractor="vgg", layers=LAYERS, patches=16, **options)
     return Objective(terms={"nce": made}, weights={"nce": 1.0}, extractors=extractors, offers={"image"})
 
 
-@pytest.mark.parametrize("term", [PatchNce, MoNce])
+@pytest.mark.parametrize("term", ["patchnce", "monce"])
 @pytest.mark.parametrize("width", [0, 256])
 def test_sizes_of_cut(term, width, extractors):
     # Park et al. 2020: Linear, ReLU, Linear per layer; nothing else of the objective learns
@@ -29,7 +29,7 @@ def test_sizes_of_cut(term, width, extractors):
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("term", [PatchNce, MoNce])
+@pytest.mark.parametrize("term", ["patchnce", "monce"])
 def test_gradient_reaches_picture_and_head(term, autocast, extractors, pictures, evidence):
     made = objective(term, extractors, head=32)
     known = evidence(made.terms["nce"], {**pictures, "fake": pictures["fake"].requires_grad_()})
@@ -42,7 +42,7 @@ def test_gradient_reaches_picture_and_head(term, autocast, extractors, pictures,
 
 
 def test_the_head_learns(extractors, pictures, evidence):
-    made = objective(PatchNce, extractors, head=32)
+    made = objective("patchnce", extractors, head=32)
     known = evidence(made.terms["nce"], pictures)
     optimizer = torch.optim.Adam(made.parameters(), lr=1e-2)
     values = []
@@ -55,7 +55,7 @@ def test_the_head_learns(extractors, pictures, evidence):
     assert values[-1] < values[0]
 
 
-@pytest.mark.parametrize("term", [PatchNce, MoNce])
+@pytest.mark.parametrize("term", ["patchnce", "monce"])
 def test_a_negative_width_is_refused(term, extractors):
     with pytest.raises(Refusal, match="head=-1 is not a width >= 0; 256 is CUT's, 0 is none"):
         objective(term, extractors, head=-1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Batch, Refusal, Synthesis, Warp
 from scenegen.config import build
@@ -15,8 +16,6 @@ from scenegen.config.plan import plan
 from scenegen.losses.exemplar import (
     Aligned,
     Pseudo,
-    WarpCycle,
-    WarpLabel,
     WarpLabelL1,
     WarpSelf,
     shares,
@@ -53,7 +52,7 @@ def test_aligned_sums_levels(evidence, pictures):
 
 def test_a_perfect_warp_costs_nothing(evidence, pictures):
     small = {name: torch.nn.functional.avg_pool2d(picture, 4) for name, picture in pictures.items()}
-    cycle = WarpCycle(two_cycle=True)
+    cycle = loss_term("warp_cycle", two_cycle=True)
     warp = Warp(warped=(), back=small["exemplar"], returned=small["real"])
     assert cycle(step(evidence, cycle, pictures, warp=warp)).item() == pytest.approx(0.0, abs=1e-6)
     levels = (small["real"], pictures["real"])
@@ -85,7 +84,7 @@ def test_labels_that_the_exemplar_has_not_are_left_out():
     assert warped_label_nll(warped, label, exemplar_label, ignore=0).item() == pytest.approx(math.log(4), rel=1e-4)
 
 
-@pytest.mark.parametrize("term", [WarpLabel(), WarpLabelL1()])
+@pytest.mark.parametrize("term", [loss_term("warp_label"), WarpLabelL1()])
 def test_labels_warped_onto_themselves_cost_nothing(term, evidence, pictures):
     label = torch.randint(0, 5, (2, 32, 48), generator=torch.Generator().manual_seed(0))
     small = label[:, ::4, ::4]
@@ -100,7 +99,7 @@ def test_refusals(evidence, pictures):
     with pytest.raises(Refusal, match=r"loss.pseudo asks which exemplars are the photograph itself"):
         pseudo(step(evidence, pseudo, pictures))
     with pytest.raises(Refusal, match=r"loss.warp_label.ignore=-1 is no class id"):
-        WarpLabel(ignore=-1)
+        loss_term("warp_label", ignore=-1)
     with pytest.raises(Refusal, match=r"names no layer"):
         Pseudo(extractor="vgg", layers={})
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.frequency import FocalFrequency, focal_frequency
+from scenegen.losses.frequency import focal_frequency
 
 
 def pictures(*shape, dtype=torch.float64):
@@ -54,9 +55,9 @@ def test_half_precision_pictures():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: FocalFrequency(alpha=-1.0), "alpha=-1.0 is not a number >= 0"),
-        (lambda: FocalFrequency(alpha=float("nan")), "alpha=nan is not a number >= 0"),
-        (lambda: FocalFrequency(patch_factor=0), "patch_factor=0 is not a number >= 1"),
+        (lambda: loss_term("focal_frequency", alpha=-1.0), "alpha=-1.0 is not a number >= 0"),
+        (lambda: loss_term("focal_frequency", alpha=float("nan")), "alpha=nan is not a number >= 0"),
+        (lambda: loss_term("focal_frequency", patch_factor=0), "patch_factor=0 is not a number >= 1"),
         (lambda: focal_frequency(*pictures(1, 3, 8, 9), patch_factor=2), "patch_factor=2 cannot cut a 8x9 picture"),
     ],
 )

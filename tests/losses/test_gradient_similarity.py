@@ -5,9 +5,10 @@ from __future__ import annotations
 import piq
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.gradient_similarity import MsGmsd, gmsd, ms_gmsd
+from scenegen.losses.gradient_similarity import gmsd, ms_gmsd
 
 LOSSES = {
     "gmsd": (piq.gmsd, gmsd),
@@ -59,9 +60,9 @@ def test_gradcheck(loss):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: MsGmsd(scales=[]), r"loss.ms_gmsd.scales=\[\] are not weights >= 0"),
-        (lambda: MsGmsd(scales=[1.0, -1.0]), r"scales=\[1.0, -1.0\] are not weights >= 0"),
-        (lambda: MsGmsd(scales=[0.0]), "not all 0"),
+        (lambda: loss_term("ms_gmsd", scales=[]), r"loss.ms_gmsd.scales=\[\] are not weights >= 0"),
+        (lambda: loss_term("ms_gmsd", scales=[1.0, -1.0]), r"scales=\[1.0, -1.0\] are not weights >= 0"),
+        (lambda: loss_term("ms_gmsd", scales=[0.0]), "not all 0"),
         (lambda: ms_gmsd(*pictures(1, 3, 16, 32)), "with 4 scales needs more than 16 pixels a side, but has 16x32"),
     ],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import piq
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.haar import HaarL1, HaarPsi, haar_bands, haar_l1, haarpsi
+from scenegen.losses.haar import haar_bands, haar_l1, haarpsi
 
 
 def pictures(*shape, dtype=torch.float64):
@@ -63,11 +64,11 @@ def test_gradcheck_of_squares():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: HaarPsi(c=0.0), "loss.haar needs c > 0 and alpha > 0, but has c=0.0, alpha=4.2"),
-        (lambda: HaarL1(levels=0), "loss.haar_l1.levels=0 is not a number >= 1"),
-        (lambda: HaarL1(power=3), "power=3 of loss.haar_l1 is not one of 1, 2"),
-        (lambda: HaarL1(detail=0.0, low=0.0), "not both 0, but has detail=0.0, low=0.0"),
-        (lambda: HaarL1(low=-1.0), "weights >= 0, .*low=-1.0"),
+        (lambda: loss_term("haar", c=0.0), "loss.haar needs c > 0 and alpha > 0, but has c=0.0, alpha=4.2"),
+        (lambda: loss_term("haar_l1", levels=0), "loss.haar_l1.levels=0 is not a number >= 1"),
+        (lambda: loss_term("haar_l1", power=3), "power=3 of loss.haar_l1 is not one of 1, 2"),
+        (lambda: loss_term("haar_l1", detail=0.0, low=0.0), "not both 0, but has detail=0.0, low=0.0"),
+        (lambda: loss_term("haar_l1", low=-1.0), "weights >= 0, .*low=-1.0"),
         (lambda: haarpsi(*pictures(1, 3, 15, 32)), "loss.haar needs at least 16 pixels a side, but has 15x32"),
         (lambda: haar_l1(*pictures(1, 3, 8, 12)), "levels=3 needs sides divisible by 8, but has 8x12 pictures"),
     ],

@@ -7,11 +7,11 @@ import copy
 import lpips as package
 import pytest
 import torch
-from tests.options import built
+from tests.options import built, loss_term
 
 from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses.features import FeatureBank
-from scenegen.losses.lpips import Lpips, lpips
+from scenegen.losses.lpips import lpips
 from scenegen.losses.objective import Evidence
 from scenegen.networks.frozen.lpips_trunks import NETS
 
@@ -32,14 +32,14 @@ def test_value_and_gradient_of_the_package(trunk, pictures):
     for ours, parameter in zip(trunk.features.parameters(), theirs.net.parameters(), strict=True):
         parameter.data.copy_(ours)
     fake = pictures["fake"].requires_grad_()
-    value = step(Lpips(extractor="lpips", heads="squeeze"), trunk, pictures)
+    value = step(loss_term("lpips", extractor="lpips", heads="squeeze"), trunk, pictures)
     want = theirs(fake, pictures["real"]).mean()
     torch.testing.assert_close(value, want)
     torch.testing.assert_close(*(torch.autograd.grad(v, fake)[0] for v in (value, want)), rtol=1e-4, atol=1e-7)
 
 
 def test_heads_neither_drop_nor_learn_nor_are_saved(trunk, pictures):
-    term = Lpips(extractor="lpips", heads="squeeze").train().requires_grad_(True)
+    term = loss_term("lpips", extractor="lpips", heads="squeeze").train().requires_grad_(True)
     assert step(term, trunk, pictures) == step(term, trunk, pictures)
     assert not list(term.parameters())
     assert not term.state_dict()
@@ -47,7 +47,7 @@ def test_heads_neither_drop_nor_learn_nor_are_saved(trunk, pictures):
 
 
 def test_uniform_heads_lie_between_0_and_2(trunk, pictures):
-    term = Lpips(extractor="lpips", heads="uniform", layers=["relu1", "fire5"])
+    term = loss_term("lpips", extractor="lpips", heads="uniform", layers=["relu1", "fire5"])
     assert 0 < step(term, trunk, pictures) < 2
     x, y = ([torch.eye(2)[k].view(1, 2, 1, 1)] for k in (0, 1))  # orthogonal: |nx - ny|^2 = 2
     torch.testing.assert_close(lpips(x, y, [torch.ones(2)]), torch.tensor([2.0]))
@@ -73,9 +73,9 @@ def test_gradcheck():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Lpips(extractor="lpips", heads="mine"), "heads=mine of loss.lpips is not one of alex, vgg, sq"),
-        (lambda: Lpips(extractor="lpips", heads="uniform"), "heads=uniform needs loss.lpips.layers"),
-        (lambda: Lpips(extractor="lpips", heads="alex", layers=["relu1"]),
+        (lambda: loss_term("lpips", extractor="lpips", heads="mine"), "heads=mine of loss.lpips is not one of"),
+        (lambda: loss_term("lpips", extractor="lpips", heads="uniform"), "heads=uniform needs loss.lpips.layers"),
+        (lambda: loss_term("lpips", extractor="lpips", heads="alex", layers=["relu1"]),
          "the alex heads of lpips belong to relu1, relu2, relu3, relu4, relu5, not to relu1; use"),
         (lambda: lpips([torch.ones(1, 3, 2, 2)], [torch.ones(1, 3, 2, 2)], [torch.ones(4)]),
          "a head of 4 weights for 3 channels at feature 0"),
@@ -87,7 +87,7 @@ def test_refusals(call, message):
 
 
 def test_heads_on_another_trunk(trunk):
-    term = Lpips(extractor="lpips", heads="vgg")
+    term = loss_term("lpips", extractor="lpips", heads="vgg")
     assert term.layers == NETS["vgg"].layers
     with pytest.raises(Refusal, match="has no layer relu1_2, relu2_2"):
         FeatureBank({"lpips": trunk}, [term.reads])

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.options import loss_term
 from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal, Synthesis, Warp
 from scenegen.losses.features import FeatureBank
-from scenegen.losses.marginal import MarginalContrastive, marginal_contrastive
+from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Evidence
 
 
@@ -54,14 +55,14 @@ def test_a_margin_makes_it_harder_and_rows_of_any_length_count_alike() -> None:
 
 def test_only_the_label_side_learns() -> None:
     q, k = (t.requires_grad_() for t in features())
-    MarginalContrastive()(evidence((q, k))).backward()
+    loss_term("mcl")(evidence((q, k))).backward()
     assert q.grad is not None
     assert bool(q.grad.any())
     assert k.grad is None
 
 
 def test_positions_follow_the_seed() -> None:
-    pair, term = features(), MarginalContrastive(patches=16)
+    pair, term = features(), loss_term("mcl", patches=16)
     assert term(evidence(pair)) == term(evidence(pair))
     assert term(evidence(pair)) != term(evidence(pair, seed=1))
 
@@ -69,7 +70,7 @@ def test_positions_follow_the_seed() -> None:
 def test_few_positions_are_all_taken() -> None:
     q, k = features(side=4)
     want = marginal_contrastive(*(t.flatten(2).mT for t in (q, k)))
-    torch.testing.assert_close(MarginalContrastive(patches=64)(evidence((q, k))), want)
+    torch.testing.assert_close(loss_term("mcl", patches=64)(evidence((q, k))), want)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +84,11 @@ def test_few_positions_are_all_taken() -> None:
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(Refusal, match=said):
-        MarginalContrastive(**options)
+        loss_term("mcl", **options)
 
 
 def test_a_step_that_cannot_be_is_refused() -> None:
     with pytest.raises(Refusal, match="model=unite"):
-        MarginalContrastive()(evidence())
+        loss_term("mcl")(evidence())
     with pytest.raises(Refusal, match="1x1"):
-        MarginalContrastive()(evidence(features(side=1)))
+        loss_term("mcl")(evidence(features(side=1)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.options import loss_term
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement, Refusal, Synthesis
@@ -15,11 +16,8 @@ from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.data.classes import ClassList
-from scenegen.losses.adversarial import Hinge
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.oasis import (
-    LabelMix,
-    SegmentationGan,
     class_weights,
     labelmix,
     mix_mask,
@@ -95,7 +93,7 @@ def test_gradcheck() -> None:
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_the_generators_loss_reaches_the_picture(autocast: bool) -> None:
-    judge, term = Segmenter(), SegmentationGan()
+    judge, term = Segmenter(), loss_term("oasis")
     fake = random(2, 3, 3, 4).requires_grad_()
     batch = Batch(label=LABEL.expand(2, -1, -1), image=random(2, 3, 3, 4, seed=1))
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
@@ -128,7 +126,7 @@ def test_a_discriminator_that_looks_at_single_pixels_is_consistent() -> None:
     """Its judgement of the mixture is the mixture of its judgements: LabelMix is 0, and its gradient too."""
     judge = Segmenter()
     fake, real = random(1, 3, 3, 4), random(1, 3, 3, 4, seed=1)
-    value = LabelMix().penalty(judge, fake, real, seed=2, judged=(judge(fake), judge(real)))
+    value = loss_term("labelmix").penalty(judge, fake, real, seed=2, judged=(judge(fake), judge(real)))
     assert value.item() == pytest.approx(0, abs=1e-12)
 
 
@@ -144,7 +142,7 @@ def test_the_penalty_joins_the_discriminators_loss() -> None:
     judge = nn.Sequential(nn.Conv2d(3, CLASSES + 1, 3, padding=1))
     fake, real = random(1, 3, 3, 4), random(1, 3, 3, 4, seed=1)
     objective = Objective(
-        terms={"gan": SegmentationGan(), "labelmix": LabelMix()},
+        terms={"gan": loss_term("oasis"), "labelmix": loss_term("labelmix")},
         weights={"gan": 1, "labelmix": 10},
         extractors={},
         offers={"image", "segmentation"},
@@ -160,12 +158,12 @@ def test_the_penalty_joins_the_discriminators_loss() -> None:
 
 def test_the_class_list_tells_which_class_is_unknown() -> None:
     classes = ClassList(names=("unknown", "sky", "sea"), ignore=0)
-    taken, given = SegmentationGan(), SegmentationGan(unknown=2)
+    taken, given = loss_term("oasis"), loss_term("oasis", unknown=2)
     for term in (taken, given):
         term.prepare({}, classes)
     assert (taken.unknown, given.unknown) == (0, 2)
     with pytest.raises(Refusal, match=r"loss.gan.unknown=3, but the data has 3 classes"):
-        SegmentationGan(unknown=3).prepare({}, classes)
+        loss_term("oasis", unknown=3).prepare({}, classes)
 
 
 def chosen(*overrides: str) -> dict[str, Any]:
@@ -218,17 +216,19 @@ def test_losses_and_discriminators_that_do(overrides: list[str]) -> None:
 
 def test_scores_in_place_of_classes_are_refused() -> None:
     with pytest.raises(Refusal, match="use discriminator=oasis"):
-        SegmentationGan().discriminator(*[Judgement(logits=(torch.zeros(1, 1, 3, 4),))] * 2)
+        loss_term("oasis").discriminator(*[Judgement(logits=(torch.zeros(1, 1, 3, 4),))] * 2)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SegmentationGan(unknown=-1), "loss.gan.unknown=-1 is not a class id"),
-        (lambda: SegmentationGan(real_label=0.9), "real_label=0.9 smooths scores"),
-        (lambda: LabelMix(every=0), "every=0 of a penalty"),
+        (lambda: loss_term("oasis", unknown=-1), "loss.gan.unknown=-1 is not a class id"),
+        (lambda: loss_term("oasis", real_label=0.9), "real_label=0.9 smooths scores"),
+        (lambda: loss_term("labelmix", every=0), "every=0 of a penalty"),
         (
-            lambda: Objective(terms={"gan": Hinge()}, weights={"gan": 1}, extractors={}, offers={"segmentation"}),
+            lambda: Objective(
+                terms={"gan": loss_term("hinge")}, weights={"gan": 1}, extractors={}, offers={"segmentation"}
+            ),
             "loss.gan needs judgement",
         ),
     ],

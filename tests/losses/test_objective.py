@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Batch, Judgement, Posterior, Refusal, Synthesis
-from scenegen.losses.adversarial import Hinge
-from scenegen.losses.contextual import Contextual
-from scenegen.losses.dists import Dists
+from scenegen.losses.dists import PUBLISHED_LAYERS
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.features import FeatureBank
-from scenegen.losses.kl import KL
 from scenegen.losses.objective import Objective, Part, Term, extractors_read
-from scenegen.losses.perceptual import Perceptual
 
 OFFERS = {"image", "posterior.mu", "posterior.logvar", "posterior.z", "judgement"}
 
 
 def terms() -> dict[str, Part]:
     return {
-        "gan": Hinge(),
+        "gan": loss_term("hinge"),
         "feature_matching": FeatureMatching(),
-        "kld": KL(),
-        "vgg": Perceptual(extractor="vgg", layers={"relu1_1": 0.5, "relu4_1": 1.0}),
-        "cx": Contextual(extractor="vgg", layers={"relu3_2": 1.0}),
-        "dists": Dists(extractor="dists", coefficients="uniform"),
+        "kld": loss_term("kld"),
+        "vgg": loss_term("vgg", extractor="vgg", layers={"relu1_1": 0.5, "relu4_1": 1.0}),
+        "cx": loss_term("cx", pooling=None, extractor="vgg", layers={"relu3_2": 1.0}),
+        "dists": loss_term("dists", layers=PUBLISHED_LAYERS, extractor="dists", coefficients="uniform"),
     }
 
 
@@ -101,7 +98,7 @@ def test_discriminator(extractors, pictures, judge):
 def test_summed_kl_over_replicas(extractors, pictures, judge):
     # mean over two processes of each half's value = value of the whole batch (gaugan.md, section 7)
     def value(part, replicas):
-        objective = Objective(terms={"kld": KL()}, weights={"kld": 1}, extractors=extractors, offers=OFFERS)
+        objective = Objective(terms={"kld": loss_term("kld")}, weights={"kld": 1}, extractors=extractors, offers=OFFERS)
         return objective.generator(**step({k: v[part] for k, v in pictures.items()}, judge, replicas=replicas))[0]
 
     halves = (value(slice(0, 1), 2) + value(slice(1, 2), 2)) / 2
@@ -109,7 +106,7 @@ def test_summed_kl_over_replicas(extractors, pictures, judge):
 
 
 def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
-    term = Contextual(extractor="vgg", layers={"relu2_2": 1.0}, h=1.0, max_points=20)
+    term = loss_term("cx", pooling=None, extractor="vgg", layers={"relu2_2": 1.0}, h=1.0, max_points=20)
     objective = Objective(terms={"cx": term}, weights={"cx": 1}, extractors=extractors, offers=OFFERS)
     first, again, other = (objective.generator(**step(pictures, judge, seed=s))[0] for s in (1, 1, 2))
     assert first == again
@@ -122,13 +119,13 @@ def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
         ({}, {"image", "judgement"}, r"loss.kld needs posterior.logvar, posterior.mu, which the model does not offer; "
                                      r"use model.vae=true \(gaugan, sasame\) or loss.kld.weight=0$"),
         ({}, OFFERS - {"judgement"}, "loss.gan needs judgement"),
-        ({"vgg": (Perceptual(extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
+        ({"vgg": (loss_term("vgg", extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
          "loss.vgg needs exemplar, .*use exemplar=retrieved or loss.vgg.weight=0"),
-        ({"cx": (Contextual(extractor="vgg", layers={"relu9_9": 1.0}), 1.0)}, OFFERS,
+        ({"cx": (loss_term("cx", pooling=None, extractor="vgg", layers={"relu9_9": 1.0}), 1.0)}, OFFERS,
          r"loss.cx: extractor narrow vgg has no layer relu9_9; it has image, relu1_1, .*relu5_4"),
-        ({"cx": (Contextual(extractor="clip", layers={"relu1_1": 1.0}), 1.0)}, OFFERS,
+        ({"cx": (loss_term("cx", pooling=None, extractor="clip", layers={"relu1_1": 1.0}), 1.0)}, OFFERS,
          "loss.cx: there is no extractor clip; there is vgg, dists"),
-        *[({"gan": (Hinge(), weight)}, OFFERS, f"loss.gan.weight={weight} is not a number >= 0")
+        *[({"gan": (loss_term("hinge"), weight)}, OFFERS, f"loss.gan.weight={weight} is not a number >= 0")
           for weight in (-1.0, float("nan"), float("inf"), "1", None, True)],
     ],
 )  # fmt: skip
@@ -140,7 +137,7 @@ def test_refusals(extractors, changes, offers, message):
         Objective(terms=chosen, weights=weights, extractors=extractors, offers=offers)
 
 
-@pytest.mark.parametrize("chosen", [{}, {"kld": KL()}])
+@pytest.mark.parametrize("chosen", [{}, {"kld": loss_term("kld")}])
 def test_an_empty_objective_is_refused(chosen):
     with pytest.raises(Refusal, match="the objective is empty"):
         Objective(terms=chosen, weights={"kld": 0}, extractors={}, offers=OFFERS)

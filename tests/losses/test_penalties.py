@@ -6,23 +6,16 @@ import math
 
 import pytest
 import torch
+from tests.options import loss_term
 from torch import nn
 
 from scenegen.base.records import Judgement, Refusal
-from scenegen.losses.adversarial import (
-    Hinge,
-    RelativisticCrossEntropy,
-    RelativisticHinge,
-    RelativisticLeastSquares,
-    Saturating,
-    Wgan,
-)
 from scenegen.losses.objective import Objective
-from scenegen.losses.penalties import R1, Dragan, WganDiv, WganGp, WganLp, gradient_norm
+from scenegen.losses.penalties import gradient_norm
 from scenegen.losses.schedule import Steps
 from scenegen.networks.frozen import weights
 
-PENALTIES = {"wgan_gp": WganGp, "wgan_lp": WganLp, "wgan_div": WganDiv, "dragan": Dragan, "r1": R1}
+PENALTIES = ("wgan_gp", "wgan_lp", "wgan_div", "dragan", "r1")
 SIZE = 3 * 32 * 48
 
 
@@ -52,7 +45,7 @@ def test_closed_forms(pictures, s):
         "r1": norms.square().mean() / 2,
     }
     for name, value in wanted.items():
-        got = PENALTIES[name]().penalty(Slope(s), pictures["fake"], pictures["real"], seed=3, judged=JUDGED)
+        got = loss_term(name).penalty(Slope(s), pictures["fake"], pictures["real"], seed=3, judged=JUDGED)
         torch.testing.assert_close(got, value, rtol=1e-4, atol=1e-7)
 
 
@@ -64,7 +57,7 @@ def test_the_critic_learns_and_the_pictures_do_not(name, autocast, pictures):
     weights.randomise(critic)  # steeper than 1
     fake, real = pictures["fake"].requires_grad_(), pictures["real"].requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        value = PENALTIES[name]().penalty(lambda x: Judgement(logits=(critic(x),)), fake, real, seed=3, judged=JUDGED)
+        value = loss_term(name).penalty(lambda x: Judgement(logits=(critic(x),)), fake, real, seed=3, judged=JUDGED)
     assert value.dtype == torch.float32
     value.backward()
     assert all(p.grad.isfinite().all() for p in critic.parameters() if p.grad is not None)
@@ -77,7 +70,7 @@ def test_the_critic_learns_and_the_pictures_do_not(name, autocast, pictures):
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_flat_critic_gives_finite_gradients(name, pictures):
     critic = Slope(0.0)
-    PENALTIES[name]().penalty(critic, pictures["fake"], pictures["real"], seed=3, judged=JUDGED).backward()
+    loss_term(name).penalty(critic, pictures["fake"], pictures["real"], seed=3, judged=JUDGED).backward()
     assert critic.s.grad is not None
     assert critic.s.grad.isfinite()
 
@@ -88,10 +81,18 @@ def test_norms_are_per_sample_and_under_no_grad_too(pictures):
     torch.testing.assert_close(norm[0], 2 * pictures["fake"].flatten(1).norm(dim=1))
 
 
-@pytest.mark.parametrize("make", [WganGp, WganLp, Dragan, lambda: WganDiv(at="mixed")])
-def test_the_mixture_depends_on_the_seed_alone(make, pictures):
+@pytest.mark.parametrize(
+    ("option", "changes"),
+    [
+        ("wgan_gp", {}),
+        ("wgan_lp", {}),
+        ("dragan", {}),
+        ("wgan_div", {"at": "mixed"}),
+    ],
+)
+def test_the_mixture_depends_on_the_seed_alone(option, changes, pictures):
     def at(seed):
-        return make().penalty(
+        return loss_term(option, **changes).penalty(
             lambda x: Judgement(logits=(x**3 * 9,)), pictures["fake"], pictures["real"], seed=seed, judged=JUDGED
         )
 
@@ -100,7 +101,7 @@ def test_the_mixture_depends_on_the_seed_alone(make, pictures):
 
 
 def objective(**more):
-    terms = {"gan": Wgan(), "gp": WganGp(), "r1": R1(every=4)}
+    terms = {"gan": loss_term("wgan"), "gp": loss_term("wgan_gp"), "r1": loss_term("r1", every=4)}
     return Objective(terms=terms, weights={"gan": 1, "gp": 10, "r1": 3}, extractors={}, offers={"judgement"}, **more)
 
 
@@ -128,7 +129,7 @@ def test_the_generators_loss_does_not_know_penalties(pictures, evidence):
     assert set(values) == {"gan"}
 
 
-@pytest.mark.parametrize("term", [Wgan(), RelativisticHinge(), RelativisticLeastSquares(), RelativisticCrossEntropy()])
+@pytest.mark.parametrize("term", [loss_term("wgan"), loss_term("rahinge"), loss_term("ralsgan"), loss_term("ragan")])
 def test_critics_see_differences_alone(term, pictures, judge, evidence):
     def values(shift):
         sides = [judge(pictures[side]) for side in ("fake", "real")]
@@ -139,7 +140,7 @@ def test_critics_see_differences_alone(term, pictures, judge, evidence):
 
 
 @pytest.mark.parametrize(
-    "term", [Wgan(), Saturating(), RelativisticHinge(), RelativisticLeastSquares(), RelativisticCrossEntropy()]
+    "term", [loss_term("wgan"), loss_term("saturating"), loss_term("rahinge"), loss_term("ralsgan"), loss_term("ragan")]
 )
 @pytest.mark.parametrize("autocast", [False, True])
 def test_gradient_of_adversarial_terms(term, autocast, pictures, evidence):
@@ -153,20 +154,20 @@ def test_gradient_of_adversarial_terms(term, autocast, pictures, evidence):
 
 
 def without_discriminator():
-    terms = {"gan": Hinge(), "r1": R1()}
+    terms = {"gan": loss_term("hinge"), "r1": loss_term("r1")}
     return Objective(terms=terms, weights={"gan": 0, "r1": 1}, extractors={}, offers={"image"})
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Wgan(real_label=0.9), "real_label=0.9 smooths a label"),
-        (lambda: RelativisticHinge(real_label=0.2), "real_label=0.2 is not in"),
-        (lambda: R1(every=0), "every=0 of a penalty"),
-        (lambda: R1(at="both"), "at=both is not one of real, fake"),
-        (lambda: WganDiv(at="real"), "at=real is not one of ends, mixed"),
-        (lambda: WganDiv(p=0), "p=0 is not a power"),
-        (lambda: Dragan(spread=0), "spread=0 is not a number above 0"),
+        (lambda: loss_term("wgan", real_label=0.9), "real_label=0.9 smooths a label"),
+        (lambda: loss_term("rahinge", real_label=0.2), "real_label=0.2 is not in"),
+        (lambda: loss_term("r1", every=0), "every=0 of a penalty"),
+        (lambda: loss_term("r1", at="both"), "at=both is not one of real, fake"),
+        (lambda: loss_term("wgan_div", at="real"), "at=real is not one of ends, mixed"),
+        (lambda: loss_term("wgan_div", p=0), "p=0 is not a power"),
+        (lambda: loss_term("dragan", spread=0), "spread=0 is not a number above 0"),
         (without_discriminator, "loss.r1 needs judgement"),
     ],
 )  # fmt: skip

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.frequency import FocalFrequency
-from scenegen.losses.gradient_similarity import MsGmsd
-from scenegen.losses.haar import HaarL1, HaarPsi
-from scenegen.losses.lpips import Lpips
-from scenegen.losses.pixels import L1, TotalVariation
-from scenegen.losses.structure import MsSsim, MsSsimL1, Ssim
-from scenegen.losses.style import FORMS, Style
+from scenegen.losses.style import FORMS
 
 STYLE = {"extractor": "vgg", "layers": {"relu1_1": 0.5, "relu3_1": 1.0}}
 LPIPS = {"extractor": "vgg", "heads": "uniform", "layers": ["relu1_2", "relu3_2", "relu5_2"]}
 WHOLE = {"ave_spectrum": True, "log_matrix": True, "batch_matrix": True, "patch_factor": 2, "alpha": 0.5}
 
 COMPARING = {
-    "l1": lambda t: L1(target=t),
-    "focal_frequency": lambda t: FocalFrequency(target=t),
-    "focal_frequency_all": lambda t: FocalFrequency(**WHOLE, target=t),
-    "ssim": lambda t: Ssim(target=t),
-    "ms_ssim": lambda t: MsSsim(target=t),
-    "ms_ssim_l1": lambda t: MsSsimL1(target=t),
-    "ms_ssim_l1_dyadic": lambda t: MsSsimL1(mix="dyadic", target=t),
-    "haar": lambda t: HaarPsi(target=t),
-    "haar_l1": lambda t: HaarL1(target=t),
-    "haar_l2": lambda t: HaarL1(power=2, target=t),
-    "ms_gmsd": lambda t: MsGmsd(chromatic=False, target=t),
-    "ms_gmsdc": lambda t: MsGmsd(target=t),
-    "lpips": lambda t: Lpips(**LPIPS, target=t),
-    **{f"style_{f}": lambda t, f=f: Style(**STYLE, form=f, target=t) for f in FORMS},
+    "l1": lambda t: loss_term("l1", target=t),
+    "focal_frequency": lambda t: loss_term("focal_frequency", target=t),
+    "focal_frequency_all": lambda t: loss_term("focal_frequency", **WHOLE, target=t),
+    "ssim": lambda t: loss_term("ssim", target=t),
+    "ms_ssim": lambda t: loss_term("ms_ssim", target=t),
+    "ms_ssim_l1": lambda t: loss_term("ms_ssim_l1", target=t),
+    "ms_ssim_l1_dyadic": lambda t: loss_term("ms_ssim_l1", mix="dyadic", target=t),
+    "haar": lambda t: loss_term("haar", target=t),
+    "haar_l1": lambda t: loss_term("haar_l1", target=t),
+    "haar_l2": lambda t: loss_term("haar_l1", power=2, target=t),
+    "ms_gmsd": lambda t: loss_term("ms_gmsd", chromatic=False, target=t),
+    "ms_gmsdc": lambda t: loss_term("ms_gmsd", target=t),
+    "lpips": lambda t: loss_term("lpips", **LPIPS, target=t),
+    **{f"style_{f}": lambda t, f=f: loss_term("style", **STYLE, form=f, target=t) for f in FORMS},
 }
-ALONE = {f"tv_{f}": lambda t, f=f: TotalVariation(form=f) for f in ("mean_abs", "mean_sq", "l1", "l2", "l2_squared")}
+ALONE = {f"tv_{f}": lambda t, f=f: loss_term("tv", form=f) for f in ("mean_abs", "mean_sq", "l1", "l2", "l2_squared")}
 FLOOR = {"haar": 1e-5, "ms_gmsd": 2e-6, "ms_gmsdc": 2e-6}
 FREE_OF_SIZE = ("style_gatys", "style_neural_style", "style_l1")
 

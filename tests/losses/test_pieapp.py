@@ -8,12 +8,13 @@ import functools
 import piq
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses import pieapp as module
 from scenegen.losses.features import FeatureBank
 from scenegen.losses.objective import Evidence
-from scenegen.losses.pieapp import FILE, PieApp, pieapp
+from scenegen.losses.pieapp import FILE, pieapp
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def network():
 @pytest.fixture
 def term(network, monkeypatch):
     monkeypatch.setattr(module, "network", lambda **options: network)
-    return PieApp()
+    return loss_term("pieapp", weights="published", folder=None)
 
 
 @pytest.fixture
@@ -87,18 +88,18 @@ def test_it_is_refused_without_its_file(tmp_path, monkeypatch):
     gone = dataclasses.replace(FILE, url=(tmp_path / "gone" / "PieAPPv0.1.pth").as_uri())
     monkeypatch.setattr(module, "FILE", gone)
     with pytest.raises(Refusal) as caught:
-        PieApp(folder=tmp_path)
+        loss_term("pieapp", weights="published", folder=tmp_path)
     for part in (gone.url, FILE.file, str(tmp_path), "weights.dir", "loss.pieapp.weight=0", "weights=random"):
         assert part in str(caught.value)
     (tmp_path / FILE.file).write_bytes(b"another")
     with pytest.raises(Refusal, match=r"damaged or another file: its sha256 begins .*, not 0937b014"):
-        PieApp(folder=tmp_path)
+        loss_term("pieapp", weights="published", folder=tmp_path)
 
 
 def test_refusals(network):
     with pytest.raises(Refusal, match="weights=mine is not a policy"):
-        PieApp(weights="mine")
+        loss_term("pieapp", folder=None, weights="mine")
     with pytest.raises(Refusal, match=r"loss.pieapp.stride=0 is not a number of pixels"):
-        PieApp(stride=0)
+        loss_term("pieapp", weights="published", folder=None, stride=0)
     with pytest.raises(Refusal, match="patches of 64x64 pixels, but has 48x64 pictures"):
         pieapp(torch.zeros(1, 3, 48, 64), torch.zeros(1, 3, 48, 64), network)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import piq
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.pixels import TotalVariation, clamped, l1, total_variation
+from scenegen.losses.pixels import clamped, l1, total_variation
 
 
 def test_l1_of_a_shift():
@@ -55,7 +56,7 @@ def test_clamp_keeps_the_gradient():
 
 def test_refusals():
     with pytest.raises(Refusal, match=r"form=l3 of loss.tv is not one of mean_abs, mean_sq, l1, l2, l2_squared"):
-        TotalVariation(form="l3")
+        loss_term("tv", form="l3")
     with pytest.raises(Refusal, match="a 1x8 picture has none; it needs at least 2"):
         total_variation(torch.zeros(1, 3, 1, 8))
     with pytest.raises(Refusal, match=r"loss.l1 .*\(1, 3, 8, 8\).*\(1, 3, 8, 9\)"):

@@ -8,15 +8,15 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.options import built
+from tests.options import built, loss_term
 
 from scenegen.base.records import Posterior, Refusal, Synthesis
-from scenegen.losses.colour import Colour, colour_consistency
-from scenegen.losses.contrastive import MoNce, PatchNce, monce, patchnce
-from scenegen.losses.diversity import ModeSeeking, StyleCycle, latent_regression, mode_seeking
+from scenegen.losses.colour import colour_consistency
+from scenegen.losses.contrastive import monce, patchnce
+from scenegen.losses.diversity import latent_regression, mode_seeking
 from scenegen.losses.features import FeatureBank
-from scenegen.losses.profile import SpatialProfile, colour_profile, gradient_profile, profile_similarity
-from scenegen.losses.segmentation import Segmentation, segmentation
+from scenegen.losses.profile import colour_profile, gradient_profile, profile_similarity
+from scenegen.losses.segmentation import segmentation
 
 
 def noise(*shape, seed=0):
@@ -144,23 +144,25 @@ class Classes:
 
 def test_segmenter_and_data_must_agree(segmenter):
     nets = {"segmenter": segmenter}
-    term = Segmentation(extractor="segmenter")
+    term = loss_term("seg", extractor="segmenter")
     term.prepare(nets, Classes(segmenter.classes))
     with pytest.raises(Refusal, match=r"reads 29 classes \(mountain, .*but the data has 2 \(a, b, .*role=trunk"):
         term.prepare(nets, Classes(("a", "b")))
     with pytest.raises(Refusal, match=r"ignore=null, but the data's id of unknown is 28; use loss.seg.ignore=28"):
         term.prepare(nets, Classes(segmenter.classes, ignore=28))
-    Segmentation(extractor="segmenter", ignore=28).prepare(nets, Classes(segmenter.classes, ignore=28))
+    loss_term("seg", extractor="segmenter", ignore=28).prepare(nets, Classes(segmenter.classes, ignore=28))
 
 
 LAYERS = {"relu1_2": 1.0, "relu3_2": 0.5}
 COMPARING = {
-    "spl": lambda t: SpatialProfile(target=t),
-    "spl_released": lambda t: SpatialProfile(target=t, normalisation="released", colour=False),
-    "colour": lambda t: Colour(target=t),
-    "patchnce": lambda t: PatchNce(extractor="vgg", layers=LAYERS, patches=50, target=t),
-    "monce": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=30, iterations=10, target=t),
-    "monce_easy": lambda t: MoNce(extractor="vgg", layers=LAYERS, patches=30, iterations=10, cost="easy", target=t),
+    "spl": lambda t: loss_term("spl", target=t),
+    "spl_released": lambda t: loss_term("spl", target=t, normalisation="released", colour=False),
+    "colour": lambda t: loss_term("colour", target=t),
+    "patchnce": lambda t: loss_term("patchnce", extractor="vgg", layers=LAYERS, patches=50, target=t),
+    "monce": lambda t: loss_term("monce", extractor="vgg", layers=LAYERS, patches=30, iterations=10, target=t),
+    "monce_easy": lambda t: loss_term(
+        "monce", extractor="vgg", layers=LAYERS, patches=30, iterations=10, cost="easy", target=t
+    ),
 }
 
 
@@ -200,7 +202,12 @@ def encode(image, *, frozen):
 
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize(
-    "term", [ModeSeeking(), ModeSeeking(per_sample=False), *(StyleCycle(latent=k) for k in ("mu", "z", "prior"))]
+    "term",
+    [
+        loss_term("mode_seeking"),
+        loss_term("mode_seeking", per_sample=False),
+        *(loss_term("style_cycle", latent=k) for k in ("mu", "z", "prior")),
+    ],
 )
 def test_gradient_of_terms_of_the_latent(term, autocast, evidence, pictures):
     fake, other = pictures["fake"].requires_grad_(), pictures["exemplar"].requires_grad_()
@@ -222,16 +229,16 @@ def test_gradient_of_terms_of_the_latent(term, autocast, evidence, pictures):
 
 def test_terms_of_the_latent_refuse_a_step_without_it(evidence, pictures):
     with pytest.raises(Refusal, match="painted again"):
-        ModeSeeking()(evidence(ModeSeeking(), pictures))
+        loss_term("mode_seeking")(evidence(loss_term("mode_seeking"), pictures))
     with pytest.raises(Refusal, match="needs an encoder"):
-        StyleCycle()(evidence(StyleCycle(), pictures))
+        loss_term("style_cycle")(evidence(loss_term("style_cycle"), pictures))
 
 
 @pytest.mark.parametrize("autocast", [False, True])
 def test_gradient_of_the_segmenter(autocast, evidence, pictures, segmenter):
     fake = pictures["fake"].requires_grad_()
-    term = Segmentation(extractor="segmenter")
-    known = evidence(Colour(), pictures)
+    term = loss_term("seg", extractor="segmenter")
+    known = evidence(loss_term("colour"), pictures)
     features = FeatureBank({"segmenter": segmenter}, [term.reads]).open(pictures)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         value = term(dataclasses.replace(known, features=features))
@@ -242,7 +249,7 @@ def test_gradient_of_the_segmenter(autocast, evidence, pictures, segmenter):
 
 
 def test_drawn_patches_depend_on_the_seed_alone(evidence, pictures):
-    term = PatchNce(extractor="vgg", layers={"relu2_2": 1.0}, patches=20)
+    term = loss_term("patchnce", extractor="vgg", layers={"relu2_2": 1.0}, patches=20)
     first, again, other = (term(evidence(term, pictures, seed=seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
@@ -251,18 +258,18 @@ def test_drawn_patches_depend_on_the_seed_alone(evidence, pictures):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpatialProfile(normalisation="none"), "normalisation=none is not one of per_sample, released"),
-        (lambda: SpatialProfile(gradient=False, colour=False), "nothing is left"),
-        (lambda: SpatialProfile(target="fake"), "target=fake of loss.spl"),
-        (lambda: Colour(covariance=-1), "covariance=-1 is not a weight"),
-        (lambda: ModeSeeking(eps=0), "eps=0 is not a number above 0"),
-        (lambda: StyleCycle(latent="w"), "latent=w is not one of mu, z, prior"),
-        (lambda: PatchNce(extractor="vgg", layers=LAYERS, patches=1), "loss.patchnce.patches=1"),
-        (lambda: PatchNce(extractor="vgg", layers=LAYERS, temperature=0), "loss.patchnce.temperature=0"),
-        (lambda: MoNce(extractor="vgg", layers=LAYERS, eps=-1), "loss.monce.eps=-1"),
-        (lambda: MoNce(extractor="vgg", layers=LAYERS, cost="none"), "cost=none is not one of hard, easy"),
-        (lambda: MoNce(extractor="vgg", layers={}), "loss.monce.layers names no layer"),
-        (lambda: Segmentation(extractor="segmenter", ignore=-1), "ignore=-1 is not a class id"),
+        (lambda: loss_term("spl", normalisation="none"), "normalisation=none is not one of per_sample, released"),
+        (lambda: loss_term("spl", gradient=False, colour=False), "nothing is left"),
+        (lambda: loss_term("spl", target="fake"), "target=fake of loss.spl"),
+        (lambda: loss_term("colour", covariance=-1), "covariance=-1 is not a weight"),
+        (lambda: loss_term("mode_seeking", eps=0), "eps=0 is not a number above 0"),
+        (lambda: loss_term("style_cycle", latent="w"), "latent=w is not one of mu, z, prior"),
+        (lambda: loss_term("patchnce", extractor="vgg", layers=LAYERS, patches=1), "loss.patchnce.patches=1"),
+        (lambda: loss_term("patchnce", extractor="vgg", layers=LAYERS, temperature=0), "loss.patchnce.temperature=0"),
+        (lambda: loss_term("monce", extractor="vgg", layers=LAYERS, eps=-1), "loss.monce.eps=-1"),
+        (lambda: loss_term("monce", extractor="vgg", layers=LAYERS, cost="none"), "cost=none is not one of hard, easy"),
+        (lambda: loss_term("monce", extractor="vgg", layers={}), "loss.monce.layers names no layer"),
+        (lambda: loss_term("seg", extractor="segmenter", ignore=-1), "ignore=-1 is not a class id"),
     ],
 )
 def test_options(make, message):
@@ -280,5 +287,5 @@ def test_pictures_of_unequal_size(name, evidence, pictures):
 
 def test_colours_of_an_exemplar_of_another_size(evidence, pictures):
     pictures["exemplar"] = pictures["exemplar"][..., :40]
-    term = Colour(target="exemplar")
+    term = loss_term("colour", target="exemplar")
     assert term(evidence(term, pictures)).isfinite()

@@ -6,9 +6,10 @@ import piq
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.structure import C1, C2, SCALES, SIGMAS, MsSsim, MsSsimL1, Ssim, ms_ssim, ms_ssim_l1, ssim
+from scenegen.losses.structure import C1, C2, SCALES, SIGMAS, ms_ssim, ms_ssim_l1, ssim
 
 
 def pictures(*shape, dtype=torch.float64):
@@ -90,13 +91,13 @@ def test_gradcheck(loss):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Ssim(window=4), "loss.ssim needs an odd window >= 3 and sigma > 0, but has window=4, sigma=1.5"),
-        (lambda: Ssim(sigma=0.0), "sigma > 0, but has window=11, sigma=0.0"),
-        (lambda: MsSsim(scales=6), "loss.ms_ssim.scales=6 is not one of 1 to 5"),
-        (lambda: MsSsim(scales=0), "loss.ms_ssim.scales=0 is not one of 1 to 5"),
-        (lambda: MsSsim(padding="same"), "padding=same of loss.ms_ssim is not one of zeros, replicate"),
-        (lambda: MsSsimL1(mix="half"), "mix=half of loss.ms_ssim_l1 is not one of zhao, dyadic"),
-        (lambda: MsSsimL1(alpha=1.5), r"alpha in \[0, 1\].*alpha=1.5"),
+        (lambda: loss_term("ssim", window=4), "needs an odd window >= 3 and sigma > 0, but has window=4, sigma=1.5"),
+        (lambda: loss_term("ssim", sigma=0.0), "sigma > 0, but has window=11, sigma=0.0"),
+        (lambda: loss_term("ms_ssim", scales=6), "loss.ms_ssim.scales=6 is not one of 1 to 5"),
+        (lambda: loss_term("ms_ssim", scales=0), "loss.ms_ssim.scales=0 is not one of 1 to 5"),
+        (lambda: loss_term("ms_ssim", padding="same"), "padding=same of loss.ms_ssim is not one of zeros, replicate"),
+        (lambda: loss_term("ms_ssim_l1", mix="half"), "mix=half of loss.ms_ssim_l1 is not one of zhao, dyadic"),
+        (lambda: loss_term("ms_ssim_l1", alpha=1.5), r"alpha in \[0, 1\].*alpha=1.5"),
         (lambda: ssim(*pictures(1, 3, 10, 32)), "loss.ssim.window=11 does not fit into 10x32 pictures"),
         (lambda: ms_ssim(*pictures(1, 3, 160, 200), scales=5),
          "loss.ms_ssim with 5 scales and window=11 needs more than 160 pixels a side, but has 160x200 .* use 4 scales"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.options import loss_term
 
 from scenegen.base.records import Refusal
-from scenegen.losses.style import FORMS, Style, gram, style
+from scenegen.losses.style import FORMS, gram, style
 
 
 def maps(*shape, seed=0):
@@ -46,8 +47,8 @@ def test_large_features_do_not_overflow():
 
 def test_refusals():
     with pytest.raises(Refusal, match=r"form=mine of loss.style is not one of gatys, neural_style, l1"):
-        Style(extractor="vgg", layers={"relu1_1": 1.0}, form="mine")
+        loss_term("style", extractor="vgg", layers={"relu1_1": 1.0}, form="mine")
     with pytest.raises(Refusal, match=r"loss.style.layers names no layer"):
-        Style(extractor="vgg", layers={})
+        loss_term("style", extractor="vgg", layers={})
     with pytest.raises(Refusal, match=r"equal batch and channels, but at relu1_1 has \(1, 4, 3, 3\) and \(1, 5"):
         style({"relu1_1": maps(1, 4, 3, 3)}, {"relu1_1": maps(1, 5, 3, 3)}, layers={"relu1_1": 1.0})

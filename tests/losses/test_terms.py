@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.options import loss_term
 
-from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating
-from scenegen.losses.contextual import DISTANCES, Contextual
-from scenegen.losses.dists import Dists
-from scenegen.losses.feature_matching import FeatureMatching
-from scenegen.losses.kl import KL
-from scenegen.losses.perceptual import CRITERIA, Perceptual
+from scenegen.losses.dists import PUBLISHED_LAYERS
+from scenegen.losses.matching import DISTANCES
+from scenegen.losses.perceptual import CRITERIA
 
 VGG = {"extractor": "vgg", "layers": {"relu1_1": 1 / 32, "relu3_1": 1 / 8, "relu5_1": 1.0}}
 CX = {"extractor": "vgg", "layers": {"relu3_2": 0.5, "relu4_2": 1.0}}
+UNIFORM = {"coefficients": "uniform"}
 
 COMPARING = {
-    **{f"vgg_{c}": lambda t, c=c: Perceptual(**VGG, criterion=c, target=t) for c in CRITERIA},
-    **{f"cx_{d}": lambda t, d=d: Contextual(**CX, h=0.5, distance=d, target=t) for d in DISTANCES},
-    "cx_target": lambda t: Contextual(**CX, direction="target", pooling={"relu3_2": 2}, target=t),
-    "cx_points": lambda t: Contextual(**CX, max_points=9, target=t),
-    "dists": lambda t: Dists(extractor="dists", coefficients="uniform", target=t),
-    "dists_two": lambda t: Dists(extractor="vgg", layers=["relu1_2", "relu3_2"], coefficients="uniform", target=t),
+    **{f"vgg_{c}": lambda t, c=c: loss_term("vgg", **VGG, criterion=c, target=t) for c in CRITERIA},
+    **{f"cx_{d}": lambda t, d=d: loss_term("cx", pooling=None, **CX, h=0.5, distance=d, target=t) for d in DISTANCES},
+    "cx_target": lambda t: loss_term("cx", **CX, direction="target", pooling={"relu3_2": 2}, target=t),
+    "cx_points": lambda t: loss_term("cx", pooling=None, **CX, max_points=9, target=t),
+    "dists": lambda t: loss_term("dists", **UNIFORM, extractor="dists", layers=PUBLISHED_LAYERS, target=t),
+    "dists_two": lambda t: loss_term("dists", **UNIFORM, extractor="vgg", layers=["relu1_2", "relu3_2"], target=t),
 }  # fmt: skip
-JUDGED = {"hinge": Hinge, "lsgan": LeastSquares, "nonsaturating": NonSaturating, "feature_matching": FeatureMatching}
+JUDGED = ("hinge", "lsgan", "nonsaturating", "feature_matching")
 
 
 @pytest.mark.parametrize("autocast", [False, True])
@@ -75,7 +74,7 @@ def test_flat_pictures_give_finite_gradients(name, level, evidence, pictures):
 def test_gradient_of_terms_without_features(name, autocast, evidence, pictures):
     pictures["fake"].requires_grad_()
     pictures["real"].requires_grad_()
-    term = KL() if name == "kl" else JUDGED[name]()
+    term = loss_term("kld" if name == "kl" else name)
     dtype = torch.bfloat16 if autocast else torch.float32
     value = term(evidence(term, {k: p.to(dtype) for k, p in pictures.items()}))
     assert value.dtype == torch.float32

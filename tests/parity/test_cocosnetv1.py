@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement, Shown, Synthesis, Warp
-from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wgan
-from scenegen.losses.contextual import Contextual, contextual_loss
-from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpLabel, WarpSelf
+from scenegen.losses.contextual import PAPER as MECHREZ
+from scenegen.losses.contextual import contextual_loss
+from scenegen.losses.exemplar import Aligned, Pseudo, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective, Part
-from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import DomainAdaptor, ResidualBlock, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import match
@@ -27,10 +27,8 @@ from scenegen.networks.interop import load_official
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, positional_norm
 from scenegen.networks.layers.spade import SPADE
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds, judgements
-from scenegen.training.tricks.average import Ema
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from .places import described
 from .recorded import Recorded, cases, load
@@ -268,7 +266,7 @@ def test_contextual(name: str) -> None:
                 x, y = case.given(f"X{i}").requires_grad_(), case.given(f"Y{i}")
                 options = {"h": h, "eps": 1e-3, "direction": "source", "centre": "pono" if pono else "sample"}
                 per_sample = torch.stack(
-                    [contextual_loss(a[None], b[None], **options) for a, b in zip(x, y, strict=True)]
+                    [contextual_loss(a[None], b[None], replace(MECHREZ, **options)) for a, b in zip(x, y, strict=True)]
                 )
                 case.check(f"out/{key}", per_sample)
                 per_sample.mean().backward()
@@ -278,7 +276,8 @@ def test_contextual(name: str) -> None:
             key = f"{i}.pono{pono}.h0.1.center0"
             pairs = zip(case.given(f"X{i}"), case.given(f"Y{i}"), strict=True)
             plain = [
-                contextual_loss(a[None], b[None], h=0.1, eps=1e-3, direction="source", centre="none") for a, b in pairs
+                contextual_loss(a[None], b[None], replace(MECHREZ, h=0.1, eps=1e-3, direction="source", centre="none"))
+                for a, b in pairs
             ]
             case.check(f"out/{key}", torch.stack(plain))
 
@@ -301,17 +300,20 @@ def terms(opt: Mapping[str, Any]) -> dict[str, tuple[float, Part]]:
     centre = "pono" if opt.get("PONO") else "sample"
     return {
         "no_vgg_feat": (10.0, Aligned()),
-        "G_warp_cycle": (opt.get("warp_cycle_w", 0.0), WarpCycle(two_cycle=opt.get("two_cycle", False))),
+        "G_warp_cycle": (opt.get("warp_cycle_w", 0.0), loss_term("warp_cycle", two_cycle=opt.get("two_cycle", False))),
         "G_warp_self": (opt.get("warp_self_w", 0.0), WarpSelf()),
-        "GAN": (10.0, Hinge()),
+        "GAN": (10.0, loss_term("hinge")),
         "GAN_Feat": (10.0, FeatureMatching()),
         "fm": (10.0 * opt.get("fm_ratio", 0.1), Pseudo(extractor="vgg", layers=PSEUDO)),
-        "perc": (opt.get("weight_perceptual", 0.01), Perceptual(extractor="vgg", layers={deep: 1.0}, criterion="l2")),
+        "perc": (
+            opt.get("weight_perceptual", 0.01),
+            loss_term("vgg", extractor="vgg", layers={deep: 1.0}, criterion="l2"),
+        ),
         "contextual": (
             10.0 * opt.get("ctx_w", 1.0),
-            Contextual(extractor="vgg", layers=layers, pooling=pooling, target="exemplar", centre=centre),
+            loss_term("cx", extractor="vgg", layers=layers, pooling=pooling, target="exemplar", centre=centre),
         ),
-        "mask": (opt.get("weight_mask", 0.0), WarpLabel(ignore=0)),
+        "mask": (opt.get("weight_mask", 0.0), loss_term("warp_label", ignore=0)),
     }
 
 
@@ -391,10 +393,15 @@ def test_losses(name: str) -> None:
 def check_adversarial(case: Recorded, evidence: Evidence) -> None:
     assert evidence.fake is not None
     assert evidence.real is not None
-    sides = Hinge().discriminator(evidence.fake, evidence.real)
+    sides = loss_term("hinge").discriminator(evidence.fake, evidence.real)
     case.check("out/D_Fake", 10 * sides["D_fake"])
     case.check("out/D_real", 10 * sides["D_real"])
-    for mode, term in (("hinge", Hinge()), ("ls", LeastSquares()), ("original", NonSaturating()), ("w", Wgan())):
+    for mode, term in (
+        ("hinge", loss_term("hinge")),
+        ("ls", loss_term("lsgan")),
+        ("original", loss_term("nonsaturating")),
+        ("w", loss_term("wgan")),
+    ):
         sides = term.discriminator(evidence.fake, evidence.real)
         case.check(f"out/gan.{mode}.g", term(evidence))
         case.check(f"out/gan.{mode}.d_fake", sides["D_fake"])
@@ -430,7 +437,8 @@ def test_rates_and_average(name: str) -> None:
     for schedule, opt in case.options["schedules"].items():
         ttur, lr = not opt.get("no_TTUR"), opt.get("lr", 2e-4)
         constant, decay = opt.get("niter", 100), opt.get("niter_decay", 100)
-        optim = TwoTimescaleAdam(
+        optim = replaced(
+            "optim/ttur",
             lr_generator=lr / 2,
             lr_discriminator=2 * lr if ttur else lr,
             betas=(0.0, 0.9) if ttur else (0.5, 0.999),
@@ -447,7 +455,7 @@ def test_rates_and_average(name: str) -> None:
             elif ttur:  # without it the original's generator doubles its rate at the first decay, by a slip
                 case.check(f"out/{schedule}.lr_G_groups_per_epoch", torch.stack([rates, rates], dim=1))
     model = nn.ParameterList([case.given("p0").clone()])
-    ema = Ema(model=model, decay=case.options["ema_beta"])
+    ema = replaced("trick/ema/average", model=model, decay=case.options["ema_beta"])
     for step in (1, 2):
         model[0].data.copy_(case.given(f"p{step}"))
         ema.update(model, step=10**6)  # past the warm-up, which the original has not
@@ -494,7 +502,7 @@ def test_training_step(name: str) -> None:
         extractors={"vgg": narrow_vgg(case, case.state("vgg."), shift=case.options["vgg_normal_correct"])},
         offers={*model.offers, *batch.tensors(), "judgement", "real_judgement"},
     )
-    optim = TwoTimescaleAdam(eps_generator=1e-3)
+    optim = replaced("optim/ttur", eps_generator=1e-3)
     module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, **ROUND)
     module.train()
     synthesis = model(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from scenegen.losses.contextual import PAPER as MECHREZ
 from scenegen.losses.contextual import contextual_loss
 from scenegen.networks.correspondence.cocosnetv1 import reflected_blocks, unit
 from scenegen.networks.correspondence.cocosnetv2 import (
@@ -360,9 +362,9 @@ def test_contextual(name: str) -> None:
         x, y = case.given(f"X{i}").requires_grad_(), case.given(f"Y{i}")
         centre = "pono" if pono == "1" else "sample"
         options: dict[str, Any] = {"h": 0.1, "eps": 1e-3, "direction": "source", "centre": centre}
-        rows = [contextual_loss(x[n : n + 1], y[n : n + 1], **options) for n in range(len(x))]
+        rows = [contextual_loss(x[n : n + 1], y[n : n + 1], replace(MECHREZ, **options)) for n in range(len(x))]
         case.check(f"out/{key}", torch.stack(rows))
-        contextual_loss(x, y, **options).backward()
+        contextual_loss(x, y, replace(MECHREZ, **options)).backward()
         assert x.grad is not None
         case.check(f"grad/X{i}.pono{pono}", x.grad)
         x.grad = None

@@ -10,17 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Judgement, Synthesis, Warp
-from scenegen.losses.adversarial import Hinge
-from scenegen.losses.contextual import Contextual
-from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpSelf
+from scenegen.losses.exemplar import Aligned, Pseudo, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Evidence, Objective, Part
-from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read
@@ -45,7 +41,8 @@ def test_rates(name: str) -> None:
     case = read(name)
     for run, opt in case.options["schedules"].items():
         lr, two = opt.get("lr", 2e-4), not opt.get("no_TTUR", False)
-        optim = TwoTimescaleAdam(
+        optim = replaced(
+            "optim/ttur",
             lr_generator=lr / 2 if two else lr,
             lr_discriminator=2 * lr if two else lr,
             betas=(0.0, 0.9) if two else (0.5, 0.999),
@@ -71,14 +68,16 @@ def published_terms(opt: dict[str, Any]) -> tuple[dict[str, Part], dict[str, flo
     deep = "relu5_2" if opt.get("which_perceptual", "4_2") == "5_2" else "relu4_2"
     centre = "pono" if opt.get("PONO") else "sample"
     terms: dict[str, Part] = {
-        "gan": Hinge(),
+        "gan": loss_term("hinge"),
         "feature_matching": FeatureMatching(),
         "aligned": Aligned(),
-        "warp_cycle": WarpCycle(),
+        "warp_cycle": loss_term("warp_cycle"),
         "warp_self": WarpSelf(),
         "pseudo": Pseudo(extractor="vgg", layers=PSEUDO_LAYERS),
-        "perc": Perceptual(extractor="vgg", layers={deep: 1.0}, criterion="l2"),
-        "cx_exemplar": Contextual(extractor="vgg", layers=style, pooling=pooling, target="exemplar", centre=centre),
+        "perc": loss_term("vgg", extractor="vgg", layers={deep: 1.0}, criterion="l2"),
+        "cx_exemplar": loss_term(
+            "cx", extractor="vgg", layers=style, pooling=pooling, target="exemplar", centre=centre
+        ),
     }
     vgg = opt.get("lambda_vgg", 10.0)
     weights = {
@@ -146,7 +145,7 @@ def test_objective(name: str) -> None:
     for key, leaf in leaves.items():
         assert leaf.grad is not None, key
         case.check(f"grad/{key}", leaf.grad)
-    parts = Hinge().discriminator(judgement_of(case, "fake"), judgement_of(case, "real"))
+    parts = loss_term("hinge").discriminator(judgement_of(case, "fake"), judgement_of(case, "real"))
     for key, part in (("D_Fake", "D_fake"), ("D_real", "D_real")):
         case.check(f"out/{key}", weights["gan"] * parts[part])
 
@@ -178,7 +177,7 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         offers={*model.offers, "image", "exemplar", "self_reference", "judgement"},
     )
     lr = opt.get("lr", 2e-4)
-    optim = TwoTimescaleAdam(lr_generator=lr / 2, lr_discriminator=2 * lr, eps_generator=1e-3)
+    optim = replaced("optim/ttur", lr_generator=lr / 2, lr_discriminator=2 * lr, eps_generator=1e-3)
     module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, **ROUND)
     batch = Batch(
         label=label.argmax(1),

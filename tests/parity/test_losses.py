@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from scenegen.base.records import Judgement
-from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, over_scales
+from scenegen.losses.adversarial import over_scales
+from scenegen.losses.contextual import PAPER as MECHREZ
 from scenegen.losses.contextual import contextual_loss
 from scenegen.losses.dists import dists
 from scenegen.losses.feature_matching import feature_matching
@@ -16,7 +19,7 @@ from scenegen.losses.kl import kl
 from scenegen.losses.perceptual import perceptual
 from scenegen.networks.frozen import weights
 from scenegen.networks.frozen.vgg import L2Pool
-from tests.options import built
+from tests.options import built, loss_term
 
 from .fixture_io import load_case
 from .losses_cases import check, close, hash_fill, hash_uniform, judged, load
@@ -32,9 +35,11 @@ CX = {
 }  # fmt: skip
 NAMES = {"reduce": "direction", "center": "centre"}
 OWN = ("distance", "h", "eps", "log_eps", "reduce", "center")
-GAN = {"hinge": Hinge, "ls": LeastSquares, "lsgan": LeastSquares, "vanilla": NonSaturating,
-       "nonsaturating": NonSaturating,
-       "original": NonSaturating}  # fmt: skip
+GAN = {
+    "hinge": "hinge", "ls": "lsgan", "lsgan": "lsgan", "vanilla": "nonsaturating", "nonsaturating": "nonsaturating",
+    "original": "nonsaturating",
+}  # fmt: skip
+"""Names of the fixtures -> options of loss=."""
 SPADE_LAYERS = {f"relu{k}_1": 2.0 ** (k - 6) if k < 5 else 1.0 for k in range(1, 6)}
 COCO_LAYERS = {f"relu{k}_2": 2.0 ** (k - 6) if k < 5 else 1.0 for k in range(1, 6)}
 VGG = {
@@ -56,7 +61,7 @@ def _unfilled(monkeypatch):
 def test_contextual(case, row_chunk):
     tensors, about = load(case)
     options = {NAMES.get(k, k): v for k, v in about["options"].items() if k in OWN} | CX[case]
-    value = contextual_loss(tensors["in.x"], tensors["in.y"].detach(), row_chunk=row_chunk, **options)
+    value = contextual_loss(tensors["in.x"], tensors["in.y"].detach(), replace(MECHREZ, row_chunk=row_chunk, **options))
     check(value, tensors, about)
 
 
@@ -65,7 +70,7 @@ def test_contextual_pyramid():
     value = torch.zeros(())
     for stage, weight, pool in about["options"]["levels"]:
         x, y = (F.avg_pool2d(tensors[f"in.{side}{stage}"], pool) for side in "xy")
-        value = value + weight * contextual_loss(x, y, h=0.1, centre="pono", **COCO)
+        value = value + weight * contextual_loss(x, y, replace(MECHREZ, h=0.1, centre="pono", **COCO))
     check(value, tensors, about)
 
 
@@ -135,7 +140,7 @@ def test_adversarial(case):
         for name in sorted(n for n in tensors if n.startswith("in.p")):
             last[name.split("_")[0]] = tensors[name]
         scores = tuple(last.values())
-    judgement, term = Judgement(logits=scores), GAN[options["mode"]]()
+    judgement, term = Judgement(logits=scores), loss_term(GAN[options["mode"]])
     if options.get("for_d", True):
         parts = term.discriminator(judgement, judgement)
         value = parts["D_real" if options["real"] else "D_fake"]
@@ -146,12 +151,12 @@ def test_adversarial(case):
 
 @pytest.mark.parametrize(
     ("case", "term", "factor"),
-    [("gan_smooth_bce_d", NonSaturating, 1.0), ("gan_smooth_ls_d", LeastSquares, 0.5)],  # CycleGAN halves D's loss
+    [("gan_smooth_bce_d", "nonsaturating", 1.0), ("gan_smooth_ls_d", "lsgan", 0.5)],  # CycleGAN halves D's loss
 )
 def test_smoothed_labels(case, term, factor):
     tensors, about = load(case)
     fake, real = (Judgement(logits=(tensors[f"in.{k}"],)) for k in ("fake", "real"))
-    parts = term(real_label=about["options"]["label"]).discriminator(fake, real)
+    parts = loss_term(term, real_label=about["options"]["label"]).discriminator(fake, real)
     check(factor * (parts["D_fake"] + parts["D_real"]), tensors, about)
 
 
@@ -197,7 +202,7 @@ def test_gaugan_adversarial(mode):
     case = load_case("gaugan", "losses")
     inputs = {k: v.requires_grad_() for k, v in case.given.items()}
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
-    term = GAN[mode]()
+    term = loss_term(GAN[mode])
     parts = term.discriminator(fake, real)
     generator = term(judged(fake, real))
     for name, got in {"D_Fake": parts["D_fake"], "D_real": parts["D_real"], "GAN": generator}.items():
@@ -214,7 +219,7 @@ def test_gaugan_generator_total():
     inputs = {k: v.requires_grad_() for k, v in case.given.items()}
     fake, real = judgement(inputs, "fake"), judgement(inputs, "real")
     parts = {
-        "GAN": Hinge()(judged(fake, real)),
+        "GAN": loss_term("hinge")(judged(fake, real)),
         "GAN_Feat": 10 * feature_matching(fake, real),
         "KLD": 0.05 * kl(inputs["mu"], inputs["logvar"]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,19 +11,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from scenegen.base.records import Judgement
-from scenegen.losses.adversarial import (
-    RelativisticCrossEntropy,
-    RelativisticHinge,
-    RelativisticLeastSquares,
-    Saturating,
-    Wgan,
-)
+from scenegen.losses.bilateral import PAPER as ZOOM
 from scenegen.losses.bilateral import bilateral_loss
 from scenegen.losses.colour import colour_consistency
 from scenegen.losses.contrastive import monce, patchnce
 from scenegen.losses.diversity import mode_seeking
 from scenegen.losses.penalties import gradient_norm, mixed, one_sided, powered, two_sided
 from scenegen.losses.profile import colour_profile, gradient_profile, profile_similarity
+from tests.options import loss_term
 
 from .losses_cases import check, close, judged, load
 
@@ -31,15 +27,15 @@ from .losses_cases import check, close, judged, load
 def test_wgan(side):
     tensors, about = load(f"gan_wgangp_{side}")
     judgement = Judgement(logits=(tensors["in.p"],))
-    check(Wgan().discriminator(judgement, judgement)[f"D_{side}"], tensors, about)
+    check(loss_term("wgan").discriminator(judgement, judgement)[f"D_{side}"], tensors, about)
 
 
 @pytest.mark.parametrize(
     ("case", "term"),
-    [("rahinge_d", RelativisticHinge()), ("rahinge_g", RelativisticHinge()),
-     ("ralsgan_g", RelativisticLeastSquares()),
-     ("ragan_bce_d", RelativisticCrossEntropy()), ("ragan_bce_g_half", RelativisticCrossEntropy()),
-     ("sat_g", Saturating())],
+    [("rahinge_d", loss_term("rahinge")), ("rahinge_g", loss_term("rahinge")),
+     ("ralsgan_g", loss_term("ralsgan")),
+     ("ragan_bce_d", loss_term("ragan")), ("ragan_bce_g_half", loss_term("ragan")),
+     ("sat_g", loss_term("saturating"))],
 )  # fmt: skip
 def test_both_sides_of_the_scores(case, term):
     tensors, about = load(f"gan_{case}")
@@ -52,7 +48,7 @@ def test_relativistic_least_squares_exchange_the_sides():
     # the discriminator's loss is the generator's with real and generated exchanged
     tensors, about = load("gan_ralsgan_g")
     fake, real = (Judgement(logits=(tensors[f"in.{side}"],)) for side in ("fake", "real"))
-    check(torch.stack([*RelativisticLeastSquares().discriminator(real, fake).values()]).sum(), tensors, about)
+    check(torch.stack([*loss_term("ralsgan").discriminator(real, fake).values()]).sum(), tensors, about)
 
 
 PENALTIES = {
@@ -93,14 +89,7 @@ def test_penalty(case):
 
 COBI = {
     "cobi_zoom": {},
-    "cobi_s32": {
-        "distance": "cosine",
-        "h": 1.0,
-        "eps": 1e-5,
-        "grid": "within_1",
-        "direction": "source",
-        "log_eps": 1e-5,
-    },
+    "cobi_s32": {"distance": "cosine", "h": 1.0, "eps": 1e-5, "direction": "source", "log_eps": 1e-5},
 }
 
 
@@ -108,7 +97,9 @@ COBI = {
 @pytest.mark.parametrize("case", COBI)
 def test_bilateral(case, row_chunk):
     tensors, about = load(case)
-    check(bilateral_loss(tensors["in.x"], tensors["in.y"].detach(), row_chunk=row_chunk, **COBI[case]), tensors, about)
+    matching = replace(ZOOM, row_chunk=row_chunk, **COBI[case])
+    grid = "within_1" if case == "cobi_s32" else "to_255"
+    check(bilateral_loss(tensors["in.x"], tensors["in.y"].detach(), matching, grid=grid), tensors, about)
 
 
 RELEASED: dict[str, Any] = {"normalisation": "released"}

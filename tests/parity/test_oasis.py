@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from scenegen.base.records import Batch, Judgement
 from scenegen.losses import oasis as oasis_losses
 from scenegen.losses.oasis import (
-    LabelMix,
-    SegmentationGan,
-    UnbalancedSegmentationGan,
     class_weights,
     labelmix,
     mix_mask,
@@ -27,10 +24,9 @@ from scenegen.networks.discriminators.oasis import MULTIPLES, OasisDiscriminator
 from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.average import Ema
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from .fixture_io import Case, load_case
 from .places import cases, described, descriptions
@@ -190,7 +186,7 @@ class PublishedEma(Ema):
     """The release's average: of every entry of the state dict, without a warm-up, then the statistics pass."""
 
     def __init__(self, model: nn.Module, *, decay: float, due: set[int], batches: list[Batch], noise: Any) -> None:
-        super().__init__(model, decay=decay)
+        super().__init__(model, decay=decay, warmup=False, average_buffers=True)
         self.due, self.batches, self.noise = due, batches, noise
 
     @torch.no_grad()
@@ -220,11 +216,11 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
     monkeypatch.setattr(oasis_losses, "thrown", lambda n, seed: coins_of(label, draws, n))
     monkeypatch.setattr(Rounds, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None)
     mixes = not options.get("no_labelmix", False)
-    kind = UnbalancedSegmentationGan if options.get("no_balancing_inloss") else SegmentationGan
-    terms: dict[str, Part] = {"gan": kind(unknown=unknown_of(options))}
+    kind = "oasis_unbalanced" if options.get("no_balancing_inloss") else "oasis"
+    terms: dict[str, Part] = {"gan": loss_term(kind, unknown=unknown_of(options))}
     weights: dict[str, float] = {"gan": 1.0}
     if mixes:
-        terms["labelmix"] = LabelMix(chained=True)
+        terms["labelmix"] = loss_term("labelmix", chained=True)
         weights["labelmix"] = options.get("lambda_labelmix", 10.0)
     objective = Objective(terms=terms, weights=weights, extractors={}, offers={"image", "posterior.z", "segmentation"})
     first = case.meta.get("first_iter", 0)
@@ -235,7 +231,8 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
     ema = PublishedEma(model, decay=options.get("EMA_decay", 0.9999), due=due, batches=statistics, noise=noise)
     if "EMA" in case.state:
         load_official(ema.average, case.state["EMA"])  # pyright: ignore[reportArgumentType]
-    optim = TwoTimescaleAdam(
+    optim = replaced(
+        "optim/ttur",
         lr_generator=options.get("lr_g", 1e-4),
         lr_discriminator=options.get("lr_d", 4e-4),
         betas=(options.get("beta1", 0.0), options.get("beta2", 0.999)),

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from scenegen.base.records import Batch
-from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
 from scenegen.losses.perceptual import perceptual
@@ -29,9 +28,8 @@ from scenegen.networks.generators.sesame_editing import (
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.semantics import semantics
 from scenegen.runs.journal import Journal, read_rows
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from .fixture_io import Case, load_case
 from .places import cases, described, descriptions
@@ -172,7 +170,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) ->
     load_official(judge, case.state["D"])
     batch = Batch(label=case.given["label"][:, 0].long(), image=case.given["image"].to(dtype))
     objective = Objective(
-        terms={"gan": Hinge(), "feature_matching": FeatureMatching()},
+        terms={"gan": loss_term("hinge"), "feature_matching": FeatureMatching()},
         weights={"gan": 1.0, "feature_matching": 10.0},
         extractors={},
         offers={"image", "judgement", "real_judgement"},
@@ -181,7 +179,7 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path) ->
         model=model,
         discriminator=judge,
         objective=objective,
-        optim=TwoTimescaleAdam(),
+        optim=replaced("optim/ttur"),
         **{**ROUND, "reuse_fake": False},
     ).to(dtype)
     fit(module, [batch] * case.meta["iterations"], tmp_path)

@@ -10,14 +10,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from scenegen.base.records import Batch
-from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from .fixture_io import load_case
 from .test_gaugan import build, judge_arguments
@@ -33,7 +31,7 @@ def test_the_module_repeats_the_published_training(tmp_path: Path) -> None:
     load_official(judge, case.state["D"])
     batch = Batch(label=case.given["label"][:, 0].long(), image=case.given["image"].to(DTYPE))
     objective = Objective(
-        terms={"gan": Hinge(), "feature_matching": FeatureMatching()},
+        terms={"gan": loss_term("hinge"), "feature_matching": FeatureMatching()},
         weights={"gan": 1.0, "feature_matching": 10.0},
         extractors={},
         offers={"image", "judgement"},
@@ -43,7 +41,7 @@ def test_the_module_repeats_the_published_training(tmp_path: Path) -> None:
         model=model,
         discriminator=judge,
         objective=objective,
-        optim=TwoTimescaleAdam(),
+        optim=replaced("optim/ttur"),
         **{**ROUND, "reuse_fake": False},
     ).to(DTYPE)
     trainer = pl.Trainer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from scenegen.base.records import Batch
-from scenegen.losses.adversarial import Hinge
-from scenegen.losses.contextual import Contextual, contextual_loss
+from scenegen.losses.contextual import PAPER as MECHREZ
+from scenegen.losses.contextual import contextual_loss
 from scenegen.losses.contrastive import monce, patchnce
 from scenegen.losses.exemplar import Aligned, Pseudo, WarpLabelL1
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Objective
-from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity
@@ -33,9 +32,8 @@ from scenegen.networks.frozen.vgg import TREATMENTS, VGG19_CONVOLUTIONS, vgg
 from scenegen.networks.generators.seace import SeaceGenerator
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import Journal, read_rows
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds
-from tests.options import built
+from tests.options import built, loss_term, replaced
 
 from . import places
 from .test_sasame import ROUND
@@ -368,7 +366,7 @@ def test_contextual(name: str, centre: str) -> None:
     options: dict[str, Any] = {"centre": ours, "h": 0.1, "eps": 1e-3, "direction": "source"}
     x = [case.leaf(f"x{i}") for i in range(4)]
     y = [case.given(f"y{i}") for i in range(4)]
-    singles = [contextual_loss(x[3][b : b + 1], y[3][b : b + 1], **options) for b in range(len(y[3]))]
+    singles = [contextual_loss(x[3][b : b + 1], y[3][b : b + 1], replace(MECHREZ, **options)) for b in range(len(y[3]))]
     case.check(f"out/single_{centre}", torch.stack(singles))
     torch.stack(singles).sum().backward()
     case.check(f"grad/{centre}.single.x3", x[3].grad)
@@ -399,13 +397,13 @@ def objective_of(case: Case) -> Objective:
     cx: dict[str, Any] = {"pooling": {"relu3_2": 2}, "target": "exemplar", "centre": "pono", "h": 0.1, "eps": 1e-3}
     return Objective(
         terms={
-            "gan": Hinge(),
+            "gan": loss_term("hinge"),
             "feature_matching": FeatureMatching(),
             "aligned": Aligned(),
             "warp_label_l1": WarpLabelL1(),
             "pseudo": Pseudo(extractor="vgg", layers=dict(zip(RELU, (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), strict=True))),
-            "perc": Perceptual(extractor="vgg", layers={"relu5_2": 1}, criterion="l2"),
-            "cx": Contextual(
+            "perc": loss_term("vgg", extractor="vgg", layers={"relu5_2": 1}, criterion="l2"),
+            "cx": loss_term("cx", pooling=None,
                 extractor="vgg", layers={"relu3_2": 2, "relu4_2": 4, "relu5_2": 8}, direction="source", **cx
             ),
         },
@@ -444,7 +442,7 @@ def step_of(case: Case, folder: Path) -> tuple[Rounds, dict[str, Any]]:
         model=model,
         discriminator=discriminator,
         objective=objective_of(case),
-        optim=TwoTimescaleAdam(eps_generator=1e-3),
+        optim=replaced("optim/ttur", eps_generator=1e-3),
         **ROUND,
     )
     trainer = pl.Trainer(

@@ -19,19 +19,15 @@ from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.data.samples import Sample, collate
-from scenegen.losses.adversarial import Hinge
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
-from scenegen.losses.perceptual import Perceptual
-from scenegen.losses.pixels import L1, TotalVariation
-from scenegen.losses.style import Style
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.scenenet import SceneNetTrunk
 from scenegen.training.callbacks.grids import Grids
 from scenegen.training.fit import Rhythm, fit
 from scenegen.training.machine import Machine
-from scenegen.training.optim import TwoTimescaleAdam
 from scenegen.training.rounds import Rounds, judgements
+from tests.options import loss_term, replaced
 
 OPTIM = {"lr_generator": 2e-3, "lr_discriminator": 1e-3, "betas": (0.0, 0.9), "eps": 1e-8, "eps_generator": None,
          "equal_after": 0, "constant_steps": 0, "decay_steps": 0}  # fmt: skip
@@ -47,10 +43,12 @@ def smooth(seed: int, side: int, count: int = 2) -> Tensor:
 def test_style_transfer_is_the_objective_on_free_pixels() -> None:
     """Gatys et al. 2016: content of `source`, style of `exemplar`, no network but the frozen one is trained."""
     net = SceneNetTrunk(weights="published", folder=None, name="trunk")
-    content = Perceptual(extractor="trunk", layers={"relu3_2": 1.0}, criterion="l2", target="source")
-    style = Style(extractor="trunk", layers={"relu1_1": 1.0, "relu2_1": 1.0}, form="gatys", target="exemplar")
+    content = loss_term("vgg", extractor="trunk", layers={"relu3_2": 1.0}, criterion="l2", target="source")
+    style = loss_term(
+        "style", extractor="trunk", layers={"relu1_1": 1.0, "relu2_1": 1.0}, form="gatys", target="exemplar"
+    )
     objective = Objective(
-        terms={"content": content, "style": style, "tv": TotalVariation(form="mean_sq")},
+        terms={"content": content, "style": style, "tv": loss_term("tv", form="mean_sq")},
         weights={"content": 1.0, "style": 1e3, "tv": 1e-2},
         extractors={"trunk": net},
         offers={"source", "exemplar"},
@@ -73,7 +71,7 @@ def test_style_transfer_is_the_objective_on_free_pixels() -> None:
 
 
 def test_a_term_whose_target_the_data_lack_is_refused_with_its_cure() -> None:
-    term = L1(target="exemplar")
+    term = loss_term("l1", target="exemplar")
     with pytest.raises(Refusal, match=r"loss\.l1 needs exemplar, .* use exemplar=retrieved or loss\.l1\.weight=0"):
         Objective(terms={"l1": term}, weights={"l1": 1}, extractors={}, offers={"source", "image"})
 
@@ -111,14 +109,14 @@ class Enlarging(torch.utils.data.Dataset):
 
 
 def super_resolution(discriminator: Discriminator | None) -> Rounds:
-    terms: dict = {"l1": L1(target="real")}
+    terms: dict = {"l1": loss_term("l1", target="real")}
     if discriminator is not None:
-        terms |= {"gan": Hinge(real_label=1.0), "feature_matching": FeatureMatching()}
+        terms |= {"gan": loss_term("hinge", real_label=1.0), "feature_matching": FeatureMatching()}
     objective = Objective(
         terms=terms, weights=dict.fromkeys(terms, 1.0), extractors={}, offers={"image", "source", "judgement"}
     )
     torch.manual_seed(0)
-    optim = TwoTimescaleAdam(**OPTIM)
+    optim = replaced("optim/ttur", **OPTIM)
     return Rounds(model=Enlarger(), discriminator=discriminator, objective=objective, optim=optim, **ROUNDS)
 
 
@@ -174,7 +172,7 @@ def test_two_discriminators_are_one_judgement() -> None:
     fakes, reals = (smooth(3, 16), smooth(4, 16)), (smooth(5, 16), smooth(6, 16))
     shown = Shown(None, torch.cat(fakes, dim=1), torch.cat(reals, dim=1))
     objective = Objective(
-        terms={"gan": Hinge(real_label=1.0)}, weights={"gan": 1.0}, extractors={}, offers={"judgement"}
+        terms={"gan": loss_term("hinge", real_label=1.0)}, weights={"gan": 1.0}, extractors={}, offers={"judgement"}
     )
     fake, real = judgements(Pair(a, b), shown)
     total, _ = objective.discriminator(fake, real)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import wandb
 
-from scenegen.tracking import wandb as loggers
 from scenegen.tracking.dashboard import workspace
 from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, sweep_overview, tags_of
+from tests.options import replaced
 
 CONFIG = {
     "model": {"_target_": "scenegen.networks.generators.gaugan.GauGAN"},
@@ -48,7 +48,7 @@ def test_an_offline_run_holds_everything_that_a_sync_sends(tmp_path, capsys):
     """Records, image table, media and the checkpoint itself lie below the run's folder."""
     folder = a_run(tmp_path / "sweep" / "0_seed=1", "loss=cx", "seed=1", "logger=wandb")
     (tmp_path / "sweep" / "sweep.json").write_text("{}")
-    logger = loggers.wandb(folder=folder, config=CONFIG, tags=["mine"])
+    logger = replaced("logger/wandb/wandb", folder=folder, config=CONFIG, tags=["mine"])
     run = logger.experiment
     assert (run.group, run.job_type, run.name) == ("sweep", "train", folder.name)
     assert run.tags == ("gaugan", "cx", "vgg", "procedural", "mine")
@@ -74,14 +74,14 @@ def test_an_offline_run_holds_everything_that_a_sync_sends(tmp_path, capsys):
 
 def test_a_run_that_goes_on_keeps_its_id_and_names_its_checkpoint(tmp_path):
     folder = a_run(tmp_path / "a")
-    first = loggers.wandb(folder=folder, config=CONFIG)
+    first = replaced("logger/wandb/wandb", folder=folder, config=CONFIG)
     finish(first, folder)
-    second = loggers.wandb(folder=folder, config=CONFIG)
+    second = replaced("logger/wandb/wandb", folder=folder, config=CONFIG)
     assert second.experiment.id == first.experiment.id == json.loads((folder / IDENTITY).read_text())["id"]
     assert second.experiment.config[f"started_from/checkpoint-{first.experiment.id}"] == "step-10"
     stage = a_run(tmp_path / "b")
     finish(second, folder)
-    third = loggers.wandb(folder=stage, config={**CONFIG, "start_from": str(folder)})
+    third = replaced("logger/wandb/wandb", folder=stage, config={**CONFIG, "start_from": str(folder)})
     assert third.experiment.id != first.experiment.id
     assert third.experiment.config[f"started_from/checkpoint-{first.experiment.id}"] == "step-10"
     third.close()
@@ -91,7 +91,7 @@ def test_without_a_key_it_says_so_and_records(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setattr("wandb.login", lambda **_: (_ for _ in ()).throw(RuntimeError("no key is configured.")))
-    logger = loggers.wandb(folder=a_run(tmp_path / "a"), config=CONFIG)
+    logger = replaced("logger/wandb/wandb", folder=a_run(tmp_path / "a"), config=CONFIG)
     assert logger.experiment.offline
     assert "W&B: no key is configured; recording offline" in capsys.readouterr().err
     logger.close()
@@ -99,7 +99,7 @@ def test_without_a_key_it_says_so_and_records(tmp_path, monkeypatch, capsys):
 
 def test_what_goes_wrong_in_wandb_is_one_line_and_does_not_end_the_run(tmp_path, monkeypatch, capsys):
     folder = a_run(tmp_path / "a")
-    logger = loggers.wandb(folder=folder, config=CONFIG)
+    logger = replaced("logger/wandb/wandb", folder=folder, config=CONFIG)
 
     def fail(*_, **__):
         raise OSError("the network is gone")

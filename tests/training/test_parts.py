@@ -14,14 +14,17 @@ from scenegen.base.records import Refusal
 from scenegen.runs.checkpoints import load, model_state, newest
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.machine import Machine
-from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.tricks.average import Ema
+from tests.options import replaced
 
 
 def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 1.0)
-    ema = Ema(model, decay=0.5)
+    ema = replaced(
+        "trick/ema/average",
+        model=model,
+        decay=0.5,
+    )
     expected = 1.0
     for step, value in enumerate((2.0, 4.0, 8.0, -3.0)):
         nn.init.constant_(model.weight, value)
@@ -33,7 +36,11 @@ def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:
 
 def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
     model = nn.BatchNorm1d(3)
-    ema = Ema(model, decay=0.9)
+    ema = replaced(
+        "trick/ema/average",
+        model=model,
+        decay=0.9,
+    )
     model(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
     ema.train().update(model, step=0)
     assert torch.equal(ema.average.get_buffer("running_mean"), model.get_buffer("running_mean"))
@@ -44,7 +51,13 @@ def test_ema_copies_buffers_and_stays_in_eval_mode() -> None:
 def test_ema_without_warm_up_is_a_geometric_series(average_buffers: bool) -> None:
     """After n steps at a constant value e_n = v + d^n (e_0 - v), from the first step on (OASIS: buffers too)."""
     model = nn.BatchNorm1d(1)
-    ema = Ema(model, decay=0.9, warmup=False, average_buffers=average_buffers)
+    ema = replaced(
+        "trick/ema/average",
+        model=model,
+        decay=0.9,
+        warmup=False,
+        average_buffers=average_buffers,
+    )
     for value in (*model.parameters(), model.get_buffer("running_mean")):
         nn.init.constant_(value, 5.0)
     model.get_buffer("num_batches_tracked").fill_(7)
@@ -60,14 +73,14 @@ def test_ema_without_warm_up_is_a_geometric_series(average_buffers: bool) -> Non
 @pytest.mark.parametrize("decay", [1.0, -0.1, 2.0])
 def test_a_decay_that_cannot_be(decay: float) -> None:
     with pytest.raises(Refusal, match="must be at least 0 and below 1"):
-        Ema(nn.Linear(1, 1), decay=decay)
+        replaced("trick/ema/average", model=nn.Linear(1, 1), decay=decay)
 
 
 @pytest.mark.parametrize(
     ("step", "share"), [(0, 1.0), (99, 1.0), (100, 1.0), (101, 0.98), (125, 0.5), (149, 0.02), (150, 0.0), (999, 0.0)]
 )
 def test_rates_are_constant_and_then_fall_linearly_to_zero(step: int, share: float) -> None:
-    optim = TwoTimescaleAdam(constant_steps=100, decay_steps=50)
+    optim = replaced("optim/ttur", constant_steps=100, decay_steps=50)
     assert optim.rate(step, side="generator") == pytest.approx(1e-4 * share)
     assert optim.rate(step, side="discriminator") == pytest.approx(4e-4 * share)
 
@@ -79,7 +92,8 @@ def test_rates_equal_the_published_table() -> None:
     steps = 7  # of an epoch; any number does
     for table in tables:
         _, generator, discriminator = table["rows_epoch_lrG_lrD"][0]
-        optim = TwoTimescaleAdam(
+        optim = replaced(
+            "optim/ttur",
             lr_generator=generator,
             lr_discriminator=discriminator,
             constant_steps=steps * table["niter"],
@@ -94,7 +108,7 @@ def test_rates_equal_the_published_table() -> None:
 @pytest.mark.parametrize("wrong", [{"lr_generator": 0.0}, {"betas": [0.0, 1.0]}, {"betas": [0.5]}, {"decay_steps": -1}])
 def test_optimizer_settings_that_cannot_be(wrong: dict) -> None:
     with pytest.raises(Refusal, match="optim"):
-        TwoTimescaleAdam(**wrong)
+        replaced("optim/ttur", **wrong)
 
 
 def test_journal_continues_and_drops_steps_that_are_made_again(tmp_path: Path) -> None:

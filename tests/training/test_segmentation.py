@@ -83,9 +83,7 @@ def test_a_segmenter_is_a_run_like_any_other(tmp_path: Path) -> None:
     assert all(torch.equal(a[key], b[key]) for key in a)
 
     judge = ("segmenter=scenenet", f"segmenter.name={folder / 'scenenet.safetensors'}")
-    judged = run(
-        "score", "generated=flags/val/images", *data, *judge, "scorer=none", "measure=mask_acc", cwd=tmp_path
-    )
+    judged = run("score", "generated=flags/val/images", *data, *judge, "scorer=none", "measure=mask_acc", cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
     assert "mask_acc" in judged.stdout
 

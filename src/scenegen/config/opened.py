@@ -107,12 +107,21 @@ class TrainedRun:
 
     def _ranked(self, maps: Any) -> Any:
         try:
-            return retrieved(data=maps, gallery=self._plain("train"))
+            return retrieved(data=maps, gallery=self._plain("train"), **ALWAYS_THE_FIRST)
         except Refusal as refusal:
             raise Refusal(
                 "this model paints with exemplars, and the run's training pictures cannot give them "
                 f"({refusal}); give exemplars=DIR with images/ and labels/"
             ) from refusal
+
+
+ALWAYS_THE_FIRST: dict[str, Any] = {
+    "index": None,
+    "test_index": None,
+    "hard_reference_probability": 0.0,
+    "real_reference_probability": 1.0,
+}
+"""Exemplars of a folder of label maps: the most similar training picture of each."""
 
 
 def note_vocabulary(folder: Path, data: Any) -> None:

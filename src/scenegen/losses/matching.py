@@ -124,7 +124,7 @@ class Matching:
                 raise Refusal(f"{option}={value} is not one of {', '.join(known)}; set e.g. loss.cx.{option} to one")
         h, eps, log_eps = self.h, self.eps, self.log_eps
         if not 0 < h < math.inf or not 1e-6 <= eps < math.inf or not 0 <= log_eps < math.inf:
-            raise Refusal(f"loss.cx and its kin need h > 0, eps >= 1e-6 and log_eps >= 0, got {h=}, {eps=}, {log_eps=}")
+            raise Refusal(f"loss.cx needs h > 0, eps >= 1e-6 and log_eps >= 0, but has {h=}, {eps=}, {log_eps=}")
         if self.patch < 1 or self.patch % 2 == 0:
             raise Refusal(f"patch={self.patch} is not an odd number >= 1; loss.cx.patch=1 compares single positions")
         for option, count, least in (("max_points", self.max_points, 2), ("row_chunk", self.row_chunk, 1)):
