@@ -86,7 +86,7 @@ def test_lpips_equals_the_package_and_the_loss(net):
 
     x, y = (picture.float() / 127.5 - 1 for picture in pair(3, 64, 80, 2))
     theirs = package.LPIPS(net=net, pretrained=True, pnet_rand=True, verbose=False, eval_mode=True)
-    trunk = LpipsTrunk(net=net, weights="random")
+    trunk = LpipsTrunk(net=net, weights="random", folder=None, resize_to=None)
     of_x, of_y = [[trunk(picture, NETS[net].layers)[layer] for layer in NETS[net].layers] for picture in (x, y)]
     heads = lpips_heads(net)
     found = fidelity.lpips(of_x, of_y, heads)
