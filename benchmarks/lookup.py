@@ -53,8 +53,7 @@ def batches(name: str, *, count: int, size: int) -> list[Batch]:
         label = read(SHARED / FOLDERS[name], count=count, size=size)
     label = label.long().clamp(max=CLASSES[name] - 1)  # 255, unlabelled, is the last class
     edges = read(SHARED / INSTANCES[name], count=count, size=size) if name in INSTANCES else torch.zeros_like(label)
-    nothing = torch.empty(1, 3, 0, 0)
-    return [Batch(label=label[i : i + 1], instance=edges[i : i + 1], image=nothing) for i in range(len(label))]
+    return [Batch(label=label[i : i + 1], instance=edges[i : i + 1]) for i in range(len(label))]
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from scenegen.base.records import Batch, Judgement, Synthesis
+from scenegen.base.records import Batch, Judgement, SceneModel, Synthesis
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
@@ -53,24 +53,26 @@ class Bench:
         self.model = build.model(self.config, data)
         # eval: every call of the discriminator sees the same weights (spectral norm would move them on)
         self.judge = build.discriminator(self.config, self.model).to(device).requires_grad_(False).eval()
-        self.semantics = self.model.semantics(self.batch).repeat(2, 1, 1, 1)
-        noise = torch.randn(self.batch.image.shape, generator=torch.Generator().manual_seed(0)).to(device)
-        self.fake = (self.batch.image + 0.3 * noise).clamp(-1, 1).requires_grad_()
+        self.semantics = self.model.condition(self.batch).repeat(2, 1, 1, 1)
+        self.real = self.batch.require("image")
+        noise = torch.randn(self.real.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        self.fake = (self.real + 0.3 * noise).clamp(-1, 1).requires_grad_()
         self.together = build.objective(self.config, self.model).to(device)
         self.apart = {name: self.alone(name).to(device) for name in self.together.terms}
 
     def alone(self, name: str) -> Objective:
         config = {**self.config, "loss": {name: self.config["loss"][name]}}
-        offers = type("Offers", (), {"offers": self.model.offers | {"judgement"}})
-        return build.objective(config, offers)
+        judged = SceneModel()
+        judged.offers = self.model.offers | {"judgement"}
+        return build.objective(config, judged)
 
     def judgements(self, *, published: bool) -> list[Judgement]:
         if published:
-            both = self.judge(self.semantics, torch.cat([self.fake, self.batch.image]))
+            both = self.judge(self.semantics, torch.cat([self.fake, self.real]))
             return both.split([len(self.fake)] * 2)
         semantics = self.semantics[: len(self.fake)]
         with torch.no_grad():
-            real = self.judge(semantics, self.batch.image)
+            real = self.judge(semantics, self.real)
         return [self.judge(semantics, self.fake), real]
 
     def step(self, objectives: Mapping[str, Objective]) -> Tensor:

@@ -59,16 +59,18 @@ class StraightSpade(nn.Module):
 def straighten(module: Rounds) -> None:
     """Replace the layers of a module by those of the published formulation, weights kept."""
     semantics: list[Tensor] = []
-    generator = cast(nn.Module, module.model).get_submodule("generator")
+    judge, generator = module.discriminator, module.model.get_submodule("generator")
+    assert judge is not None
     generator.register_forward_pre_hook(lambda _, inputs: semantics.__setitem__(slice(None), [inputs[0]]))
-    for network in (generator, module.discriminator):
+    for network in (generator, judge):
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
                 if isinstance(child, SPADE):
                     setattr(parent, name, StraightSpade(child, semantics))
                 elif isinstance(child, SpectralConv2d):
                     setattr(parent, name, hooked(child))
-    module.discriminator.requires_grad_ = lambda requires_grad=True: module.discriminator  # never frozen
+    module._judges = list(judge.parameters())
+    module._freeze_judges = lambda frozen: None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def hooked(ours: SpectralConv2d) -> nn.Module:

@@ -102,7 +102,7 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
     chosen, data = config(f"model={model}", *EMBEDDED), data_of(model)
     with torch.device("meta"):
         generator = build.model(chosen, data)
-    semantics = torch.zeros(2, generator.semantic_channels, 64, 64)
+    semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
         if (name == "oasis") != (model == "oasis"):
@@ -228,7 +228,7 @@ def test_an_exemplar_family_without_exemplars(model: str) -> None:
         build.rounds({**chosen, "exemplar": {}}, data_of(model))
     with torch.device("meta"):
         generator = build.model(chosen, data_of(model))
-    bare = Batch(label=torch.zeros(1, 64, 64, dtype=torch.long), image=torch.empty(1, 3, 0, 0))
+    bare = Batch(label=torch.zeros(1, 64, 64, dtype=torch.long))
     with pytest.raises(Refusal, match="use exemplar=retrieved"):
         generator.sample(bare)
 

@@ -149,7 +149,8 @@ def sheet(columns: Sequence[Painted], exemplars: Any, *, title: str) -> np.ndarr
     for index in spread(len(exemplars), SHOWN):
         batch = collate([exemplars[(0, index)]])
         assert batch.exemplar is not None
-        given = [colour_labels(batch.label[0], exemplars.classes.colours), to_array(batch.image[0])]
+        label, image = batch.require("label")[0], batch.require("image")[0]
+        given = [colour_labels(label, exemplars.classes.colours), to_array(image)]
         files = [one.folder / f"{batch.name[0]}.png" for one in columns]
         made = [np.asarray(Image.open(file).convert("RGB")) for file in files]
         rows.append([*given, to_array(batch.exemplar[0]), *made])

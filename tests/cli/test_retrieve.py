@@ -118,7 +118,7 @@ def opened(tmp_path: Path) -> TrainedRun:
     Image.fromarray(np.zeros((32, 64, 3), np.uint8)).save(tmp_path / "images/x.png")
     for where in ("labels/x.png", "maps/a.png", "maps/b.png"):
         Image.fromarray(np.ones((32, 64), np.uint8)).save(tmp_path / where)
-    model: Any = SimpleNamespace(offers=frozenset({"warped"}))
+    model: Any = SimpleNamespace(reads=frozenset({"label", "exemplar"}))
     return TrainedRun(tmp_path, config, Vocabulary(LANDSCAPE, False), model, step=1)
 
 
@@ -136,6 +136,6 @@ def test_new_maps_without_exemplars_are_refused_in_one_sentence(opened: TrainedR
     gone = replace(opened, config={**opened.config, "data": {**opened.config["data"], "count": 1}})
     with pytest.raises(Refusal, match=r"cannot give them.*only 1 of them.*exemplars=DIR"):
         gone.inputs(labels=str(opened.folder / "maps"))
-    blind: Any = SimpleNamespace(offers=frozenset({"mu"}))
+    blind: Any = SimpleNamespace(reads=frozenset({"label"}))
     with pytest.raises(Refusal, match="paints without exemplars"):
         replace(opened, model=blind).inputs(exemplars=str(opened.folder))

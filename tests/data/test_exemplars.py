@@ -88,9 +88,10 @@ def test_a_self_reference_is_the_picture_in_a_view_of_its_own(root):
     assert batch.exemplar is not None
     assert batch.exemplar_label is not None
     assert batch.self_reference.all()
-    assert batch.exemplar.shape == batch.image.shape
+    image = batch.require("image")
+    assert batch.exemplar.shape == image.shape
     assert batch.exemplar_label.dtype == torch.int64
-    assert not torch.equal(batch.exemplar, batch.image)
+    assert not torch.equal(batch.exemplar, image)
     whole = exemplars.retrieved(data=split(root, "train", flip=0.0, fit="squash"), gallery=train,
                                 real_reference_probability=0.0)  # fmt: skip
     uncut = whole[(0, 2)]
@@ -98,6 +99,7 @@ def test_a_self_reference_is_the_picture_in_a_view_of_its_own(root):
     assert uncut.image is not None
     assert torch.equal(uncut.exemplar, uncut.image)
     assert uncut.exemplar_label is not None
+    assert uncut.label is not None
     assert torch.equal(uncut.exemplar_label, uncut.label)
 
 
@@ -110,10 +112,14 @@ def test_another_picture_brings_its_own_labels_and_leaves_the_sample_alone(root)
         assert chosen is not None
         assert chosen != index
         sample, other = data[(0, index)], train[(0, chosen)]
-        assert torch.equal(sample.label, train[(0, index)].label)
+        label = train[(0, index)].label
+        assert sample.label is not None
+        assert label is not None
+        assert torch.equal(sample.label, label)
         assert sample.exemplar is not None
         assert other.image is not None
         assert sample.exemplar_label is not None
+        assert other.label is not None
         assert torch.equal(sample.exemplar, other.image)
         assert torch.equal(sample.exemplar_label, other.label)
         assert not sample.self_reference

@@ -23,7 +23,7 @@ def maps(count: int, *, seed: int = 0, kinds: int = 4) -> Batch:
     rng = np.random.default_rng(seed)
     few = [rng.choice(kinds, size=rng.integers(1, kinds + 1), replace=False) for _ in range(count)]
     label = np.stack([rng.choice(some, (4, 6)).repeat(2, 0).repeat(2, 1) for some in few])
-    return Batch(label=torch.from_numpy(label).long(), image=torch.empty(count, 3, 0, 0))
+    return Batch(label=torch.from_numpy(label).long())
 
 
 def iou(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -37,7 +37,7 @@ def test_mask_iou_is_that_of_the_confusion_matrix():
     queries, gallery = maps(7), maps(9, seed=1)
     measure = MaskIou(classes=FOUR)
     found = measure.similarity(measure.describe(queries), measure.describe(gallery))
-    expected = [[iou(a, b) for b in gallery.label] for a in queries.label]
+    expected = [[iou(a, b) for b in gallery.require("label")] for a in queries.require("label")]
     assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12)
 
 
@@ -46,7 +46,7 @@ def test_the_unknown_class_counts_as_nothing(measure):
     a = torch.zeros(1, 4, 4, dtype=torch.long)
     b, empty = a.clone(), torch.full_like(a, 3)
     b[:, :2] = 3
-    x = measure.describe(Batch(label=torch.cat([b, empty]), image=torch.empty(2, 3, 0, 0)))
+    x = measure.describe(Batch(label=torch.cat([b, empty])))
     found = measure.similarity(x, x)
     assert found.flatten().tolist() == pytest.approx([1, 0, 0, 0])  # one class in all labelled pixels; none at all
 
@@ -55,7 +55,7 @@ def test_pixel_acc_is_the_share_of_equal_pixels():
     queries, gallery = maps(5), maps(6, seed=1)
     measure = PixelAcc(classes=FOUR)
     found = measure.similarity(measure.describe(queries), measure.describe(gallery))
-    expected = (queries.label[:, None] == gallery.label[None]).double().mean((2, 3))
+    expected = (queries.require("label")[:, None] == gallery.require("label")[None]).double().mean((2, 3))
     assert torch.allclose(found, expected, atol=1e-12)
 
 
@@ -64,7 +64,7 @@ def test_label_hist_is_the_bhattacharyya_coefficient():
     half[..., :2] = 1
     measure = LabelHist(classes=FOUR)
     label = torch.cat([half, half.flip(2), torch.zeros_like(half), torch.full_like(half, 2)])
-    x = measure.describe(Batch(label=label, image=torch.empty(4, 3, 0, 0)))
+    x = measure.describe(Batch(label=label))
     assert measure.similarity(x[:1], x)[0].tolist() == pytest.approx([1, 1, 0.5**0.5, 0])
 
 
@@ -123,9 +123,9 @@ def test_vgg_is_the_cosine_behind_the_last_pooling():
 
 
 def test_a_list_never_holds_its_own_picture_and_equal_ones_keep_the_gallerys_order():
-    same = maps(1).label.expand(5, -1, -1)
+    same = maps(1).require("label").expand(5, -1, -1)
     measure = LabelHist(classes=FOUR)
-    x = measure.describe(Batch(label=same, image=torch.empty(5, 3, 0, 0)))
+    x = measure.describe(Batch(label=same))
     ranked = rank(x, x, measure=measure, top_k=4, own=np.arange(5))
     assert ranked.rows.tolist() == [[j for j in range(5) if j != i] for i in range(5)]
     assert ranked.scores.tolist() == [[1.0] * 4] * 5

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Judgement, Synthesis
+from scenegen.base.records import Batch, Judgement, Shown, Synthesis, Warp
 from scenegen.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wgan
 from scenegen.losses.contextual import Contextual, contextual_loss
 from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpLabel, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
-from scenegen.losses.objective import Evidence, Objective
+from scenegen.losses.objective import Evidence, Objective, Part
 from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import DomainAdaptor, ResidualBlock, reflected_blocks, unit
@@ -28,12 +28,13 @@ from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, positional_norm
 from scenegen.networks.layers.spade import SPADE
 from scenegen.training.optim import TwoTimescaleAdam
-from scenegen.training.rounds import Rounds
+from scenegen.training.rounds import Rounds, judgements
 from scenegen.training.tricks.average import Ema
 from tests.options import built
 
 from .places import described
 from .recorded import Recorded, cases, load
+from .test_sasame import ROUND
 
 FAMILY = "cocosnetv1"
 TAPS = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
@@ -192,14 +193,14 @@ def matched(model: CoCosNet, case: Recorded) -> tuple[dict[str, Tensor], Tensor,
     content, style, truth = model.correspondence.adapted(noised, exemplar, image)
     theta, phi = model.correspondence(content, style, planes=planes, exemplar_planes=mixed)
     found = model.warps(theta, phi, exemplar=exemplar, planes=planes, exemplar_planes=exemplar_planes, image=image)
-    named = {"warp_out": found["warped"][0], "warp_mask": found["warped_label"], "warp_cycle": found["warped_back"]}
-    named["warp_i2r2i"] = found["returned"]
+    named = {"warp_out": found.warped[0], "warp_mask": found.label, "warp_cycle": found.back}
+    named["warp_i2r2i"] = found.returned
     if truth is not None:
         named["loss_novgg_featpair"] = 10 * (content - truth).abs().mean()
     model.bilinear, nearest = True, model.bilinear
     shown = model.warps(theta, phi, exemplar=exemplar, planes=planes, exemplar_planes=None, image=None)
     model.bilinear = nearest
-    named["warp_out_bi"] = shown["warped"][0]
+    named["warp_out_bi"] = shown.warped[0]
     return {key: value for key, value in named.items() if value is not None}, theta, phi
 
 
@@ -292,7 +293,7 @@ def check_contextual_gradient(case: Recorded, key: str, x: Tensor, y: Tensor) ->
     torch.testing.assert_close(x.grad * usual, case.tensors[key] * usual, atol=1e-5, rtol=0)
 
 
-def terms(opt: Mapping[str, Any]) -> dict[str, tuple[float, nn.Module]]:
+def terms(opt: Mapping[str, Any]) -> dict[str, tuple[float, Part]]:
     """Official name -> (weight, term) of the generator's objective."""
     layers = {"relu3_2": 2.0, "relu4_2": 4.0, "relu5_2": 8.0, **({"relu2_2": 1.0} if opt.get("use_22ctx") else {})}
     pooling = {layer: factor for layer, factor in {"relu3_2": 2, "relu2_2": 4}.items() if layer in layers}
@@ -350,11 +351,13 @@ def test_losses(name: str) -> None:
         ),
         synthesis=Synthesis(
             image=given("real_image"),
-            warped=(given("warp_out"),),
-            warped_back=given("warp_cycle"),
-            returned=given("warp_i2r2i"),
-            warped_label=given("warp_mask"),
-            aligned=((pair, torch.zeros_like(pair)),),
+            warp=Warp(
+                warped=(given("warp_out"),),
+                back=given("warp_cycle"),
+                returned=given("warp_i2r2i"),
+                label=given("warp_mask"),
+                aligned=((pair, torch.zeros_like(pair)),),
+            ),
         ),
         fake=judged("fake"),
         real=judged("real"),
@@ -475,17 +478,6 @@ def test_training_step(name: str) -> None:
     load_official(model.generator, case.state("G."))
     load_official(model.correspondence, case.state("Corr."))
     load_official(judge, case.state("D."))
-    wanted = {key.removeprefix("G."): key for key in case.names("out") if key.startswith("G.")}
-    parts = {key: pair for key, pair in terms(opt).items() if key in wanted}
-    named = {{"GAN": "gan"}.get(key, key): pair for key, pair in parts.items()}
-    objective = Objective(
-        terms={key: term for key, (_, term) in named.items()},
-        weights={key: weight for key, (weight, _) in named.items()},
-        extractors={"vgg": narrow_vgg(case, case.state("vgg."), shift=case.options["vgg_normal_correct"])},
-        offers={*model.offers, "judgement", "real_judgement", "exemplar"},
-    )
-    optim = TwoTimescaleAdam(eps_generator=1e-3)
-    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim)
     batch = Batch(
         label=case.given("label")[:, 0],
         image=case.given("image"),
@@ -493,18 +485,28 @@ def test_training_step(name: str) -> None:
         exemplar_label=case.given("label_ref")[:, 0],
         self_reference=case.given("self_ref")[:, 0, 0, 0] > 0,
     )
+    wanted = {key.removeprefix("G."): key for key in case.names("out") if key.startswith("G.")}
+    parts = {key: pair for key, pair in terms(opt).items() if key in wanted}
+    named = {{"GAN": "gan"}.get(key, key): pair for key, pair in parts.items()}
+    objective = Objective(
+        terms={key: term for key, (_, term) in named.items()},
+        weights={key: weight for key, (weight, _) in named.items()},
+        extractors={"vgg": narrow_vgg(case, case.state("vgg."), shift=case.options["vgg_normal_correct"])},
+        offers={*model.offers, *batch.tensors(), "judgement", "real_judgement"},
+    )
+    optim = TwoTimescaleAdam(eps_generator=1e-3)
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, **ROUND)
     module.train()
-    semantics, synthesis = model.semantics(batch), model(batch)
+    synthesis = model(batch)
     case.check("out/fake_image", synthesis.image)
-    assert synthesis.warped is not None
-    case.check("out/warp_out", synthesis.warped[0])
+    case.check("out/warp_out", synthesis.warp.warped[0])
     if "warp_mask" in case.names("out"):
-        assert synthesis.warped_label is not None
-        case.check("out/warp_mask", synthesis.warped_label)
+        case.check("out/warp_mask", synthesis.warp.label)
     nets = {"G": model.generator, "Corr": model.correspondence, "D": judge}
     sides = {"generator": list(model.parameters()), "discriminator": list(judge.parameters())}
     adam = {side: optim.build(parameters, side=side) for side, parameters in sides.items()}
-    fake, real = module._judge(semantics, synthesis.image, batch.image)
+    shown = model.shown(batch, synthesis)
+    fake, real = judgements(judge, shown)
     total, values = objective.generator(batch=batch, synthesis=synthesis, fake=fake, real=real)
     for key, (weight, _) in parts.items():
         case.check(f"out/G.{key}", weight * values[{"GAN": "gan"}.get(key, key)])
@@ -512,8 +514,7 @@ def test_training_step(name: str) -> None:
     check_step(case, nets, ("G", "Corr"))
     adam["generator"].step()
     adam["discriminator"].zero_grad()
-    fake, real = module._judge(semantics, synthesis.image.detach(), batch.image)
-    assert real is not None
+    fake, real = judgements(judge, Shown(shown.condition, shown.fake.detach(), shown.real))
     loss, values = objective.discriminator(fake, real)
     case.check("out/D_Fake", 10 * values["D_fake"])
     case.check("out/D_real", 10 * values["D_real"])

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Judgement, Synthesis
+from scenegen.base.records import Batch, Judgement, Synthesis, Warp
 from scenegen.losses.adversarial import Hinge
 from scenegen.losses.contextual import Contextual
 from scenegen.losses.exemplar import Aligned, Pseudo, WarpCycle, WarpSelf
 from scenegen.losses.feature_matching import FeatureMatching
-from scenegen.losses.objective import Evidence, Objective
+from scenegen.losses.objective import Evidence, Objective, Part
 from scenegen.losses.perceptual import Perceptual
 from scenegen.networks.interop import load_official
 from scenegen.runs.journal import read_rows
@@ -24,7 +24,7 @@ from tests.options import built
 
 from .recorded import Recorded, caffe_vgg
 from .test_cocosnetv2 import correspondence_arguments, directions, judge_of, of_kind, read
-from .test_sasame import fit
+from .test_sasame import ROUND, fit
 
 PSEUDO_LAYERS = {"relu1_2": 1 / 32, "relu2_2": 1 / 16, "relu3_2": 1 / 8, "relu4_2": 1 / 4, "relu5_2": 1.0}
 LOSS_NAMES = {
@@ -62,7 +62,7 @@ def test_rates(name: str) -> None:
             case.check(f"out/{run}.adam_{letter}_beta1_beta2_eps", torch.tensor([*group["betas"], group["eps"]]))
 
 
-def published_terms(opt: dict[str, Any]) -> tuple[dict[str, nn.Module], dict[str, float]]:
+def published_terms(opt: dict[str, Any]) -> tuple[dict[str, Part], dict[str, float]]:
     """The objective as published, with the official options' weights."""
     style = {"relu3_2": 2.0, "relu4_2": 4.0, "relu5_2": 8.0}
     pooling = {"relu3_2": 2}
@@ -70,7 +70,7 @@ def published_terms(opt: dict[str, Any]) -> tuple[dict[str, nn.Module], dict[str
         style["relu2_2"], pooling["relu2_2"] = 1.0, 4
     deep = "relu5_2" if opt.get("which_perceptual", "4_2") == "5_2" else "relu4_2"
     centre = "pono" if opt.get("PONO") else "sample"
-    terms: dict[str, nn.Module] = {
+    terms: dict[str, Part] = {
         "gan": Hinge(),
         "feature_matching": FeatureMatching(),
         "aligned": Aligned(),
@@ -129,8 +129,7 @@ def test_objective(name: str) -> None:
         ),
         synthesis=Synthesis(
             image=real,
-            warped=tuple(case.given(f"warp{i}") for i in range(4)),
-            warped_back=case.tensors.get("in/warp_cycle"),
+            warp=Warp(warped=tuple(case.given(f"warp{i}") for i in range(4)), back=case.tensors.get("in/warp_cycle")),
         ),
         fake=judgement_of(case, "fake"),
         real=judgement_of(case, "real"),
@@ -176,11 +175,11 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         terms=terms,
         weights={name: weights[name] for name in terms},
         extractors={"vgg": caffe_vgg(case.state("vgg."), widths=tuple(case.options["vgg_widths"]))},
-        offers={*model.offers, "judgement", "exemplar"},
+        offers={*model.offers, "image", "exemplar", "self_reference", "judgement"},
     )
     lr = opt.get("lr", 2e-4)
     optim = TwoTimescaleAdam(lr_generator=lr / 2, lr_discriminator=2 * lr, eps_generator=1e-3)
-    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim)
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, **ROUND)
     batch = Batch(
         label=label.argmax(1),
         image=case.given("image"),
@@ -188,7 +187,7 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         exemplar_label=case.given("label_ref").argmax(1),
         self_reference=case.given("self_ref").bool(),
     )
-    assert torch.equal(model.semantics(batch), label)
+    assert torch.equal(model.condition(batch), label)
     seen: list[Synthesis] = []
     firsts: list[Tensor] = []
     grads: dict[str, Tensor] = {}
@@ -216,10 +215,10 @@ def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     for key, ours in (("D_Fake", "D_fake"), ("D_real", "D_real")):
         case.check(f"out/{key}", torch.tensor([weights["gan"] * float(row[ours])]))
     assert len(seen) == 1
-    assert seen[0].warped is not None
+    assert seen[0].warp is not None
     case.check("out/fake_image", seen[0].image)
     for level in (0, 3):
-        case.check(f"out/warp_out{level}", seen[0].warped[level])
+        case.check(f"out/warp_out{level}", seen[0].warp.warped[level])
     for level, first in enumerate(firsts, start=1):
         case.check(f"out/level{level}.matching_inds_first", first.flatten(1))
     assert set(grads) == set(case.names("grad"))

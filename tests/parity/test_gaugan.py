@@ -134,20 +134,19 @@ def test_reparametrisation(name: str, dtype: torch.dtype) -> None:
     model = build(case, dtype).eval()
     style = case.given[min(key for key in case.given if key.startswith("image"))].to(dtype)
     label = torch.zeros(len(style), 32, 32, dtype=torch.int64)
-    painted = GauGAN.sample(
-        _without_painting(model), Batch(label=label, image=style), noise=case.given["eps"].to(dtype), style=style
-    )
-    assert painted.z is not None
-    assert painted.mu is not None
-    assert painted.logvar is not None
-    case.check("out", "z", painted.z, dtype)
-    kld = -0.5 * (1 + painted.logvar - painted.mu.square() - painted.logvar.exp()).sum()
+    given = Batch(label=label, exemplar=style)
+    found = GauGAN.sample(_without_painting(model), given, noise=case.given["eps"].to(dtype)).posterior
+    assert found is not None
+    assert found.mu is not None
+    assert found.logvar is not None
+    case.check("out", "z", found.z, dtype)
+    kld = -0.5 * (1 + found.logvar - found.mu.square() - found.logvar.exp()).sum()
     case.check("out", "kld", kld.reshape(case.out["kld"].shape), dtype)
 
 
 def _without_painting(model: GauGAN) -> GauGAN:
     """Only the latent is looked at; the procedural weights of a 256 generator would take a second each."""
-    model.semantics = lambda batch: batch.label  # type: ignore[method-assign]
+    model.condition = lambda batch: batch.label  # type: ignore[method-assign]
     model.generator.forward = lambda planes, z: z  # type: ignore[method-assign]
     return model
 
@@ -182,7 +181,7 @@ def test_manifest(name: str) -> None:
     with torch.device("meta"):
         model = built("model/gaugan", **model_arguments(manifest["options"]))
         judge = built("discriminator/patch", **judge_arguments(manifest["options"]))
-    assert model.semantic_channels == manifest["semantic_nc"]
+    assert model.condition_channels == manifest["semantic_nc"]
     nets = {"G": model.generator, "E": model.encoder, "D": judge}
     for letter, want in manifest["nets"].items():
         net = nets[letter]
@@ -233,7 +232,7 @@ def test_training(name: str) -> None:
     d_adam = torch.optim.Adam(judge.parameters(), lr=4e-4, **adam)
 
     def judged(picture: Tensor) -> list[Judgement]:
-        both = judge(planes(case, dtype).repeat(2, 1, 1, 1), torch.cat([picture, batch.image]))
+        both = judge(planes(case, dtype).repeat(2, 1, 1, 1), torch.cat([picture, batch.require("image")]))
         return both.split([len(batch), len(batch)])
 
     def noise(name: str) -> Tensor | None:
@@ -242,8 +241,8 @@ def test_training(name: str) -> None:
     for n in range(case.meta["iterations"]):
         painted = model(batch, noise=noise(f"eps{n}1_g"))
         losses = generator_losses(*judged(painted.image))
-        if painted.mu is not None:
-            mu, logvar = painted.mu, painted.logvar
+        if painted.posterior is not None:
+            mu, logvar = painted.posterior.mu, painted.posterior.logvar
             losses["KLD"] = 0.05 * -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum()
         g_adam.zero_grad()
         torch.stack(list(losses.values())).sum().backward()

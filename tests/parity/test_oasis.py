@@ -22,7 +22,7 @@ from scenegen.losses.oasis import (
     named_fake,
     named_right,
 )
-from scenegen.losses.objective import Objective
+from scenegen.losses.objective import Objective, Part
 from scenegen.networks.discriminators.oasis import MULTIPLES, OasisDiscriminator
 from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.interop import load_official
@@ -35,7 +35,7 @@ from tests.options import built
 from .fixture_io import Case, load_case
 from .places import cases, described, descriptions
 from .test_gaugan import PRECISIONS, SEMANTIC_NORMS, check_grad_and_buffers
-from .test_sasame import fit
+from .test_sasame import ROUND, fit
 
 UNKNOWN = 0
 CORNERS = {"generator_ch8_wide"}
@@ -116,7 +116,7 @@ def test_discriminator(name: str, dtype: torch.dtype) -> None:
         net = judge_of(case.meta, (image.shape[-2], image.shape[-1]))
         load_official(net, case.state["D"])
         net.to(dtype).train(mode == "train")
-        planes = torch.zeros(len(image), net.semantic_channels, *image.shape[-2:], dtype=dtype)
+        planes = torch.zeros(len(image), net.condition_channels, *image.shape[-2:], dtype=dtype)
         (scores,) = net(planes, image).logits
         case.check("out", f"{mode}/scores", scores, dtype)
         if mode == "train":
@@ -209,23 +209,24 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
     case, dtype = load_case("oasis", name), torch.float64
     options = case.options
     batch = batch_of(case, dtype)
-    model, judge = model_of(options), judge_of(case.meta, (batch.label.shape[-2], batch.label.shape[-1]))
+    label = batch.require("label")
+    model, judge = model_of(options), judge_of(case.meta, (label.shape[-2], label.shape[-1]))
     load_official(model, case.state["G"])
     load_official(judge, case.state["D"])
     rows = {kind: [key for key in sorted(case.given) if key[: len(kind)] == kind and key[len(kind) :].isdigit()]
             for kind in ("z", "mix", "statlabel")}  # fmt: skip
     noise = iter([case.given[key].to(dtype) for key in rows["z"]])
     draws = iter([int(case.given[key]) for key in rows["mix"]])
-    monkeypatch.setattr(oasis_losses, "thrown", lambda n, seed: coins_of(batch.label, draws, n))
+    monkeypatch.setattr(oasis_losses, "thrown", lambda n, seed: coins_of(label, draws, n))
     monkeypatch.setattr(Rounds, "_noise", lambda module, batch, side: next(noise) if module.model.noise_shape else None)
     mixes = not options.get("no_labelmix", False)
     kind = UnbalancedSegmentationGan if options.get("no_balancing_inloss") else SegmentationGan
-    terms: dict[str, nn.Module] = {"gan": kind(unknown=unknown_of(options))}
+    terms: dict[str, Part] = {"gan": kind(unknown=unknown_of(options))}
     weights: dict[str, float] = {"gan": 1.0}
     if mixes:
         terms["labelmix"] = LabelMix(chained=True)
         weights["labelmix"] = options.get("lambda_labelmix", 10.0)
-    objective = Objective(terms=terms, weights=weights, extractors={}, offers={"image", "z", "segmentation"})
+    objective = Objective(terms=terms, weights=weights, extractors={}, offers={"image", "posterior.z", "segmentation"})
     first = case.meta.get("first_iter", 0)
     usual = {"freq_print": 1000, "freq_fid": 5000, "freq_save_ckpt": 20000, "freq_save_latest": 10000}
     periods = [options.get(name, period) for name, period in usual.items()]
@@ -239,8 +240,8 @@ def test_the_module_repeats_the_published_training(name: str, tmp_path: Path, mo
         lr_discriminator=options.get("lr_d", 4e-4),
         betas=(options.get("beta1", 0.0), options.get("beta2", 0.999)),
     )
-    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, reuse_fake=False, average=ema)
-    module = module.to(dtype)
+    rhythm = {**ROUND, "reuse_fake": False}
+    module = Rounds(model=model, discriminator=judge, objective=objective, optim=optim, average=ema, **rhythm).to(dtype)
     fit(module, [batch] * case.meta["iterations"], tmp_path)
     names = {"G_adv": "gan", "G_total": "G", "D_fake": "D_fake", "D_real": "D_real", "D_labelmix": "labelmix",
              "D_total": "D"}  # fmt: skip

@@ -21,6 +21,7 @@ from tests.options import built
 
 from .fixture_io import load_case
 from .test_gaugan import build, judge_arguments
+from .test_sasame import ROUND
 
 DTYPE = torch.float64
 
@@ -39,7 +40,11 @@ def test_the_module_repeats_the_published_training(tmp_path: Path) -> None:
     )
     # reuse_fake=False is the published order: the discriminator judges a new picture of the updated generator.
     module = Rounds(
-        model=model, discriminator=judge, objective=objective, optim=TwoTimescaleAdam(), reuse_fake=False
+        model=model,
+        discriminator=judge,
+        objective=objective,
+        optim=TwoTimescaleAdam(),
+        **{**ROUND, "reuse_fake": False},
     ).to(DTYPE)
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -38,6 +38,7 @@ from scenegen.training.rounds import Rounds
 from tests.options import built
 
 from . import places
+from .test_sasame import ROUND
 
 RELU = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")
 
@@ -412,7 +413,7 @@ def objective_of(case: Case) -> Objective:
             "gan": 10, "feature_matching": 10, "aligned": 10, "warp_label_l1": 500, "pseudo": 1, "perc": 0.01, "cx": 10,
         },
         extractors={"vgg": extractor},
-        offers={"image", "judgement", "exemplar", "warped_label", "aligned"},
+        offers={"image", "label", "exemplar", "self_reference", "judgement", "warp.label", "warp.aligned"},
     )  # fmt: skip
 
 
@@ -444,6 +445,7 @@ def step_of(case: Case, folder: Path) -> tuple[Rounds, dict[str, Any]]:
         discriminator=discriminator,
         objective=objective_of(case),
         optim=TwoTimescaleAdam(eps_generator=1e-3),
+        **ROUND,
     )
     trainer = pl.Trainer(
         accelerator="cpu",

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
-from scenegen.base.records import Batch, Synthesis
+from scenegen.base.records import Batch, SceneModel, Synthesis
 from scenegen.training.callbacks.collapse import PATIENCE, Collapse, distances
 
 
@@ -19,16 +18,14 @@ def batch() -> Batch:
     return Batch(label=label, image=photo, exemplar=exemplar, exemplar_label=label)
 
 
-class Painter(nn.Module):
+class Painter(SceneModel):
     """Shows what it is told to show."""
-
-    noise_shape = None
 
     def __init__(self, show) -> None:
         super().__init__()
         self.show = show
 
-    def sample(self, batch, *, noise=None, style=None):
+    def sample(self, batch, *, noise=None):
         assert not self.training
         return Synthesis(image=self.show(batch))
 
@@ -40,7 +37,7 @@ def module(show, said: list) -> Any:
 
 
 TRAINER: Any = SimpleNamespace(is_global_zero=True, max_steps=10)
-PHOTO = batch().image
+PHOTO = batch().require("image")
 
 
 @pytest.mark.parametrize(

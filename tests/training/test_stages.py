@@ -56,6 +56,7 @@ def test_model_average_and_discriminator_are_taken_over(first: tuple[Path, Round
 def test_another_discriminator_starts_anew_and_is_told(first: tuple[Path, Rounds]) -> None:
     folder, trained = first
     second = module("seed=2", "discriminator.layers=3")
+    assert second.discriminator is not None
     before = {key: value.clone() for key, value in second.discriminator.state_dict().items()}
     told = take_over(second, folder)
     assert equal(second.model, trained.model)
