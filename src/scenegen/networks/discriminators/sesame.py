@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
 from scenegen.networks.discriminators.patch import MultiScale, PatchNet
 
 
@@ -68,6 +69,9 @@ class SesameDiscriminator(MultiScale):
         norm: str,
         padding: int,
     ) -> None:
+        if semantic_channels < 1:
+            raise Refusal(f"this discriminator reads the condition in a stream of its own, so semantic_channels must "
+                          f"be positive, got {semantic_channels}; use discriminator=patch without one")  # fmt: skip
         shared = {"ndf": ndf, "layers": layers, "norm": norm, "padding": padding}
         super().__init__(
             lambda: TwoStreamNet(semantic_channels, **shared),
