@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +17,37 @@ DATA = ("size=tiny", "data.count=16", "data.test_count=4")
 """A few small pictures, for every command."""
 
 TINY = (*DATA, "width=tiny", "weights=random", "batch_size=2", "log_every=1")
+
+
+class Warm:
+    """The process that forks commands (warm.py), started at the first one."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, command: list[str], *, cwd: Path, env: dict[str, str], timeout: float) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr of a command given as [module, *arguments]."""
+        if self.process is None:
+            start = [sys.executable, str(Path(__file__).with_name("warm.py"))]
+            self.process = subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            atexit.register(self.process.terminate)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            order = {"module": command[0], "arguments": command[1:], "cwd": str(cwd), "env": env}
+            (Path(folder) / "order.json").write_text(json.dumps(order))
+            self.process.stdin.write(f"{folder}\n")
+            child = int(self.process.stdout.readline())
+            late = threading.Timer(timeout, os.kill, (child, signal.SIGKILL))
+            late.start()
+            status = int(self.process.stdout.readline())
+            if not late.is_alive():
+                raise subprocess.TimeoutExpired(command, timeout)
+            late.cancel()
+            return status, (Path(folder) / "stdout").read_text(), (Path(folder) / "stderr").read_text()
+
+
+WARM = Warm()
 
 
 def run(
@@ -22,11 +58,19 @@ def run(
     preexec_fn: Callable[[], None] | None = None,
     **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    """python -m scenegen.<verb> <overrides>, with its output."""
+    """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported the libraries.
+
+    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...), and for
+    preexec_fn.
+    """
+    whole = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    if preexec_fn is None and not any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env):
+        command = [f"scenegen.{verb}", *overrides]
+        return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout))
     return subprocess.run(
         [sys.executable, "-m", f"scenegen.{verb}", *overrides],
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        env=whole,
         preexec_fn=preexec_fn,
         capture_output=True,
         text=True,

@@ -1,0 +1,85 @@
+"""A process that has imported the libraries and starts commands by forking: `python warm.py` reads folders from stdin.
+
+Each folder holds order.json (module, arguments, cwd, env). The answer is the child's process id and then its exit
+status, a line each; the command's output lies in the folder's stdout and stderr. What a command itself imports of
+scenegen it imports anew, so nothing that one command does is seen by another.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+import hydra  # noqa: F401
+import matplotlib.pyplot  # noqa: F401
+import pytorch_lightning  # noqa: F401
+import scipy.stats  # noqa: F401
+import torchmetrics  # noqa: F401
+import torchvision  # noqa: F401
+
+
+def next_order(answers: int) -> str | None:
+    """In each child, once it stands where its order wants it: the module to run. None when there are no more orders."""
+    for line in sys.stdin:
+        folder = Path(line.rstrip("\n"))
+        if (child := os.fork()) == 0:
+            os.close(answers)
+            return become(folder)
+        os.write(answers, f"{child}\n".encode())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.write(answers, f"{status}\n".encode())
+    return None
+
+
+def become(folder: Path) -> str:
+    order = json.loads((folder / "order.json").read_text())
+    for stream, target, flags in ((0, os.devnull, os.O_RDONLY), (1, folder / "stdout", os.O_WRONLY | os.O_CREAT),
+                                  (2, folder / "stderr", os.O_WRONLY | os.O_CREAT)):  # fmt: skip
+        opened = os.open(target, flags, 0o644)
+        os.dup2(opened, stream)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # the old one holds the orders that were read ahead
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    sys.path[0] = order["cwd"]
+    sys.argv = [order["module"], *order["arguments"]]
+    return order["module"]
+
+
+def run(module: str) -> int:
+    """The exit status of `python -m module`."""
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def end(status: int) -> None:
+    """Ends as an interpreter does, but for taking the libraries apart, which takes a second."""
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  # waits for the threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    answers = os.dup(1)  # stdout itself goes to the commands
+    os.set_inheritable(answers, False)
+    gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
+    if module := next_order(answers):
+        end(run(module))
