@@ -96,7 +96,7 @@ def _term(name: str, term: Any, objective: Objective) -> TermReport:
     return TermReport(name, weight, sorted(term.needs), reads, side, parameters(term))
 
 
-def _extractor(name: str, objective: Objective, height: int, width: int) -> ExtractorReport:
+def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorReport:
     extractor = objective.bank.extractors[name]
     readers = {key: term for key, term in objective.terms.items() if name in term.reads}
     layers = {key: list(term.reads[name]) for key, term in readers.items()}
