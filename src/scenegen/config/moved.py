@@ -42,6 +42,10 @@ _JUDGES = "scenegen.scoring.judges"
 _CRITICS = "scenegen.networks.discriminators"
 _EXEMPLARS = "scenegen.data.exemplars"
 _ADAPTORS = "scenegen.networks.correspondence.adaptor"
+_CONTEXTUAL = {
+    "pooling": None, "target": "real", "distance": "cosine", "centre": "sample", "h": 0.1, "eps": 1e-3, "log_eps": 0.0,
+    "direction": "source", "patch": 1, "max_points": None, "row_chunk": None,
+}  # fmt: skip
 _PATCH = {"norm": "instance", "padding": 2, "spectral": True, "attention": False, "cam": False, "decoder": False}
 
 MOVES = (
@@ -109,6 +113,9 @@ MOVES = (
             f"{_CRITICS}.patch.PatchDiscriminator": _PATCH,
             f"{_CRITICS}.patch_gradnorm.GradNormPatchDiscriminator": _PATCH,
             f"{_EXTRACTORS}.scenenet.SceneNetTrunk": {"name": "trunk"},
+            "scenegen.training.optim.TwoTimescaleAdam": {"eps_generator": None, "equal_after": 0},
+            "scenegen.losses.adversarial.Wgan": {"real_label": 1.0},
+            "scenegen.losses.contextual.Contextual": _CONTEXTUAL,
         },
     ),
 )
