@@ -82,7 +82,7 @@ SYNONYMS: Mapping[str, str] = {
     "playingfield": "field",
     "waterdrops": "water",
 }
-"""COCO-Stuff names that say a landscape class in another word. ADE20K needs none: it has all 28 by name."""
+"""COCO-Stuff's synonyms of landscape classes. ADE20K needs none: it has all 28 by name."""
 
 
 def bridge(source: ClassList, target: ClassList = LANDSCAPE, *, rest: str = "other") -> np.ndarray:

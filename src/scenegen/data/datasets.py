@@ -26,7 +26,7 @@ _COCO_UNKNOWN = {255: 182}
 _COCO_TO_LANDSCAPE = {**dict(enumerate(bridge(COCO_STUFF).tolist())), 255: LANDSCAPE.names.index("other")}
 
 TEST_START = 1_000_000
-"""The world's held-out pictures start here, so that data.count never reaches them."""
+"""Number of the world's first held-out picture; data.count never reaches it."""
 
 
 def procedural(
@@ -72,7 +72,7 @@ class World:
     @property
     def styles(self) -> list[dict[str, float]]:
         """Sun height, season, haze, ... of every picture, in order, unmirrored."""
-        # A style does not depend on the size, so the smallest rendering tells it.
+        # A style does not depend on the size, so the smallest rendering has it.
         return [render(self.seed, number, height=32, width=32).style for number in self.numbers]
 
     @property

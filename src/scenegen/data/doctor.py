@@ -25,7 +25,7 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How much of the data one class is: pixels, and pictures that show it."""
+    """Share of one class in the data: its pixels, and the pictures that show it."""
 
     id: int
     name: str
@@ -37,7 +37,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Report:
-    """What the doctor found.
+    """Findings of the doctor.
 
     Attributes:
         splits: pictures per split.
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Nothing would stop training."""
+        """True when nothing stops training."""
         return not any(fault.stops for fault in self.faults)
 
     @property
@@ -82,7 +82,7 @@ class Report:
 def open_splits(
     open_split: Callable[[str], Pairs], splits: Sequence[str] = ("train", "test")
 ) -> tuple[dict[str, Pairs], list[Fault]]:
-    """The splits that open, and a fault for each that does not; where none opens, its Refusal."""
+    """The splits that open, and a fault for each that does not; raises the Refusal when none opens."""
     found: dict[str, Pairs] = {}
     refusals: list[tuple[str, Refusal]] = []
     for split in splits:
@@ -148,7 +148,7 @@ def examine(
 
 
 def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]) -> Report:
-    """The same of a dataset without files."""
+    """Report on a dataset without files."""
     first = next(iter(datasets.values()))
     digest = hashlib.sha256()
     counts, sizes = [], []
@@ -176,7 +176,7 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
 
 
 def print_report(report: Report, console: Console) -> None:
-    """The report for people; faults in full."""
+    """Print the report, faults in full."""
     table = Table(title="classes", title_justify="left")
     for column in ("id", "name", "% of pixels", "% of pictures"):
         table.add_column(column, justify="left" if column == "name" else "right")

@@ -83,7 +83,7 @@ def count_ids(ids: np.ndarray) -> dict[int, int]:
 
 
 def outside_sentence(counts: Mapping[int, int], *, classes: ClassList) -> str | None:
-    """What is wrong with these ids, or None: ids, pixels, class count, cure."""
+    """Sentence about ids outside the classes (ids, pixels, class count, cure), or None without any."""
     outside = {i: n for i, n in counts.items() if not 0 <= i < len(classes)}
     if not outside:
         return None
@@ -108,7 +108,7 @@ def resize_nearest(ids: np.ndarray, *, height: int, width: int) -> np.ndarray:
 
 
 def label_problem(picture: Image.Image) -> str | None:
-    """Why an opened picture cannot be a label map, or None."""
+    """Reason that an opened picture cannot be a label map, or None."""
     if picture.format != "PNG":
         return (
             f"a label map saved as {picture.format}, which may change ids; save it as PNG "
@@ -124,7 +124,7 @@ def label_problem(picture: Image.Image) -> str | None:
 
 @contextmanager
 def open_picture(path: str | Path) -> Iterator[Image.Image]:
-    """Open and decode a picture in the block; whatever goes wrong with the file is a Refusal that names it."""
+    """Context manager: opens and decodes a picture; every fault of the file is a Refusal that names it."""
     try:
         with Image.open(path) as picture:
             yield picture

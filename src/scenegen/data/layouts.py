@@ -1,4 +1,4 @@
-"""Which folders under data.root hold which split, and what their ids mean."""
+"""Layouts of data.root: the folders of each split, and the classes of their ids."""
 
 from __future__ import annotations
 

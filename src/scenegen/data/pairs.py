@@ -57,7 +57,7 @@ class Files:
         root: the folder that was given.
         classes: what label ids mean after `remap`.
         pairs: in natural order of their names.
-        unmatched: files without their partner; `doctor.scan` reports them with all other faults.
+        unmatched: files without their partner; `inspection.scan` reports them with all other faults.
         remap: file id -> class id where they differ.
     """
 
@@ -106,14 +106,14 @@ def read_photo(path: Path) -> Image.Image:
 
 
 def photo_problem(picture: Image.Image) -> str | None:
-    """Why an opened picture cannot be a photograph, or None."""
+    """Reason that an opened picture cannot be a photograph, or None."""
     if picture.mode in PHOTO_MODES:
         return None
     return f"a photograph with pixels of kind {picture.mode}, which would be clipped; save it as 8-bit RGB"
 
 
 def size_sentence(label: tuple[int, ...], image: tuple[int, ...]) -> str:
-    """What to say of a label map (h, w) that does not fit its photograph (h, w)."""
+    """Sentence about a label map (h, w) that does not fit its photograph (h, w)."""
     return (
         f"the label map is {label[1]}x{label[0]} but its photograph is {image[1]}x{image[0]} (width x height); "
         "resize the label map with nearest neighbour to the photograph's size"

@@ -19,7 +19,7 @@ from scenegen.data.transforms import Framing
 
 
 class Source(Protocol):
-    """Where samples come from: files, or the procedural world."""
+    """Source of samples: files, or the procedural world."""
 
     @property
     def classes(self) -> ClassList: ...
@@ -34,11 +34,11 @@ class Source(Protocol):
 
 
 class Exemplars(Protocol):
-    """Which style picture a sample gets, as a function of (epoch, index)."""
+    """Choice of each sample's style picture, as a function of (epoch, index)."""
 
     @property
     def source(self) -> Source:
-        """Where the style pictures come from."""
+        """Source of the style pictures."""
         ...
 
     def choose(self, epoch: int, index: int) -> int | None:

@@ -82,9 +82,9 @@ class StatelessBatchSampler(Sampler[list[Key]]):
 
 
 class Loader(DataLoader[Batch]):
-    """A DataLoader whose workers' Refusals arrive as the one sentence they are, without the worker's traceback."""
+    """A DataLoader that passes a worker's Refusal on without the worker's traceback."""
 
-    # torch declares a private iterator class here; a generator of Batches is all that anybody asks of it
+    # torch declares a private iterator class here; callers need a generator of Batches only
     def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             yield from super().__iter__()

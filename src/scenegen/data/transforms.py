@@ -1,4 +1,4 @@
-"""Where a sample is cut: one View per sample, the same for label, instance map and photograph."""
+"""Resizing and cutting of samples: one View per sample, for label, instance map and photograph alike."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Framing:
-    """How pictures of any size become (height, width).
+    """Fit of pictures of any size to (height, width).
 
     Attributes:
         height, width: the target size.

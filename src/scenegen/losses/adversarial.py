@@ -1,4 +1,4 @@
-"""Adversarial terms: siblings that differ in what they make of the discriminator's scores.
+"""Adversarial terms, one for each published loss on the discriminator's scores.
 
 All average over the entries of a score map, then over scales. `real_label` < 1 is one-sided label smoothing
 of the discriminator's real side; the generator's loss does not see it.

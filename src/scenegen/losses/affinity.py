@@ -25,7 +25,7 @@ def similarity(
     mix: Mix | None = None,
     share: float = 1.0,
 ) -> Tensor:
-    """CX: the mean over one set of the best affinity with the other.
+    """Contextual similarity CX: mean, over one set, of each vector's best affinity with the other set.
 
     Args:
         x: (b, p, c) source vectors.
@@ -33,9 +33,9 @@ def similarity(
         matching: distance, bandwidth, eps, and direction: "target" (mean over y of the maximum over x) or "source"
             (the reverse).
         row_chunk: rows of distances held at once.
-        mix: (affinities of some rows, which stay as they are; those rows' numbers) -> share times them plus
-            something that depends on neither x nor y; the best is sought, and CX taken, among the mixture.
-        share: of the affinities in the mixture.
+        mix: (affinities of some rows, those rows' numbers) -> share * affinities + a part independent of x and y,
+            as a new tensor; CX is then taken of the mixture.
+        share: factor of the affinities in the mixture.
 
     Returns:
         (b,) in (0, 1].

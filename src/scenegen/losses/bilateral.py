@@ -26,7 +26,7 @@ def _within_1(h: int, w: int) -> tuple[float, float]:
 
 
 GRIDS = {"to_255": _to_255, "within_1": _within_1}
-"""(h, w) -> what one row and one column count; the first is the paper's code, the second a PyTorch port's."""
+"""(h, w) -> coordinate steps of a row and of a column; the first as the paper's code, the second as a PyTorch port."""
 
 
 PAPER = Matching(

@@ -27,7 +27,7 @@ PAPER = Matching(
 def contextual_loss(
     x: Tensor, y: Tensor, matching: Matching = PAPER, *, generator: torch.Generator | None = None
 ) -> Tensor:
-    """How far the set of x's vectors is from covering the set of y's.
+    """Minus the logarithm of the contextual similarity between the sets of x's and of y's vectors.
 
     For identical sets it is -log(1 + log_eps), that is 0 at log_eps = 0, where every vector differs from all
     others; k vectors that coincide (flat sky) raise that floor, up to log(q) for a flat picture. Runs in

@@ -24,7 +24,7 @@ ITSELF = -10.0
 """Similarity that stands for a patch's own place among the negatives, before the temperature."""
 
 COSTS = {"hard": lambda s: s, "easy": lambda s: 1 - s}
-"""Which negatives weigh more: those alike, or those unlike."""
+"""Transport costs of a similarity s: "hard" gives more weight to negatives that are alike, "easy" to unlike ones."""
 
 
 def patchnce(q: Tensor, k: Tensor, *, temperature: float = 0.07) -> Tensor:
@@ -37,8 +37,7 @@ def patchnce(q: Tensor, k: Tensor, *, temperature: float = 0.07) -> Tensor:
         temperature: > 0.
 
     Returns:
-        A scalar > 0, mean over rows; its floor, where rows are told apart well, is 0, and equal pictures reach
-        only what the likeness of their own patches leaves.
+        A scalar > 0, mean over rows; near 0 only where the rows of a picture differ clearly, even for equal pictures.
 
     Source: Park et al., ECCV 2020 (CUT), eq. 3.
     """
@@ -246,7 +245,7 @@ def drawn_rows(
 
     Args:
         evidence, extractor, layers, target, patches, term: of the term.
-        heads: layer -> what is done to rows before they get unit length; other layers are taken as they are.
+        heads: layer -> projection of its rows before they get unit length; other layers have none.
 
     Raises:
         Refusal: when the maps differ in size or have a single position.

@@ -1,4 +1,4 @@
-"""What a frozen extractor costs: parameters and multiply-adds, counted on tensors that have shapes and no numbers."""
+"""Cost model of frozen extractors: counts parameters and multiply-adds from shapes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cost:
 
 
 def cost(extractor: Extractor, layers: Collection[str], *, height: int, width: int) -> Cost:
-    """Count without computing: nothing of the size of a feature map is allocated.
+    """Cost of reading some layers, counted without allocating a feature map.
 
     Args:
         extractor: on the CPU.
@@ -52,13 +52,13 @@ def cost(extractor: Extractor, layers: Collection[str], *, height: int, width: i
 
 
 def parameters(module: nn.Module) -> int:
-    """How many numbers a module holds in parameters, those that it keeps out of its state dict too."""
+    """Number of parameters of a module, those outside its state dict included."""
     counts: dict[int, int] = {}
 
-    def look(tensor: Tensor) -> Tensor:
+    def count(tensor: Tensor) -> Tensor:
         if isinstance(tensor, nn.Parameter):
             counts[id(tensor)] = tensor.numel()
         return tensor
 
-    module._apply(look)  # what `.to()` reaches, frozen networks included
+    module._apply(count)  # reaches whatever `.to()` reaches, frozen networks included
     return sum(counts.values())

@@ -17,7 +17,7 @@ from scenegen.losses.objective import Classes, Evidence, Term
 from scenegen.networks.frozen.extractors import Extractor
 
 SMALLEST_SHARE = 1e-4
-"""Of a class among a batch's pixels, so that a class of three pixels does not rule the loss."""
+"""Floor of a class's share of a batch's pixels, so that a class of three pixels does not rule the loss."""
 
 
 def class_balance(label: Tensor, *, num_classes: int, power: float, ignore: int | None = None) -> Tensor:

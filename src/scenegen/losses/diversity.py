@@ -19,13 +19,13 @@ LATENTS = {
     "z": frozenset({"encode", "posterior.z"}),
     "prior": frozenset({"encode", "again"}),
 }
-"""What `StyleCycle` finds again, and what that needs."""
+"""Latents that `StyleCycle` can find again, each with its needs."""
 
 
 def mode_seeking(
     image: Tensor, other: Tensor, z: Tensor, z_other: Tensor, *, eps: float = 1e-5, per_sample: bool = False
 ) -> Tensor:
-    """Inverse of how much pictures of the same labels differ, relative to their latents.
+    """Inverse of the difference between pictures of the same labels, relative to that of their latents.
 
     Args:
         image, other: (b, 3, h, w), of the same labels.

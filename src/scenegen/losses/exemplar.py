@@ -1,4 +1,4 @@
-"""Terms of the exemplar families: what a correspondence must satisfy, and what self-references can be held to.
+"""Terms of the exemplar families: constraints on the correspondence, and on self-references.
 
 Family: Correspondence with an exemplar
 """
@@ -37,7 +37,7 @@ def shares(self_reference: Tensor) -> Tensor:
 def warped_label_nll(
     warped: Tensor, label: Tensor, exemplar_label: Tensor, *, ignore: int | None = 0, eps: float = LOG_EPS
 ) -> Tensor:
-    """Cross-entropy of warped exemplar labels where the exemplar can know the class at all.
+    """Cross-entropy of warped exemplar labels, over pixels whose class occurs in the exemplar.
 
     Args:
         warped: (b, classes, h, w), rows of probabilities.

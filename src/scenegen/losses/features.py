@@ -23,7 +23,7 @@ class FeatureBank(nn.Module):
         reads: per term, extractor name -> layers.
 
     Attributes:
-        forwards: how often each (extractor, picture) was run.
+        forwards: number of runs of each (extractor, picture).
 
     Raises:
         Refusal: for an extractor that is not there or a layer that it does not have.

@@ -128,7 +128,7 @@ def _half(matrix: Tensor) -> Tensor:
 
 
 def _mirrored_columns(energy: Tensor, width: int) -> Tensor:
-    """How many columns of the whole spectrum each column of the half stands for."""
+    """Number of columns of the whole spectrum that each column of the half stands for."""
     columns = energy.new_full((energy.shape[-1],), 2.0)
     columns[0] = 1
     if width % 2 == 0:

@@ -97,7 +97,7 @@ def haar_l1(x: Tensor, y: Tensor, *, levels: int = 3, power: int = 1, detail: fl
 
     Args:
         x, y: (b, c, h, w) of any range, the generated and the target picture, h and w divisible by 2^levels.
-        levels: how often the low band is split.
+        levels: number of splits of the low band.
         power: 1 (absolute) or 2 (square).
         detail: weight of each of the 3 levels detail bands.
         low: weight of the last low band; 0 leaves mean colours free.

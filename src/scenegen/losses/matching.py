@@ -133,7 +133,7 @@ class Matching:
 
     @property
     def kind(self) -> Distance:
-        """The distance itself."""
+        """The named distance, with its properties."""
         return DISTANCES[self.distance]
 
     def rows(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +150,7 @@ class Matching:
         return drawn[p], drawn[q]
 
     def chunk(self, y: Tensor) -> int:
-        """How many rows of distances to y (b, q, c) are held at once."""
+        """Rows of distances to y (b, q, c) held at once."""
         return self.row_chunk or rows_that_fit(y, self.kind)
 
 
@@ -172,6 +172,6 @@ def chosen_positions(count: int, most: int, generator: torch.Generator | None) -
 
 
 def rows_that_fit(y: Tensor, kind: Distance) -> int:
-    """How many rows of distances to y (b, q, c) one block holds."""
+    """Number of rows of distances to y (b, q, c) that fit one block."""
     per_row = y.shape[1] * (y.shape[2] if kind.broadcasts else 1)
     return max(1, BLOCK_ELEMENTS.get(y.device.type, BLOCK_ELEMENTS["cpu"]) // per_row)

@@ -88,7 +88,7 @@ def mix_mask(label: Tensor, coins: Tensor, *, chained: bool = False) -> Tensor:
 
 
 def labelmix(mixed: Tensor, fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:
-    """Mean square of what the logits of a mixed picture differ from the mixed logits.
+    """Mean square difference between the logits of a mixed picture and the mixed logits.
 
     Args:
         mixed, fake, real: (b, N + 1, h, w) logits; gradients flow into all three.

@@ -19,7 +19,7 @@ Judge = Callable[[Tensor], Judgement]
 """Pictures -> the discriminator's judgement of them under the batch's condition."""
 
 Judged = tuple[Judgement, Judgement]
-"""Its judgements of the step's generated and real pictures, with graph."""
+"""The discriminator's judgements of the step's generated and real pictures, with graph."""
 
 CURES = {
     "posterior.mu": "use model.vae=true (gaugan, sasame)",
@@ -57,7 +57,7 @@ class Classes(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a generator's step knows when its loss is taken.
+    """Inputs of the generator's loss at one step.
 
     Attributes:
         batch: what the data gave.
@@ -125,7 +125,7 @@ class Evidence:
 
 
 class Part(nn.Module):
-    """Base of what an objective is made of.
+    """Base of an objective's terms and penalties.
 
     Attributes:
         needs: paths of Synthesis ("posterior.mu", "warp.label"), fields of Batch ("exemplar", "label"), "judgement",
@@ -234,7 +234,7 @@ class Objective(nn.Module):
 
     @property
     def adversarial(self) -> bool:
-        """Whether there is a discriminator to be trained."""
+        """True when a discriminator is trained."""
         return any(isinstance(term, AdversarialTerm) for term in self.terms.values())
 
     def weight(self, name: str, step: int) -> float:
@@ -259,7 +259,7 @@ class Objective(nn.Module):
 
         Args:
             step: of the clock, for schedules; a term whose weight is 0 at this step is not computed.
-            slopes: also tell each term's weight and the norm of its gradient at the generated picture.
+            slopes: also return each term's weight and the norm of its gradient at the generated picture.
 
         Returns:
             The weighted total, and each term's unweighted value without its graph; beside them "weight/<term>"
@@ -280,12 +280,12 @@ class Objective(nn.Module):
         values = {name: self.terms[name](evidence) for name, weight in weights.items() if weight > 0}
         # without any term the picture's own zero keeps a graph to go back through
         weighted = [weights[name] * value for name, value in values.items()] or [0 * synthesis.image.sum()]
-        told = {name: value.detach() for name, value in values.items()}
+        report = {name: value.detach() for name, value in values.items()}
         shown = weights if slopes else self.schedules.keys() & weights.keys()
-        told |= {f"weight/{name}": torch.tensor(weights[name]) for name in weights if name in shown}
+        report |= {f"weight/{name}": torch.tensor(weights[name]) for name in weights if name in shown}
         if slopes:
-            told |= {f"grad/{name}": slope(value, synthesis.image) for name, value in values.items()}
-        return torch.stack(weighted).sum(), told
+            report |= {f"grad/{name}": slope(value, synthesis.image) for name, value in values.items()}
+        return torch.stack(weighted).sum(), report
 
     def discriminator(self, fake: Judgement, real: Judgement) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's loss.
@@ -312,12 +312,12 @@ class Objective(nn.Module):
         seed: int = 0,
         step: int = 0,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the penalties that are due at a step add to the discriminator's loss.
+        """Summand of the discriminator's loss: the penalties that are due at a step.
 
         Args:
             judge: the discriminator under the batch's condition.
             fake, real: (b, c, h, w) generated and real pictures.
-            judged: what it said of both in this step, with graph.
+            judged: its judgements of both in this step, with graph.
             seed: of this step, for penalties that draw.
             step: of the clock; a penalty that comes every n-th step counts n times there.
 

@@ -17,7 +17,7 @@ from scenegen.losses.objective import Judge, Judged, Penalty
 
 
 def gradient_norm(judge: Judge, image: Tensor) -> Tensor:
-    """How steep the discriminator is at some pictures, scale by scale; differentiable in its parameters.
+    """Slope of the discriminator at some pictures, scale by scale; differentiable in its parameters.
 
     Runs in float32 or wider, outside autocast.
 

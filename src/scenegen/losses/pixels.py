@@ -125,7 +125,7 @@ def unit_pair(evidence: Evidence, target: str, *, term: str) -> tuple[Tensor, Te
 def clamped(x: Tensor) -> Tensor:
     """x in [0, 1], float32 or wider, with the gradient of the identity.
 
-    Where a library stops at 1.0001: torch's own clamp has no gradient at 0 and 1 themselves, where saturated
+    For libraries that refuse 1.0001. torch's own clamp has no gradient at 0 and 1 themselves, where saturated
     pictures lie.
     """
     x = full_precision(x)

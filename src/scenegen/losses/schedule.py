@@ -1,7 +1,7 @@
 """Schedules of a term's weight: pure functions of the step, so that a resumed run goes on where it was.
 
-`loss.<term>.schedule` takes one. Its value is the weight at that step; without one, `weight` is. A term whose
-`weight` is 0 is not there at all, whatever its schedule says.
+`loss.<term>.schedule` takes one. Its value is the weight at that step, in place of `weight`. A term whose `weight`
+is 0 is left out, whatever its schedule says.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def ms_ssim(
             exceed (window - 1) 2^(scales - 1), 160 for five. None takes as many as fit.
         window: taps of the Gaussian.
         sigma: its width in pixels.
-        padding: what odd sides get before they are halved: "zeros" on both sides, counted in the average
+        padding: of odd sides before they are halved: "zeros" on both sides, counted in the average
             (pytorch-msssim), or "replicate" at top and left (piq).
         term: name for messages.
 

@@ -1,4 +1,4 @@
-"""Weights of the official releases: read a file that may be anything, and load it without renaming by hand."""
+"""Weights of the official releases: files read without trust, and loaded without renaming by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AVERAGE = "EMA"
 VERSION_ONLY = "num_batches_tracked"
 
 FEW = 12
-"""Faults that are named where a file is of another family altogether; of the same family all are."""
+"""Number of faults listed for a file of another family; for the same family all are listed."""
 
 
 def read_official(path: str | Path) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes of strangers can fail in any way
+    except Exception as error:  # a foreign file can raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Refusal(
             f"{path} cannot be read as weights ({reason[:160]}); "
@@ -115,7 +115,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             for key in own
             if key in given and given[key].shape != own[key].shape
         ]
-        # of a whole model of ours, the generator tells most
+        # in a whole model the keys that give hints lie below its generator
         views = [(given, own)] if name else [(given, own), (_below(given, "generator"), _below(own, "generator"))]
         hints += [hint for view in views for hint in _hints(*view)] if faults else []
         loads.append((part, {**fill, **given}))
@@ -186,7 +186,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
-    """What the user probably set differently, read from the few shapes that tell."""
+    """Options that the user probably set differently, read off the shapes that depend on them."""
     hints = []
     for key, axis, extra, what in (
         ("head_0.norm_0.mlp_shared.0.weight", 1, 0, "semantic channels (num_classes, edges)"),

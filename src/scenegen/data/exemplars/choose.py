@@ -1,4 +1,4 @@
-"""Which exemplar a picture gets: ranked lists from a file or made here, a random picture, or pictures of one's own."""
+"""Choice of each picture's exemplar: from ranked lists, at random, or out of a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenegen.data.samples import Exemplars, Pairs, Source
 
 LOG = logging.getLogger(__name__)
 RANKED = 10
-"""Length of a list that is made here; the authors' training lists have as many."""
+"""Length of the lists made here, as of the authors' training lists."""
 
 
 def retrieved(

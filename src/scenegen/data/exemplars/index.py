@@ -50,7 +50,7 @@ class Index:
         return float(np.mean([listed[0][1] for listed in self.lists[split].values()]))
 
     def as_list(self, split: str, *, queries: Pairs, gallery: Pairs, style: str) -> str:
-        """The same as the authors' lists: one line per picture, its file's name and those of its exemplars.
+        """The lists in the authors' format: one line per picture, its file's name and those of its exemplars.
 
         Args:
             split: "train" or "test".
@@ -85,7 +85,7 @@ def make_index(
         splits: the datasets; "train" is the gallery too.
         by: name of the measure.
         measure: compares pictures.
-        top_k, diversity: see `retrieval.rank`.
+        top_k, diversity: see `rank`.
         about: more to write down, such as the data's config.
         batch_size, workers: pictures per pass, processes that read them.
         track: (items, description) -> items, for a progress bar.
@@ -110,9 +110,9 @@ def make_index(
             for name, rows, scores in zip(data.names, ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
         }
     size = [gallery.framing.height, gallery.framing.width]
-    told = {"by": by, "stamp": measure.stamp, "top_k": top_k, "diversity": diversity, "size": size, **about}
+    facts = {"by": by, "stamp": measure.stamp, "top_k": top_k, "diversity": diversity, "size": size, **about}
     counts = {split: len(data) for split, data in splits.items()}
-    return Index(about={**told, "pictures": counts}, classes=gallery.classes.names, lists=lists)
+    return Index(about={**facts, "pictures": counts}, classes=gallery.classes.names, lists=lists)
 
 
 def read_lists(path: Path, *, split: str, classes: ClassList) -> dict[str, list[str]]:

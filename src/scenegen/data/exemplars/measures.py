@@ -1,4 +1,4 @@
-"""How alike two pictures are: five measures, each a description of a picture and an exact similarity of two."""
+"""Five measures of similarity: each describes pictures, and compares two descriptions exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Net = Callable[[Tensor, list[str]], Mapping[str, Tensor]]
 
 
 class Measure(Protocol):
-    """How alike two pictures are.
+    """Similarity of two pictures, by way of their descriptions.
 
     Attributes:
         photographs: whether `describe` looks at photographs, or at label maps alone.
@@ -28,7 +28,7 @@ class Measure(Protocol):
     stamp: str
 
     def describe(self, batch: Batch) -> Tensor:
-        """(b, d) what is compared."""
+        """(b, d) descriptions of a batch's pictures."""
         ...
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class PixelAcc:
 
 
 class LabelHist:
-    """Bhattacharyya coefficient of the shares of the classes: what is there, wherever it is.
+    """Bhattacharyya coefficient of the shares of the classes, wherever in the picture they lie.
 
     Args:
         classes: of the label maps; the unknown class counts as nothing.
@@ -124,7 +124,7 @@ class LabelHist:
         return self.of_counts(count_ids(ids) for ids in batch.require("label").numpy())
 
     def of_counts(self, counts: Iterable[Mapping[int, int]]) -> Tensor:
-        """The same from pixels per class id, of every map; ids outside the classes are left out."""
+        """Descriptions from every map's pixels per class id; ids outside the classes are left out."""
         kept = set(range(len(self.classes))) - {self.classes.ignore}
         table = [[float(pixels.get(i, 0)) if i in kept else 0.0 for i in range(len(self.classes))] for pixels in counts]
         return F.normalize(torch.tensor(table, dtype=torch.float64).sqrt(), dim=1)
@@ -240,7 +240,7 @@ def _sizes(maps: Tensor, count: int) -> Tensor:
 
 
 def _compact(label: Tensor, classes: ClassList) -> Tensor:
-    """(b, h w) class ids in the smallest type; the unknown class becomes len(classes), which no class is."""
+    """(b, h w) class ids in the smallest type; the unknown class becomes len(classes), an id of no class."""
     nothing = len(classes)
     label = label if classes.ignore is None else label.masked_fill(label == classes.ignore, nothing)
     return label.flatten(1).to(torch.uint8 if nothing <= 255 else torch.int16)

@@ -18,9 +18,9 @@ from scenegen.data.samples import Pairs, Source
 from scenegen.data.stream import make_loader
 
 DECIMALS = 6
-"""Similarities are rounded to so many decimals before they are ranked, so that ties are ties on every machine."""
+"""Decimals to which similarities are rounded before they are ranked, so that ties are ties on every machine."""
 POOL = 4
-"""A diverse list of k pictures is chosen among the 4 k most similar ones."""
+"""Candidates per place of a diverse list: k pictures are chosen among the 4 k most similar ones."""
 SKETCH = 1024
 """Pixels at which the maps within one list are compared with each other."""
 LISTS = 64
@@ -32,7 +32,7 @@ Track = Callable[[Any, str], Iterable[Any]]
 
 
 def untracked(items: Iterable[Any], description: str) -> Iterable[Any]:
-    """No progress bar."""
+    """The items as they are, without a progress bar."""
     return items
 
 
@@ -85,7 +85,7 @@ def describe(
 
 
 def own_rows(queries: Source, gallery: Source) -> np.ndarray:
-    """(n,) place of every query in the gallery, -1 where it is not there; files are told apart by their paths."""
+    """(n,) place of every query in the gallery, -1 where it is not there; files are compared by path."""
     ours, theirs = (
         [str(pair.label) for pair in source.pairs] if isinstance(source, Files) else source.names
         for source in (queries, gallery)
@@ -149,7 +149,7 @@ def rank(
 
 
 def require_lists(size: int, *, top_k: int, diversity: float) -> None:
-    """Refuse what a gallery of `size` pictures cannot give."""
+    """Refuse lists that a gallery of `size` pictures cannot fill."""
     if size < 2:
         raise Refusal(f"a gallery of {size} picture has nothing to choose from; give at least two training pictures")
     if not 1 <= top_k <= size - 1:

@@ -61,7 +61,7 @@ class Light:
 
 
 def light_of(style: dict[str, float]) -> Light:
-    """The light that a style means."""
+    """Light of a style."""
     noon = float(smoothstep(0.05, 0.55, np.float32(style["sun_height"])))
     grey = style["overcast"]
     sun = mix(rgb(1.05, 0.62, 0.30), rgb(0.98, 0.93, 0.82), noon) * (1 - 0.85 * grey)

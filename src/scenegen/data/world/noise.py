@@ -118,7 +118,7 @@ def _with_slopes(height: np.ndarray, scale: float) -> np.ndarray:
 
 
 class Textures:
-    """The shelf: every field is centred (mean 0, deviation 1) unless said otherwise."""
+    """The noise pictures, each centred (mean 0, deviation 1) unless said otherwise."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(20220422)
@@ -137,7 +137,7 @@ class Textures:
 
 @lru_cache(maxsize=1)
 def textures() -> Textures:
-    """The shelf of this process."""
+    """Textures of this process, made on first use."""
     return Textures()
 
 

@@ -28,7 +28,7 @@ def distance(thing: Thing | Ribbon | Deck) -> float:
 
 
 def stands_behind(thing: Thing | Ribbon | Deck, canvas: Canvas, shore: np.ndarray) -> bool:
-    """Whether a thing is mirrored by the water: beyond the shore, or on the water."""
+    """True for things that the water mirrors: those on land beyond the shore, bridges and waterfalls."""
     if isinstance(thing, Deck):
         return False
     if isinstance(thing, Ribbon):

@@ -1,4 +1,4 @@
-"""From a place and a light to a picture and its label map."""
+"""Rendering: a place and a light become a picture and its label map."""
 
 from __future__ import annotations
 

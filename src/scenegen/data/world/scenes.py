@@ -1,4 +1,4 @@
-"""Kinds of landscape, and what stands in them."""
+"""Kinds of landscape, and the things that stand in them."""
 
 from __future__ import annotations
 

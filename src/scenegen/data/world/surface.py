@@ -1,4 +1,4 @@
-"""What the sky, the ground and the water look like."""
+"""Surfaces: classes of the land and water, colours of sky, ground and water."""
 
 from __future__ import annotations
 

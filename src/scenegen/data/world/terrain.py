@@ -21,7 +21,7 @@ WIDTH = 4 / 3  # of the picture, in picture heights, whatever the pixels
 
 @dataclass
 class Place:
-    """What a kind of landscape is made of; lengths in metres, covers in 0..1."""
+    """Make-up of a kind of landscape; lengths in metres, covers in 0..1."""
 
     ground: str = "grass"
     far_ground: str = "grass"
@@ -213,7 +213,7 @@ class Land:
 
 
 class View:
-    """What each pixel from `first_row` down sees: land or sky, depth z, world x, the fields of the land there."""
+    """View from `first_row` down, per pixel: land or sky, depth z, world x, the fields of the land there."""
 
     def __init__(self, land: Land, rows: np.ndarray) -> None:
         p, h, w = land.place, len(rows), land.tangent.shape[1]

@@ -34,7 +34,7 @@ def unit(features: Tensor, *, eps: float = UNIT_EPS) -> Tensor:
 
 
 def coordinates(like: Tensor) -> Tensor:
-    """Where each pixel lies: x and y in [-1, 1], then the distance from the centre.
+    """Coordinates of each pixel: x and y in [-1, 1], then the distance from the centre.
 
     Args:
         like: (b, c, h, w), h and w at least 2.
@@ -74,7 +74,7 @@ class ResidualBlock(nn.Module):
 def reflected_blocks(
     condition_channels: int, *, norm: Callable[[int], nn.Module], hidden: int, squeeze: bool = False
 ) -> Callable[..., SPADEBlock]:
-    """How the exemplar families make SPADE blocks: reflected borders throughout.
+    """Maker of the exemplar families' SPADE blocks: reflected borders throughout.
 
     Args:
         condition_channels: of what modulates them.
@@ -151,7 +151,7 @@ class DomainAdaptor(nn.Module):
         self.degridding1 = _layer(4 * ngf, out=4 * ngf) if options.dilated else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Adapt.
+        """Adapted features.
 
         Args:
             x: (b, channels, h, w), both sides divisible by the stride.
@@ -225,7 +225,7 @@ class Correspondence(nn.Module):
     def forward(
         self, content: Tensor, style: Tensor, *, planes: Tensor, exemplar_planes: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What is matched, (b, inter, h, w) of labels and exemplar; see `adapted` for the first two arguments.
+        """Matching features, (b, inter, h, w) of labels and exemplar; see `adapted` for the first two arguments.
 
         Args:
             content, style: unit features.

@@ -82,7 +82,7 @@ class FeaturePyramid(nn.Module):
         self.G_middle_2 = block(2 * nef, out=nef)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Describe.
+        """Features of all four sizes.
 
         Args:
             x: (b, channels, h, w), both sides divisible by 8.
@@ -105,7 +105,7 @@ class FeaturePyramid(nn.Module):
 
 @dataclass(frozen=True)
 class Correspondence:
-    """What the matching found; see Synthesis for the fields. `index` holds levels 1 to 3, (b, h, w, 16) each."""
+    """Result of the matching; see Synthesis for the fields. `index` holds levels 1 to 3, (b, h, w, 16) each."""
 
     warped: tuple[Tensor, ...]
     warped_back: Tensor | None

@@ -111,7 +111,7 @@ def evaluate(content: Tensor, exemplar: Tensor, offsets: Tensor, *, temperature:
 
     Returns:
         Their offsets (b, 2, h, w, 16), whole numbers, and their softmax values (b, h, w, 16), falling. Of equal
-        values, topk chooses.
+        values, torch.topk picks.
 
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), GRU-assisted PatchMatch; official release.
     """

@@ -5,7 +5,7 @@
     back = similarity.transposed().warp(value, temperature=0.01)            # value (b, v, h, w) -> (b, v, h', w')
     warped = similarity.warp(value, temperature=eps, bias=potential / eps)  # bias (b, h' w') joins the logits
 
-What is differentiated: features, values, biases. Labels and colours go in one pass: concatenate them.
+Features, values and biases get gradients. Labels and colours go in one pass: concatenate them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 ENTRIES = {"cpu": 2**18, "cuda": 2**25}
-"""Entries of the logits' matrix alive at once: what a processor's cache likes, what keeps a GPU busy."""
+"""Entries of the logits' matrix held at once: few enough for a CPU's cache, enough to keep a GPU busy."""
 
 
 def warp(
@@ -105,7 +105,7 @@ class Products:
         per_row = self.query.shape[2] * self.key.shape[1] * self.key.shape[2]
         self.height = max(
             ENTRIES.get(query.device.type, 2**18) // per_row, kernel - 1, 1
-        )  # few lines pay most for their margin
+        )  # the fewer the lines, the larger their margin's share of the work
 
     def blocks(self) -> Iterator[tuple[int, slice]]:
         """(sample, flat query positions) of each block: whole lines of the map."""

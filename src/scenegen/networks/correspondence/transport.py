@@ -3,8 +3,8 @@
     plan = Released()(partial(match, kernel=3), source, reference, source_mass, reference_mass)
     warped = plan.to_source(picture)                      # (b, c, h', w') -> (b, c, h, w)
 
-Costs of one sample at a time are held while its potentials are sought; all that has a gradient is made of some rows at
-a time, in the forward and again in the backward pass. Everything runs in float32 or wider, under autocast too.
+Costs of one sample at a time are held while its potentials are sought; everything with a gradient is computed in blocks
+of rows, in the forward and again in the backward pass. All of it runs in float32 or wider, under autocast too.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from scenegen.networks.correspondence.softmax_warp import Products
 from scenegen.networks.layers.precision import at_least_float32
 
 BLUR = 0.025
-"""Where the schedule ends and what the plan is divided by; the released code ignores its option of that name."""
+"""Lower end of the schedule, and divisor of the plan; the released code ignores its option of that name."""
 
 ZERO_MASS = -100000.0
-"""Stands for the logarithm of no mass."""
+"""Stand-in for the logarithm of zero mass."""
 
 BLOCK_ELEMENTS = {"cpu": 2**18, "cuda": 2**26}  # of costs worked on at once: fits the cache, or fills the device
 
@@ -75,11 +75,11 @@ def sinkhorn(
 ) -> tuple[Tensor, Tensor]:
     """Dual potentials of the transport with the cost sqrt(1 - cos).
 
-    The loop has no gradient. Of its last, extrapolating update F has one to the source features and G one to the
-    reference features, through the cost; the masses get none.
+    The loop has no gradient. Its last, extrapolating update has one through the cost: from F to the source features,
+    from G to the reference features. The masses get none.
 
     Args:
-        match: tells the cosines of n source and m reference positions.
+        match: gives the cosines of n source and m reference positions.
         source, reference: (b, c, h, w) and (b, c, h', w').
         source_mass, reference_mass: (b, n) and (b, m), at least 0.
         schedules: temperatures of the solver; one list for all samples, or one per sample.
@@ -112,7 +112,7 @@ def sinkhorn(
 
 @dataclass(frozen=True)
 class Plan:
-    """Who looks where: softmaxes of (cos + bias) / blur over either side, applied but never held.
+    """Transport plan: softmaxes of (cos + bias) / blur over either side, applied but never held.
 
     Attributes:
         similarity: cosines of n source positions and m reference positions.

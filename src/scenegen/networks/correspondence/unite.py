@@ -65,7 +65,7 @@ class FeatureEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Describe.
+        """Features of all depths.
 
         Args:
             x: (b, channels, h, w), both sides divisible by 4 and at least 20.
@@ -86,7 +86,7 @@ class FeatureEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class Found:
-    """What the correspondence found, for the generator and the losses.
+    """Result of the correspondence, for the generator and the losses.
 
     Attributes:
         layout: features of the label map, shallow to deep.
@@ -200,7 +200,7 @@ class TransportCorrespondence(nn.Module):
         )
 
     def matching(self, source: Tensor, reference: Tensor) -> tuple[Matcher, Tensor, Tensor, Tensor, Tensor]:
-        """How to match two described maps: the matcher, both maps of features, and both sides' masses (b, n)."""
+        """Inputs of the transport: the matcher, both maps of matching features, and both sides' masses (b, n)."""
         masses = self._masses(self._centred("theta_w", source), self._centred("phi_w", reference))
         matcher = partial(match, kernel=KERNEL, centre=self.centre)
         return matcher, self.get_submodule("theta")(source), self.get_submodule("phi")(reference), *masses
@@ -232,7 +232,7 @@ class TransportCorrespondence(nn.Module):
         return a.softmax(1), b.softmax(1)
 
     def _confidence(self, source: Tensor, reference: Tensor) -> Tensor:
-        """(b, 1, h, w): how much better each position's best match is than that of the others."""
+        """(b, 1, h, w) in [0, 1]: each position's best cosine, relative to the mean of all positions' best."""
         best = best_cosine(self._centred("theta_conf", source), self._centred("phi_conf", reference))
         above = best - best.mean(1, keepdim=True)
         return torch.sigmoid(SHARPNESS * above).unflatten(1, source.shape[-2:]).unsqueeze(1)

@@ -156,5 +156,5 @@ class OasisDiscriminator(Discriminator):
 
 
 def _halvings(side: int) -> int:
-    """How often a side can be halved without a rest."""
+    """Number of times that a side can be halved without a remainder."""
     return (side & -side).bit_length() - 1 if side > 0 else 0

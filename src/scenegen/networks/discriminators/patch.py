@@ -26,7 +26,8 @@ class PatchNet(nn.Module):
         padding: of the convolutions; 2 in SPADE, 1 in the exemplar families.
         spectral: spectral norm on all groups but the first and the score.
         attention: a non-local block before the last group; no part of the feature maps.
-        cam: weigh the last group's maps by how much they say on average and at most (class activation maps).
+        cam: weigh the last group's maps by the weights of two linear scores, of their means and of their maxima
+            (class activation maps).
         decoder: classes of the decoder that the exemplar families' files hold and never run; 0 for none.
 
     Source: Park et al. 2019, SPADE, appendix A (discriminator); Isola et al. 2017, pix2pix, section 3.2.2.
@@ -103,7 +104,7 @@ def _unused_decoder(channels: int, *, classes: int) -> nn.Sequential:
 class MultiScale(Discriminator):
     """Networks of one kind with weights of their own, each seeing the input at half the former size.
 
-    A kind says what its networks are and, in `streams`, what they read.
+    A kind supplies its networks by `make`, and their inputs by `streams`.
 
     Args:
         make: one network, called `scales` times.
@@ -214,5 +215,5 @@ class PatchDiscriminator(MultiScale):
         )
 
     def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
-        """Both, one behind the other."""
+        """Planes and picture, concatenated."""
         return (torch.cat([planes, image], dim=1),)

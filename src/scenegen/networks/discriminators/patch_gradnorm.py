@@ -1,4 +1,4 @@
-"""Gradient-normalised discriminator: scores divided by how steep they are, so that no penalty is needed."""
+"""Gradient-normalised discriminator: scores of bounded slope, so that no penalty is needed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class GradNormPatchDiscriminator(PatchDiscriminator):
     """`PatchDiscriminator` with `normalised` scores; the same arguments and the same weights.
 
     Attributes:
-        slope_bounded: a penalty on its slope would bound what is bounded.
+        slope_bounded: true; a penalty on the slope has nothing left to do.
     """
 
     slope_bounded: ClassVar[bool] = True

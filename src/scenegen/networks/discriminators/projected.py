@@ -16,7 +16,7 @@ from scenegen.networks.layers.norm import spectral_layer
 
 WIDEST = 512
 PROBE = 64
-"""Side of the blank picture that tells the layers' channels and strides."""
+"""Side of the blank picture off which the layers' channels and strides are read."""
 
 
 class RandomConv(nn.Module):
@@ -94,7 +94,7 @@ class ProjectedHead(nn.Module):
 
 
 class ProjectedDiscriminator(Discriminator):
-    """Spectrally normalised heads on a frozen backbone's features, one per layer, each told the labels.
+    """Spectrally normalised heads on a frozen backbone's features, one per layer, each with the labels beside them.
 
     The features of a layer are mixed with fixed random weights, and the shares of the labels under each of its
     positions are concatenated to them. Only the heads are trained; the backbone is in no state dict, gradients pass

@@ -1,4 +1,4 @@
-"""SESAME's discriminator: a stream that reads the labels says where the stream that reads the picture counts."""
+"""SESAME's discriminator: a stream that reads the labels weighs the map of a stream that reads the picture."""
 
 from __future__ import annotations
 
@@ -81,5 +81,5 @@ class SesameDiscriminator(MultiScale):
         )
 
     def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
-        """Each for itself."""
+        """Planes and picture, one for each stream."""
         return planes, image

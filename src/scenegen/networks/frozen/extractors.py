@@ -29,7 +29,7 @@ class Extractor(nn.Module):
         resize_to: pictures whose smaller side exceeds this are shrunk to it, bilinear; None keeps the size.
 
     Attributes:
-        layers: what can be asked for, shallow to deep; "image" is the picture itself in [0, 1].
+        layers: names of the maps on offer, shallow to deep; "image" is the picture itself in [0, 1].
         stamp: as given.
     """
 

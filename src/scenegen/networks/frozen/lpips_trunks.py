@@ -172,7 +172,7 @@ def lpips_heads(net: str) -> tuple[Tensor, ...]:
 
 
 def smallest_side(features: nn.Sequential, index: int) -> int:
-    """The smallest picture of which something is left after child `index`."""
+    """Smallest side of a picture that leaves a map that is not empty after child `index`."""
     side = 1
     for module in reversed(features[: index + 1]):
         if isinstance(module, nn.Conv2d | nn.MaxPool2d):

@@ -20,12 +20,12 @@ from scenegen.base.records import Refusal
 FORMAT = "scenegen.scenenet/1"
 ROLES = ("trunk", "scorer")
 LARGEST_BYTES = 64 << 20
-"""No SceneNet comes near it; a larger file is another thing and is not read into memory."""
+"""Size limit of a file; no SceneNet comes near it, and a larger file is not read into memory."""
 
 
 @dataclass(frozen=True)
 class NetFile:
-    """A file that was read and found sound.
+    """Contents of a file that was read and checked.
 
     Attributes:
         path: where it lies.

@@ -204,7 +204,7 @@ class Segmenter(nn.Module):
         return cls(rebuild(file), classes=file.classes, stamp=stamp, facts=file.header)
 
     def train(self, mode: bool = True) -> Segmenter:
-        """Stays in eval mode."""
+        """No change: the net stays in eval mode."""
         return super().train(False)
 
     def require(self, classes: Sequence[str]) -> None:
@@ -231,7 +231,7 @@ class Segmenter(nn.Module):
         return F.interpolate(logits, size=image.shape[-2:], mode="bilinear")
 
     def features(self, image: Tensor) -> Tensor:
-        """What a picture looks like, as one row per picture, for Frechet distances.
+        """Descriptions of pictures for Frechet distances, one row per picture.
 
         The means over the picture of relu3_2, relu4_2 and relu5_2, each stage scaled so that held-out
         pictures have a total variance of 50 in it: three stages of equal say, and distances in the

@@ -25,7 +25,7 @@ STRIDE = 32
 
 @dataclass(frozen=True)
 class Card:
-    """What has to be known to build the net of a file again, and how it came about.
+    """Description of a saved net: enough to build it again, and its history.
 
     Attributes:
         arch, encoder: names of segmentation_models.pytorch, e.g. "unet" and "resnet34".

@@ -1,4 +1,4 @@
-"""Weight files of their publishers: where they are found, that they are the right ones, and what to do without."""
+"""Published weight files: located or downloaded, verified by hash, or replaced by seeded random weights on request."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def locate(source: WeightsFile, folder: str | Path | None = None) -> Path:
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
-    """Where weight files are looked for: the given folder, or torch hub's cache."""
+    """Folder of the weight files: the given one, or torch hub's cache."""
     return Path(folder).expanduser() if folder is not None else Path(torch.hub.get_dir()) / "checkpoints"
 
 
@@ -193,7 +193,7 @@ def from_hub(loader: Callable[..., Any], repo: str, *, folder: str | Path | None
         without: what to choose instead, for the message.
 
     Raises:
-        Refusal: the files can neither be found nor had.
+        Refusal: the files are neither on disk nor to be downloaded.
     """
     name = repo.rpartition("/")[2]
     local = None if folder is None else Path(folder).expanduser() / name

@@ -33,7 +33,7 @@ class CoCosNet(ExemplarModel):
         inter: width of the features that are matched; None is 4 ngf, the published 256 at ngf 64.
         norm: under the modulation; "position" as in all published recipes, or "batch".
         attention: a non-local block in the translator.
-        condition: what the translator is told: "warp_mask", "warp" or "mask".
+        condition: inputs of the translator: "warp_mask", "warp" or "mask".
         temperature: of the softmax over exemplar positions.
         match_kernel: side of the patches that are matched, odd.
         centre: "channels" or "positions", see `match`.
@@ -92,7 +92,7 @@ class CoCosNet(ExemplarModel):
         if two_cycle and patches:
             raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
         self.reads = frozenset({"label", "exemplar", *([] if adaptor.exemplar_noise else ["exemplar_label"])})
-        self.told, self.temperature = condition, temperature
+        self.translator_inputs, self.temperature = condition, temperature
         self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
         self.patches, self.bilinear = patches, bilinear
         self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
@@ -145,8 +145,8 @@ class CoCosNet(ExemplarModel):
         matched = self.correspondence(content, style, planes=planes, exemplar_planes=mixed)
         warp = self.warps(*matched, exemplar=exemplar, planes=planes, exemplar_planes=labels, image=photograph)
         warped = warp.warped[0]
-        told = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.told]
-        painted = self.generator(torch.cat([part.to(warped.dtype) for part in told], dim=1))
+        inputs = {"warp_mask": (warped, planes), "warp": (warped,), "mask": (planes,)}[self.translator_inputs]
+        painted = self.generator(torch.cat([part.to(warped.dtype) for part in inputs], dim=1))
         return Synthesis(image=painted, warp=replace(warp, aligned=None if truth is None else ((content, truth),)))
 
     def warps(
@@ -159,7 +159,7 @@ class CoCosNet(ExemplarModel):
         exemplar_planes: Tensor | None,
         image: Tensor | None,
     ) -> Warp:
-        """Everything that travels along the correspondence.
+        """Pictures and labels warped along the correspondence.
 
         Args:
             theta, phi: (b, inter, h', w') what is matched, of labels and exemplar.
@@ -203,7 +203,7 @@ class CoCosNet(ExemplarModel):
         return F.interpolate(low, scale_factor=self.stride, mode="nearest")
 
     def _noised(self, planes: Tensor, exemplar_planes: Tensor | None, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The labels that are adapted, and the exemplar's labels that are matched by."""
+        """Labels for the adaptor and exemplar labels for the matching, with noise where options ask for it."""
         on_label, on_exemplar = (None, None) if noise is None else noise.to(planes.dtype).split(self._noise_sizes, 2)
         if self.label_noise and on_label is not None:
             planes = planes + LABEL_NOISE * on_label.view_as(planes) * planes

@@ -20,7 +20,7 @@ STEP, SMALLEST = 32, 64
 
 
 class TranslationNet(nn.Module):
-    """The generator: a start grid doubled five times, every block told the warped exemplars and the labels.
+    """The generator: a start grid doubled five times, every block modulated by warped exemplars and labels.
 
     Args:
         semantic_channels: of the label maps.

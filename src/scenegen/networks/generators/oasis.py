@@ -1,4 +1,4 @@
-"""OASIS: a SPADE-like generator that is told noise beside the labels, the same vector at every pixel."""
+"""OASIS: a SPADE-like generator on labels and noise, the same noise vector at every pixel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OasisSPADE(SPADE):
 
 
 class OasisGenerator(nn.Module):
-    """A start grid doubled five times; every block is told noise and semantics.
+    """A start grid doubled five times, every block modulated by noise and semantics.
 
     Args:
         semantic_channels: of the semantics.
@@ -65,17 +65,17 @@ class OasisGenerator(nn.Module):
                 f"got {ngf}, {hidden}, {semantic_channels}, {latent}"
             )
         make = choose(norm, PARAMETER_FREE)
-        told = latent + semantic_channels
+        inputs = latent + semantic_channels
 
         def modulation(channels: int) -> SPADE:
-            return OasisSPADE(channels, condition_channels=told, norm=make(channels), hidden=hidden, kernel=kernel)
+            return OasisSPADE(channels, condition_channels=inputs, norm=make(channels), hidden=hidden, kernel=kernel)
 
         widths = [ngf * m for m in MULTIPLES]
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
         self.body = nn.ModuleList(
             SPADEBlock(a, out=b, modulation=modulation, spectral=spectral) for a, b in pairwise(widths)
         )
-        self.fc = nn.Conv2d(told, widths[0], 3, padding=1)
+        self.fc = nn.Conv2d(inputs, widths[0], 3, padding=1)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
         """Paint a picture.
@@ -104,13 +104,13 @@ class OasisGenerator(nn.Module):
             noise = nearest(z, size) if z.shape[-2:] != (1, 1) else z.expand(-1, -1, *size)
             return torch.cat([noise, labels], dim=1)
 
-        told = condition(self.grid)
-        x = self.fc(told)
+        planes = condition(self.grid)
+        x = self.fc(planes)
         for i, block in enumerate(self.body):
             if i:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
-                told = condition(x.shape[-2:])
-            x = block(x, told)
+                planes = condition(x.shape[-2:])
+            x = block(x, planes)
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
 
     def _check(self, semantics: Tensor, z: Tensor | None) -> None:
@@ -140,7 +140,7 @@ class Oasis(SceneModel):
         kernel: of the SPADE convolutions.
 
     Attributes:
-        xavier_everywhere: tells `initialise` that the published start reaches the spectrally normalised weights.
+        xavier_everywhere: `initialise` draws the spectrally normalised weights as Xavier too, as published.
 
     Source: Sushko et al., ICLR 2021, You only need adversarial supervision for semantic image synthesis.
     """

@@ -15,7 +15,7 @@ from scenegen.networks.frozen.scenenet import FEATURE_LAYERS, SceneNet
 from scenegen.networks.generators.label_reader import LabelReader, seeded
 
 TOTAL_VARIANCE = 50.0
-"""Of each feature layer over the held-out pictures, in the order of magnitude that Inception's features have."""
+"""Total variance of each feature layer over the held-out pictures, of the order of Inception's features."""
 
 
 class SceneNetModel(LabelReader):

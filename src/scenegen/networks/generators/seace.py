@@ -15,7 +15,7 @@ from scenegen.networks.layers.spade import SPADEBlock, nearest
 
 
 class Gaze(NamedTuple):
-    """Where each position of a label map looks within that map, before the softmax.
+    """Attention of each position of a label map within that map, before the softmax.
 
     Attributes:
         query, key: (b, h w, c), of an h x w grid.
@@ -28,7 +28,7 @@ class Gaze(NamedTuple):
 
 
 class Guide(NamedTuple):
-    """What modulates a block; maps of another size are resized, nearest.
+    """Maps that modulate a block; those of another size are resized, nearest.
 
     Attributes:
         layout: (b, q, h, w) features of the label map.
@@ -94,7 +94,7 @@ class SEACE(nn.Module):
 
 
 class SelfCorrelation(nn.Module):
-    """A label map's features to the gaze of each position within the map.
+    """Self-attention of a label map: its features become a `Gaze`.
 
     Args:
         channels: of the features, at least 4.
@@ -106,13 +106,13 @@ class SelfCorrelation(nn.Module):
         self.key_conv = nn.Conv2d(channels, channels // 4, 1, bias=False)
 
     def forward(self, features: Tensor, grid: tuple[int, int]) -> Gaze:
-        """(b, channels, h, w), looked at on a grid of another size."""
+        """(b, channels, h, w) to the gaze on a grid of another size."""
         features = nearest(features, grid)
         return Gaze(self.query_conv(features).flatten(2).mT, self.key_conv(features).flatten(2).mT, grid)
 
 
 class SeaceGenerator(nn.Module):
-    """UNITE's generator: a start grid doubled five times, every block told labels and warped exemplar at its depth.
+    """UNITE's generator: a start grid doubled five times; labels and warped exemplar of its depth modulate each block.
 
     Args:
         semantic_channels: of the label maps.

@@ -22,7 +22,7 @@ CELLS = 4
 
 
 class SesameEditor(nn.Module):
-    """Encoder, dilated residual blocks, dilated SPADE blocks, decoder; the hole is told as a channel.
+    """Encoder, dilated residual blocks, dilated SPADE blocks, decoder; the hole is one of the input channels.
 
     Args:
         semantic_channels: of the semantics, the hole mask included as their last.
@@ -173,7 +173,7 @@ def editing_semantics(label: Tensor, hole: Tensor, *, num_classes: int, inside: 
         label: (b, h, w) integer class ids.
         hole: (b, 1, h, w), 1 where the picture is to be generated.
         num_classes: number of one-hot channels.
-        inside: tell the labels inside the hole only (the published Cityscapes recipe).
+        inside: give the labels inside the hole only (the published Cityscapes recipe).
 
     Returns:
         (b, num_classes + 1, h, w), zeros and ones, in the dtype of `hole`.

@@ -13,11 +13,11 @@ from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
 from scenegen.networks.layers.spade import SPADE, Padding, SPADEBlock, nearest
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
-"""How often the start grid is doubled, by the name of the published option."""
+"""Number of doublings of the start grid, by the name of the published option."""
 
 
 class SpadeGenerator(nn.Module):
-    """The generator of GauGAN: a start grid doubled five to seven times, every block told the semantics.
+    """The generator of GauGAN: a start grid doubled five to seven times, every block modulated by the semantics.
 
     Args:
         semantic_channels: of the semantics.

@@ -66,7 +66,7 @@ class NonLocal(nn.Module):
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(query key^T) value without the matrix; (b, n, c), (b, m, c) and (b, m, v), c at most v -> (b, n, v)."""
-    # the kernels that hold no matrix want one width for all three, and rows that lie together; zeros change no product
+    # the fused kernels need one width for all three, and contiguous rows; zeros change no product
     missing = value.shape[-1] - query.shape[-1]
     query, key = F.pad(query, (0, missing)).contiguous(), F.pad(key, (0, missing)).contiguous()
     return F.scaled_dot_product_attention(query[:, None], key[:, None], value.contiguous()[:, None], scale=1.0)[:, 0]

@@ -12,7 +12,7 @@ STATE = 32
 
 
 class MotionEncoder(nn.Module):
-    """What the refinement reads of the candidates: their softmax values and offsets, as 32 + 2k channels."""
+    """Encoder of the candidates: their softmax values and offsets become 32 + 2k channels for the refinement."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SPADE's modulations looked up when sampling: gamma and beta of a pixel depend on the few labels around it alone."""
+"""Look-up tables of SPADE's modulations for sampling: a pixel's gamma and beta depend on the few labels around it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Survey:
         return self._last[1]
 
     def forget(self, *_) -> None:
-        """At the end of a pass: the caller may write other labels into the same tensor."""
+        """Drop the windows after a pass: the caller may write other labels into the same tensor."""
         self._last = None
 
     def _look(self, condition: Tensor) -> Windows | None:
@@ -129,13 +129,13 @@ class LookupSPADE(nn.Module):
 
 
 def looks_up(model: SceneModel) -> bool:
-    """Whether `look_up` speeds a model up: its generator has SPADE layers, padded with zeros."""
+    """True when `look_up` speeds a model up: its generator has SPADE layers, padded with zeros."""
     layers = _spades(model)
     return bool(layers) and all(isinstance(layer.pad, nn.Identity) for layer in layers)
 
 
 def look_up(model: SceneModel) -> None:
-    """Let a trained model's generator look its modulations up, in place and for sampling only.
+    """Replace the SPADE layers of a trained model's generator by look-up tables, in place and for sampling only.
 
     Spectrally normalised weights are divided for good as well; the state dict is another one afterwards. Pictures
     are those of the model as it was up to the order of summation: 5e-6 was measured in [-1, 1].
@@ -192,8 +192,8 @@ def distinct_pixels(condition: Tensor) -> tuple[Tensor, Tensor | None]:
     """The distinct pixels of a condition (b, c, h, w), their order any.
 
     Returns:
-        Them, (s, c), and the number of each pixel's, (b, h, w); None in its place where other than equal pixels
-        have equal projections, which those of labels, also with edges or with noise per sample, do not.
+        The distinct pixels (s, c), and each pixel's number among them (b, h, w); None for the numbers where unequal
+        pixels share a projection, which labels, also with edges or noise per sample, never do.
     """
     b, c, h, w = condition.shape
     weights = torch.arange(1, c + 1, device=condition.device, dtype=condition.dtype)  # exact for one class and an edge
@@ -226,12 +226,12 @@ def distinct_windows(ids: Tensor, *, outside: int, kernel: int) -> tuple[Tensor,
 
 
 def _number(code: Tensor) -> Tensor:
-    """Equal entries get equal numbers, from 0 on."""
+    """Numbers of the entries, from 0 on; equal entries have equal numbers."""
     return torch.unique(code, return_inverse=True)[1]
 
 
 def _place_of_each(ids: Tensor) -> Tensor:
-    """One place of every number in (p,) numbers from 0 on."""
+    """Index of one entry per number, of (p,) numbers from 0 on."""
     place = ids.new_empty(int(ids.max()) + 1)
     place[ids] = torch.arange(len(ids), device=ids.device)
     return place
@@ -244,7 +244,7 @@ def _by_tap(conv: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _fold(scale_shift: Tensor, norm: GlobalBatchNorm | nn.BatchNorm2d) -> None:
-    """Make scales and shifts of normalised features those of the features themselves, in place."""
+    """Fold the norm into the scales and shifts, in place, so that they apply to the features themselves."""
     scale, shift = scale_shift.chunk(2, dim=1)
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -111,7 +111,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class SpectralWeight(nn.Module):
-    """What spectrally normalised layers share: a weight beside u and v, one power step per call in training.
+    """Base of spectrally normalised layers: a weight beside u and v, one power step per call in training.
 
     State dict and numbers are those of the hook `torch.nn.utils.spectral_norm` (v is renewed before u, in
     every training-mode call, also under no_grad); the estimate reuses W v and keeps full precision under

@@ -1,4 +1,4 @@
-"""What networks ask about mixed precision."""
+"""Mixed precision: the dtype that autocast asks for, and float32 for results."""
 
 from __future__ import annotations
 

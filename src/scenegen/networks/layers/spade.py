@@ -78,7 +78,7 @@ class SPADE(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scale channels by what a two-layer map makes of their averages.
+    """Channels scaled by a two-layer map of their averages.
 
     Args:
         channels: of the features, at least `reduction`.
