@@ -11,7 +11,7 @@ from scenegen.config.places import conf_folder
 
 
 def verbs() -> dict[str, str]:
-    """Command -> its line: the first one of its config."""
+    """Command -> the first line of its config."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
     return {name: _line(conf_folder() / f"{name}.yaml") for name in names}
 

@@ -1,4 +1,4 @@
-"""Is A better than B? Finished runs compared in pairs: python -m scenegen.compare runs=a,b,c"""
+"""Paired comparison of finished runs: python -m scenegen.compare runs=a,b,c"""
 
 from __future__ import annotations
 

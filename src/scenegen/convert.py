@@ -54,7 +54,7 @@ def convert(cfg: DictConfig) -> Path:
         load_official(judge, judged)
         networks["discriminator"] = judge
     folder = HOME / settings.name
-    # resolved: what it was told must not depend on a later command line
+    # resolved: the record must not depend on a later command line
     create_run(
         folder,
         OmegaConf.create(chosen.config),

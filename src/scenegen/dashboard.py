@@ -33,14 +33,14 @@ def main(cfg: DictConfig) -> int:
         raise Refusal("the dashboard needs wandb-workspaces, which is not installed: pip install 'scenegen[wandb]'")
     import wandb
 
-    told = {"project": settings.project, "terms": settings.terms}
+    options = {"project": settings.project, "terms": settings.terms}
     try:
         wandb.login(prompt=False)
         entity = settings.entity or str(wandb.Api().default_entity)
-        print(f"published: {workspace(entity=entity, **told).save().url}")
+        print(f"published: {workspace(entity=entity, **options).save().url}")
     except Exception as error:  # no key, no network, or whatever the server has to say
         why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        made = workspace(entity=settings.entity or "", **told)
+        made = workspace(entity=settings.entity or "", **options)
         write_text(Path(settings.json), made._to_model().model_dump_json(indent=2, by_alias=True) + "\n")
         print(
             f"not published ({why}) but written to {settings.json}; once that is mended the same command publishes it"

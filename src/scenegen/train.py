@@ -94,9 +94,9 @@ def main(cfg: DictConfig) -> float | None:
         require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
     module = build.rounds(config, train)
     if settings.start_from is not None and not resuming:
-        told = take_over(module, find_run(settings.start_from))
+        taken = take_over(module, find_run(settings.start_from))
         if rank_zero_only.rank == 0:
-            print(told)
+            print(taken)
     if rank_zero_only.rank == 0 and not resuming:
         create_run(folder, cfg, digest=chosen.digest, overrides=overrides)
         note_vocabulary(folder, train)

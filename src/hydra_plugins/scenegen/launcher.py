@@ -1,4 +1,4 @@
-"""One process per multirun job: DDP inside a job stays correct, and a job that fails leaves the others alone."""
+"""One process per multirun job: DDP inside a job stays correct, and a failed job does not stop the others."""
 
 # No postponed annotations here: Hydra executes this file outside sys.modules, where dataclasses cannot resolve them.
 import importlib
@@ -32,8 +32,8 @@ class ProcessLauncher(Launcher, StartsPools):
 
     Under Lightning's DDP every rank runs the command line again. Inside an ordinary multirun the ranks would
     each walk the whole sweep, and with a sweeper that draws values they silently train different ones; a job
-    that is a process of its own has one command line for all its ranks. A job that its folder shows to be done
-    is not run again, and one that has a checkpoint goes on.
+    in a separate process has one command line for all its ranks. A job that its folder shows to be done
+    is not run again, and one that has a checkpoint resumes.
     """
 
     def __init__(self, jobs: int | None = None, gpus_per_job: int | None = None) -> None:
@@ -83,12 +83,12 @@ ConfigStore.instance().store(
 
 
 class ElsewhereLauncher(Launcher):
-    """Another package's launcher (SLURM, Ray), whose workers start each job as a process of its own.
+    """Another package's launcher (SLURM, Ray), whose workers start each job in a separate process.
 
     Args:
         of: its class.
-        extra: the extra of ours that installs it.
-        params: what it is told.
+        extra: the extra of scenegen that installs it.
+        params: its options.
     """
 
     def __init__(self, of: str, extra: str, **params: object) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def whole(path: Path, *, several_writers: bool = False) -> Iterator[Path]:
-    """File beside `path` to write into; it becomes `path` where the block ends well, and goes where it fails.
+    """File beside `path` to write into; it becomes `path` where the block ends well, and is deleted where it fails.
 
     A full disk or a kill leaves what was at `path` untouched, and no half file under its name.
 

@@ -1,4 +1,4 @@
-"""Where a number comes from: commit of the checkout, versions of the libraries."""
+"""Provenance of a number: commit of the checkout, versions of the libraries."""
 
 from __future__ import annotations
 

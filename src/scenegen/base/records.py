@@ -86,12 +86,12 @@ class Batch:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """Device of the tensors."""
         return next(iter(self.tensors().values())).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the pictures; float32 where there are none."""
+        """Dtype of the pictures; float32 where there are none."""
         return next((value.dtype for value in self.tensors().values() if value.is_floating_point()), torch.float32)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
@@ -356,7 +356,7 @@ def require_offered(
         wanted, offered: names of fields.
         by: the side that should offer them.
         cures: name -> what offers it.
-        otherwise: the way out that leaves the asking side away.
+        otherwise: the cure that leaves out the asking side.
 
     Raises:
         Refusal: with what is missing and the cure.

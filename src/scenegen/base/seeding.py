@@ -1,4 +1,4 @@
-"""Seeds as hashes of what they are for: no generator has a state that could be lost."""
+"""Seeds as hashes of their purpose: no generator has a state that could be lost."""
 
 from __future__ import annotations
 

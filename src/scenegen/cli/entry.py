@@ -1,4 +1,4 @@
-"""A function of a config becomes a command: Hydra around it, one clear sentence per error, an exit status.
+"""Commands from functions of a config: Hydra around them, one clear sentence per error, an exit status.
 
 Torch is not imported here, so that --help and --cfg job answer before it is loaded.
 """
@@ -59,7 +59,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
-            if _in_a_launchers_hands():
+            if _under_foreign_launcher():
                 from scenegen.sweeps.foreign_launcher import run_in_own_process
 
                 return run_in_own_process(cfg, program=started_with)
@@ -103,13 +103,13 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
     return decorate
 
 
-def _in_a_launchers_hands() -> bool:
+def _under_foreign_launcher() -> bool:
     """True where a multirun calls us in a process that is not the job's own (SLURM, Ray, joblib, Hydra's basic one)."""
     return HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().job, "num")
 
 
 def quiet() -> None:
-    """Silence the libraries' reports about themselves; what concerns the user is said by us or is a warning."""
+    """Silence the libraries' reports about themselves; the commands and warnings inform the user."""
     # The parent's level is set anew when Lightning is imported, so these are named one by one.
     for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
@@ -120,7 +120,7 @@ def quiet() -> None:
 
 
 def _leave_no_empty_folder() -> None:
-    """Hydra makes a run's folder before we can refuse the run; a folder with something in it stays."""
+    """Remove the empty folder that Hydra made before the run was refused; a folder with files stays."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     if folder.resolve() != Path.cwd().resolve():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A search that starts without -m, and one that must not be passed over."""
+"""Mode of a search: `sweep=` starts it without -m, and a single run refuses a config that has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a checked config to objects: the only place that calls hydra.utils.instantiate."""
+"""Objects of a checked config: the only place that calls hydra.utils.instantiate."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ READS = {
 def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any:
     """One object of a node with a `_target_`; a Refusal from inside keeps its own sentence.
 
-    Hydra resolves the target and what the config says of it; what build.py supplies are objects that no config
-    can hold, so they are given in the call itself: `supplied` always, `offered` where the signature asks for it.
+    Hydra resolves the target and the config's own arguments. The arguments of build.py are objects that no config
+    can hold, so the call itself passes them: `supplied` always, `offered` where the signature asks for it.
     """
     records = flat_records(get_object(node["_target_"]), given={*node, *supplied, *(offered or {})})
     try:
@@ -71,7 +71,7 @@ def discriminator(config: Config, generator: SceneModel) -> Any:
 
 
 def adversarial(config: Config) -> bool:
-    """Whether a term of the objective trains a discriminator."""
+    """True where a term of the objective trains a discriminator."""
     from scenegen.losses.objective import AdversarialTerm
 
     targets = (get_class(node["_target_"]) for node in config["loss"].values() if node["weight"] > 0)
@@ -79,7 +79,7 @@ def adversarial(config: Config) -> bool:
 
 
 def offered_by_data(config: Config) -> frozenset[str]:
-    """Fields of Batch that a config's data will fill, as far as the config alone tells."""
+    """Fields of Batch that a config's data will fill, read off the config only."""
     exemplars = ("exemplar", "exemplar_label", "self_reference") if config.get("exemplar") else ()
     return frozenset({"label", "image", "instance", *exemplars})
 

@@ -162,7 +162,7 @@ def _locate(dotted: str) -> Any:
 
 
 def accepts(annotation: Any, value: Any) -> bool:
-    """Whether a value from a YAML file fits a type annotation (unknown kinds of annotations accept anything)."""
+    """True where a value from a YAML file fits a type annotation; unknown kinds of annotations accept anything."""
     if isinstance(value, dict) and "_target_" in value:
         return True  # it becomes an object, whose own arguments are checked where it stands
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

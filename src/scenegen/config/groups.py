@@ -1,4 +1,4 @@
-"""Groups of a config: which of them are options that others read, which become objects, what build.py adds to them.
+"""Groups of a config: plain options or objects, and the arguments that build.py adds to the objects.
 
 A new group is one entry of GROUPS, with its folder conf/<group>/.
 """
@@ -33,7 +33,7 @@ class Width:
 
 @dataclass(frozen=True)
 class Weights:
-    """Group `weights`: where pretrained weights come from."""
+    """Group `weights`: source of the pretrained weights."""
 
     policy: str
     dir: str | None
@@ -41,7 +41,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Extractors:
-    """Group `extractor`: the frozen networks, and which of them each kind of term reads."""
+    """Group `extractor`: the frozen networks, and the one that each kind of term reads."""
 
     nets: dict[str, Any]
     perceptual: str
@@ -70,7 +70,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Group `sweep`: how values are searched, as conf/sweep/tpe.yaml documents it."""
+    """Group `sweep`: options of a search, documented in conf/sweep/tpe.yaml."""
 
     trials: int
     seed: int
@@ -97,7 +97,7 @@ class Group:
     Attributes:
         record: describes its values where other options only read them; None where they become objects, which
             are checked by their constructors' signatures.
-        supplied: constructor arguments that build.py adds to what the config says.
+        supplied: constructor arguments that build.py adds to the config's own.
         additive: its options add up (`loss=a+b`), each under a key of its own.
         ordered: the order in which its options are named is the order in which they act.
         slots: the keys that its options may fill; None leaves them free.

@@ -24,7 +24,7 @@ class Moves:
         keys: old path of a value in the config -> new one.
         groups: old group on a command line -> new one.
         arguments: new `_target_` -> old argument -> new one, below that target ("h" -> "options.h").
-        added: new `_target_` -> argument that configs give now -> value that the constructor gave where they did not.
+        added: new `_target_` -> argument that every config gives now -> the constructor's former default.
     """
 
     release: str

@@ -1,4 +1,4 @@
-"""Where the house keeps its choices: conf/ and experiments/, in a checkout or inside the installed package."""
+"""Folders of the configs, conf/ and experiments/, in a checkout or inside the installed package."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def experiments_folder() -> Path:
 def _first(variable: str, name: str) -> Path:
     if chosen := os.environ.get(variable):
         return Path(chosen).resolve()
-    # A checkout is told by its pyproject.toml: an editable install keeps a stale copy inside the package.
+    # Only a checkout has a pyproject.toml; an editable install keeps a stale copy inside the package.
     beside = _CHECKOUT / name
     return beside if beside.is_dir() and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE / name

@@ -1,4 +1,4 @@
-"""From a composed config to a Plan: resolved, checked, hashed. Nothing is built, read or downloaded here."""
+"""Plan of a composed config: resolved, checked, hashed. Nothing is built, read or downloaded here."""
 
 from __future__ import annotations
 

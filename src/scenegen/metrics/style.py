@@ -1,4 +1,4 @@
-"""Error of the known style: are generated pictures lit and coloured as the exemplars that they were given?"""
+"""Style error: distance in light and colour between generated pictures and their exemplars' known style."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from scenegen.base.refusal import Refusal
 
 FIELDS = ("sun_height", "season", "haze", "overcast", "warmth", "exposure", "contrast")
-"""What is measured: light, season, air and palette; the sun's side is left out, as mirrored pictures swap it."""
+"""Numbers of a style: light, season, air and palette; without the sun's side, since mirrored pictures swap it."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BANDS = 3
 
@@ -25,7 +25,7 @@ class StyleError:
     Attributes:
         error: field -> error of the generated pictures' estimated style against their exemplars' known one.
         floor: field -> the estimator's own error, on real pictures that it has not seen.
-        ceiling: field -> error against the exemplars of other pictures, which no heed of the exemplar gives.
+        ceiling: field -> error against the exemplars of other pictures, as a model gives that ignores its exemplar.
     """
 
     error: dict[str, float]
@@ -40,7 +40,7 @@ class StyleError:
 
     @property
     def share(self) -> float:
-        """Where the error lies between floor (0) and ceiling (1), over all fields; NaN where those do not differ."""
+        """Place of the error between floor (0) and ceiling (1), over all fields; NaN where the floor is not below."""
         error, floor, ceiling = self.means
         return (error - floor) / (ceiling - floor) if ceiling > floor else float("nan")
 
@@ -107,9 +107,9 @@ def style_error(
     test: tuple[Tensor, Styles],
     fields: Sequence[str] = FIELDS,
 ) -> StyleError:
-    """How far the style of generated pictures is from the known style of their exemplars.
+    """Distance between the style of generated pictures and the known style of their exemplars.
 
-    The ceiling averages over all n - 1 ways to hand the exemplars' styles on by the same number of places.
+    The ceiling averages over the n - 1 cyclic shifts of the pictures against the exemplars' styles.
 
     Args:
         generated: (n, 3, h, w) uint8, n >= 2.

@@ -1,4 +1,4 @@
-"""Classes that no photograph can tell apart for sure, and how much of the error stays among them."""
+"""Near-synonym classes, which no photograph can tell apart for sure, and the share of the error among them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Confusion:
-    """How one group was read.
+    """Reading of one group of near-synonyms.
 
     Attributes:
         classes: the group's classes that the class list has.
@@ -41,7 +41,7 @@ class Confusion:
 
     @property
     def outside(self) -> float:
-        """Of the group's pixels, those read as a class of no kin."""
+        """Of the group's pixels, those read as a class outside it."""
         return max(0.0, 1 - self.right - self.within)
 
 
@@ -76,7 +76,7 @@ def synonym_confusion(
 
 
 def forgiving_accuracy(counts: Tensor, names: Sequence[str], groups: Mapping[str, tuple[str, ...]] = GROUPS) -> Tensor:
-    """Pixel accuracy if every confusion inside a group counted as right: what near-synonyms cost at most.
+    """Pixel accuracy if every confusion inside a group counted as right.
 
     Args:
         counts: (classes, classes) int64, row = true id.

@@ -1,8 +1,7 @@
 """A reference to which many sets of features are compared: its covariance is factored once.
 
 With n rows X, centred, and the reference's covariance B B^T, the trace of sqrt(S_x S_y) is the sum of the singular
-values of Z = X B / sqrt(n - 1). All that follows from that: the distance, what each picture contributes to it, and
-its course as n grows.
+values of Z = X B / sqrt(n - 1). The distance, the contribution of each picture and the course as n grows follow.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class Target:
         return self._distance(x, x @ self.root)
 
     def influence(self, features: Tensor) -> Tensor:
-        """What each picture contributes to the distance: its derivative by the picture's weight, times n, centred.
+        """Contribution of each picture to the distance: the derivative by the picture's weight, times n, centred.
 
         The distance of pictures that were drawn anew is, to first order, the distance plus the mean influence of
         the drawn ones. Unlike the distance of a resampled set, which has only 63 % different pictures, that mean

@@ -1,4 +1,4 @@
-"""The contract of a post: a picture goes in, a picture comes out, and the number made of it says so."""
+"""Contract of a post: picture in, picture out, and a stamp in the protocol of every later number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scenegen.base.records import Batch
 
 
 class Post(nn.Module):
-    """Base of what is done to a picture after the model.
+    """Base of the operations on a picture after the model.
 
     Attributes:
         stamp: name and options, part of the protocol of every number that is measured afterwards.
@@ -21,7 +21,7 @@ class Post(nn.Module):
 
         Args:
             picture: (b, 3, h, w) in [-1, 1].
-            batch: what the pictures were made of; fields may be absent where a folder of pictures is processed.
+            batch: the model's input; fields may be absent where a folder of pictures is processed.
 
         Returns:
             (b, 3, h', w') in [-1, 1].

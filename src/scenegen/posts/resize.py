@@ -37,7 +37,7 @@ class Bicubic(Post):
 
 
 class Jpeg(Post):
-    """Pictures as a JPEG file gives them back.
+    """Pictures after a round trip through a JPEG file.
 
     Args:
         quality: of the file, 1 to 100.

@@ -1,4 +1,4 @@
-"""Is recipe A better than recipe B? Paired pictures, paired seeds, corrected for the number of questions.
+"""Comparison of recipes: paired pictures, paired seeds, p-values corrected for the number of questions.
 
 Two things make a total vary: the pictures that happened to be scored, and the seed of the training. All recipes are
 scored on the same label maps, so the first is measured by resampling label maps for all runs together; the second by
@@ -23,13 +23,13 @@ from scenegen.scoring.protocol import require_one
 from scenegen.scoring.uncertainty import draws
 
 LEVEL = 0.05
-"""Of the family of all questions together."""
+"""Significance level of all questions together."""
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One question: is the first recipe's total different from the second's?
+    """One question: the difference between two recipes' totals.
 
     Attributes:
         first, second: recipes; the first has the larger mean.
@@ -126,7 +126,7 @@ def _answer(
     means: Mapping[str, float],
     drawn: Mapping[Path, np.ndarray],
 ) -> tuple[tuple, float]:
-    """The fields of a `Pair` but for its p, and the uncorrected p."""
+    """The fields of a `Pair` without its p, and the uncorrected p."""
     a, b = ({run.seed: run for run in recipes[name]} for name in (one, two))
     paired = a.keys() == b.keys()
     difference = means[one] - means[two]
@@ -157,7 +157,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def _totals(run: Result, *, contest: Contest, seed: int) -> np.ndarray:
-    """The run's total on resampled label maps; the same ones for every run, because of the seed."""
+    """The run's total on resampled label maps; one seed resamples the same maps for every run."""
     found = draws(run.pictures, fid=run.parts.get("fid"), rng=np.random.default_rng(seed), resamples=RESAMPLES)
     if absent := [role for role in contest.parts if role not in found]:
         raise Refusal(f"{run.name} kept no {', '.join(absent)} per picture; score its pictures again")

@@ -20,15 +20,15 @@ MOST = 500
 def deliver(
     model: LabelReader, *, test: Pairs, score: Score | None, folder: Path, config: Mapping[str, Any], command: str
 ) -> str:
-    """Write a trained segmenter into its run's folder and tell how it is used.
+    """Write a trained segmenter into its run's folder.
 
     Args:
         model: the trained model.
         test: held-out pictures.
-        score: what they came to, for the header; None without evaluation.
+        score: on held-out pictures, for the header; None without evaluation.
         folder: of the run.
         config: of the run.
-        command: that makes the same net again.
+        command: the command line that makes the same net again.
 
     Returns:
         One line: the file, its stamp, and the option that takes it.

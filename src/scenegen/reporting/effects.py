@@ -1,4 +1,4 @@
-"""What a single change did: pairs of recipes that differ in one choice alone."""
+"""Effects of single changes: pairs of recipes that differ in one choice only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADDITIVE = ("loss", "trick")
 
 @dataclass(frozen=True)
 class Effect:
-    """One change and what it gave.
+    """One change and its effect on the total.
 
     Attributes:
         change: e.g. "+ loss dists" or "model gaugan -> oasis".

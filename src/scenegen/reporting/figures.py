@@ -35,7 +35,7 @@ def totals(table: Sequence[Row]) -> str:
 
 
 def effects(found: Sequence[Effect]) -> str:
-    """The gain of every single change with its interval; grey where it cannot be told from nothing."""
+    """The gain of every single change with its interval; grey where it is not significant."""
     if not found:
         return ""
     figure, axes = _axes(height=0.9 + 0.34 * len(found))

@@ -1,4 +1,4 @@
-"""The leaderboard: what the log recorded beside what our runs came to, as rows and as Markdown."""
+"""The leaderboard: the log's numbers beside those of our runs, as rows and as Markdown."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from scenegen.reporting.ledger import Entry
 from scenegen.reporting.results import Result
 
 NEUTRAL = ("data.root", "trainer", "logger", "weights.dir", "evaluate", "grid_every", "log_every", "checkpoint_every")
-"""Overrides that leave a recipe what it is."""
+"""Overrides that do not make another recipe."""
 
 
 @dataclass(frozen=True)
 class Ours:
-    """What the runs of one recipe came to.
+    """Result of one recipe's runs.
 
     Attributes:
         runs: by seed.
@@ -25,7 +25,7 @@ class Ours:
         low, high: 95 % interval: over seeds (Student's t) with two or more, else over the pictures of the one run.
         parts: role -> mean.
         protocol: id of the protocol, or "mixed".
-        marks: what must stand beside the number.
+        marks: cautions that must stand beside the number.
     """
 
     runs: Sequence[Result]
@@ -129,7 +129,7 @@ def interval(own: Ours) -> str:
 
 
 def _row_of(recipe: str) -> str | None:
-    """The slug of `experiment=<slug>` where nothing else that matters was said."""
-    told = [part.split("=", 1) for part in recipe.split(" ")]
-    left = [pair for pair in told if not any(pair[0] == n or pair[0].startswith(f"{n}.") for n in NEUTRAL)]
+    """The slug of `experiment=<slug>` where all other overrides are neutral."""
+    pairs = [part.split("=", 1) for part in recipe.split(" ")]
+    left = [pair for pair in pairs if not any(pair[0] == n or pair[0].startswith(f"{n}.") for n in NEUTRAL)]
     return left[0][1] if len(left) == 1 and left[0][0] == "experiment" and len(left[0]) == 2 else None

@@ -19,7 +19,7 @@ class TermReport:
     Attributes:
         term: its name.
         weight: its weight, or the schedule in its place.
-        needs: what the model, its discriminator or the data must give.
+        needs: fields that the model, its discriminator or the data must offer.
         reads: extractor -> layers.
         side: the loss that it joins, "generator", "discriminator" or "both".
         parameters: of a network of its own, outside the shared extractors.
@@ -39,8 +39,8 @@ class ExtractorReport:
 
     Attributes:
         extractor: its name, and `kind` its class.
-        terms: who reads which layers.
-        pictures: which pictures it is run on in a step, each once.
+        terms: term -> the layers that it reads.
+        pictures: the pictures that it runs on in a step, each once.
         parameters: numbers that it holds.
         forward: multiply-adds per picture.
         step: multiply-adds per sample and step: every picture forward, the generated one backward too.
@@ -102,10 +102,10 @@ def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorR
     layers = {key: list(term.reads[name]) for key, term in readers.items()}
     targets = sorted({target for term in readers.values() for target in _targets(term)}, reverse=True)
     whole = cost(extractor, objective.bank.layers[name], height=height, width=width)
-    alone = [cost(extractor, layers[key], height=height, width=width) for key in readers]
+    separate = [cost(extractor, layers[key], height=height, width=width) for key in readers]
     apart = sum(
         one.forward * (1 + len(_targets(term))) + one.backward
-        for one, term in zip(alone, readers.values(), strict=True)
+        for one, term in zip(separate, readers.values(), strict=True)
     )
     return ExtractorReport(
         extractor=name,
@@ -121,7 +121,7 @@ def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorR
 
 
 def _targets(term: Any) -> tuple[str, ...]:
-    target = getattr(term, "target", None)  # a term without one, like seg, looks at the generated picture alone
+    target = getattr(term, "target", None)  # a term without one, like seg, looks at the generated picture only
     return () if target is None else (target,)
 
 

@@ -46,7 +46,7 @@ def page(
 
     Args:
         table: of the leaderboard.
-        stamp: when and from which commit.
+        stamp: time and commit.
         conclusion: sentences of the comparison.
         plots: (heading, SVG, caption); empty SVGs are left out.
         pictures: (heading, relative path, caption).

@@ -1,4 +1,4 @@
-"""Puts results, plots and pictures of finished runs together to the leaderboard and its page."""
+"""Publication of finished runs: the leaderboard and its page, from their results, plots and pictures."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def publish(
         The page.
     """
     table = rows(entries, recipes)
-    compared, told = _compared(recipes, open_contest=open_contest, seed=seed)
+    compared, sentences = _compared(recipes, open_contest=open_contest, seed=seed)
     if shared := shared_choices(recipes):
-        told = [*told, f"All of these runs: {shared}."]
+        sentences = [*sentences, f"All of these runs: {shared}."]
     order = [row.recipe for row in table if row.ours and row.recipe in recipes]
     order = list(compared.means) if compared else order
     changes = single_changes(compared) if compared else []
@@ -70,8 +70,8 @@ def publish(
     ]
     shown = _pictures(recipes, order, out=out, count=pictures, open_test_maps=open_test_maps)
     stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {(commit() or 'unknown')[:12]}"
-    write_text(out / "index.html", page(table, stamp=stamp, conclusion=told, plots=plots, pictures=shown))
-    write_text(leaderboard, markdown(table, conclusion=told))
+    write_text(out / "index.html", page(table, stamp=stamp, conclusion=sentences, plots=plots, pictures=shown))
+    write_text(leaderboard, markdown(table, conclusion=sentences))
     return out / "index.html"
 
 

@@ -42,7 +42,7 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Of the run."""
+        """Name of the run."""
         return self.folder.name
 
     @property
@@ -80,8 +80,8 @@ def read(folder: Path, *, read_config: ReadConfig) -> Result:
         config = read_config(folder)
         run = json.loads((folder / RECORD).read_text())
         kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
-        told = [o for o in run["overrides"] if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
-        return Result(folder, " ".join(sorted(told)) or "(defaults)", int(config["seed"]),
+        choices = [o for o in run["overrides"] if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
+        return Result(folder, " ".join(sorted(choices)) or "(defaults)", int(config["seed"]),
                       json.dumps(kept, sort_keys=True), config, record)  # fmt: skip
     except FileNotFoundError as error:
         raise Refusal(
@@ -108,7 +108,7 @@ def find(names: Iterable[str | Path], *, read_config: ReadConfig) -> list[Result
 def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
     """Recipe -> its runs by seed; runs of one recipe have one config but for seed and name.
 
-    A recipe is called by those of its overrides that not all of the recipes share.
+    A recipe's name is its overrides without those that all recipes share.
 
     Raises:
         Refusal: one recipe with one seed twice.
@@ -131,10 +131,10 @@ def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 def shared_choices(recipes: Mapping[str, Sequence[Result]]) -> str:
     """The overrides that all recipes have in common, which their names leave out; "" where there are none."""
-    told = [runs[0].recipe for runs in recipes.values()]
-    return " ".join(part for part in told[0].split(" ") if part in _shared(told)) if told else ""
+    named = [runs[0].recipe for runs in recipes.values()]
+    return " ".join(part for part in named[0].split(" ") if part in _shared(named)) if named else ""
 
 
 def _shared(recipes: Iterable[str]) -> set[str]:
-    told = [set(recipe.split(" ")) for recipe in recipes]
-    return set.intersection(*told) if len(told) > 1 else set()
+    overrides = [set(recipe.split(" ")) for recipe in recipes]
+    return set.intersection(*overrides) if len(overrides) > 1 else set()

@@ -23,9 +23,9 @@ def show(comparison: Comparison, console: Console) -> None:
 
 def conclusion(comparison: Comparison) -> list[str]:
     """Conclusions of a comparison, in sentences."""
-    told = [pair for pair in comparison.pairs if pair.p < LEVEL]
+    differing = [pair for pair in comparison.pairs if pair.p < LEVEL]
     count = len(comparison.pairs)
-    lines = [f"{len(told)} of {count} pairs differ (p < {LEVEL} after Holm's correction for {count} questions)."]
+    lines = [f"{len(differing)} of {count} pairs differ (p < {LEVEL} after Holm's correction for {count} questions)."]
     best = next(iter(comparison.means))
     rivals = [pair.second for pair in comparison.pairs if pair.first == best and pair.p >= LEVEL]
     if rivals:

@@ -1,4 +1,4 @@
-"""Folder of a run: names of its files, what the run was told, how it is found and opened again.
+"""Folder of a run: names of its files, the record of its choices, ways to find and read it again.
 
 No other room spells one of these names.
 """
@@ -18,7 +18,7 @@ from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
 
 HOME = Path("runs")
-"""Where runs lie, in the folder that a command is started in."""
+"""Folder of all runs, below the working directory."""
 
 CONFIG, RECORD, CLASSES = "config.yaml", "run.json", "classes.json"
 """Config of the run, its command line and versions, the classes that its label ids mean."""
@@ -30,7 +30,7 @@ RESULT, SCORES, SAMPLES, SHEET, CURVES = "result.json", "scores.npz", "samples",
 """Written at its end: score, every picture's part of it, the pictures, some of them side by side, loss curves."""
 
 IDENTITY = "wandb.json"
-"""Id of the run's W&B run, so that a run that goes on is the same one there."""
+"""Id of the run's W&B run, so that a resumed run is the same one there."""
 
 SWEEP = "sweep.json"
 """In the folder of a sweep, around its jobs' folders: the sweep's command line."""
@@ -73,7 +73,7 @@ def finished_runs(place: str | Path) -> list[Path]:
 
 
 def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[str]) -> None:
-    """Make a run's folder and write down what the run was told.
+    """Make a run's folder and record its config, command line and versions.
 
     Raises:
         Refusal: where the folder holds another run already.
@@ -93,7 +93,7 @@ def stored_config(folder: Path) -> dict[str, Any]:
 
 
 def with_changes(config: dict[str, Any], changes: Sequence[str], *, run: str) -> DictConfig:
-    """Config of a run that goes on, with the values that may change (steps=2000, log_every=50, ...).
+    """Config of a resumed run, with the values that may change (steps=2000, log_every=50, ...).
 
     Args:
         config: the run's config, unresolved.
@@ -136,7 +136,7 @@ def checkpoints_of(run: Path) -> list[Path]:
 
 
 def step_of(checkpoint: Path) -> int:
-    """Step that a checkpoint's name tells."""
+    """Step in a checkpoint's name."""
     return int(checkpoint.stem.partition("_")[2])
 
 

@@ -22,7 +22,7 @@ class Journal(Logger):
 
     Args:
         path: the CSV file.
-        start_step: the step that the run goes on from (0 for a new run).
+        start_step: the step that the run resumes from (0 for a new run).
     """
 
     def __init__(self, path: Path, *, start_step: int = 0) -> None:

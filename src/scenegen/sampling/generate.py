@@ -1,4 +1,4 @@
-"""From label maps to pictures on disk."""
+"""Pictures on disk, made from label maps."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def generate(
 
     Args:
         model: the model, put in eval mode here.
-        data: items are asked for as data[(0, index)]; `names` tells how many there are.
+        data: items are asked for as data[(0, index)].
         out: folder for the pictures; made if need be.
         indices: which label maps.
         seed: seed of the noise.

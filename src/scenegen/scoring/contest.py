@@ -59,7 +59,7 @@ def jittor2023(*, mask_acc: float, aesthetic: float, hist_corr: float, fid: floa
 
 
 class Contest(Protocol):
-    """What a total tells about itself: its name, its parts, and the top of its aesthetic scale."""
+    """Interface of a contest's total: its name, its parts, the top of its aesthetic scale, and its formula."""
 
     name: ClassVar[str]
     parts: ClassVar[tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""How far the generated pictures are from the real ones: FID, and what belongs beside it."""
+"""Distances of the generated pictures from the real ones: FID, with KID, FID at infinite N and the floor."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from scenegen.scoring.record import Number
 from scenegen.scoring.reference import Reference
 
 FLOOR_LEAST = 20
-"""Fewer real pictures than this on a side give a floor that says nothing."""
+"""Least number of real pictures on each side of a floor."""
 KID_SUBSETS = 20
 KID_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class Found:
-    """The number of a set and its company.
+    """The number of a set, with the numbers beside it.
 
     Attributes:
         value: the number.
-        influence: (n,) what each picture contributes, see `Target.influence`; None gives no interval.
-        beside: by role, numbers that stand beside it.
-        floor: the number of real pictures at the same N, or None.
-        warning: what the reader should know about the number, or "".
+        influence: (n,) contribution of each picture, see `Target.influence`; None gives no interval.
+        beside: role -> a number that is shown beside it.
+        floor: the distance between real pictures at the same N, or None.
+        warning: a caution about the number, or "".
     """
 
     value: float
@@ -42,13 +42,13 @@ class Found:
 
 
 def distances(features: Tensor, real: Reference, *, photos: Tensor | None, fid: Describing, options: Options) -> Found:
-    """Frechet distance of generated to real features, with KID, its course to infinite N, and its floor.
+    """Frechet distance of generated to real features, with KID, its value at infinite N, and its floor.
 
     Args:
         features: (n, d) of the generated pictures.
         real: the reference.
-        photos: (n, d) of the label maps' own photographs, where they are none of the reference; else None.
-        fid: what described the pictures.
+        photos: (n, d) of the label maps' own photographs; None where they are the reference.
+        fid: the network that described the pictures.
         options: floor, infinity and the seed of all subsets.
     """
     target = Target.of(Moments.of(real.features))
@@ -80,7 +80,7 @@ def _infinity(features: Tensor, target: Target, fid: Describing, seed: int) -> N
 def _floor(
     target: Target, real: Reference, photos: Tensor | None, fid: Describing, options: Options, *, count: int
 ) -> Number | None:
-    """What no generator can be expected to beat at this N."""
+    """Distance between real pictures at this N, which no generator can be expected to beat."""
     if photos is not None and len(photos) == count:
         held, rest, what = photos, target, "the label maps' own photographs"
     else:

@@ -1,4 +1,4 @@
-"""What a step in each part would give to the total: where the next hundredth is to be had."""
+"""Gains of a contest's total for a small step in each of its parts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from scenegen.scoring.contest import Contest
 
 STEPS = {"mask_acc": 0.01, "aesthetic": 0.1, "hist_corr": 0.01, "fid": -1.0}
-"""Marks of the aesthetic are 0..10 here in every contest."""
+"""Step of each part; the aesthetic counts in marks of 0..10 here, in every contest."""
 TOPS = {"mask_acc": 1.0, "aesthetic": 10.0, "hist_corr": 1.0, "fid": 0.0}
 
 
 @dataclass(frozen=True)
 class Gain:
-    """One part's step.
+    """A step in one part, and the change of the total.
 
     Attributes:
-        step: how far the part moves; less where its scale ends.
-        gain: what the total changes by, the other parts as they are.
+        step: change of the part; less where its scale ends.
+        gain: change of the total, the other parts unchanged.
         slope: the partial derivative of the total by the part.
     """
 
@@ -33,10 +33,10 @@ class Gain:
 
 
 def waterfall(contest: Contest, values: Mapping[str, float]) -> dict[str, Gain]:
-    """What +0.01 mask_acc, +0.1 aesthetic, -1 FID (and +0.01 hist_corr) would give, the largest gain first.
+    """Gains of +0.01 mask_acc, +0.1 aesthetic, -1 FID (and +0.01 hist_corr), the largest first.
 
     Args:
-        contest: which total.
+        contest: the total.
         values: its parts by role, the aesthetic in 0..10.
 
     Returns:

@@ -25,8 +25,8 @@ class Generated:
     """The pictures to score.
 
     Attributes:
-        folder: where they lie.
-        files: per label name its file.
+        folder: their folder.
+        files: label name -> file.
         size: (height, width) of the label maps.
         resize: "none", or "bicubic" for pictures of another size.
     """
@@ -53,7 +53,7 @@ class Generated:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the reader of the score should know about the files."""
+        """Cautions about the files."""
         jpeg = sum(file.suffix.lower() != ".png" for file in self.files.values())
         return (JPEG_WARNING.format(count=jpeg, total=len(self.files)),) if jpeg else ()
 
@@ -141,7 +141,7 @@ def _found(folder: Path, names: set[str]) -> tuple[dict[str, Path], list[str], l
 
 
 def _problem(path: Path, *, size: tuple[int, int], resize: str) -> tuple[str, bool]:
-    """What is wrong with a picture ("" is nothing), and whether it is its size."""
+    """Fault of a picture ("" for none), and True where the fault is its size."""
     try:
         with Image.open(path) as picture:
             picture.load()

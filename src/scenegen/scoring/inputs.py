@@ -19,7 +19,7 @@ Style = Callable[[Any], Tensor]
 
 
 class Pictures(Protocol):
-    """What a dataset gives to a score: items have name, label (h, w) int64 and image (3, h, w) uint8 or None."""
+    """Dataset of a score: its items have name, label (h, w) int64 and image (3, h, w) uint8; absent is None."""
 
     classes: ClassList
 
@@ -31,17 +31,17 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How a folder is scored.
+    """Options of a score.
 
     Attributes:
-        count: score only the first so many label maps; None is all.
+        count: number of label maps to score, from the first on; None is all.
         resize: "none" refuses generated pictures of another size, "bicubic" takes them.
         extra: "refuse" or "ignore" pictures that belong to no label map.
         floor: also measure the Frechet distance of real pictures to real pictures.
         infinity: also extrapolate it to infinitely many pictures.
-        cache: where descriptions of reference photographs are kept: "off", "auto" (the user's cache) or a folder.
+        cache: place of the described reference photographs: "off", "auto" (the user's cache) or a folder.
         batch_size: pictures per pass.
-        device: where the judges run.
+        device: of the judges.
         seed: of the bootstrap and of the floor's split.
         posts: stamps of the posts that the pictures went through, for the protocol.
         config_hash: name of the config's content, for the protocol.
@@ -61,19 +61,19 @@ class Options:
 
     @classmethod
     def of(cls, settings: Any, *, config_hash: str) -> Options:
-        """The options among a command's settings, which bear the same names."""
+        """Options from a command's settings of the same names."""
         named = [f.name for f in dataclasses.fields(cls) if f.name not in {"config_hash", "posts"}]
         return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The samples of a batch of made pictures, and what the judges see in those pictures; every judge looks once.
+    """Samples of a batch of made pictures, and the judges' readings of these pictures, each computed once.
 
     Attributes:
         made: (b, 3, h, w) uint8, the made pictures.
-        given: what the data has for them, of "image" (b, 3, h, w) uint8, "label" (b, h, w) int64, and "style"
-            (b, 3, h, w) uint8; only what some measure needs.
+        given: the samples' own tensors, of "image" (b, 3, h, w) uint8, "label" (b, h, w) int64, and "style"
+            (b, 3, h, w) uint8; only those that some measure needs.
         judges: segmenter, aesthetic model, FID features.
     """
 
@@ -110,7 +110,7 @@ class Samples:
 
     @cached_property
     def features(self) -> Tensor:
-        """(b, d) float, as the distances see the made pictures."""
+        """(b, d) float features of the made pictures, for the distances."""
         assert self.judges.fid is not None, "a measure that reads features brings the network in `judges`"
         return self.judges.fid(self.made).float()
 
@@ -120,14 +120,14 @@ class Samples:
 
 
 def chosen_style(photos: Pictures, styles: Mapping[str, str] | None) -> Style:
-    """Sample -> its style picture: the one that is named for it, or its own photograph.
+    """Function from a sample to its style picture: the one named for it, or its own photograph.
 
     Args:
-        photos: where named style pictures are looked up.
+        photos: source of the named style pictures.
         styles: label name -> picture name, or None.
 
     Raises:
-        Refusal: a named picture is not there; the returned function also for a sample without one.
+        Refusal: a named picture is not there; the returned function refuses a sample without a style picture.
     """
     if styles is None:
         return photo_of
@@ -154,7 +154,7 @@ def photo_of(sample: Any) -> Tensor:
 
 
 def still(pictures: Any) -> Any:
-    """The same pictures without random cuts and mirrors: a reference set is what its files are."""
+    """The same pictures without random cuts and mirrors, as a reference set needs them."""
     framing = getattr(pictures, "framing", None)
     if framing is None or not framing.random:
         return pictures

@@ -23,11 +23,11 @@ from scenegen.scoring.protocol import SetHash
 
 @dataclass
 class Tally:
-    """What the pass over the made pictures gathers.
+    """Counts, rows, features and hashes that the pass over the made pictures gathers.
 
     Attributes:
         counts: (classes, classes) pixels by true and predicted id, of the segmenter where there is one.
-        counted: whether there was a segmenter and a label map to count.
+        counted: true where there was a segmenter and a label map to count.
         rows: role of a picture measure -> its rows, batch by batch.
         features: of the made pictures, where a measure of sets was chosen.
         photos: of the samples' own photographs, where the floor needs them.
@@ -63,7 +63,7 @@ def judge_generated(
 
     Args:
         pictures: the made pictures.
-        labels: the samples, of which the pictures' names are the first.
+        labels: the samples; the pictures' names are the first of theirs.
         measures: role -> measure.
         judges: of the measures.
         style: sample -> its style picture (3, h, w) uint8.

@@ -1,7 +1,7 @@
-"""Measures of made pictures: what `measure=` adds up, and the parts of the contests' totals.
+"""Measures of made pictures: the options of `measure=`, and the parts of the contests' totals.
 
 A measure is scoring's twin of a loss term. A PictureMeasure looks at every made picture beside its sample, a
-SetMeasure at the features of all made pictures beside those of the reference. How one is added: docs/add_a_measure.md.
+SetMeasure at the features of all made pictures beside those of the reference. To add one, see docs/add_a_measure.md.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class Measure:
 
     Attributes:
         name: as it may be shown.
-        stamp: what measured it, weights included; part of the protocol where the measure is chosen.
-        needs: what a sample must have beside the made picture: of "image", "label", "style".
+        stamp: identity of the measure, weights included; part of the protocol where the measure is chosen.
+        needs: fields that a sample must have beside the made picture: of "image", "label", "style".
         judges: the frozen networks that look at the made pictures, by the names of `Samples`' views: "segmenter"
             (prediction), "aesthetic" (marks), "FID" (features).
-        stand_in: the number takes the place of another that cannot be had.
+        stand_in: true where the number replaces one that cannot be had.
     """
 
     name: str
@@ -62,7 +62,7 @@ class PictureMeasure(Measure):
 
         Args:
             made: (b, 3, h, w) uint8.
-            sample: what the data has for them, and what the judges see in them.
+            sample: the pictures' samples, and the judges' readings of the pictures.
 
         Returns:
             (b,) real numbers, or (b, ...) counts that `value` puts together.
@@ -70,7 +70,7 @@ class PictureMeasure(Measure):
         raise NotImplementedError
 
     def value(self, rows: np.ndarray) -> float:
-        """The number of a set, of the rows (n, ...) of its pictures; also of every resample for the interval."""
+        """The number of a set from its pictures' rows (n, ...); also called on every resample for the interval."""
         return float(rows.mean())
 
 
@@ -81,7 +81,7 @@ class Sets:
     Attributes:
         made: (n, d) of the made pictures.
         real: the reference.
-        photos: (n, d) of the samples' own photographs, where they are none of the reference; else None.
+        photos: (n, d) of the samples' own photographs; None where they are the reference.
         options: floor, infinity, and the seed of all subsets.
     """
 
@@ -95,12 +95,12 @@ class SetMeasure(Measure):
     """A measure of a set as a whole; its judge "FID" describes the pictures."""
 
     def of_set(self, sets: Sets) -> Found:
-        """The number of a set, and what belongs beside it."""
+        """The number of a set, with the numbers beside it."""
         raise NotImplementedError
 
 
 class MaskAcc(PictureMeasure):
-    """Share of the pixels that a segmenter reads as the label map says, pooled over all pictures.
+    """Share of the pixels whose class a segmenter reads as in the label map, pooled over all pictures.
 
     Args:
         segmenter: reads label maps off pictures.
@@ -272,7 +272,7 @@ class Lpips(PictureMeasure):
         extractor: the trunk; never one that a loss reads.
         heads: "alex", "vgg" or "squeeze" (learned for that trunk and its layers), or "uniform": every channel weighs
             1 / (number of layers). Values with uniform heads compare with no published number.
-        layers: what uniform heads read, shallow to deep; None with learned heads, which have their own.
+        layers: of uniform heads, shallow to deep; None with learned heads, which have their own.
     """
 
     needs = frozenset({"image"})

@@ -1,4 +1,4 @@
-"""What every single picture of a score contributed: the file from which paired comparisons are made."""
+"""Contribution of every single picture to a score: the file from which paired comparisons are made."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from scenegen.base.refusal import Refusal
 
 @dataclass(frozen=True)
 class PerPicture:
-    """One row per scored picture, in the order of the label maps; what was not measured is None.
+    """Values of the scored pictures, one row each in the order of the label maps; None where not measured.
 
-    Two scores of one protocol pair by `names`. Of drawn pictures i the mask accuracy is sum right / sum counted, the
-    aesthetic the mean of `aesthetic`, and FID, to first order, the whole set's FID + mean of `fid_influence`.
+    Two scores of one protocol pair by `names`. The mask accuracy of some pictures is sum right / sum counted, their
+    aesthetic the mean of `aesthetic`, and their FID, to first order, the whole set's FID + mean of `fid_influence`.
 
     Attributes:
         names: (n,) of the label maps.
@@ -27,7 +27,7 @@ class PerPicture:
         aesthetic: (n,) float64, 0..10.
         hist_corr: (n,) float64, -1..1.
         fid_influence: (n,) float64, see `metrics.target.Target.influence`.
-        features: (n, d) float32, what FID and KID saw.
+        features: (n, d) float32, those of FID and KID.
         measures: role -> (n, ...) rows of every other measure of single pictures; in the file as "measure.<role>".
     """
 
@@ -70,7 +70,7 @@ class PerPicture:
         return found
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """What there is, by its name in the file."""
+        """Measured arrays, by their names in the file."""
         own = {name: array for name in FIELDS if (array := getattr(self, name)) is not None}
         return own | {f"{PREFIX}{role}": rows for role, rows in self.measures.items()}
 

@@ -1,4 +1,4 @@
-"""Reading ahead: the next batch is decoded in a thread while the networks look at this one."""
+"""Prefetch: a thread decodes the next batches while the networks look at this one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DEPTH = 2
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item], *, depth: int = DEPTH) -> Iterator[Made]:
-    """make(item) for every item in order, up to `depth` of them before they are asked for.
+    """Results of make(item) in order, up to `depth` of them computed before they are asked for.
 
-    One thread calls `make`, so it need not be safe for several; an error of it is raised in its turn.
+    One thread calls `make`, which need not be thread-safe; its error is raised in place of its result.
     """
     waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:
         try:
             for item in items:
                 waiting.append(thread.submit(make, item))

@@ -43,7 +43,7 @@ def protocol(*, measure: dict[str, Any], seed: int, config_hash: str | None = No
     """The record that travels with a score.
 
     Args:
-        measure: what the number depends on: judges, resize, quantisation, file format, sets.
+        measure: everything that the number depends on: judges, resize, quantisation, file format, sets.
         seed: of the intervals and of the floor's split.
         config_hash: name of the config's content.
 
@@ -65,7 +65,7 @@ def protocol_id(measure: dict[str, Any]) -> str:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], path: str = "") -> list[str]:
-    """What differs between two protocols' `measure`, as "fid.resize: none | bicubic"."""
+    """Differences between two protocols' `measure`, as "fid.resize: none | bicubic"."""
     found = []
     for key in sorted(one.keys() | other.keys()):
         a, b, place = one.get(key), other.get(key), f"{path}{key}"
@@ -83,7 +83,7 @@ def require_one(protocols: Mapping[str, dict[str, Any]]) -> None:
         protocols: name of a score -> its record, as `protocol` gives it.
 
     Raises:
-        Refusal: two differ; with both names and what differs.
+        Refusal: two differ; with both names and the differences.
     """
     (first, reference), *others = protocols.items()
     for name, record in others:

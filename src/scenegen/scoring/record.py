@@ -1,4 +1,4 @@
-"""A score is a record, not a float: values with intervals, what judged them, and the protocol."""
+"""Record of a score: values with intervals, the stamps of their judges, and the protocol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Number:
         name: as it may be shown, e.g. "FID(scenenet)".
         value: the number.
         count: pictures behind it.
-        judge: stamp of what measured it.
+        judge: stamp of the judge or measure that gave it.
         interval: 95 % bootstrap interval over the pictures, or None.
     """
 
@@ -36,25 +36,25 @@ class Number:
 
 @dataclass(frozen=True)
 class Score:
-    """What a folder of generated pictures is worth.
+    """Score of a folder of generated pictures.
 
     Attributes:
         scorer: name of the total, or None where measures were asked for alone.
         total: the total, or None when a part is not measured or no total was asked for.
         parts: every measure by role, those of the total ("mask_acc", "aesthetic", "hist_corr", "fid") first.
-        pictures: how many were scored.
+        pictures: number of scored pictures.
         picture_acc: mean of the per-picture accuracies, or None without a segmenter.
         iou: per class its IoU and share of the label maps' pixels, classes that occur only.
         mean_iou: mean over the classes that occur, or None without a segmenter.
         floor: the Frechet distance between real and real pictures, or None when there are too few.
-        marks: what must stand beside every number.
-        warnings: about the files.
+        marks: cautions that must stand beside every number.
+        warnings: cautions about the files.
         protocol: see `scoring.protocol`.
-        per_picture: what each picture contributed; kept in a file beside the record, not in it.
+        per_picture: contribution of each picture; kept in a file beside the record, not in it.
         total_interval: 95 % interval of the total, see `scoring.uncertainty`.
         beside: by role ("kid", "fid_infinity"), distances that are no part of the total.
-        waterfall: what a step in each part would give, the largest gain first.
-        synonyms: how near-synonym classes were confused, by group.
+        waterfall: role -> gain of a step in that part, the largest first.
+        synonyms: confusion of near-synonym classes, by group.
         forgiving_acc: mask_acc if confusions inside the groups were right, or None without a segmenter.
     """
 

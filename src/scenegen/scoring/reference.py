@@ -51,14 +51,14 @@ class Reference:
 def reference_of(
     photos: Pictures, *, fid: Describing, options: Options, track: Track, notice: Notice = lambda _: None
 ) -> Reference:
-    """Describe the reference, or take what an earlier score kept of the very same files.
+    """Describe the reference, or read the description that an earlier score kept of the same files.
 
     Args:
         photos: the reference.
         fid: describes pictures.
-        options: `cache` says where descriptions are kept.
+        options: `cache` is the place of kept descriptions.
         track: (items, description) -> items.
-        notice: is told of a hit, a miss, and a cache that cannot be used (which never stops a score).
+        notice: receives a sentence about a hit, a miss, or a cache that cannot be used (which never stops a score).
     """
     folder = cache_folder(options.cache)
     if folder is None:
@@ -111,10 +111,10 @@ def fingerprint(photos: Pictures, *, options: Options, track: Track) -> str:
 
 
 def key(content: str, fid: Describing) -> str:
-    """Name of the file of a description: what was described, by what, and how."""
+    """File name of a description: a hash of the photographs, the network, its resize and the library versions."""
     versions = {library: metadata.version(library) for library in ("torch", "pillow")}
-    told = {"content": content, "format": FORMAT, "name": fid.name, "stamp": fid.stamp, "resize": fid.resize}
-    return hashlib.sha256(json.dumps(told | versions, sort_keys=True).encode()).hexdigest()[:32]
+    facts = {"content": content, "format": FORMAT, "name": fid.name, "stamp": fid.stamp, "resize": fid.resize}
+    return hashlib.sha256(json.dumps(facts | versions, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def cache_folder(setting: str) -> Path | None:
@@ -133,22 +133,22 @@ def _read(file: Path, notice: Notice) -> Reference | None:
         return None
     try:
         data = file.read_bytes()
-        told = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        digests = json.loads(told["digests"])
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        digests = json.loads(header["digests"])
         features = safetensors.load(data)["features"]
-        if told["format"] != FORMAT or len(digests) != len(features) or not features.isfinite().all():
+        if header["format"] != FORMAT or len(digests) != len(features) or not features.isfinite().all():
             raise ValueError("its parts do not fit")
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
         notice(f"the cached reference {file} cannot be used and is made anew ({error})")
         return None
-    return Reference(features, told["hash"], digests, source="cache hit")
+    return Reference(features, header["hash"], digests, source="cache hit")
 
 
 def _write(file: Path, found: Reference, notice: Notice) -> bool:
-    told = {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))}
+    header = {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))}
     try:
         with whole(file, several_writers=True) as part:
-            part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=told))
+            part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=header))
     except OSError as error:
         notice(f"the reference's statistics could not be kept in {file.parent} ({error.strerror}); the score goes on")
         return False

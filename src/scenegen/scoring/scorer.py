@@ -80,7 +80,7 @@ class Scorer:
                 the label map's own photograph.
             options: see `Options`.
             track: (items, description) -> items, for a progress bar.
-            notice: is told of the reference's cache.
+            notice: receives sentences about the reference's cache.
 
         Raises:
             Refusal: pictures that do not fit the label maps, all at once; too few pictures; missing photographs.
@@ -180,7 +180,7 @@ class Scorer:
         return parts
 
     def _total(self, values: Mapping[str, float]) -> dict[str, Any]:
-        """The total and what a step in each part would give; empty where a part was not measured."""
+        """The total and its gains; the total is None where a part was not measured."""
         if self.total is None or not set(self.total.parts) <= values.keys():
             return {"total": None}
         own = {role: values[role] for role in self.total.parts}
@@ -189,7 +189,7 @@ class Scorer:
         return {"total": self.total.total(**own), "waterfall": waterfall(self.total, values)}
 
     def _accuracy(self, tally: Tally, rows: PerPicture) -> dict[str, Any]:
-        """What the confusion of the classes says beside mask_acc; empty without a segmenter."""
+        """IoU and accuracies beside mask_acc, from the confusion of the classes; empty without a segmenter."""
         if not tally.counted:
             return {}
         if not tally.counts.sum():
@@ -207,14 +207,14 @@ class Scorer:
         }
 
     def _judged_by(self) -> dict[str, Judge]:
-        """What gave the numbers, by the names that marks use."""
-        alone: dict[str, Judge] = {role: measure for role, measure in self.measures.items() if not measure.judges}
-        return self.judges.by_role() | alone
+        """Judges, and measures without a judge, by the names that marks use."""
+        judgeless: dict[str, Judge] = {role: measure for role, measure in self.measures.items() if not measure.judges}
+        return self.judges.by_role() | judgeless
 
     def _measured(
         self, pictures: Generated, tally: Tally, real: Reference | None, *, styled: bool, posts: Sequence[str]
     ) -> dict[str, Any]:
-        """What the numbers depend on; equal for scores that compare."""
+        """Everything that the numbers depend on; equal for scores that compare."""
         judges: dict[str, Any] = {role: judge.stamp for role, judge in self.judges.by_role().items()}
         for role, measure in self.measures.items():
             if isinstance(measure, HistCorr):
@@ -241,7 +241,7 @@ class Scorer:
 
 
 def _picture_acc(rows: PerPicture) -> float:
-    """Mean of the accuracies of the pictures of which a pixel counts."""
+    """Mean accuracy of the pictures in which any pixel counts."""
     assert rows.right is not None
     assert rows.counted is not None
     seen = rows.counted > 0

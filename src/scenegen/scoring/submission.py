@@ -20,10 +20,10 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def check(pictures: Generated, *, track: Callable[[Iterable, str], Iterable] = lambda items, _: items) -> list[str]:
-    """Refuse pictures that no contest should see, and warn of what looks like a mistake.
+    """Refuse pictures that no contest should see, and warn of likely mistakes.
 
     Args:
-        pictures: matched to the label maps by name, count and size (intake.take).
+        pictures: matched to the label maps by name, count and size (`generated.take`).
         track: (items, description) -> items, for a progress bar.
 
     Returns:

@@ -19,10 +19,10 @@ BAR = 8
 
 
 def show(score: Score, console: Console) -> None:
-    """Print a score: parts, total, IoU per class, and what has to be known about it."""
+    """Print a score: parts, total, gains, IoU per class, warnings and marks."""
     body: list[RenderableType] = [_parts(score)]
     if score.waterfall:
-        body += [_waterfall(score)]
+        body += [_gains(score)]
     if score.iou:
         body += [Text(), _iou(score)]
     if score.synonyms:
@@ -101,8 +101,8 @@ def _parts(score: Score) -> Table:
     return table
 
 
-def _waterfall(score: Score) -> Table:
-    """What a step in each part would give to the total."""
+def _gains(score: Score) -> Table:
+    """Gains of the total for a step in each part."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="what a step would give", title_justify="left")
     table.title_style = ""
     for name in ("step", "total", "per unit"):
@@ -113,7 +113,7 @@ def _waterfall(score: Score) -> Table:
 
 
 def _synonyms(score: Score) -> Table:
-    """How classes were read that photographs hardly tell apart."""
+    """Confusion within the groups of classes that photographs hardly tell apart."""
     title = f"near-synonyms: mask_acc would be {score.forgiving_acc:.4f} if confusions inside a group were right"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
     for name in ("group", "pixels", "right", "within", "outside", "most confused"):

@@ -1,9 +1,8 @@
 """Bootstrap intervals of a score's parts and of its total, from one joint resampling of the pictures.
 
-What an interval means: had the same generator given as many other pictures of the same kind, the number would have
-been in such an interval in 95 of 100 cases. The reference photographs, the judges and the number of pictures stay as
-they are, so what depends on the number of pictures (FID's bias) stays in the value; that the pictures were made by
-one training run of one seed is not in it either.
+Meaning of an interval: had the same generator given as many other pictures of the same kind, the number would have
+been in such an interval in 95 of 100 cases. The reference photographs, the judges and the number of pictures are
+fixed, so FID's bias by the number of pictures stays in the value. The spread over training seeds is not covered.
 
 FID is resampled to first order, through each picture's influence: drawing pictures with replacement leaves 63 %
 different ones, which raises FID by more than its whole interval, while the mean influence has no bias. Where the two
@@ -25,7 +24,7 @@ LEVELS = (0.025, 0.975)
 
 Interval = tuple[float, float]
 Values = Mapping[str, Callable[[np.ndarray], float]]
-"""Role of a measure -> the number of the rows of some pictures."""
+"""Role of a measure -> function from some pictures' rows to the number."""
 
 
 def intervals(
@@ -40,7 +39,7 @@ def intervals(
     """95 % percentile intervals over resampled pictures, by role, and of the "total" where all parts are there.
 
     Args:
-        pictures: what each picture contributed.
+        pictures: contribution of each picture.
         fid: the distance of the whole set; None where it was not measured.
         total: the contest; None gives no interval of a total.
         rng: source of the resamples.
@@ -74,7 +73,7 @@ def draws(
     """The parts of resampled pictures, one value per resample; the same resamples for every part.
 
     Args:
-        pictures: what each picture contributed.
+        pictures: contribution of each picture.
         fid: the distance of the whole set; None where it was not measured.
         rng: source of the resamples.
         resamples: how many.

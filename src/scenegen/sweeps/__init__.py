@@ -1,1 +1,1 @@
-"""Many runs from one command: jobs in processes of their own, a search over values, what came out of all of them."""
+"""Many runs from one command: jobs in separate processes, a search over values, tables of the results."""

@@ -1,7 +1,7 @@
 """Runs a job in a separate process where a foreign launcher (SLURM, Ray, joblib) calls it inside a worker of its own.
 
 Lightning's DDP starts every rank with the command line of the process it is in. Inside a submitit or Ray worker that
-is the worker's, not the job's; a process of our own has the job's.
+is the worker's command line; a separate process has the job's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scenegen.sweeps.pool import Pool
 
 
 def run_in_own_process(cfg: DictConfig, *, program: Sequence[str]) -> Any:
-    """Run the job of a composed config.
+    """Run the job of a composed config in a separate process.
 
     Args:
         cfg: the job's config.

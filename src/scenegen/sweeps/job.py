@@ -1,4 +1,4 @@
-"""One run of a multirun as a process of its own, with its own process tree."""
+"""One run of a multirun in a separate process, with its process tree."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ RETURN_VARIABLE = "SCENEGEN_RETURN"
 """A launcher that runs a job in a separate process names here the file that takes the job's return value."""
 
 GRACE = 10.0
-"""Seconds between a request to end and the end."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 FOREIGN = ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE")
-"""Variables of a process group that a job must not inherit: its own DDP chooses its own."""
+"""Variables of a process group that a job must not inherit, since its DDP sets them anew."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Job:
     Attributes:
         number: place in the sweep.
         overrides: its whole command line.
-        own: what sets it apart from the other jobs, for people.
+        own: overrides that the other jobs do not have, for people.
         folder: where it runs.
-        digest: of its config, or None where that does not resolve (the job says why).
+        digest: of its config, or None where that does not resolve (the job then reports the fault).
         gpus: GPUs that it asks for.
     """
 
@@ -103,7 +103,7 @@ class Running:
         for name in (VALUE, STOP):
             (job.folder / name).unlink(missing_ok=True)
         folder = quoted(job.folder)
-        told = [f"resume={folder}"] if before == "half" else list(job.overrides)
+        arguments = [f"resume={folder}"] if before == "half" else list(job.overrides)
         self.how = {"new": "", "half": " (goes on from its checkpoint)", "replace": " (anew; the old folder is kept)"}[
             str(before)
         ]
@@ -116,7 +116,7 @@ class Running:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
         with (job.folder / LOG).open("a" if before == "half" else "w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *told, f"hydra.run.dir={folder}"],
+                [sys.executable, *program, *arguments, f"hydra.run.dir={folder}"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ class Running:
             )
 
     def poll(self) -> Outcome | None:
-        """Its end, or None while it runs; a file `stop` in its folder ends it."""
+        """The outcome, or None while the job runs; a file `stop` in its folder ends it."""
         code = self.process.poll()
         if code is None:
             if (self.job.folder / STOP).exists():
@@ -152,7 +152,7 @@ class Running:
 
 
 def program() -> list[str]:
-    """Words that Python was started with, so that a job can be started the same way."""
+    """Python's arguments that start this program again, for the jobs."""
     main = sys.modules["__main__"].__spec__
     return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
 

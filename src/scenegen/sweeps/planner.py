@@ -1,4 +1,4 @@
-"""From a sweep's command line to its jobs."""
+"""Jobs of a sweep's command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scenegen.runs.folder import SWEEP
 from scenegen.sweeps.job import Job
 
 GROUPS = ("sweep", "launcher")
-"""Groups that say how a sweep is made; its jobs do not know them."""
+"""Groups about the sweep itself, which its jobs do not have."""
 
 
 class Planner:
@@ -48,7 +48,7 @@ class Planner:
         return [*self.launcher_lines, *overrides]
 
     def jobs(self, job_overrides: Sequence[Sequence[str]], *, first: int) -> list[Job]:
-        """The jobs of several command lines, each named after what the others do not have."""
+        """The jobs of several command lines, each named after the overrides that the others do not have."""
         lines = [job_lines(overrides) for overrides in job_overrides]
         shared = set.intersection(*map(set, lines)) if len(lines) > 1 else set()
         return [self.job(first + i, line, [o for o in line if o not in shared]) for i, line in enumerate(lines)]
@@ -59,15 +59,15 @@ class Planner:
         config = resolved(self.compose(overrides))
         return Job(
             number=number,
-            overrides=[*self._found_where(), *overrides],
+            overrides=[*self._search_path(), *overrides],
             own=" ".join(own),
             folder=self.folder / f"{number}_{label}"[:200],
             digest=None if config is None else digest(config),
             gpus=gpus_of(config or {}),
         )
 
-    def _found_where(self) -> list[str]:
-        """Flags and overrides that tell a job's process where else to look for options."""
+    def _search_path(self) -> list[str]:
+        """Flags and overrides that give a job's process the sweep's further config folders."""
         more = [o for o in self.config.hydra.overrides.hydra if o.startswith("hydra.searchpath")]
         sources = self.config.hydra.runtime.config_sources
         folders = [source.path for source in sources if source.provider == "command-line"]
@@ -75,7 +75,7 @@ class Planner:
 
 
 def job_lines(overrides: Sequence[str]) -> list[str]:
-    """Overrides that concern the jobs, without those that say how the sweep is made."""
+    """Overrides of the jobs, without those about the sweep itself."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return [text for text, override in zip(overrides, parsed, strict=True) if not about_the_sweep(override)]
 
@@ -87,7 +87,7 @@ def launcher_lines(overrides: Sequence[str]) -> list[str]:
 
 
 def about_the_sweep(override: Override) -> bool:
-    """True for an override that says how the sweep is made, and nothing about its jobs."""
+    """True for an override about the sweep itself."""
     return override.key_or_group.partition(".")[0] in GROUPS
 
 

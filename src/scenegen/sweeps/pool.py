@@ -1,4 +1,4 @@
-"""Jobs side by side: so many at a time, each with its own GPUs, all ended when the sweep ends."""
+"""Pool of parallel jobs: a limited number at a time, each with its own GPUs, all ended with the sweep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAUSE = 0.1
 
 
 class StartsPools(ABC):
-    """A launcher whose jobs can be started one by one; others take a list and give it back when all of it is done."""
+    """A launcher that starts jobs one by one; other launchers take a list and return when all of it is done."""
 
     @abstractmethod
     def pool(self) -> Pool:
@@ -132,16 +132,16 @@ class Pool:
 
 def visible_gpus() -> list[str]:
     """The GPUs that this process may hand out, as CUDA_VISIBLE_DEVICES spells them."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [device.strip() for device in told.split(",") if device.strip()]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device.strip() for device in visible.split(",") if device.strip()]
     import torch
 
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
 def _near(path: Path) -> Path:
-    """A path as seen from here, where it lies below."""
+    """A path relative to the working directory, where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

@@ -25,7 +25,7 @@ def conclude(search: Search) -> float:
         The best score.
 
     Raises:
-        Refusal: where no trial came to one.
+        Refusal: where no trial has one.
     """
     trials, folder = search.study.trials(), search.planner.folder
     best = search.study.best()
@@ -49,7 +49,7 @@ def conclude(search: Search) -> float:
 
 
 def best_command(search: Search, best: FrozenTrial) -> str:
-    """The command line that makes the best trial's run again, the values without their last digits."""
+    """The command line that makes the best trial's run again, its values rounded to 6 digits."""
     drawn = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in best.params.items()}
     words = command(search.fixed, drawn)
     return " ".join(["python", *program(), *(f"'{word}'" if set(word) & set(' *(){}[]$"') else word for word in words)])

@@ -21,11 +21,11 @@ from scenegen.sweeps.space import command
 from scenegen.sweeps.study import Study
 
 PAUSE = 1.0
-"""Seconds between two looks at what the running jobs have logged."""
+"""Seconds between two looks at the running jobs' metrics."""
 
 
 class Search:
-    """Runs the trials of a study that are still to be run.
+    """Runs the remaining trials of a study.
 
     Args:
         study: the study.
@@ -42,7 +42,7 @@ class Search:
         self._looked = 0.0
 
     def in_pool(self, pool: Pool) -> None:
-        """One trial for every place that becomes free."""
+        """Run a trial in every place of a pool that becomes free."""
         anyone = self.planner.job(0, self.fixed, [])
         while True:
             while pool.can_start(anyone) and (found := self._next()):
@@ -55,7 +55,7 @@ class Search:
             self._prune()
 
     def in_batches(self, launcher) -> None:
-        """`sweep.batch` trials at a time, for launchers that take a list and give it back when all of it is done."""
+        """Run `sweep.batch` trials at a time, for launchers that take a list and return when all of it is done."""
         while batch := self._batch():
             self._live |= {job.number: (trial, job) for trial, job in batch}
             for first, jobs in _runs_of([job for _, job in batch]):
@@ -125,7 +125,7 @@ class Search:
                 (folder / STOP).touch()
 
     def _folder(self, job: Job) -> Path:
-        """A job's folder; other launchers than ours name it by its number alone."""
+        """A job's folder; launchers other than ours name it by its number only."""
         return job.folder if job.folder.is_dir() else job.folder.parent / str(job.number)
 
 

@@ -29,7 +29,7 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
         The best score.
 
     Raises:
-        Refusal: the choice cannot be searched, or no trial came to a score.
+        Refusal: the choice cannot be searched, or no trial has a score.
     """
     if importlib.util.find_spec("optuna") is None:
         raise Refusal("sweep=tpe needs Optuna, which is not installed: pip install 'scenegen[optuna]'")

@@ -1,4 +1,4 @@
-"""What a sweep searches: values named in sweep.space, values swept on the command line."""
+"""Space of a search: values named in sweep.space, values swept on the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AROUND = re.compile(r"around\(\s*([0-9.eE+]+)\s*\)")
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], dict[str, BaseDistribution]]:
-    """A command line as (what is the same in every trial, what is searched).
+    """A command line as (overrides of every trial, space of the swept values).
 
     Raises:
         Refusal: for a sweep that has no distribution.
@@ -43,14 +43,14 @@ def search_space(
     """The whole space of a sweep.
 
     The command line wins over the entries: a value that it fixes is not searched, one that it sweeps is searched
-    there. An entry whose key is exact wins over one with a star. Stars match values above 0 alone, so a term that
-    has weight 0 stays out, and so does a weight that a schedule rules.
+    there. An entry whose key is exact wins over one with a star. Stars match only values above 0 without a schedule,
+    so a term of weight 0 stays out.
 
     Args:
         entries: key or pattern -> "around(f)", "interval(a, b)", "choice(...)", "range(...)" or null.
         config: the resolved config with the fixed overrides.
         fixed: the overrides that are the same in every trial.
-        swept: what the command line searches.
+        swept: the values that the command line searches.
 
     Raises:
         Refusal: for an entry that names no value, or cannot be read, or when nothing is left to search.

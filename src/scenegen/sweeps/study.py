@@ -1,4 +1,4 @@
-"""Optuna's side of a sweep: ask for values, report on the way, tell what came out; kept in the sweep's folder."""
+"""Optuna's study of a sweep, kept in the sweep's folder: values to try, reports on the way, outcomes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ STORAGE = "study.db"
 
 
 class Study:
-    """A study in `<folder>/study.db`, gone on with where there is one.
+    """A study in `<folder>/study.db`, continued where there is one already.
 
-    What trial n draws depends on (seed, n) and on the trials before it, so that a sweep that stopped and goes on
-    draws what it would have drawn. (With several jobs at a time, which trials are "before" is a matter of time.)
+    The values of trial n depend on (seed, n) and on the trials before it, so a resumed sweep draws the same values as
+    an uninterrupted one. (With several jobs at a time, the order in which trials end is a matter of chance.)
 
     Args:
         folder: of the sweep.
         settings: the group `sweep`.
-        space: what is searched.
-        fixed: what is the same in every trial.
+        space: searched value -> its distribution.
+        fixed: overrides of every trial.
 
     Raises:
         Refusal: the folder holds a study of something else.
@@ -70,7 +70,7 @@ class Study:
         return self.study.get_trials(deepcopy=False)
 
     def interrupted(self) -> list[Trial]:
-        """Trials that were under way when the sweep stopped, to be gone on with."""
+        """Trials that were running when the sweep stopped, to be continued."""
         return [Trial(self.study, t._trial_id) for t in self.trials() if t.state == TrialState.RUNNING]
 
     def ask(self) -> Trial:
@@ -84,7 +84,7 @@ class Study:
         return self.study.ask(self.space)
 
     def hopeless(self, trial: Trial, rows: Sequence[Mapping[str, str]]) -> bool:
-        """Report the new rows of a job's metrics.csv; whether the pruner gives the trial up."""
+        """Report the new rows of a job's metrics.csv; true where the pruner gives the trial up."""
         column = self.settings.prune_on or ""
         reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         for row in rows:
@@ -96,7 +96,7 @@ class Study:
         return False
 
     def tell(self, trial: Trial, outcome: Outcome, *, pruned: bool) -> str | None:
-        """Record what came of a trial; the reason where it counts as failed."""
+        """Record a trial's outcome; returns the reason where it counts as failed."""
         if pruned:
             self.study.tell(trial, state=TrialState.PRUNED)
             return None

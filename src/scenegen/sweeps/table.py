@@ -29,30 +29,30 @@ def write_table(folder: Path) -> None:
     writer.writerows(table)
     write_text(folder / FILE, text.getvalue())
     print(f"overview: {folder / FILE}", flush=True)
-    if told := next(map(_wandb, folder.glob(f"*/{CONFIG}")), None):
+    if board := next(map(_wandb, folder.glob(f"*/{CONFIG}")), None):
         from scenegen.tracking.wandb import sweep_overview
 
         sweep_overview(
             folder,
-            project=told["project"],
-            entity=told["entity"],
+            project=board["project"],
+            entity=board["entity"],
             fields=fields,
             rows=[[row.get(field) for field in fields] for row in table],
         )
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """One row per job: number, state, folder, total and parts, and what sets it apart from the others."""
+    """One row per job: number, state, the overrides in which jobs differ, total, parts and folder."""
     jobs = [path for path in folder.iterdir() if (path / LOG).is_file() and path.name != REPLACED]
     jobs.sort(key=_number)
     overrides = {job: dict(_pair(o) for o in overrides_of(job)) for job in jobs}
-    keys = list(dict.fromkeys(key for told in overrides.values() for key in told))
-    apart = [key for key in keys if len({told.get(key) for told in overrides.values() if told}) > 1]
+    keys = list(dict.fromkeys(key for own in overrides.values() for key in own))
+    apart = [key for key in keys if len({own.get(key) for own in overrides.values() if own}) > 1]
     return [_row(job, {key: overrides[job].get(key, "") for key in apart}) for job in jobs]
 
 
 def _wandb(config: Path) -> dict[str, Any] | None:
-    """What a job's config says of W&B."""
+    """Options of W&B in a job's config; None without it."""
     return OmegaConf.select(OmegaConf.load(config), "logger.wandb")
 
 

@@ -1,4 +1,4 @@
-"""Weights & Biases: a run's curves, pictures, checkpoint and score there; nothing that fails there reaches the run."""
+"""Weights & Biases logger of a run's curves, pictures, checkpoint and score; its failures never end the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TableRow:
 
 
 def contained(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A logger's method whose failure is told once and does not end the run."""
+    """A logger's method whose failure is reported once and does not end the run."""
 
     @functools.wraps(method)
     def safely(self: CalmWandb, *args: Any, **kwargs: Any) -> Any:
@@ -50,7 +50,7 @@ def contained(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CalmWandb(WandbLogger):
-    """Lightning's logger, of which nothing that goes wrong reaches the run."""
+    """Lightning's logger, whose failures never reach the run."""
 
     complained = False
     keeps_checkpoints = True
@@ -73,7 +73,7 @@ class CalmWandb(WandbLogger):
 
     @contained
     def goes_on(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Say which checkpoints this run starts from: its own newest, and that of the run in `start_from`."""
+        """Record the checkpoints that this run starts from: its own newest, and that of the run in `start_from`."""
         start = str(config.get("start_from") or "")
         sources = [folder, *(place / start for place in (Path(), HOME) if start)]
         for source in (place for place in sources if (place / IDENTITY).is_file()):
@@ -111,7 +111,7 @@ class CalmWandb(WandbLogger):
 
     @contained
     def close(self) -> None:
-        """End the W&B run, and say where it is."""
+        """End the W&B run, and print how to upload one that was recorded offline."""
         run = self.experiment
         run.finish()
         if run.offline:
@@ -136,7 +136,7 @@ def wandb(
     Args:
         folder: the run's folder.
         config: the run's resolved config.
-        project, entity: where in W&B.
+        project, entity: of W&B.
         group: name of a group of runs; None is the name of the sweep's folder, where the run is a job of one.
         tags: beside model, loss terms and data.
         checkpoints: keep the last checkpoint as an artifact; the copy takes its size once more until it is uploaded.
@@ -158,7 +158,7 @@ def wandb(
 
 
 def recipe_of(folder: Path) -> str:
-    """Overrides of a run beside its seed and where it runs, so that the seeds of one recipe bear one name."""
+    """Overrides of a run without seed, name, logger and trainer, so that the seeds of one recipe bear one name."""
     apart = ("seed", "name", "logger", "trainer")
     words = [word for word in overrides_of(folder) if word.partition("=")[0].partition(".")[0].lstrip("+") not in apart]
     return " ".join(sorted(words)) or "as in conf/train.yaml"
@@ -222,8 +222,8 @@ def sweep_overview(
     logger.close()
 
 
-def _open(folder: Path, *, project: str, **told: Any) -> CalmWandb:
-    """Online where there is a key and a network, else offline, which is announced."""
+def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
+    """Logger of a run, online where there is a key and a network, else offline, which is announced."""
     import wandb as client
 
     # Copies of artifacts that wait for their upload stay with the run instead of in the user's home.
@@ -240,7 +240,7 @@ def _open(folder: Path, *, project: str, **told: Any) -> CalmWandb:
             settings=client.Settings(
                 mode=mode, init_timeout=PATIENCE, finish_timeout=3 * PATIENCE, console="off", silent=True
             ),
-            **told,
+            **options,
         )
         logger._wandb_init.pop("anonymous", None)  # Lightning passes it, W&B warns of it
         if rank_zero_only.rank == 0:

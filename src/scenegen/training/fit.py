@@ -27,7 +27,7 @@ from scenegen.training.rounds import Rounds
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How long a run is and how often it speaks, in steps.
+    """Length of a run, and the intervals of its logs, grids and checkpoints, in steps.
 
     Attributes:
         steps: rounds in all.
@@ -45,7 +45,7 @@ class Rhythm:
 
 
 class StopOnNan(pl.Callback):
-    """Ends a run whose losses are no numbers any more, before a checkpoint of it can be written."""
+    """Ends a run whose losses are no longer finite, before a checkpoint of it can be written."""
 
     def __init__(self, *, every: int) -> None:
         self.every = every
@@ -87,7 +87,7 @@ def fit(
         rhythm, machine, seed: see their classes.
         loggers: loggers beside metrics.csv.
         callbacks: callbacks beside those that every run has.
-        checkpoint: where to go on from, or None.
+        checkpoint: the checkpoint to resume from, or None.
 
     Raises:
         Refusal: where the batch does not fit the data or the processes, a loss is not finite, or the disk is full.

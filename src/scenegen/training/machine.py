@@ -1,4 +1,4 @@
-"""Where and how precisely a run computes: device, precision, memory format, compilation, processes."""
+"""Machine of a run: device, precision, memory format, compilation, processes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Machine:
     def trainer(
         self, *, steps: int, log_every: int, folder: Path, callbacks: Sequence[pl.Callback], loggers: Sequence[Logger]
     ) -> pl.Trainer:
-        """A Lightning trainer that counts steps alone; an epoch of it is the whole run (see data.stream)."""
+        """A Lightning trainer that counts only steps; its one epoch is the whole run (see data.stream)."""
         settings: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices, "num_nodes": self.nodes}
         return pl.Trainer(
             **settings,

@@ -30,7 +30,7 @@ class Rounds(pl.LightningModule):
         model: the generator side.
         discriminator: None exactly where the objective has no adversarial term.
         objective: the weighted terms of both sides.
-        optim: builds both optimizers and tells their rates.
+        optim: builds both optimizers and gives their rates.
         seed: seed of the run's noise.
         reuse_fake: True lets the discriminator step judge the picture of the generator step; False makes a new
             one with the updated generator, as the published SPADE code does, for the price of a second forward.
@@ -220,7 +220,7 @@ class Rounds(pl.LightningModule):
 
 
 def judgements(judge: Discriminator, shown: Shown) -> tuple[Judgement, Judgement]:
-    """Of the generated pictures, then of the real ones; in one pass where the discriminator is `joint`."""
+    """Judgements of the generated and of the real pictures; in one pass where the discriminator is `joint`."""
     if not judge.joint:
         return judge(shown.condition, shown.fake), judge(shown.condition, shown.real)
     condition = None if shown.condition is None else shown.condition.repeat(2, 1, 1, 1)

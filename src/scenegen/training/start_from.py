@@ -14,7 +14,7 @@ from scenegen.training.rounds import Rounds
 
 
 def take_over(module: Rounds, run: Path) -> str:
-    """Load a run's model, its average and, where it is of the same kind, its discriminator; tell what was taken.
+    """Load a run's model, its average and, where it is of the same kind, its discriminator.
 
     Optimizers, clock and seed are the new run's own. Without an average in the old run the new one starts at the
     model.
@@ -33,20 +33,20 @@ def take_over(module: Rounds, run: Path) -> str:
     state: dict[str, Tensor] = load(path)["state_dict"]
     model = _below(state, "model")
     _fill(module.model, model, path=path, name="model")
-    told = [f"model ({len(model)} tensors)"]
+    taken = [f"model ({len(model)} tensors)"]
     if module.ema is not None:
         average = _below(state, "ema.average")
         _fill(module.ema.average, average or model, path=path, name="ema")
-        told.append("its average" if average else "the average, from the model")
+        taken.append("its average" if average else "the average, from the model")
     judge, theirs = module.discriminator, _below(state, "discriminator")
     if judge is None:
-        told.append("no discriminator, since the objective has no adversarial term")
+        taken.append("no discriminator, since the objective has no adversarial term")
     elif theirs and _shapes(theirs) == _shapes(judge.state_dict()):
         judge.load_state_dict(theirs)
-        told.append(f"discriminator ({len(theirs)} tensors)")
+        taken.append(f"discriminator ({len(theirs)} tensors)")
     else:
-        told.append(f"not the discriminator: {_difference(theirs, judge)}, so it starts anew")
-    return f"taken over from {path}: {'; '.join(told)}"
+        taken.append(f"not the discriminator: {_difference(theirs, judge)}, so it starts anew")
+    return f"taken over from {path}: {'; '.join(taken)}"
 
 
 def _fill(network: object, state: dict[str, Tensor], *, path: Path, name: str) -> None:

@@ -9,10 +9,10 @@ from scenegen.data.classes import ClassList
 
 
 class GivenLabels:
-    """Takes the ids that a grey picture holds as the label map that was read.
+    """Reads the ids of a grey picture as its label map.
 
     Args:
-        classes: that the ids must be of.
+        classes: the class list of the ids.
 
     Attributes:
         name, stamp: as shown, and for the protocol.

@@ -31,7 +31,7 @@ class InceptionFeatures(nn.Module):
 
     Attributes:
         name, title, stamp: for the score table and the protocol.
-        resize: how pictures come to 299 x 299.
+        resize: the way of bringing pictures to 299 x 299.
         stand_in: False, the network of the published FID.
 
     Source: Heusel et al. (2017); Seitzer, pytorch-fid 0.3.0.
@@ -140,7 +140,7 @@ def randomise(net: nn.Module) -> None:
 
 
 def _fold(net: nn.Module) -> None:
-    """Take every norm into the convolution before it: a seventh of the time, the same features to 1e-5."""
+    """Fold every norm into the convolution before it: a seventh of the time, the same features to 1e-5."""
     for block in net.modules():
         if isinstance(conv := getattr(block, "conv", None), nn.Conv2d):
             block.conv = fuse_conv_bn_eval(conv, block.bn)  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""How pleasant a picture looks, 0..10: LAION's linear head on CLIP ViT-L/14."""
+"""Aesthetic marks of pictures, 0..10: LAION's linear head on CLIP ViT-L/14."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How pleasant a picture looks, 0..10: NIMA with its published weights."""
+"""Aesthetic marks of pictures, 0..10: NIMA with its published weights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What judges pictures: every judge eats uint8 pictures, so that all of them see the same quantised ones.
+"""Interfaces of the judges: every judge takes uint8 pictures, so that all of them see the same quantised ones.
 
 A segmenter has `predict`, an aesthetic model gives one mark per picture, FID features one row per picture; all of
-them tell `name`, `stamp` (weights) and `stand_in` (true when a total with it does not compare with the contest's).
+them have `name`, `stamp` (weights) and `stand_in` (true when a total with it does not compare with the contest's).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scenegen.base.refusal import Refusal
 
 
 class Judge(Protocol):
-    """What every judge tells about itself."""
+    """Members that every judge has."""
 
     name: str
     stamp: str
@@ -40,7 +40,7 @@ class Marking(Judge, Protocol):
 
 
 class Describing(Marking, Protocol):
-    """Describes pictures for FID: under which title its distance may be shown, and how it resizes pictures."""
+    """Describes pictures for FID; `title` is the name of its distance, `resize` its way of resizing pictures."""
 
     title: str
     resize: str
@@ -79,12 +79,12 @@ def fid_title(fid: Describing, distance: str = "FID") -> str:
 
 
 def is_random(judge: Judge) -> bool:
-    """Whether a judge's weights are random, which makes its numbers meaningless."""
+    """True where a judge's weights are random, which makes its numbers meaningless."""
     return "RANDOM WEIGHTS" in judge.stamp
 
 
 def marks(judges: dict[str, Judge]) -> tuple[str, ...]:
-    """What has to stand beside every number that these judges gave."""
+    """Cautions that must stand beside every number of these judges."""
     random = [role for role, judge in judges.items() if is_random(judge)]
     stand_in = [role for role, judge in judges.items() if judge.stand_in]
     found = []

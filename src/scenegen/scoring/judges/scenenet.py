@@ -63,7 +63,7 @@ class SceneNetStages(Extractor):
     """The trunk of the scoring SceneNet for measures that compare features; layers "image", "relu1_1" ... "relu5_2".
 
     Args:
-        name: "scorer" (shipped), or a file that `python -m scenegen.train_scenenet role=scorer` wrote.
+        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
     """
 

@@ -53,7 +53,7 @@ class StandIn(nn.Module):
 
 
 def colourfulness(image: Tensor) -> Tensor:
-    """How colourful a picture looks: 0 grey, about 60 a vivid photograph, above 100 garish.
+    """Colourfulness of every picture: 0 grey, about 60 a vivid photograph, above 100 garish.
 
     Args:
         image: (b, 3, h, w) in [0, 255].

@@ -1,4 +1,4 @@
-"""Identity collapse: does the output copy its exemplar, or does it ignore it?"""
+"""Identity collapse: outputs that copy their exemplars, or ignore them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from scenegen.training.rounds import Rounds
 
 LOG = logging.getLogger(__name__)
 COPIES = 0.25
-"""A copy is this much nearer to its exemplar than the photograph is."""
+"""Largest distance of a copy from its exemplar, as a share of the photograph's distance from it."""
 IGNORES = 0.02
-"""An output that changes by less than this share of the change of its exemplar does not heed it."""
+"""An output ignores its exemplar where it changes by less than this share of the exemplar's change."""
 PATIENCE = 3
-"""Looks in a row that must find the same before it is said."""
+"""Looks in a row that must find the same before a warning."""
 
 
 class Collapse(pl.Callback):
@@ -29,7 +29,7 @@ class Collapse(pl.Callback):
     Logs `exemplar/distance` and `photo/distance`, mean absolute differences of the output from its exemplar and from
     the photograph (pictures in [-1, 1]); `exemplar/colour` and `photo/colour`, the same of each channel's mean and
     deviation; and `exemplar/influence`, how far the output moves per move of its exemplar when the batch swaps them.
-    Says in one line when the output copies its exemplar, or ignores it, three looks in a row.
+    Warns in one line when the output copies its exemplar, or ignores it, three looks in a row.
 
     Args:
         batch: fixed inputs with exemplars that are not the photographs, at least two.
@@ -65,7 +65,7 @@ class Collapse(pl.Callback):
         return distances(images, others, batch.exemplar, batch.image)
 
     def suspect(self, values: dict[str, float]) -> str | None:
-        """What is wrong, in one line, or None."""
+        """The fault in one line, or None."""
         apart = self._apart
         if values["exemplar/distance"] < COPIES * apart:
             return (f"outputs copy their exemplars (distance {values['exemplar/distance']:.3f}; the photographs' is "
@@ -86,7 +86,7 @@ class Collapse(pl.Callback):
 
 
 def distances(images: Tensor, others: Tensor, exemplar: Tensor, photo: Tensor) -> dict[str, float]:
-    """What `Collapse` logs.
+    """Values that `Collapse` logs.
 
     Args:
         images: (b, 3, h, w) outputs in [-1, 1].

@@ -1,4 +1,4 @@
-"""What a few test maps score while a run goes on, cheap enough to be taken often."""
+"""Mask accuracy of a few test maps while a run trains, cheap enough to be measured often."""
 
 from __future__ import annotations
 

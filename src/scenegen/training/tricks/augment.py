@@ -13,13 +13,13 @@ from scenegen.base.records import Batch, Shown
 
 
 class Augment(nn.Module):
-    """Base of the options of the slot; both do nothing unless an option says otherwise.
+    """Base of the slot's options; both methods change nothing by default.
 
-    Equal seeds draw equal changes, so a run that goes on repeats what an uninterrupted one draws.
+    Equal seeds draw equal changes, so a resumed run draws the same as an uninterrupted one.
     """
 
     def batch(self, batch: Batch, *, seed: int) -> Batch:
-        """The batch that a round is made with, pictures and label maps changed alike."""
+        """The batch of a round, pictures and label maps changed alike."""
         return batch
 
     def shown(self, shown: Shown, *, seed: int) -> Shown:
@@ -28,7 +28,7 @@ class Augment(nn.Module):
 
 
 class Distort(Augment):
-    """`distort` of pictures and label maps, for segmenters that shall read generated pictures."""
+    """`distort` of pictures and label maps, to train segmenters that read generated pictures."""
 
     def batch(self, batch: Batch, *, seed: int) -> Batch:
         generator = torch.Generator().manual_seed(seed)
@@ -77,7 +77,7 @@ def reframe(image: Tensor, label: Tensor, *, generator: torch.Generator) -> tupl
 
 
 def expose(image: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast, saturation and white balance, mildly and per picture."""
+    """Mild random changes of brightness, contrast, saturation and white balance, per picture."""
     b = image.shape[0]
     gain = _uniform((b, 3, 1, 1), 0.93, 1.07, generator=generator)
     gain = gain * _uniform((b, 1, 1, 1), 0.8, 1.2, generator=generator)
@@ -90,7 +90,7 @@ def expose(image: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 def degrade(image: Tensor, *, generator: torch.Generator) -> Tensor:
-    """On four of ten batches one fault of generated pictures: noise, blur, low resolution, a grid pattern."""
+    """One fault of generated pictures on four of ten batches: noise, blur, low resolution, a grid pattern."""
     h, w = image.shape[-2:]
     kind = _chance(generator)
     strength = _chance(generator)

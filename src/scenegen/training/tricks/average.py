@@ -54,5 +54,5 @@ class Ema(nn.Module):
         torch._foreach_lerp_(average, trained, 1 - d)
 
     def train(self, mode: bool = True) -> Ema:
-        """The average is for evaluation alone and stays in eval mode."""
+        """Stay in eval mode, since the average is for evaluation only."""
         return super().train(False)
