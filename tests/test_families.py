@@ -232,8 +232,9 @@ def test_an_exemplar_family_without_exemplars(model: str) -> None:
         build.rounds(without, data)
     with torch.device("meta"):
         generator = build.model(chosen, data_of(model))
+    needs = r"loss\.(pseudo|warp_\w+) needs exemplar.*; use exemplar=retrieved or loss\."
     for known in (None, data):
-        with pytest.raises(Refusal, match=r"loss\.(pseudo|warp_\w+) needs exemplar.*; use exemplar=retrieved or loss\."):
+        with pytest.raises(Refusal, match=needs):
             build.objective(without, generator, known)
     bare = Batch(label=torch.zeros(1, 64, 64, dtype=torch.long))
     with pytest.raises(Refusal, match="use exemplar=retrieved"):
