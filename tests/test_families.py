@@ -47,6 +47,8 @@ SCORES |= {"wgan", "wgan_gp", "wgan_lp", "wgan_div"}
 SEGMENTING = {"oasis", "oasis_unbalanced"}
 WARPS = {"aligned", "mcl", "cx_exemplar", "pseudo", "warp_cycle", "warp_label", "warp_label_l1", "warp_self"}
 LATENT = {"kld", "style_cycle"}
+READERS = {"cross_entropy"}
+"""Terms of models that read label maps off pictures."""
 REFUSED = {
     "gaugan": WARPS | SEGMENTING | {"labelmix"},
     "sasame": WARPS | SEGMENTING | {"labelmix"} | LATENT | {"mode_seeking"},
@@ -90,7 +92,7 @@ def test_every_loss_builds_or_is_refused_in_a_sentence(model: str) -> None:
             assert nodes(loss).keys() <= set(objective.terms)
         except Refusal as refusal:
             refused[loss] = str(refusal)
-    assert set(refused) == REFUSED[model]
+    assert set(refused) == REFUSED[model] | READERS
     for said in refused.values():
         assert said.startswith("loss.")
         assert "; use " in said
@@ -224,10 +226,16 @@ def test_sizes_that_a_family_cannot_take(model: str, height: int, width: int, wo
 @pytest.mark.parametrize("model", EXEMPLAR)
 def test_an_exemplar_family_without_exemplars(model: str) -> None:
     chosen = config(f"model={model}", *EMBEDDED)
-    with pytest.raises(Refusal, match=r"loss\.(pseudo|warp_\w+) needs exemplar.*; use exemplar=retrieved or loss\."):
-        build.rounds({**chosen, "exemplar": {}}, data_of(model))
+    without = {**chosen, "exemplar": {}}
+    data = build.dataset(without, split="train")
+    with pytest.raises(Refusal, match=r"the model reads exemplar.*, which the data does not offer; use exemplar=retr"):
+        build.rounds(without, data)
     with torch.device("meta"):
         generator = build.model(chosen, data_of(model))
+    needs = r"loss\.(pseudo|warp_\w+) needs exemplar.*; use exemplar=retrieved or loss\."
+    for known in (None, data):
+        with pytest.raises(Refusal, match=needs):
+            build.objective(without, generator, known)
     bare = Batch(label=torch.zeros(1, 64, 64, dtype=torch.long))
     with pytest.raises(Refusal, match="use exemplar=retrieved"):
         generator.sample(bare)
