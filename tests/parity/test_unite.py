@@ -363,17 +363,17 @@ def test_monce(name: str) -> None:
 def test_contextual(name: str, centre: str) -> None:
     case = load(name)
     ours = {"pono": "pono", "chanmean": "sample"}[centre]
-    options: dict[str, Any] = {"centre": ours, "h": 0.1, "eps": 1e-3, "direction": "source"}
+    matching = replace(MECHREZ, centre=ours, h=0.1, eps=1e-3, direction="source")
     x = [case.leaf(f"x{i}") for i in range(4)]
     y = [case.given(f"y{i}") for i in range(4)]
-    singles = [contextual_loss(x[3][b : b + 1], y[3][b : b + 1], replace(MECHREZ, **options)) for b in range(len(y[3]))]
+    singles = [contextual_loss(x[3][b : b + 1], y[3][b : b + 1], matching) for b in range(len(y[3]))]
     case.check(f"out/single_{centre}", torch.stack(singles))
     torch.stack(singles).sum().backward()
     case.check(f"grad/{centre}.single.x3", x[3].grad)
     x = [t.detach().requires_grad_() for t in x]
     pooled = {0: 4, 1: 2}
     total = torch.stack([
-        weight * contextual_loss(*(F.avg_pool2d(t[i], pooled.get(i, 1)) for t in (x, y)), **options)
+        weight * contextual_loss(*(F.avg_pool2d(t[i], pooled.get(i, 1)) for t in (x, y)), matching)
         for i, weight in enumerate((1, 2, 4, 8))
     ]).sum()  # fmt: skip
     case.check(f"out/total_{centre}", total.reshape(1))
@@ -403,8 +403,8 @@ def objective_of(case: Case) -> Objective:
             "warp_label_l1": WarpLabelL1(),
             "pseudo": Pseudo(extractor="vgg", layers=dict(zip(RELU, (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1), strict=True))),
             "perc": loss_term("vgg", extractor="vgg", layers={"relu5_2": 1}, criterion="l2"),
-            "cx": loss_term("cx", pooling=None,
-                extractor="vgg", layers={"relu3_2": 2, "relu4_2": 4, "relu5_2": 8}, direction="source", **cx
+            "cx": loss_term(
+                "cx", extractor="vgg", layers={"relu3_2": 2, "relu4_2": 4, "relu5_2": 8}, direction="source", **cx
             ),
         },
         weights={
