@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from scenegen.cli.entry import register_resolvers
 from scenegen.config import build
+from scenegen.config.compose import register_resolvers
 from scenegen.config.plan import plan
-from scenegen.runs.folder import reopen
+from scenegen.config.stored import read_config
 from scenegen.runs.journal import read_rows
 from scenegen.train import Settings
 from tests.cli.command_line import run
@@ -30,6 +31,8 @@ from tests.cli.command_line import run
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "old_runs"
 CONFIGS = sorted(path.parent.name for path in OLD.glob("configs/*/config.yaml"))
 RELATIVE = 1e-6
+ROUNDING = 1e-6
+"""A bias that no gradient moves is moved by rounding, which another processor does otherwise."""
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def test_goes_on_as_the_code_that_wrote_it(old: Path) -> None:
     assert state.keys() == wanted.keys()
     for name, weights in state.items():
         norm, probe = measures(weights)
-        allowed = RELATIVE * max(wanted[name][0], 1e-6)
+        allowed = RELATIVE * wanted[name][0] + ROUNDING
         assert abs(norm - wanted[name][0]) <= allowed, f"{name}: norm {norm}, not {wanted[name][0]}"
         assert abs(probe - wanted[name][1]) <= allowed, f"{name}: probe {probe}, not {wanted[name][1]}"
     row = {key: float(value) for key, value in read_rows(old / "metrics.csv")[-1].items()}
@@ -88,7 +91,7 @@ def test_old_configs_build_the_same_networks_and_terms(name: str, tmp_path: Path
     folder = tmp_path / name
     shutil.copytree(OLD / "configs" / name, folder)
     register_resolvers()
-    config = plan(reopen(folder, changes=[]), settings=Settings).config
+    config = plan(OmegaConf.create(read_config(folder)), settings=Settings).config
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))
     if config["evaluate"]:
         build.scorer(config, test)

@@ -174,7 +174,7 @@ def chosen(*overrides: str) -> dict[str, Any]:
 def objective_of(*overrides: str) -> Objective:
     config = chosen(*overrides)
     with torch.device("meta"):
-        generator = build.make(config["model"], num_classes=29, edges=False)
+        generator = build.make(config["model"], num_classes=29, offered={"edges": False})
     return build.objective(config, generator)
 
 

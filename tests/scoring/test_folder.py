@@ -282,11 +282,11 @@ def test_style_file_of_the_contest(tmp_path):
 
 
 def test_options_follow_the_command(tmp_path):
-    """Every option but the hash has a setting of its name, so none is forgotten on the way."""
+    """Every option but the hash and the posts of a run has a setting of its name, so none is forgotten on the way."""
     from scenegen.score import Settings
 
     settings = {f.name for f in dataclasses.fields(Settings)}
-    assert {f.name for f in dataclasses.fields(Options)} - {"config_hash"} <= settings
+    assert {f.name for f in dataclasses.fields(Options)} - {"config_hash", "posts"} <= settings
 
 
 def test_aesthetic_mean_and_seeded_interval(tmp_path):

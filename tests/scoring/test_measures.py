@@ -17,24 +17,26 @@ from scenegen.scoring.inputs import Options, Samples
 from scenegen.scoring.judges.protocols import Judges
 from scenegen.scoring.judges.scenenet import SceneNetStages
 from scenegen.scoring.measures import (
+    L1,
     Aesthetic,
     Fid,
     HistCorr,
     Kid,
+    Lpips,
     MaskAcc,
     MeanIou,
     Psnr,
     Rmse,
+    Ssim,
     of_contest,
 )
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.scorer import Scorer
 from scenegen.scoring.table import line
-from tests.options import loss_term
 
 from .fakes import CLASSES, Brightness, MeanColour, NearestColour, World, scorer
 
-FIDELITY = {"l1": loss_term("l1"), "psnr": Psnr(), "rmse": Rmse(), "ssim": loss_term("ssim", window=11, sigma=1.5)}
+FIDELITY = {"l1": L1(), "psnr": Psnr(), "rmse": Rmse(), "ssim": Ssim(window=11, sigma=1.5)}
 
 
 def alone(**measures) -> Scorer:
@@ -147,7 +149,7 @@ def test_equal_pictures_keep_the_mean_psnr_finite(tmp_path):
 def test_lpips_of_the_scoring_scenenet(tmp_path):
     """0 for equal pictures, larger for other ones; the stamp is that of the net that no loss reads."""
     layers = ("relu1_2", "relu2_2")
-    measure = loss_term("lpips", extractor=SceneNetStages(), heads="uniform", layers=layers)
+    measure = Lpips(extractor=SceneNetStages(), heads="uniform", layers=layers)
     assert measure.name == "lpips(uniform)"
     assert measure.stamp.startswith("scenenet-scorer:")
     image = World(4).images
@@ -158,9 +160,9 @@ def test_lpips_of_the_scoring_scenenet(tmp_path):
     assert same.tolist() == [0, 0, 0, 0]
     assert other.min() > 0
     with pytest.raises(Refusal, match="layers"):
-        loss_term("lpips", extractor=SceneNetStages(), heads="uniform", layers=None)
+        Lpips(extractor=SceneNetStages(), heads="uniform", layers=None)
     with pytest.raises(Refusal, match="alex heads"):
-        loss_term("lpips", extractor=SceneNetStages(), heads="alex", layers=layers)
+        Lpips(extractor=SceneNetStages(), heads="alex", layers=layers)
 
 
 def test_every_judge_looks_once_however_many_measures_read_it(tmp_path):
@@ -195,10 +197,10 @@ def test_data_without_label_maps_are_refused_where_a_measure_reads_them():
             return type("Sample", (), {"name": sample.name, "label": None, "image": sample.image})()
 
     judged = {"segmenter": NearestColour(), "classes": CLASSES}
-    reading = alone(mask_acc=MaskAcc(**judged), mean_iou=MeanIou(**judged), l1=loss_term("l1"))
+    reading = alone(mask_acc=MaskAcc(**judged), mean_iou=MeanIou(**judged), l1=L1())
     with pytest.raises(Refusal, match="has no label map, which mask_acc, mean_iou need; choose data with label maps"):
         reading.require(Blind(3))
-    alone(l1=loss_term("l1")).require(Blind(3))
+    alone(l1=L1()).require(Blind(3))
 
 
 def test_nothing_to_measure_is_refused():
@@ -219,4 +221,4 @@ def test_the_values_of_every_measure_come_back_from_the_file(tmp_path):
 @pytest.mark.parametrize(("window", "sigma"), [(10, 1.5), (1, 1.5), (11, 0.0)])
 def test_ssim_windows_that_are_none(window, sigma):
     with pytest.raises(Refusal, match=r"measure.ssim.window"):
-        loss_term("ssim", window=window, sigma=sigma)
+        Ssim(window=window, sigma=sigma)

@@ -123,8 +123,8 @@ def test_a_frozen_encoder_passes_gradients_on_and_takes_none(frozen):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (("model.vae=false", "loss=mode_seeking"), r"loss.mode_seeking needs again, z, .*use model.vae=true"),
-        (("model.vae=false", "loss=style_cycle"), r"loss.style_cycle needs mu, encode, .*use model.vae=true"),
+        (("model.vae=false", "loss=mode_seeking"), r"loss.mode_seeking needs again, posterior.z, .*use model.vae=true"),
+        (("model.vae=false", "loss=style_cycle"), r"loss.style_cycle needs encode, posterior.mu, .*use model.vae=true"),
         (("loss=wgan", "loss.gan.real_label=0.9"), "real_label=0.9 smooths a label"),
         (("loss=seg", "loss.seg.ignore=3"), "loss.seg.ignore=3, but the data's id of unknown is null"),
         (("loss=seg", "extractor.nets.segmenter.name=scorer"), "would train for the score"),
