@@ -7,6 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
+from scenegen.config.moved import new_command
 from scenegen.config.places import conf_folder
 
 
@@ -27,6 +28,9 @@ def main() -> int:
         return 0
     verb = sys.argv.pop(1)
     if verb not in known:
+        if now := new_command(verb):
+            print(f"error: {verb} is `{now}` now; write python -m scenegen {now}", file=sys.stderr)
+            return 2
         near = difflib.get_close_matches(verb, known, 3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         print(f"error: there is no command {verb!r}; {hint}Commands: {', '.join(known)}", file=sys.stderr)

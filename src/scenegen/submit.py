@@ -17,8 +17,6 @@ class Settings:
 
     generated: str
     labels: str
-    height: int
-    width: int
     count: int | None
     folder: str
     out: str
@@ -27,21 +25,23 @@ class Settings:
 @command("submit")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import bar
+    from scenegen.config.groups import Size
     from scenegen.config.plan import plan, read_settings
     from scenegen.scoring.generated import take
     from scenegen.scoring.submission import check, write_zip
 
-    settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    config = plan(cfg, settings=Settings).config
+    settings, size = read_settings(Settings, config), read_settings(Size, config["size"])
     names = sorted(path.stem for path in Path(settings.labels).glob("*.png"))
     if not names:
         raise Refusal(f"labels={settings.labels} holds no label map (*.png); give the contest's folder of test maps")
     if settings.count not in (None, len(names)):
         raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
-    pictures = take(Path(settings.generated), names, size=(settings.height, settings.width), track=bar)
+    pictures = take(Path(settings.generated), names, size=(size.height, size.width), track=bar)
     for warning in check(pictures, track=bar):
         print(f"warning: {warning}")
     digest = write_zip(pictures, Path(settings.out), folder=settings.folder)
-    print(f"{settings.out}: {len(names)} PNG of {settings.width}x{settings.height}, sha256 {digest[:16]}")
+    print(f"{settings.out}: {len(names)} PNG of {size.width}x{size.height}, sha256 {digest[:16]}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def folders(tmp_path: Path) -> Path:
 
 
 def submit(cwd: Path, *more: str):
-    return run("submit", "generated=made", "labels=labels", "height=12", "width=16", *more, cwd=cwd)
+    return run("submit", "generated=made", "labels=labels", "size.height=12", "size.width=16", *more, cwd=cwd)
 
 
 def test_the_zip_holds_the_pictures_and_repeats_itself(folders: Path) -> None:
@@ -47,7 +47,7 @@ def test_every_fault_is_named_and_nothing_is_written(folders: Path) -> None:
     for words in ("1 are not PNG", "m1.jpg", "2 are of a single colour", "m0.png ([0, 0, 0])", "nothing was written"):
         assert words in told
     (made / "m2.png").unlink()
-    assert "missing: m2.png" in run("submit", "generated=made", "labels=labels", "height=12", "width=16",
+    assert "missing: m2.png" in run("submit", "generated=made", "labels=labels", "size.height=12", "size.width=16",
                                     cwd=folders).stderr  # fmt: skip
     assert not (folders / "submission.zip").exists()
 

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -35,6 +35,8 @@ from scenegen.config.compose import register_resolvers
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
 from scenegen.sweeps.job import RETURN_VARIABLE, program
+
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 
 NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
@@ -96,7 +98,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             except Exception as error:
                 if wants_traceback:
                     raise
-                _stop(error)
+                _stop(no_option(sys.argv[1:]) or error)
 
         return main
 
@@ -166,6 +168,17 @@ def explain(error: BaseException) -> str | None:
         text = " ".join(str(error).split())
         group = NO_GROUP.search(text)
         return (moved_sentence(group[1]) if group else None) or text
+    return None
+
+
+def no_option(words: Sequence[str]) -> Refusal | None:
+    """Refusal of a group that is given a number in place of an option, which Hydra answers with a traceback."""
+    for word in words:
+        group, _, value = word.partition("=")
+        options = sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) if group.isidentifier() else []
+        if options and NUMBER.fullmatch(value):
+            size = "; the size of the pictures is size.height=... and size.width=..." if group == "width" else ""
+            return Refusal(f"{word}: {group} takes one of {', '.join(options)}, and {value} is none of them{size}")
     return None
 
 

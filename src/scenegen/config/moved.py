@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scenegen.config import old_defaults
+
 
 @dataclass(frozen=True)
 class Moves:
@@ -22,7 +24,9 @@ class Moves:
         dropped: the release that reads the old spellings no more; its maker deletes this entry.
         targets: old `_target_` -> new one.
         keys: old path of a value in the config -> new one.
-        groups: old group on a command line -> new one.
+        groups: old key or group of a command line -> new one; no stored config has it.
+        commands: old command -> words that stand for it now.
+        root: key that configs now have at their root -> value that stands for its absence.
         arguments: new `_target_` -> old argument -> new one, below that target ("h" -> "options.h").
         added: new `_target_` -> argument that configs give now -> value that the constructor gave where they did not.
     """
@@ -32,26 +36,31 @@ class Moves:
     targets: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
+    root: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     added: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+
+WHOLE = re.compile(r"\$\{([\w.]+)\}")
+"""An interpolation that is the whole value."""
 
 _EXTRACTORS = "scenegen.networks.frozen"
 _GENERATORS = "scenegen.networks.generators"
 _JUDGES = "scenegen.scoring.judges"
 _CRITICS = "scenegen.networks.discriminators"
 _EXEMPLARS = "scenegen.data.exemplars"
-_ADAPTORS = "scenegen.networks.correspondence.adaptor"
-_CONTEXTUAL = {
-    "pooling": None, "target": "real", "distance": "cosine", "centre": "sample", "h": 0.1, "eps": 1e-3, "log_eps": 0.0,
-    "direction": "source", "patch": 1, "max_points": None, "row_chunk": None,
-}  # fmt: skip
-_PATCH = {"norm": "instance", "padding": 2, "spectral": True, "attention": False, "cam": False, "decoder": False}
 
 MOVES = (
     Moves(
         release="0.2",
         dropped="0.4",
+        commands={
+            "train_scenenet": "train task=segmentation model=scenenet",
+            "train_segmenter": "train task=segmentation model=smp",
+        },
+        groups={"height": "size.height"},
+        root={"task": "scene", "post": {}, "measure": {}},
         keys={
             "size.ngf": "width.ngf",
             "size.ndf": "width.ndf",
@@ -105,18 +114,7 @@ MOVES = (
             "scenegen.training.loggers.tensorboard": "scenegen.tracking.tensorboard.tensorboard",
             "scenegen.training.loggers.wandb": "scenegen.tracking.wandb.wandb",
         },
-        added={
-            f"{_GENERATORS}.gaugan.GauGAN": {"spectral": True, "kernel": 3, "encoder_norm": "instance"},
-            f"{_GENERATORS}.oasis.Oasis": {"spectral": True, "kernel": 3},
-            f"{_GENERATORS}.cocosnetv1.CoCosNet": {"adaptor._target_": f"{_ADAPTORS}.CoCosNetAdaptor"},
-            f"{_GENERATORS}.unite.UNITE": {"adaptor._target_": f"{_ADAPTORS}.Adaptor"},
-            f"{_CRITICS}.patch.PatchDiscriminator": _PATCH,
-            f"{_CRITICS}.patch_gradnorm.GradNormPatchDiscriminator": _PATCH,
-            f"{_EXTRACTORS}.scenenet.SceneNetTrunk": {"name": "trunk"},
-            "scenegen.training.optim.TwoTimescaleAdam": {"eps_generator": None, "equal_after": 0},
-            "scenegen.losses.adversarial.Wgan": {"real_label": 1.0},
-            "scenegen.losses.contextual.Contextual": _CONTEXTUAL,
-        },
+        added=old_defaults.GIVEN,
     ),
 )
 """Oldest release first; each is applied to what the one before it made."""
@@ -126,10 +124,16 @@ def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
     """A stored config, resolved or not, in today's spelling; today's own configs come back as they are."""
     tree: dict[str, Any] = copy.deepcopy(dict(config))
     for moves in MOVES:
-        tree = _mapped(tree, moves)
         for old, new in moves.keys.items():
             _move(tree, old, new)
+        tree = _mapped(tree, moves, root=tree)
+        tree = {**copy.deepcopy(dict(moves.root)), **tree}
     return tree
+
+
+def new_command(command: str) -> str | None:
+    """Words that stand for a command that is no more, e.g. "train task=segmentation model=scenenet"."""
+    return next((moves.commands[command] for moves in reversed(MOVES) if command in moves.commands), None)
 
 
 def new_spelling(key: str) -> str | None:
@@ -156,19 +160,23 @@ def moved_sentence(key: str) -> str | None:
     return None if new is None else f"{key} is {new} now; write {new}=..."
 
 
-def _mapped(node: Any, moves: Moves) -> Any:
+def _mapped(node: Any, moves: Moves, *, root: Mapping[str, Any]) -> Any:
     """The node with its targets, their arguments, and every interpolation of a moved key."""
     if isinstance(node, list):
-        return [_mapped(value, moves) for value in node]
+        return [_mapped(value, moves, root=root) for value in node]
     if isinstance(node, str):
         for old, new in moves.keys.items():
             node = re.sub(rf"\$\{{{re.escape(old)}(?=[.}}])", lambda _, new=new: f"${{{new}", node)
         return node
     if not isinstance(node, dict):
         return node
-    node = {key: _mapped(value, moves) for key, value in node.items()}
+    node = {key: _mapped(value, moves, root=root) for key, value in node.items()}
     if isinstance(target := node.get("_target_"), str):
-        target = node["_target_"] = moves.targets.get(target, target)
+        if another := WHOLE.fullmatch(target):  # written as another node's
+            target = str(_select(root, another[1]))
+            target = moves.targets.get(target, target)
+        else:
+            target = node["_target_"] = moves.targets.get(target, target)
         for old, new in moves.arguments.get(target, {}).items():
             _move(node, old, new)
         for path, value in moves.added.get(target, {}).items():
@@ -176,12 +184,16 @@ def _mapped(node: Any, moves: Moves) -> Any:
     return node
 
 
+def _select(tree: Any, path: str) -> Any:
+    for step in path.split("."):
+        tree = tree.get(step) if isinstance(tree, dict) else None
+    return tree
+
+
 def _move(tree: dict[str, Any], old: str, new: str) -> None:
     """Move one value, where there is one."""
-    *way, key = old.split(".")
-    holder: Any = tree
-    for step in way:
-        holder = holder.get(step) if isinstance(holder, dict) else None
+    place, _, key = old.rpartition(".")
+    holder = _select(tree, place) if place else tree
     if isinstance(holder, dict) and key in holder:
         _put(tree, new, holder.pop(key))
 
