@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ from omegaconf import OmegaConf
 from scenegen import __version__
 from scenegen.config.compose import compose
 from scenegen.config.faults import _locate
+from scenegen.config.flat import flat_records
 from scenegen.config.groups import GROUPS
-from scenegen.config.moved import MOVES, moved_sentence, new_spelling, new_target, upgrade
+from scenegen.config.moved import MOVES, moved_sentence, new_command, new_spelling, new_target, upgrade
 from scenegen.config.plan import digest, plan, resolve
 from scenegen.config.stored import digest_today, read_config
 from scenegen.runs.folder import CONFIG, stored_config, with_changes
@@ -53,10 +56,10 @@ def test_an_old_config_is_read_in_todays_spelling_and_its_file_stays(old_run: Pa
     config = resolve(OmegaConf.create(read_config(old_run)))
     assert config["size"] == {"height": 64, "width": 64}
     assert config["width"] == {"ngf": 8, "ndf": 8, "hidden": 16}
-    assert config["model"] == {
-        "_target_": "scenegen.networks.generators.gaugan.GauGAN", "channels": 16, "layers": [16, 64],
-        "spectral": True, "kernel": 3, "encoder_norm": "instance",
-    }  # fmt: skip
+    model = config["model"]
+    assert model["_target_"] == "scenegen.networks.generators.gaugan.GauGAN"
+    assert (model["channels"], model["layers"], model["kernel"]) == (16, [16, 64], 3)
+    assert (config["task"], config["post"], config["measure"]) == ("scene", {}, {})
     assert config["trick"]["average"]["_target_"] == "scenegen.training.tricks.average.Ema"
     assert (old_run / CONFIG).read_text() == OLD
     assert digest_today(old_run) == digest(config)
@@ -80,15 +83,36 @@ def test_todays_config_comes_back_as_it_is(model: str) -> None:
 
 def test_an_adaptors_options_move_into_its_record() -> None:
     old = {"_target_": "scenegen.networks.unite.UNITE", "adaptor_kernel": 4, "mask_features": False, "cycle": True}
-    assert upgrade({"model": old})["model"] == {
-        "_target_": "scenegen.networks.generators.unite.UNITE", "cycle": True,
-        "adaptor": {
-            "_target_": "scenegen.networks.correspondence.adaptor.Adaptor", "kernel": 4, "mask_features": False,
-        },
+    model = upgrade({"model": old})["model"]
+    assert model["_target_"] == "scenegen.networks.generators.unite.UNITE"
+    assert model["adaptor"] == {
+        "_target_": "scenegen.networks.correspondence.adaptor.Adaptor", "kernel": 4, "attention": True,
+        "squeeze": False, "mask_features": False, "coordinate_features": True,
     }  # fmt: skip
+    assert (model["cycle"], model["transport"]) == (True, "released")
+    assert "adaptor_kernel" not in model
+
+
+def test_a_node_that_borrows_its_target_gets_what_its_constructor_gave() -> None:
+    cx = {"_target_": "scenegen.losses.contextual.Contextual", "weight": 1.0, "layers": {}, "extractor": "vgg"}
+    borrowed = {"_target_": "${loss.cx._target_}", "weight": 1.0, "layers": "${loss.cx.layers}", "h": 0.5}
+    late = upgrade({"loss": {"cx": cx, "late": borrowed}})["loss"]["late"]
+    assert (late["_target_"], late["h"], late["centre"]) == ("${loss.cx._target_}", 0.5, "sample")
+
+
+def test_old_defaults_are_arguments_of_today() -> None:
+    for moves in MOVES:
+        for target, values in moves.added.items():
+            found = _locate(target)
+            known = set(inspect.signature(found).parameters)
+            for record in flat_records(found, given=()).values():
+                known |= {field.name for field in dataclasses.fields(record)}
+            assert {path.partition(".")[0] for path in values} <= known, target
 
 
 def test_old_keys_are_answered_with_the_new_ones() -> None:
+    assert new_command("train_scenenet") == "train task=segmentation model=scenenet"
+    assert new_command("train") is None
     assert new_spelling("size.ngf") == "width.ngf"
     assert new_spelling("model.adaptor_deeper") == "model.adaptor.deeper"
     assert new_spelling("size.height") is None

@@ -203,4 +203,4 @@ def _put(tree: dict[str, Any], path: str, value: Any) -> None:
     *way, key = path.split(".")
     for step in way:
         tree = tree.setdefault(step, {})
-    tree.setdefault(key, value)
+    tree.setdefault(key, copy.deepcopy(value))
