@@ -374,7 +374,7 @@ def test_contextual(name: str, centre: str) -> None:
     pooled = {0: 4, 1: 2}
     small = {i: [F.avg_pool2d(t[i], pooled.get(i, 1)) for t in (x, y)] for i in range(4)}
     total = torch.stack([
-        weight * contextual_loss(small[i][0], small[i][1], replace(MECHREZ, **options))
+        weight * contextual_loss(small[i][0], small[i][1], matching)
         for i, weight in enumerate((1, 2, 4, 8))
     ]).sum()  # fmt: skip
     case.check(f"out/total_{centre}", total.reshape(1))
