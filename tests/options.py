@@ -77,6 +77,7 @@ def replaced(option: str, /, **changes: Any) -> Any:
     node = OmegaConf.to_container(tree[group], resolve=True)
     simple = {key: value for key, value in changes.items() if isinstance(value, bool | int | float | str | None)}
     assert isinstance(node, dict)
+    own_values = {str(key): value for key, value in node.items()}
     if group == "data":
         simple = {"seed": 0, **simple}  # the command's
-    return make({**node, **simple}, **{key: value for key, value in changes.items() if key not in simple})
+    return make({**own_values, **simple}, **{key: value for key, value in changes.items() if key not in simple})

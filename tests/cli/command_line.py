@@ -60,11 +60,13 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported the libraries.
 
-    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...), and for
-    preexec_fn.
+    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...), for
+    preexec_fn, and for a command that starts processes of its own.
     """
     whole = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    if preexec_fn is None and not any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env):
+    starts_others = any(word == "-m" or word.startswith(("sweep", "hydra", "trainer.devices")) for word in overrides)
+    early = any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env)
+    if preexec_fn is None and not early and not starts_others:
         command = [f"scenegen.{verb}", *overrides]
         return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout))
     return subprocess.run(

@@ -372,8 +372,9 @@ def test_contextual(name: str, centre: str) -> None:
     case.check(f"grad/{centre}.single.x3", x[3].grad)
     x = [t.detach().requires_grad_() for t in x]
     pooled = {0: 4, 1: 2}
+    small = {i: [F.avg_pool2d(t[i], pooled.get(i, 1)) for t in (x, y)] for i in range(4)}
     total = torch.stack([
-        weight * contextual_loss(*(F.avg_pool2d(t[i], pooled.get(i, 1)) for t in (x, y)), matching)
+        weight * contextual_loss(small[i][0], small[i][1], matching)
         for i, weight in enumerate((1, 2, 4, 8))
     ]).sum()  # fmt: skip
     case.check(f"out/total_{centre}", total.reshape(1))
