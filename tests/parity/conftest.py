@@ -1,18 +1,19 @@
-"""Marks the parity tests `shared` where ../shared lies beside the clone: there they read all of its cases."""
+"""What every parity test may use."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-
-from ..shared_folder import HERE
-
-FOLDER = Path(__file__).parent
+import torch
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE and FOLDER in item.path.parents:
-            item.add_marker(pytest.mark.shared)
+@pytest.fixture
+def plain_convolutions() -> Iterator[None]:
+    """torch's own convolutions in place of oneDNN's, whose last bits differ from one processor to the next.
+
+    A sum that cancels, or a pick among near-equal matches, then comes out as it was recorded, within the recorded
+    tolerance.
+    """
+    with torch.backends.mkldnn.flags(enabled=False):
+        yield

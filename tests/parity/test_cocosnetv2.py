@@ -242,6 +242,7 @@ def test_blocks(name: str) -> None:
         torch.testing.assert_close(got, want.mT @ want, atol=1e-5, rtol=0)
 
 
+@pytest.mark.usefixtures("plain_convolutions")
 @of_kind("adaptor")
 def test_pyramid(name: str) -> None:
     case = read(name)

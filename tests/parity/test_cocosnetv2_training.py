@@ -150,6 +150,7 @@ def test_objective(name: str) -> None:
         case.check(f"out/{key}", weights["gan"] * parts[part])
 
 
+@pytest.mark.usefixtures("plain_convolutions")
 @of_kind("train_step")
 def test_a_round_of_training(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through the one LightningModule; the discriminator's loss has no weight there, and Adam does not mind."""
