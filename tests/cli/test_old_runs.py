@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from scenegen.cli.entry import register_resolvers
 from scenegen.config import build
 from scenegen.config.plan import plan
-from scenegen.runs.folder import reopen
+from scenegen.config.stored import read_config
 from scenegen.runs.journal import read_rows
 from scenegen.train import Settings
 from tests.cli.command_line import run
@@ -87,8 +87,7 @@ def test_samples_as_the_code_that_wrote_it(old: Path) -> None:
 def test_old_configs_build_the_same_networks_and_terms(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     shutil.copytree(OLD / "configs" / name, folder)
-    register_resolvers()
-    config = plan(reopen(folder, changes=[]), settings=Settings).config
+    config = plan(OmegaConf.create(read_config(folder)), settings=Settings).config
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))
     if config["evaluate"]:
         build.scorer(config, test)
