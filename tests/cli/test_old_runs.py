@@ -21,7 +21,6 @@ from PIL import Image
 from torch import Tensor
 
 from scenegen.config import build
-from scenegen.config.compose import register_resolvers
 from scenegen.config.plan import plan
 from scenegen.config.stored import read_config
 from scenegen.runs.journal import read_rows
@@ -90,7 +89,6 @@ def test_samples_as_the_code_that_wrote_it(old: Path) -> None:
 def test_old_configs_build_the_same_networks_and_terms(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     shutil.copytree(OLD / "configs" / name, folder)
-    register_resolvers()
     config = plan(OmegaConf.create(read_config(folder)), settings=Settings).config
     train, test = (build.dataset(config, split=split) for split in ("train", "test"))
     if config["evaluate"]:

@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, get_object, instantiate
 
 from scenegen.base.refusal import Refusal
-from scenegen.config.flat import flat_records, gathered
+from scenegen.config.flat import filled
 
 if TYPE_CHECKING:
     from scenegen.base.records import SceneModel
@@ -34,9 +34,9 @@ def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any
     Hydra resolves the target and the config's own arguments. The arguments of build.py are objects that no config
     can hold, so the call itself passes them: `supplied` always, `offered` where the signature asks for it.
     """
-    records = flat_records(get_object(node["_target_"]), given={*node, *supplied, *(offered or {})})
+    whole = filled(get_object(node["_target_"]), node, given={*supplied, *(offered or {})})
     try:
-        construct = instantiate({**gathered(node, records), "_partial_": True}, _convert_="all")
+        construct = instantiate({**whole, "_partial_": True}, _convert_="all")
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, Refusal):

@@ -7,6 +7,7 @@ with its record: unknown keys, missing ones and wrong types. Nothing is built, r
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scenegen.base.refusal import Refusal
-from scenegen.config.flat import flat_records
+from scenegen.config.flat import flat_records, named_records
 from scenegen.config.groups import GROUPS, supplied_at
 from scenegen.config.moved import moved_sentence, new_target
 
@@ -56,7 +57,8 @@ def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[s
             yield _unknown(path, key, list(hints))
         elif value != "???" and not accepts(hints[key], value):
             yield f"{path}={value!r} should be {_spell(hints[key])}"
-    yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in hints if key not in node)
+    needed = [f.name for f in dataclasses.fields(record) if f.default is f.default_factory is dataclasses.MISSING]
+    yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in needed if key not in node)
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:
@@ -136,6 +138,8 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
         del parameters[name]
         parameters |= inspect.signature(record).parameters
         hints |= typing.get_type_hints(record)
+    for name, record in named_records(target, node).items():
+        yield from _record_faults(f"{path}.{name}", node[name], record)
     own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
     given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
     for key, value in given.items():

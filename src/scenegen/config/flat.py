@@ -1,6 +1,7 @@
-"""Frozen records in a constructor's signature, filled from keys that stand flat beside the other options.
+"""Frozen records in a constructor's signature, filled from plain keys of the config and checked once.
 
-`loss.cx.h` is a field of the record `matching` of the contextual term: written flat, checked once.
+The keys stand flat beside the other options (`loss.cx.h` is a field of the record `matching` of the contextual term),
+or below the parameter's own name, as a mapping.
 """
 
 from __future__ import annotations
@@ -27,13 +28,40 @@ def flat_records(target: Any, given: Collection[str]) -> dict[str, type]:
     return {name: hint for name, hint in asked.items() if inspect.isclass(hint) and _is_frozen_record(hint)}
 
 
+def named_records(target: Any, node: Mapping[str, Any]) -> dict[str, type]:
+    """Parameters of a target that are frozen records and are given as plain mappings, without a `_target_`."""
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    plain = {key for key, value in node.items() if isinstance(value, Mapping) and "_target_" not in value}
+    return {
+        name: hint
+        for name, hint in hints.items()
+        if name in plain and inspect.isclass(hint) and _is_frozen_record(hint)
+    }
+
+
+def filled(target: Any, node: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """A node whose records are nodes of their own, with the `_target_` that builds each.
+
+    Args:
+        target: the class or function that the node names.
+        node: the node.
+        given: names of the arguments that build.py gives.
+    """
+    below = {name: {**node[name], "_target_": _dotted(record)} for name, record in named_records(target, node).items()}
+    return gathered({**node, **below}, flat_records(target, given={*node, *given}))
+
+
 def gathered(node: Mapping[str, Any], records: Mapping[str, type]) -> dict[str, Any]:
     """A node whose flat keys are gathered into the nodes of its records."""
     rest = dict(node)
     for name, record in records.items():
         fields = {field.name: rest.pop(field.name) for field in dataclasses.fields(record) if field.name in rest}
-        rest[name] = {"_target_": f"{record.__module__}.{record.__qualname__}", **fields}
+        rest[name] = {"_target_": _dotted(record), **fields}
     return rest
+
+
+def _dotted(record: type) -> str:
+    return f"{record.__module__}.{record.__qualname__}"
 
 
 def _is_frozen_record(hint: type) -> bool:
