@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from scenegen.scoring.inputs import Options
-from scenegen.scoring.prefetch import ahead
+from scenegen.scoring.prefetch import prefetched
 from scenegen.scoring.reference import cache_folder, describe, reference_of
 
 from .fakes import MeanColour, Sample, World, scorer
@@ -138,9 +138,9 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
 
 
 def test_reading_ahead_keeps_order_and_errors():
-    assert list(ahead(lambda i: i * i, range(7))) == [i * i for i in range(7)]
-    assert list(ahead(str, [])) == []
-    found = ahead(lambda i: 1 // i, [2, 1, 0, 5])
+    assert list(prefetched(lambda i: i * i, range(7))) == [i * i for i in range(7)]
+    assert list(prefetched(str, [])) == []
+    found = prefetched(lambda i: 1 // i, [2, 1, 0, 5])
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(found)

@@ -12,7 +12,7 @@ from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
 from scenegen.scoring.contest import Jittor2022, Jittor2023
-from scenegen.scoring.gains import waterfall
+from scenegen.scoring.gains import gains_of
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.uncertainty import draws, intervals
 
@@ -78,7 +78,7 @@ def test_without_a_segmenter_or_with_one_picture():
 
 def test_waterfall_of_the_logs_best_row():
     """field.md 1.1: -1 FID +0.0045, +0.1 aesthetic +0.0045, +0.01 mask_acc +0.0062; the slopes of origin.md 3.5."""
-    gains = waterfall(Jittor2022(), BEST)
+    gains = gains_of(Jittor2022(), BEST)
     assert next(iter(gains)) == "mask_acc"
     assert gains["mask_acc"].gain == pytest.approx(0.0062, abs=1e-4)
     assert gains["aesthetic"].gain == pytest.approx(0.0045, abs=1e-4)
@@ -100,12 +100,12 @@ def test_slopes_are_the_derivatives(contest):
 
 def test_steps_end_where_the_scales_end():
     """Nothing can be had beyond mask_acc 1 and FID 0, nor by -1 FID from 150."""
-    gains = waterfall(Jittor2023(), {"mask_acc": 0.996, "aesthetic": 10.0, "hist_corr": 0.4, "fid": 0.3})
+    gains = gains_of(Jittor2023(), {"mask_acc": 0.996, "aesthetic": 10.0, "hist_corr": 0.4, "fid": 0.3})
     assert gains["mask_acc"].step == pytest.approx(0.004)
     assert gains["fid"].step == pytest.approx(-0.3)
     assert (gains["aesthetic"].step, gains["aesthetic"].gain) == (0, 0)
     # 2023's aesthetic is a tenth of the marks: +0.1 marks = +0.01, times 0.2 mask_acc
-    some = waterfall(Jittor2023(), {"mask_acc": 0.9, "aesthetic": 5.0, "hist_corr": 0.4, "fid": 150.0})
+    some = gains_of(Jittor2023(), {"mask_acc": 0.9, "aesthetic": 5.0, "hist_corr": 0.4, "fid": 150.0})
     assert some["aesthetic"].gain == pytest.approx(0.01 * 0.2 * 0.9)
     assert some["fid"].gain == 0
 

@@ -166,6 +166,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
     there = [part for part in parts if part is not None]
+    if there and len(there) < len(parts):
+        raise Refusal(
+            f"{len(there)} of {len(parts)} samples of a batch have a field that the others lack; give all of them the "
+            "same kinds of files"
+        )
     return torch.stack(there) if there else None
 
 

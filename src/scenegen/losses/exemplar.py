@@ -76,7 +76,10 @@ class Aligned(Term):
     needs: frozenset[str] = frozenset({"warp.aligned"})
 
     def forward(self, evidence: Evidence) -> Tensor:
-        levels = evidence.warp().aligned or ()
+        levels = evidence.warp().aligned
+        if levels is None:
+            raise Refusal("loss.aligned compares aligned features, but the step has none; use a model that has them, "
+                          "such as model=unite, or loss.aligned.weight=0")  # fmt: skip
         return torch.stack([F.l1_loss(full_precision(a), full_precision(b)) for a, b in levels]).sum()
 
 

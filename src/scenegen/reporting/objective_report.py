@@ -121,8 +121,7 @@ def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorR
 
 
 def _targets(term: Any) -> tuple[str, ...]:
-    target = getattr(term, "target", None)  # a term without one, like seg, looks at the generated picture only
-    return () if target is None else (target,)
+    return () if term.target is None else (term.target,)
 
 
 def print_report(report: ObjectiveReport, console: Console) -> None:

@@ -32,7 +32,7 @@ class Gain:
         return dict(vars(self))
 
 
-def waterfall(contest: Contest, values: Mapping[str, float]) -> dict[str, Gain]:
+def gains_of(contest: Contest, values: Mapping[str, float]) -> dict[str, Gain]:
     """Gains of +0.01 mask_acc, +0.1 aesthetic, -1 FID (and +0.01 hist_corr), the largest first.
 
     Args:

@@ -17,7 +17,7 @@ from scenegen.scoring.generated import Generated
 from scenegen.scoring.inputs import Options, Pictures, Samples, Style, Track, batches
 from scenegen.scoring.judges.protocols import Judges
 from scenegen.scoring.measures import Measure, PictureMeasure
-from scenegen.scoring.prefetch import ahead
+from scenegen.scoring.prefetch import prefetched
 from scenegen.scoring.protocol import SetHash
 
 
@@ -89,7 +89,7 @@ def judge_generated(
         return samples, made, given
 
     work = batches(len(pictures.files), options.batch_size)
-    for samples, made, given in ahead(read, track(work, "scoring")):
+    for samples, made, given in prefetched(read, track(work, "scoring")):
         for sample, picture in zip(samples, made, strict=True):
             tally.labels.add(sample.name, (sample.image if sample.label is None else sample.label).numpy())
             tally.pictures.add(sample.name, picture.numpy())

@@ -13,7 +13,7 @@ Made = TypeVar("Made")
 DEPTH = 2
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item], *, depth: int = DEPTH) -> Iterator[Made]:
+def prefetched(make: Callable[[Item], Made], items: Iterable[Item], *, depth: int = DEPTH) -> Iterator[Made]:
     """Results of make(item) in order, up to `depth` of them computed before they are asked for.
 
     One thread calls `make`, which need not be thread-safe; its error is raised in place of its result.

@@ -20,7 +20,7 @@ from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
-from scenegen.scoring.prefetch import ahead
+from scenegen.scoring.prefetch import prefetched
 from scenegen.scoring.protocol import SetHash
 
 FORMAT = "scenegen.reference/1"
@@ -86,7 +86,7 @@ def describe(photos: Pictures, *, fid: Describing, options: Options, track: Trac
     content, rows = SetHash(), []
     work = batches(len(photos), options.batch_size)
     with torch.inference_mode():
-        for samples, image in ahead(read, track(work, "reference")):
+        for samples, image in prefetched(read, track(work, "reference")):
             rows.append(fid(image.to(options.device)).float().cpu())
             for sample in samples:
                 content.add(sample.name, sample.image.numpy())

@@ -16,7 +16,7 @@ from scenegen.metrics.accuracy import class_iou, mean_iou
 from scenegen.metrics.synonyms import forgiving_accuracy, synonym_confusion
 from scenegen.scoring.contest import Contest
 from scenegen.scoring.distances import FLOOR_LEAST, Found
-from scenegen.scoring.gains import waterfall
+from scenegen.scoring.gains import gains_of
 from scenegen.scoring.generated import Generated, take
 from scenegen.scoring.inputs import Options, Pictures, Track, chosen_style
 from scenegen.scoring.judges.protocols import Judge, Judges, fid_title, marks
@@ -186,7 +186,7 @@ class Scorer:
         own = {role: values[role] for role in self.total.parts}
         if "aesthetic" in own:
             own["aesthetic"] = own["aesthetic"] * self.total.aesthetic_top / 10
-        return {"total": self.total.total(**own), "waterfall": waterfall(self.total, values)}
+        return {"total": self.total.total(**own), "waterfall": gains_of(self.total, values)}
 
     def _accuracy(self, tally: Tally, rows: PerPicture) -> dict[str, Any]:
         """IoU and accuracies beside mask_acc, from the confusion of the classes; empty without a segmenter."""
