@@ -137,7 +137,14 @@ def test_an_interrupted_sweep_leaves_nothing_running(number, program, tmp_path):
         "from pathlib import Path; from scenegen.sweeps.job import Job; from scenegen.sweeps.pool import Pool\n"
         f"with Pool(program={program!r}) as shop: shop.work([Job(0, ['do=hang'], '', Path({str(folder)!r}), 'd')])"
     )
-    sweep = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    sweep = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite that a shell runs in the background has SIGINT ignored, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for(folder / "child")
     sweep.send_signal(number)
     said = sweep.communicate(timeout=30)[0]
