@@ -131,11 +131,11 @@ class Part(nn.Module):
         needs: paths of Synthesis ("posterior.mu", "warp.label"), fields of Batch ("exemplar", "label"), "judgement",
             "real_judgement", "segmentation", "again" or "encode".
         reads: extractor -> the layers that it is read at.
-        target: the picture that the generated one is compared with: "real", "exemplar" or "source"; None for none.
+        target: the picture that the generated one is compared with: "real", "exemplar" or "source"; "" for none.
     """
 
     needs: frozenset[str] = frozenset()
-    target: str | None = None
+    target: str = ""
     reads: Mapping[str, tuple[str, ...]] = {}
 
     def prepare(self, extractors: Mapping[str, Extractor], classes: Classes | None) -> None:

@@ -121,7 +121,7 @@ def _extractor(name: str, objective: Any, height: int, width: int) -> ExtractorR
 
 
 def _targets(term: Any) -> tuple[str, ...]:
-    return () if term.target is None else (term.target,)
+    return (term.target,) if term.target else ()
 
 
 def print_report(report: ObjectiveReport, console: Console) -> None:
