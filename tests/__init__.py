@@ -1,4 +1,4 @@
-"""Tests. Convolutions use the instruction set that the parity numbers were recorded with, on every processor.
+"""Tests. Convolutions use one instruction set on every processor, with which the recorded picks come out.
 
 PatchMatch picks one of two near-equal scores, and the last bit of a convolution decides which: with AVX-512 some of
 CoCosNet v2's recorded picks come out otherwise. oneDNN reads the variable once, at the first convolution.
