@@ -146,7 +146,7 @@ def test_reparametrisation(name: str, dtype: torch.dtype) -> None:
 
 def _without_painting(model: GauGAN) -> GauGAN:
     """Only the latent is looked at; the procedural weights of a 256 generator would take a second each."""
-    model.condition = lambda batch: batch.label  # type: ignore[method-assign]
+    model.condition = lambda batch: batch.label  # type: ignore[method-assign]  # the latent alone is looked at
     model.generator.forward = lambda planes, z: z  # type: ignore[method-assign]
     return model
 

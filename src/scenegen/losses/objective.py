@@ -152,7 +152,7 @@ class Term(Part):
 
     def forward(self, evidence: Evidence) -> Tensor:
         """The unweighted value, a scalar."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # every subclass has its own
 
 
 class AdversarialTerm(Term):
@@ -160,7 +160,7 @@ class AdversarialTerm(Term):
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss, "D_fake" and "D_real", of detached generated and of real pictures."""
-        raise NotImplementedError(f"{type(self).__name__} has no discriminator()")
+        raise NotImplementedError(f"{type(self).__name__} has no discriminator()")  # every subclass has its own
 
 
 class Penalty(Part):
@@ -181,7 +181,7 @@ class Penalty(Part):
             seed: of this step, for penalties that draw.
             judged: the judgements of both in this step, with graph.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no penalty()")
+        raise NotImplementedError(f"{type(self).__name__} has no penalty()")  # every subclass has its own
 
 
 class Objective(nn.Module):

@@ -212,7 +212,12 @@ class Rounds(pl.LightningModule):
         return None if rows is None else rows[rank * b : (rank + 1) * b].to(batch.device, batch.dtype)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self.step = int(checkpoint["state_dict"]["clock"])
+        state = checkpoint["state_dict"]
+        self.step = int(state["clock"])
+        if self.discriminator is None:  # runs of release 0.1 kept one that nothing trained; read until 0.4
+            for key in [key for key in state if key.startswith("discriminator.")]:
+                del state[key]
+            del checkpoint["optimizer_states"][1:]
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         # Nothing reads it back: each step seeds itself. It is here so that two runs can be compared.
