@@ -242,3 +242,21 @@ def descend(module: Rounds, batch: Batch) -> None:
         fake=detached.fake, real=detached.real, judged=judged,
     )  # fmt: skip
     (loss + penalty).backward()
+
+
+def test_a_checkpoint_that_kept_an_untrained_discriminator_loads(tmp_path: Path) -> None:
+    """Release 0.1 built a discriminator, and an optimizer for it, where no term asked for one."""
+    module, data = super_resolution(None), Enlarging()
+    rhythm = Rhythm(steps=2, batch_size=4, log_every=1, grid_every=2, checkpoint_every=1, keep_checkpoints=9)
+    run = {"classes": None, "watched": collate([data[(0, 0)]]), "rhythm": rhythm, "machine": MACHINE, "seed": 0}
+    fit(module, data, folder=tmp_path / "whole", **run)
+    content = torch.load(tmp_path / "whole" / "checkpoints" / "step_0000001.ckpt", weights_only=True)
+    content["state_dict"]["discriminator.weight"] = torch.zeros(3)
+    content["optimizer_states"].append(content["optimizer_states"][0])
+    old = tmp_path / "old.ckpt"
+    torch.save(content, old)
+    resumed = super_resolution(None)
+    fit(resumed, data, folder=tmp_path / "resumed", checkpoint=old, **run)
+    assert resumed.step == 2
+    ends = module.model.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
