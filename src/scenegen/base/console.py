@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.progress import track
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\n(?!  )")
+"""Characters that move a terminal's cursor, start a line or turn its direction; a line of a report begins with two
+blanks."""
 
 NARROWEST = 100
 """Columns that the tables need; output that is no terminal (a log, CI) takes them in any case."""
@@ -26,3 +31,11 @@ def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
 def say(text: str) -> None:
     """Print one line on stderr."""
     Console(stderr=True).print(text, style="dim", highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Text as it may reach a terminal or a log: control characters of file names are spelt, as in \\x1b.
+
+    A line break stays where two blanks follow it, as in the reports of several faults.
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)

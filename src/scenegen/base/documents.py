@@ -1,0 +1,194 @@
+"""Small text files that a person or another program may have touched: JSON, YAML and CSV, one reader for all.
+
+Every fault (no regular file, too large, no UTF-8, broken syntax, another shape) is a Refusal that names the file, the
+place in it and the cure. Reading runs nothing: YAML is read as plain values, without tags and aliases.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scenegen.base.refusal import Refusal
+
+LARGEST = 16 << 20
+"""Bytes of the largest file that is read, unless the caller says otherwise."""
+
+DEEPEST = 40
+"""Brackets within brackets that are read."""
+
+Shape = TypeVar("Shape")
+
+
+def read_bytes(path: Path, *, what: str, cure: str, largest: int = LARGEST) -> bytes:
+    """Content of a regular file.
+
+    Args:
+        path: the file.
+        what: name of the file's kind at the start of the sentence, such as "data.root's class list".
+        cure: end of the sentence: what to write or which option to give.
+        largest: bytes that are read at most.
+
+    Raises:
+        Refusal: no file, a folder, a pipe or a device, too large, or not readable.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise Refusal(f"{what} {path} is no regular file; {cure}")
+        if found.st_size > largest:
+            raise Refusal(f"{what} {path} holds {found.st_size} bytes, and at most {largest} are read; {cure}")
+        return path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{what} {path} cannot be read ({error.strerror or type(error).__name__}); {cure}") from error
+    except Refusal:
+        raise
+    except ValueError as error:  # a zero byte in the name
+        raise Refusal(f"{what} {str(path)!r} is no file name ({error}); {cure}") from error
+
+
+def read_text(path: Path, *, what: str, cure: str, largest: int = LARGEST) -> str:
+    """Text of a regular file in UTF-8, with or without a byte order mark."""
+    content = read_bytes(path, what=what, cure=cure, largest=largest)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Refusal(f"{what} {path} is not UTF-8 (line {line}); save it as UTF-8: {cure}") from error
+
+
+def read_json(path: Path, *, what: str, cure: str, shape: Any = Any, largest: int = LARGEST) -> Any:
+    """Content of a JSON file, checked against a type.
+
+    Args:
+        path, what, cure, largest: see read_bytes.
+        shape: type of the content: a dataclass, a TypedDict, dict[str, list[int]], ...
+    """
+    text = read_text(path, what=what, cure=cure, largest=largest)
+    try:
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except RecursionError as error:
+        raise Refusal(f"{what} {path} is nested too deeply; {cure}") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise Refusal(f"{what} {path} is no JSON ({place}); {cure}") from error
+    except ValueError as error:
+        raise Refusal(f"{what} {path} is no JSON ({error}); {cure}") from error
+    _shallow(content, what=what, path=path, cure=cure)
+    return of_shape(content, shape, what=f"{what} {path}", cure=cure)
+
+
+def read_yaml(path: Path, *, what: str, cure: str, shape: Any = Any, largest: int = LARGEST) -> Any:
+    """Content of a YAML file as plain values: no tags, no aliases, nothing computed."""
+    content = parse_yaml(read_text(path, what=what, cure=cure, largest=largest), what=f"{what} {path}", cure=cure)
+    return of_shape(content, shape, what=f"{what} {path}", cure=cure)
+
+
+def parse_yaml(text: str, *, what: str, cure: str) -> Any:
+    """Plain values of a YAML text; numbers like 1e-4 are numbers, as in OmegaConf."""
+    import yaml
+    from omegaconf._utils import get_yaml_loader
+
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise Refusal(
+                    f"{what} uses an anchor or alias (line {event.start_mark.line + 1}); write it out: {cure}"
+                )
+            if getattr(event, "tag", None):
+                raise Refusal(f"{what} uses the tag {event.tag} (line {event.start_mark.line + 1}); only plain values "
+                              f"are read: {cure}")  # fmt: skip
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise Refusal(f"{what} is nested more than {DEEPEST} deep (line {event.start_mark.line + 1}); {cure}")
+        return yaml.load(text, Loader=get_yaml_loader())
+    except yaml.YAMLError as error:
+        place = f"line {mark.line + 1}: " if (mark := getattr(error, "problem_mark", None)) else ""
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise Refusal(f"{what} is no YAML ({place}{problem}); {cure}") from error
+    except Refusal:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"{what} is no YAML ({' '.join(str(error).split())}); {cure}") from error
+
+
+def read_table(
+    path: Path, *, what: str, cure: str, columns: Sequence[str] = (), largest: int = LARGEST
+) -> list[dict[str, str]]:
+    """Rows of a CSV file; a row with more or fewer cells than the head is refused.
+
+    Args:
+        path, what, cure, largest: see read_bytes.
+        columns: columns that must be there.
+    """
+    text = read_text(path, what=what, cure=cure, largest=largest)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        head = next(reader, [])
+        doubled = sorted({name for name in head if head.count(name) > 1})
+        absent = [name for name in columns if name not in head]
+        if absent or doubled:
+            fault = f"has no column {', '.join(absent)}" if absent else f"has the column {', '.join(doubled)} twice"
+            raise Refusal(f"{what} {path} {fault} (its columns: {', '.join(head) or 'none'}); {cure}")
+        return list(_rows(reader, head, what=f"{what} {path}", cure=cure))
+    except csv.Error as error:
+        raise Refusal(f"{what} {path} is no CSV (line {reader.line_num}: {error}); {cure}") from error
+
+
+def of_shape(content: Any, shape: type[Shape] | Any, *, what: str, cure: str) -> Shape:
+    """Content checked against a type, strictly: no text for a number, no 1.5 for a whole number.
+
+    Raises:
+        Refusal: the place of the first fault, and the number of the others.
+    """
+    if shape is Any:
+        return content
+    from pydantic import TypeAdapter, ValidationError
+
+    try:  # as JSON, where a list may become a tuple and a mapping a dataclass, and nothing else changes its kind
+        return TypeAdapter(shape).validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        place = ".".join(str(part) for part in faults[0]["loc"]) or "the whole"
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        given = repr(faults[0]["input"])
+        given = given if len(given) <= 60 else given[:57] + "..."
+        said = faults[0]["msg"].replace("Input should be", "should be").removeprefix("Value error, ")
+        raise Refusal(f"{what}: {place} {said}, and is {given}{more}; {cure}") from error
+
+
+def _rows(reader: Any, head: list[str], *, what: str, cure: str) -> Iterator[dict[str, str]]:
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(head):
+            raise Refusal(f"{what}: line {reader.line_num} has {len(row)} cells, and the head {len(head)}; {cure}")
+        yield dict(zip(head, row, strict=True))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return content
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _shallow(content: Any, *, what: str, path: Path, cure: str) -> None:
+    level = [content]
+    for _ in range(DEEPEST):
+        level = [item for node in level if isinstance(node, dict | list)
+                 for item in (node.values() if isinstance(node, dict) else node)]  # fmt: skip
+        if not level:
+            return
+    raise Refusal(f"{what} {path} is nested more than {DEEPEST} deep; {cure}")
