@@ -203,7 +203,7 @@ def test_the_overview_names_what_sets_jobs_apart(tmp_path):
     assert [(r["job"], r["state"], r["loss.cx.weight"]) for r in rows] == [(0, "not done", "2.5"), (1, "done", "5")]
     assert "loss" not in rows[0]
     head = (tmp_path / overview.FILE).read_text().splitlines()[0]
-    assert head == "job,state,loss.cx.weight,total,mask_acc,folder"
+    assert head == "job,state,loss.cx.weight,total,mask_acc,folder,reason"
 
 
 @pytest.mark.parametrize("launcher", ["slurm", "ray"])

@@ -17,8 +17,10 @@ from typing import Any, Literal
 from scenegen.base.files import read_json
 from scenegen.config.stored import digest_today
 from scenegen.runs.folder import RECORD, checkpoints_of
+from scenegen.sweeps import guard
+from scenegen.sweeps.log import LOG, conclude, size_of
 
-VALUE, LOG, STOP, REPLACED = "return.json", "log.txt", "stop", "replaced"
+VALUE, STOP, REPLACED = "return.json", "stop", "replaced"
 RETURN_VARIABLE = "SCENEGEN_RETURN"
 """A launcher that runs a job in a separate process names here the file that takes the job's return value."""
 
@@ -90,9 +92,10 @@ class Running:
         job: the job.
         program: of the job, e.g. ["-m", "scenegen.train"].
         devices: the GPUs that it may see; None leaves that as it is.
+        pipe: descriptor of a pipe's end for reading, whose other end the sweep alone holds.
     """
 
-    def __init__(self, job: Job, *, program: Sequence[str], devices: Sequence[str] | None) -> None:
+    def __init__(self, job: Job, *, program: Sequence[str], devices: Sequence[str] | None, pipe: int) -> None:
         self.job = job
         self.devices = devices
         self.stopped_at: float | None = None
@@ -114,13 +117,17 @@ class Running:
             environment["SLURM_JOB_NAME"] = "bash"
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        command = [sys.executable, *program, *arguments, f"hydra.run.dir={folder}"]
+        environment[guard.ORDER] = json.dumps({"command": command, "pipe": pipe, "grace": GRACE})
+        self.logged_before = size_of(job.folder / LOG) if before == "half" else 0
         with (job.folder / LOG).open("a" if before == "half" else "w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *arguments, f"hydra.run.dir={folder}"],
+                [sys.executable, "-I", "-S", guard.__file__],  # becomes the job
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment,
+                pass_fds=[pipe],
                 start_new_session=True,
             )
 
@@ -136,7 +143,7 @@ class Running:
             return Outcome("stopped", sentence="stopped")
         if code == 0 and finished(self.job.folder):
             return Outcome("done", value=read_json(self.job.folder / VALUE))
-        return Outcome("failed", sentence=f"ended with status {code}: {_last_line(self.job.folder / LOG)}")
+        return Outcome("failed", sentence=conclude(self.job.folder / LOG, code, start=self.logged_before))
 
     def stop(self) -> None:
         """Ask the process tree to end, and end it when it does not."""
@@ -169,9 +176,3 @@ def _set_aside(folder: Path) -> None:
     aside.mkdir(exist_ok=True)
     taken = len(list(aside.glob(f"{folder.name.partition('_')[0]}_*")))
     folder.rename(aside / f"{folder.name[:200]}.{taken + 1}")
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
-    errors = [line for line in lines if line.startswith("error:")]
-    return (errors or lines or ["no output"])[-1].removeprefix("error: ")

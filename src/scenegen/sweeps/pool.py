@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from scenegen.base.files import read_json
-from scenegen.sweeps.job import LOG, VALUE, Job, Outcome, Running, standing
+from scenegen.sweeps.job import VALUE, Job, Outcome, Running, standing
+from scenegen.sweeps.log import LOG
 
 PAUSE = 0.1
 
@@ -62,6 +63,7 @@ class Pool:
         self._before = None
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, _interrupt)
+        self._pipe = os.pipe()  # the jobs' watchers see its other end closed when this process is gone
         return self
 
     def __exit__(
@@ -73,6 +75,8 @@ class Pool:
             for running in self.running:
                 running.stop()
             self.finished()
+        for end in self._pipe:
+            os.close(end)
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
 
@@ -91,7 +95,13 @@ class Pool:
             return
         need = self._need(job)
         devices = [self._idle.pop(0) for _ in range(need)] if need else None
-        running = Running(job, program=self.program, devices=devices)
+        try:
+            running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0])
+        except OSError as error:  # a full disk, a folder that cannot be made, no more processes
+            self._idle.extend(devices or ())
+            self._ready.append((job, Outcome("failed", sentence=f"cannot be started: {error}")))
+            self._tell(*self._ready[-1])
+            return
         self.running.append(running)
         where = f" on GPU {','.join(devices)}" if devices else ""
         self.say(f"job {job.number}{where} -> {_near(job.folder / LOG)}{running.how}")

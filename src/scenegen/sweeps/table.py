@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from scenegen.base.files import read_json, write_text
 from scenegen.runs.folder import CONFIG, RESULT, overrides_of
-from scenegen.sweeps.job import LOG, REPLACED, finished
+from scenegen.sweeps.job import REPLACED, STOP, finished
+from scenegen.sweeps.log import LOG, reason_of
 
 FILE = "overview.csv"
 
@@ -42,7 +43,7 @@ def write_table(folder: Path) -> None:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """One row per job: number, state, the overrides in which jobs differ, total, parts and folder."""
+    """One row per job: number, state, the overrides in which jobs differ, total, parts, folder, and why it failed."""
     jobs = [path for path in folder.iterdir() if (path / LOG).is_file() and path.name != REPLACED]
     jobs.sort(key=_number)
     overrides = {job: dict(_pair(o) for o in overrides_of(job)) for job in jobs}
@@ -59,8 +60,18 @@ def _wandb(config: Path) -> dict[str, Any] | None:
 def _row(job: Path, apart: dict[str, str]) -> dict[str, Any]:
     result = read_json(job / RESULT) or {}
     parts = {name: part["value"] for name, part in result.get("parts", {}).items()}
-    state = "done" if finished(job) else "not done"
-    return {"job": _number(job), "state": state, **apart, "total": result.get("total"), **parts, "folder": job.name}
+    reason = "" if finished(job) else reason_of(job / LOG)
+    scores = {"total": result.get("total"), **parts}
+    return {"job": _number(job), "state": _state(job, reason), **apart, **scores, "folder": job.name, "reason": reason}
+
+
+def _state(job: Path, reason: str) -> str:
+    """State of a job: done, stopped (by a pruner or a person), failed, or not done, as one that is running now."""
+    if finished(job):
+        return "done"
+    if (job / STOP).is_file():
+        return "stopped"
+    return "failed" if reason else "not done"
 
 
 def _pair(override: str) -> tuple[str, str]:
