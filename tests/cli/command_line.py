@@ -25,16 +25,27 @@ class Warm:
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
 
-    def run(self, command: list[str], *, cwd: Path, env: dict[str, str], timeout: float) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr of a command given as [module, *arguments]."""
+    def run(
+        self, command: list[str], *, cwd: Path, env: dict[str, str], timeout: float, root: Path | None = None
+    ) -> tuple[int, str, str, list[str]]:
+        """Exit status, stdout and stderr of a command given as [module, *arguments], and what was seen of it.
+
+        With a root, the command is forked from a process that has imported scenegen too and is watched (watch.py):
+        what it started, asked of a network, wrote outside the root or left running is among what was seen, and its
+        greatest memory.
+        """
         if self.process is None:
             start = [sys.executable, str(Path(__file__).with_name("warm.py"))]
-            self.process = subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            self.process = subprocess.Popen(
+                start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
             atexit.register(self.process.terminate)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
-            order = {"module": command[0], "arguments": command[1:], "cwd": str(cwd), "env": env}
+            order = {"module": command[0], "arguments": command[1:], "cwd": str(cwd), "env": env,
+                     "ready": root is not None, "root": str(root or cwd)}  # fmt: skip
             (Path(folder) / "order.json").write_text(json.dumps(order))
             self.process.stdin.write(f"{folder}\n")
             child = int(self.process.stdout.readline())
@@ -44,7 +55,11 @@ class Warm:
             if not late.is_alive():
                 raise subprocess.TimeoutExpired(command, timeout)
             late.cancel()
-            return status, (Path(folder) / "stdout").read_text(), (Path(folder) / "stderr").read_text()
+            out, err, seen, used = (
+                file.read_text(errors="replace") if (file := Path(folder) / name).exists() else ""
+                for name in ("stdout", "stderr", "seen", "used")
+            )
+            return status, out, err, [*seen.splitlines(), *used.splitlines()]
 
 
 WARM = Warm()
@@ -68,7 +83,7 @@ def run(
     early = any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env)
     if preexec_fn is None and not early and not starts_others:
         command = [f"scenegen.{verb}", *overrides]
-        return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout))
+        return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout)[:3])
     return subprocess.run(
         [sys.executable, "-m", f"scenegen.{verb}", *overrides],
         cwd=cwd,

@@ -1,20 +1,25 @@
 """A process that has imported the libraries and starts commands by forking: `python warm.py` reads folders from stdin.
 
-Each folder holds order.json (module, arguments, cwd, env). The answer is the child's process id and then its exit
-status, a line each; the command's output lies in the folder's stdout and stderr. What a command itself imports of
-scenegen it imports anew, so nothing that one command does is seen by another.
+Each folder holds order.json (module, arguments, cwd, env, ready, root). The answer is the child's process id and then
+its exit status, a line each; the command's output lies in the folder's stdout and stderr. What a command itself imports
+of scenegen it imports anew, so nothing that one command does is seen by another.
+
+An order with ready=true goes to a second process, forked from the first, that has imported scenegen's rooms too and
+composed a config: a command that is refused then takes a quarter of a second. Such a command is watched (watch.py).
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
+import importlib
 import json
 import os
 import runpy
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 import hydra  # noqa: F401
@@ -23,23 +28,56 @@ import pytorch_lightning  # noqa: F401
 import scipy.stats  # noqa: F401
 import torchmetrics  # noqa: F401
 import torchvision  # noqa: F401
+import watch
 
 
-def next_order(answers: int) -> str | None:
+def next_order(orders: Iterable[str], answers: int, *, ready: bool = False) -> str | None:
     """In each child, once it stands where its order wants it: the module to run. None when there are no more orders."""
-    for line in sys.stdin:
+    inner = None
+    for line in orders:
         folder = Path(line.rstrip("\n"))
+        order = json.loads((folder / "order.json").read_text())
+        if order["ready"] and not ready:
+            if inner is None:
+                to_read, inner = os.pipe()
+                if os.fork() == 0:
+                    os.close(inner)
+                    get_ready()
+                    return next_order(open(to_read), answers, ready=True)
+                os.close(to_read)
+            os.write(inner, line.encode())
+            continue
         if (child := os.fork()) == 0:
             os.close(answers)
-            return become(folder)
+            become(folder, order)
+            if ready:
+                watch.begin(folder / "seen", root=Path(order["root"]), own=folder)
+            return order["module"]
         os.write(answers, f"{child}\n".encode())
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(answers, f"{status}\n".encode())
+        _, status, used = os.wait4(child, 0)
+        if ready:
+            watch.note(folder / "used", used, left=watch.end_orphans())
+        os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     return None
 
 
-def become(folder: Path) -> str:
-    order = json.loads((folder / "order.json").read_text())
+def get_ready() -> None:
+    """Import scenegen's rooms, but not its commands, and compose a config: grammar and plugins are loaded then."""
+    import scenegen
+
+    for module in sorted(Path(scenegen.__file__).parent.glob("*/**/*.py")):
+        name = module.relative_to(Path(scenegen.__file__).parents[1]).with_suffix("").parts
+        importlib.import_module(".".join(name).removesuffix(".__init__"))
+    from scenegen.config.compose import compose
+
+    for verb in ("train", "sample"):
+        compose(verb, ["seed=1"])
+    watch.adopt_orphans()
+    gc.freeze()
+
+
+def become(folder: Path, order: dict) -> None:
+    """Take the order's streams, folder, environment and arguments."""
     for stream, target, flags in ((0, os.devnull, os.O_RDONLY), (1, folder / "stdout", os.O_WRONLY | os.O_CREAT),
                                   (2, folder / "stderr", os.O_WRONLY | os.O_CREAT)):  # fmt: skip
         opened = os.open(target, flags, 0o644)
@@ -51,7 +89,6 @@ def become(folder: Path) -> str:
     os.environ.update(order["env"])
     sys.path[0] = order["cwd"]
     sys.argv = [order["module"], *order["arguments"]]
-    return order["module"]
 
 
 def run(module: str) -> int:
@@ -72,6 +109,7 @@ def end(status: int) -> None:
     """Ends as an interpreter does, but for taking the libraries apart, which takes a second."""
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  # waits for the threads that are no daemons
     atexit._run_exitfuncs()
+    watch.finish()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
@@ -81,5 +119,5 @@ if __name__ == "__main__":
     answers = os.dup(1)  # stdout itself goes to the commands
     os.set_inheritable(answers, False)
     gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
-    if module := next_order(answers):
+    if module := next_order(sys.stdin, answers):
         end(run(module))
