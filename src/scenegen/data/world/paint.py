@@ -126,7 +126,7 @@ class Canvas:
         )
         if r0 >= r1 or c0 >= c1:
             return
-        variants = sprites()[t.sprite]
+        variants = sprites(t.sprite)
         levels = variants[int(abs(t.x * 7.3 + t.z * 3.1)) % len(variants)]
         level = int(np.clip(np.log2(max(SIDE / max(tall * self.h, 1), 1.0)) - 0.2, 0, len(levels) - 1))
         picture = levels[level]

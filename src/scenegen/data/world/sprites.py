@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -246,34 +246,34 @@ def _boulder(s: Sketch, rng) -> None:
     )
 
 
-@lru_cache(maxsize=1)
-def sprites() -> dict[str, list[list[np.ndarray]]]:
-    """Every sprite's variants, each a list of mip levels."""
-    makers = {
-        "conifer": [_conifer] * 4,
-        "broadleaf": [_broadleaf] * 4 + [lambda s, r: _broadleaf(s, r, 0.22, 0.3)],
-        "house": [lambda s, r: _house(s, r, 0.3), lambda s, r: _house(s, r, 0.4), lambda s, r: _house(s, r, 0.25)],
-        "block": [lambda s, r, t=t: _block(s, r, t) for t in (0.97, 0.75, 0.55)],
-        "church": [_church],
-        "lighthouse": [_lighthouse],
-        "rowboat": [_rowboat],
-        "sailboat": [_sailboat],
-        "ship": [_ship] * 2,
-        "person": [_person] * 3,
-        "sheep": [_sheep],
-        "pole": [_pole],
-        "balloon": [_balloon],
-        "car": [_car],
-        "reeds": [_reeds] * 2,
-        "bush": [_bush] * 3,
-        "boulder": [_boulder] * 4,
-    }
-    out: dict[str, list[list[np.ndarray]]] = {}
-    for number, (name, variants) in enumerate(makers.items()):
-        rng = np.random.default_rng(100 + number)
-        out[name] = []
-        for draw in variants:
-            board = Sketch()
-            draw(board, rng)
-            out[name].append(board.levels())
-    return out
+_MAKERS = {
+    "conifer": [_conifer] * 4,
+    "broadleaf": [_broadleaf] * 4 + [lambda s, r: _broadleaf(s, r, 0.22, 0.3)],
+    "house": [lambda s, r: _house(s, r, 0.3), lambda s, r: _house(s, r, 0.4), lambda s, r: _house(s, r, 0.25)],
+    "block": [lambda s, r, t=t: _block(s, r, t) for t in (0.97, 0.75, 0.55)],
+    "church": [_church],
+    "lighthouse": [_lighthouse],
+    "rowboat": [_rowboat],
+    "sailboat": [_sailboat],
+    "ship": [_ship] * 2,
+    "person": [_person] * 3,
+    "sheep": [_sheep],
+    "pole": [_pole],
+    "balloon": [_balloon],
+    "car": [_car],
+    "reeds": [_reeds] * 2,
+    "bush": [_bush] * 3,
+    "boulder": [_boulder] * 4,
+}
+
+
+@cache
+def sprites(name: str) -> list[list[np.ndarray]]:
+    """Variants of a kind of thing, each a list of mip levels; drawn when the first picture shows one."""
+    rng = np.random.default_rng(100 + list(_MAKERS).index(name))
+    variants = []
+    for draw in _MAKERS[name]:
+        board = Sketch()
+        draw(board, rng)
+        variants.append(board.levels())
+    return variants
