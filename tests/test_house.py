@@ -166,6 +166,16 @@ def test_whole_or_not_at_all_is_written_once() -> None:
     assert movers == {"base/files.py"}, f"{movers} move files into place; use base/files.py"
 
 
+def test_picture_files_are_opened_in_one_place() -> None:
+    """Image.open without a list of formats starts Ghostscript on PostScript, and waits for ever for a named pipe."""
+    openers = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr == "open" and isinstance(node.value, ast.Name):
+                openers |= {name_of(path)} if node.value.id == "Image" else set()
+    assert openers == {"base/pictures.py"}, f"{openers} open pictures; use open_picture of base/pictures.py"
+
+
 def test_hydra_plugins_and_commands_start_without_torch() -> None:
     heavy = {"torch", "pytorch_lightning", "torchvision", "wandb", "numpy", "torchmetrics"}
     early = [*(ROOT / "src" / "hydra_plugins").rglob("*.py"), SOURCE / "cli" / "entry.py"]

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.labels import count_ids, label_problem, open_picture, outside_sentence, read_ids
+from scenegen.data.labels import count_ids, label_problem, outside_sentence, read_ids
 from scenegen.data.pairs import Fault, Files, Pair, photo_problem, size_sentence
 from scenegen.data.samples import Pairs
 
@@ -141,7 +142,7 @@ def _look(path: str, kind: str, deep: bool, size: int, mtime_ns: int) -> Facts:
 
 
 def _look_at_label(path: str, deep: bool) -> Facts:
-    with open_picture(path) as picture:
+    with open_picture(path, pixels=False) as picture:
         size = picture.height, picture.width
         problem = label_problem(picture)
     if problem is not None:
@@ -150,15 +151,16 @@ def _look_at_label(path: str, deep: bool) -> Facts:
 
 
 def _look_at_photo(path: str, deep: bool, size: int) -> Facts:
-    with open_picture(path) as picture:
+    with open_picture(path, pixels=False) as picture:
         shape = picture.height, picture.width
         problem = photo_problem(picture)
         if problem is not None:
             return Facts(size=shape, problem=problem)
         if not deep:
             if not _ends_well(path, picture.format, size):
-                picture.load()
+                load_pixels(picture, path)
             return Facts(size=shape)
+        load_pixels(picture, path)
         thumbnail = np.asarray(picture.convert("L").resize((8, 8), Image.Resampling.BOX), dtype=np.float32)
         return Facts(size=shape, digest=_digest(path), look=_average_hash(thumbnail), grey=_is_grey(picture))
 

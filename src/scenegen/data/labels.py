@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from scenegen.base.pictures import open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 
 _GREY_STEP = {2: 85, 4: 17}
 """Pillow stretches 2- and 4-bit grey to 0..255; dividing by this gives the stored ids back."""
 _SINGLE_CHANNEL = {"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"}
-
-_FILE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def read_label(path: str | Path, *, classes: ClassList, remap: Mapping[int, int] | None = None) -> np.ndarray:
@@ -120,21 +116,6 @@ def label_problem(picture: Image.Image) -> str | None:
             "class ids: turn the colours into ids, or save it with a palette whose indices are the ids"
         )
     return None
-
-
-@contextmanager
-def open_picture(path: str | Path) -> Iterator[Image.Image]:
-    """Context manager: opens and decodes a picture; every fault of the file is a Refusal that names it."""
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except Refusal:
-        raise
-    except FileNotFoundError as error:
-        raise Refusal(f"{path}: there is no such file") from error
-    except _FILE_ERRORS as error:
-        reason = "not a picture that can be read" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise Refusal(f"{path}: unreadable or truncated ({reason}); copy the file again or remove it") from error
 
 
 def _bit_depth(path: str | Path) -> int:

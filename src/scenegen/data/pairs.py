@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.labels import open_picture, read_ids, read_label
+from scenegen.data.labels import read_ids, read_label
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 PHOTO_MODES = {"RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "1"}
 
 
@@ -156,7 +156,7 @@ def _by_stem(folder: Path, faults: list[Fault]) -> dict[str, Path]:
     """The pictures of a folder by stem; a repeated stem is a fault."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in PICTURES or path.name.startswith("."):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
             faults.append(Fault(str(path), f"same name as {found[path.stem].name}; keep one of them"))

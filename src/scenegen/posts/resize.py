@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from scenegen.base.pictures import from_uint8, to_array
+from scenegen.base.pictures import from_uint8, open_picture, to_array
 from scenegen.base.records import Batch, Refusal
 from scenegen.posts.post import Post
 
@@ -57,5 +57,6 @@ class Jpeg(Post):
     def _through(self, image: Tensor) -> Tensor:
         file = io.BytesIO()
         Image.fromarray(to_array(image)).save(file, format="JPEG", quality=self.quality)
-        pixels = torch.frombuffer(bytearray(Image.open(file).convert("RGB").tobytes()), dtype=torch.uint8)
+        with open_picture(file) as picture:
+            pixels = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
         return from_uint8(pixels.view(*image.shape[-2:], 3).permute(2, 0, 1))

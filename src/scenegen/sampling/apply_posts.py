@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
-from scenegen.base.pictures import from_uint8, save_png, to_array
+from scenegen.base.pictures import from_uint8, open_picture, save_png, to_array
 from scenegen.base.records import Batch, Refusal
 from scenegen.posts.post import Post
 
@@ -64,7 +63,7 @@ def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path
     out.mkdir(parents=True, exist_ok=True)
     files = []
     for path in track(pictures, description="posts", disable=len(pictures) < 16):
-        with Image.open(path, formats=["PNG", "JPEG"]) as opened:
+        with open_picture(path) as opened:
             pixels = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1)[None]
         made = apply_posts(from_uint8(pixels), Batch(name=(path.stem,)), posts)
         files.append(out / f"{path.stem}.png")

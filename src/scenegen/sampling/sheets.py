@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from scenegen.base.pictures import colour_labels, to_array
+from scenegen.base.pictures import colour_labels, open_picture, to_array
 from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import collate
@@ -96,7 +96,7 @@ def same_inputs(data: Any, samples: Mapping[str, Path], *, indices: Sequence[int
 
 def _made(file: Path, classes: ClassList | None) -> np.ndarray:
     """A generated picture, or a label map (grey, of class ids) in colours."""
-    with Image.open(file) as picture:
+    with open_picture(file) as picture:
         if picture.mode == "L" and classes is not None:
             return colour_labels(np.asarray(picture), classes.colours)
         return np.asarray(picture.convert("RGB"))

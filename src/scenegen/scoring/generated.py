@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -38,7 +39,7 @@ class Generated:
 
     def read(self, name: str) -> np.ndarray:
         """One picture as (h, w, 3) uint8; the only place where scores read or resize generated pictures."""
-        with Image.open(self.files[name]) as picture:
+        with open_picture(self.files[name]) as picture:
             rgb = picture.convert("RGB")
         height, width = self.size
         if rgb.size != (width, height):
@@ -143,15 +144,14 @@ def _found(folder: Path, names: set[str]) -> tuple[dict[str, Path], list[str], l
 def _problem(path: Path, *, size: tuple[int, int], resize: str) -> tuple[str, bool]:
     """Fault of a picture ("" for none), and True where the fault is its size."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
+        with open_picture(path) as picture:
             if picture.mode not in ("RGB", "L", "P", "RGBA"):
                 return f"mode {picture.mode} is no 8-bit picture", False
             if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
                 return "it has transparent pixels", False
             width, height = picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return str(error) or type(error).__name__, False
+    except Refusal as refusal:
+        return str(refusal).removeprefix(f"{path}: "), False
     if (height, width) != size and resize == "none":
         return f"{width}x{height}", True
     return "", False
