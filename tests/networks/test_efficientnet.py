@@ -45,8 +45,8 @@ TIMM = {
         (0.212543, 0.746522),
     ),
 }
-"""Of timm 1.0.31's tf_efficientnet_lite*, the same weights and `picture()`: at each stride the means of four channels and
-of all absolute values of the bottleneck, then the head's mean and deviation. (Ours equal timm's bit for bit.)"""
+"""Of timm 1.0.31's tf_efficientnet_lite*, the same weights and `picture()`: at each stride the means of four channels
+and of all absolute values of the bottleneck, then the head's mean and deviation. (Ours equal timm's bit for bit.)"""
 
 
 def picture() -> torch.Tensor:

@@ -7,8 +7,10 @@ place in it and the cure. Reading runs nothing: YAML is read as plain values, wi
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,10 @@ LARGEST = 16 << 20
 
 DEEPEST = 40
 """Brackets within brackets that are read."""
+
+_FLOAT = re.compile(
+    r"^[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*([eE][-+]?\d+)?|\.(inf|Inf|INF))$|^\.(nan|NaN|NAN)$"
+)
 
 Shape = TypeVar("Shape")
 
@@ -92,7 +98,6 @@ def read_yaml(path: Path, *, what: str, cure: str, shape: Any = Any, largest: in
 def parse_yaml(text: str, *, what: str, cure: str) -> Any:
     """Plain values of a YAML text; numbers like 1e-4 are numbers, as in OmegaConf."""
     import yaml
-    from omegaconf._utils import get_yaml_loader
 
     depth = 0
     try:
@@ -107,7 +112,7 @@ def parse_yaml(text: str, *, what: str, cure: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise Refusal(f"{what} is nested more than {DEEPEST} deep (line {event.start_mark.line + 1}); {cure}")
-        return yaml.load(text, Loader=get_yaml_loader())
+        return yaml.load(text, Loader=_plain_loader())
     except yaml.YAMLError as error:
         place = f"line {mark.line + 1}: " if (mark := getattr(error, "problem_mark", None)) else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
@@ -116,6 +121,29 @@ def parse_yaml(text: str, *, what: str, cure: str) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise Refusal(f"{what} is no YAML ({' '.join(str(error).split())}); {cure}") from error
+
+
+@functools.cache
+def _plain_loader() -> Any:
+    """YAML's safe loader that reads numbers as OmegaConf does (1e-4 is one), dates as text, and no key twice."""
+    import yaml
+
+    class Plain(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            if doubled := sorted({str(key) for key in keys if keys.count(key) > 1}):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {doubled[0]} stands twice", node.start_mark
+                )
+            return super().construct_mapping(node, deep=deep)
+
+    dates = "tag:yaml.org,2002:timestamp"
+    Plain.yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if tag != dates]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Plain.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+    return Plain
 
 
 def read_table(
