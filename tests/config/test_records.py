@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.config import build
+from scenegen.config import build, targets
 from scenegen.config.plan import plan
 
 
@@ -34,6 +35,12 @@ class Thing:
 
 
 TARGET = f"{__name__}.Thing"
+
+
+@pytest.fixture(autouse=True)
+def own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This file's classes are offered, as by extensions=."""
+    monkeypatch.setattr(targets, "_own", {TARGET: Path(__file__), f"{__name__}.Options": Path(__file__)})
 
 
 def faults(**model: Any) -> str:

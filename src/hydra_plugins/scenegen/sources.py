@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 
 from scenegen.config.groups import ADDITIVE, ORDERED
 from scenegen.config.places import experiments_folder
+from scenegen.config.recipes import read_recipe
 
 
 class PlusSource(ConfigSource):
@@ -94,7 +95,10 @@ class RecipeSource(ConfigSource):
         recipe = self._recipe(config_path)
         assert recipe is not None
         return ConfigResult(
-            config=OmegaConf.load(recipe), path=str(recipe), provider=self.provider, header={"package": "_global_"}
+            config=OmegaConf.create(read_recipe(recipe)),
+            path=str(recipe),
+            provider=self.provider,
+            header={"package": "_global_"},
         )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:

@@ -34,6 +34,7 @@ from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.config.compose import register_resolvers
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
+from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
 
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
@@ -67,6 +68,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 return run_in_own_process(cfg, program=started_with)
             quiet()
             try:
+                if path := OmegaConf.select(cfg, "extensions"):
+                    extend(path)
                 if RETURN_VARIABLE not in os.environ:  # a job of the search itself has the search's config
                     refuse_search_in_one_run(cfg)
                 result = task(cfg)
@@ -147,8 +150,8 @@ def _stop(error: Exception) -> None:
 
 def explain(error: BaseException) -> str | None:
     """One sentence about an error that the user can mend, or None for a defect of ours."""
-    if isinstance(error, Refusal):
-        return str(error)
+    if (refusal := _refusal_behind(error)) is not None:
+        return str(refusal)
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return explain(error.__cause__)
     if isinstance(error, OSError) and error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
@@ -168,6 +171,18 @@ def explain(error: BaseException) -> str | None:
         text = " ".join(str(error).split())
         group = NO_GROUP.search(text)
         return (moved_sentence(group[1]) if group else None) or text
+    return None
+
+
+def _refusal_behind(error: BaseException) -> Refusal | None:
+    """The refusal that an error is, or that Hydra and OmegaConf wrapped in errors of their own."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, Refusal):
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__
     return None
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, get_object, instantiate
+from hydra.utils import get_object, instantiate
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.flat import filled
+from scenegen.config.targets import mappings, require_offered
 
 if TYPE_CHECKING:
     from scenegen.base.records import SceneModel
@@ -34,9 +35,14 @@ def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any
     Hydra resolves the target and the config's own arguments. The arguments of build.py are objects that no config
     can hold, so the call itself passes them: `supplied` always, `offered` where the signature asks for it.
     """
-    whole = filled(get_object(node["_target_"]), node, given={*supplied, *(offered or {})})
+    whole = filled(named(node), node, given={*supplied, *(offered or {})})
+    # Hydra 1.4 takes the names that it may import; 1.3 has no such argument, and every name was looked at before.
+    takes = "_execution_whitelist_" in inspect.signature(instantiate).parameters
+    names = {
+        "_execution_whitelist_": sorted({node["_target_"] for _, node in mappings(whole, "") if "_target_" in node})
+    }
     try:
-        construct = instantiate({**whole, "_partial_": True}, _convert_="all")
+        construct = instantiate({**whole, "_partial_": True}, _convert_="all", **(names if takes else {}))
     except InstantiationException as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, Refusal):
@@ -44,6 +50,19 @@ def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any
         raise cause or error from error
     asked = inspect.signature(construct).parameters
     return construct(**supplied, **{name: value for name, value in (offered or {}).items() if name in asked})
+
+
+def named(node: Config) -> Any:
+    """The class or function that a node names, imported only where conf/ or extensions= offer it.
+
+    Raises:
+        Refusal: a name that is not offered, in the node or below it, or none at all.
+    """
+    require_offered(node)
+    if "_target_" not in node:
+        keys = ", ".join(map(str, node)) or "no keys at all"
+        raise Refusal(f"no _target_ stands among {keys}; choose an option of the group")
+    return get_object(node["_target_"])
 
 
 def dataset(config: Config, *, split: str) -> Any:
@@ -74,7 +93,7 @@ def adversarial(config: Config) -> bool:
     """True where a term of the objective trains a discriminator."""
     from scenegen.losses.objective import AdversarialTerm
 
-    targets = (get_class(node["_target_"]) for node in config["loss"].values() if node["weight"] > 0)
+    targets = (named(node) for node in config["loss"].values() if node["weight"] > 0)
     return any(issubclass(target, AdversarialTerm) for target in targets)
 
 
@@ -100,7 +119,7 @@ def objective(config: Config, generator: SceneModel, data: Any = None) -> Any:
     given = offered_by_data(config) if data is None else data.offers
     offers = generator.offers | given
     if adversarial(config):
-        offers |= get_class(config["discriminator"]["_target_"]).offers
+        offers |= named(config["discriminator"]).offers
     classes = None if data is None else data.classes
     return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules, classes=classes)
 
@@ -183,7 +202,7 @@ def scorer(config: Config, data: Any) -> Any:
 
 def _judges_of(config: Config, role: str, node: Config) -> set[str]:
     """Groups of the judges that a measure asks for, refused where one of them is none."""
-    asked = set(inspect.signature(get_class(node["_target_"])).parameters) & set(JUDGES.values())
+    asked = set(inspect.signature(named(node)).parameters) & set(JUDGES.values())
     if absent := sorted(group for group in asked if not config.get(group)):
         raise Refusal(
             f"measure={role} reads the {absent[0]} and {absent[0]}=none; choose {absent[0]}=scenenet or another, or "

@@ -19,8 +19,9 @@ from typing import Any
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.flat import flat_records, named_records
-from scenegen.config.groups import GROUPS, supplied_at
-from scenegen.config.moved import moved_sentence, new_target
+from scenegen.config.groups import COMMON, GROUPS, supplied_at
+from scenegen.config.moved import moved_sentence
+from scenegen.config.targets import faults_of_names, is_offered, mappings
 
 
 def faults_of(tree: dict[str, Any], settings: type | None) -> list[str]:
@@ -37,7 +38,7 @@ def _root_faults(tree: dict[str, Any], settings: type | None) -> Iterator[str]:
     if settings is None:
         return
     hints = typing.get_type_hints(settings)
-    known = {*hints, *GROUPS}
+    known = {*hints, *GROUPS, *COMMON}
     yield from (_unknown(key, key, sorted(known)) for key in tree if key not in known)
     wrong = list(_record_faults("", {name: tree.get(name) for name in hints}, settings))
     yield from wrong
@@ -83,8 +84,10 @@ def _faults(tree: dict[str, Any]) -> Iterator[str]:
         if group.slots is not None and isinstance(tree.get(name), dict):
             strange = [key for key in tree[name] if key not in group.slots]
             yield from (_unknown(f"{name}.{key}", key, list(group.slots)) for key in strange)
-    for path, node in _targets(tree, ""):
-        yield from _target_faults(path, node)
+    yield from faults_of_names(tree)
+    for path, node in mappings(tree, ""):
+        if "_target_" in node and is_offered(node["_target_"]):
+            yield from _target_faults(path, dict(node))
 
 
 def _missing(node: Any, path: str) -> Iterator[str]:
@@ -112,23 +115,10 @@ def _weight_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _targets(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield path, node
-        for key, value in node.items():
-            yield from _targets(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list):
-        for i, value in enumerate(node):
-            yield from _targets(value, f"{path}.{i}")
-
-
 def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     target = _locate(node["_target_"])
     if target is None:
-        moved = new_target(node["_target_"])
-        where = f"; it is {moved} now" if moved else ""
-        yield f"{path}._target_={node['_target_']} names nothing that can be imported{where}"
+        yield f"{path}._target_={node['_target_']} names nothing that can be imported"
         return
     parameters = dict(inspect.signature(target).parameters)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

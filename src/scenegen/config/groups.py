@@ -145,7 +145,12 @@ ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
 
 ORDERED = tuple(name for name, group in GROUPS.items() if group.ordered)
 
-VOLATILE = frozenset({"name", "resume", "hydra"} | {name for name, group in GROUPS.items() if not group.computes})
+COMMON = ("extensions",)
+"""Scalars at the root of every command's config that builds objects; config/targets.py reads them."""
+
+VOLATILE = frozenset(
+    {"name", "resume", "hydra", *COMMON} | {name for name, group in GROUPS.items() if not group.computes}
+)
 """Root keys that do not change what a run computes."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from scenegen.base.documents import read_yaml
 from scenegen.base.files import read_json, write_json, write_text
 from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
@@ -28,6 +29,9 @@ METRICS, CHECKPOINTS, GRIDS = "metrics.csv", "checkpoints", "grids"
 
 RESULT, SCORES, SAMPLES, SHEET, CURVES = "result.json", "scores.npz", "samples", "contact_sheet.png", "curves.png"
 """Written at its end: score, every picture's part of it, the pictures, some of them side by side, loss curves."""
+
+LARGEST_CONFIG = 1 << 18
+"""Bytes of a config that are read; ours have some ten thousand."""
 
 IDENTITY = "wandb.json"
 """Id of the run's W&B run, so that a resumed run is the same one there."""
@@ -85,8 +89,14 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
 
 
 def stored_config(folder: Path) -> dict[str, Any]:
-    """Config of a run as it was written, unresolved; config/moved.py brings an old one up to date."""
-    content = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=False)
+    """Config of a run as it was written, as plain values; config/moved.py brings an old one up to date.
+
+    Raises:
+        Refusal: no file, or one that is no YAML of plain values.
+    """
+    content = read_yaml(
+        folder / CONFIG, what="the run's config", cure="take the file as the training wrote it", largest=LARGEST_CONFIG
+    )
     if not isinstance(content, dict):
         raise Refusal(f"{folder / CONFIG} holds no config; was the run made by scenegen.train?")
     return {str(key): value for key, value in content.items()}
@@ -107,7 +117,7 @@ def with_changes(config: dict[str, Any], changes: Sequence[str], *, run: str) ->
     OmegaConf.set_struct(cfg, True)
     for override in OverridesParser.create().parse_overrides(list(changes)):
         key = override.key_or_group
-        if key in ("resume", "name"):
+        if key in ("resume", "name", "extensions"):
             continue
         # A group's option is a mapping in the config; a value is not.
         if override.is_add() or override.is_delete() or OmegaConf.is_dict(OmegaConf.select(cfg, key)):
