@@ -258,7 +258,7 @@ def repeated_classes(root: Path) -> None:
 
 def wrong_unlabelled(root: Path) -> None:
     files.dataset(root, ["a", "b"])
-    (root / "classes.json").write_text(json.dumps({"classes": ["a"], "unlabelled": 255}))
+    (root / "classes.json").write_text(json.dumps({"classes": ["a"], "unlabelled": "255"}))
 
 
 @pytest.mark.parametrize(
@@ -266,9 +266,9 @@ def wrong_unlabelled(root: Path) -> None:
     [
         (empty_folders, "labels: holds no pictures; it should hold train/images"),
         (nothing_matches, "not one of 2 files has its partner .first: .*b.png: no photograph of that name"),
-        (broken_classes, "classes.json: cannot be read as"),
+        (broken_classes, "classes.json is no JSON .line 1, column 5"),
         (repeated_classes, "class names repeat: sky"),
-        (wrong_unlabelled, "ignore id 255 is not one of the 1 classes"),
+        (wrong_unlabelled, "classes.json, unlabelled: .* should be a valid integer, and is .255.; write"),
         (lambda root: files.dataset(root, ["a"]), "1 pair cannot be split in two; data.val_fraction=0"),
     ],
 )

@@ -97,9 +97,9 @@ BAD = [
     (cut_short, "unreadable or truncated.*copy the file again"),
     (no_picture, "not a picture that can be read"),
     (empty, "not a picture that can be read"),
-    (outside, r"ids 7, 255 \(3 pixels\) lie outside the 4 classes \(ids 0..3\).*data.remap=\{7:3\}"),
+    (outside, r"ids 7, 255 \(3 pixels\) lie outside the 4 classes \(ids 0..3\).*.unlabelled.: 255 in classes.json"),
     (outside_16, r"id 40000 \(1 pixels\) lies outside the 4 classes"),
-    (negative, "TIFF.*save it as PNG"),
+    (negative, "label id 65535 .1 pixels. lies outside the 4 classes"),
     (lambda path: path, "there is no such file"),
 ]
 

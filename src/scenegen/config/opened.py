@@ -99,8 +99,7 @@ class TrainedRun:
 
     @property
     def _unknown(self) -> dict[int, int] | None:
-        classes = self.vocabulary.classes
-        return {255: classes.ignore} if classes.ignore is not None and len(classes) <= 255 else None
+        return self.vocabulary.classes.remap_of_maps
 
     def _plain(self, split: str) -> Any:
         return build.dataset({**self.config, "exemplar": None}, split=split)
@@ -166,5 +165,6 @@ def _read_vocabulary(folder: Path) -> Vocabulary:
         )
     content = json.loads(path.read_text())
     colours = tuple((int(r), int(g), int(b)) for r, g, b in content["colours"])
-    classes = ClassList(names=tuple(content["names"]), colours=colours, ignore=content["ignore"])
+    stored = tuple((int(i), int(place)) for i, place in content.get("stored", ()))  # runs before 0.3 have none
+    classes = ClassList(names=tuple(content["names"]), colours=colours, ignore=content["ignore"], stored=stored)
     return Vocabulary(classes, content["has_instances"])

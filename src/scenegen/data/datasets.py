@@ -14,8 +14,8 @@ from torch import Tensor
 from scenegen.base.pictures import from_uint8
 from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
-from scenegen.data.classes import LANDSCAPE, ClassList
-from scenegen.data.labels import count_ids
+from scenegen.data.classes import LANDSCAPE, ClassList, class_list
+from scenegen.data.labels import IN_A_KNOWN_SET, IN_A_RUN, count_ids
 from scenegen.data.layouts import Layout, check_split, named_classes, open_files
 from scenegen.data.pairs import Raw, read_photo
 from scenegen.data.samples import Pairs
@@ -102,7 +102,7 @@ def folder(
     width: int,
     seed: int,
     root: str | None,
-    classes: Sequence[str] | None,
+    classes: str | Sequence[str] | None,
     unlabelled: int | None,
     remap: Mapping[int, int] | None,
     instances: bool,
@@ -158,6 +158,7 @@ def scene(
         train=[Layout("train_img", "train_label"), Layout("all_img", "all_label")],
         test=[Layout("val_img", "val_label"), Layout("test_img", "test_label")],
         classes=LANDSCAPE,
+        cure=IN_A_KNOWN_SET,
         fraction=val_fraction,
         test_list=test_list,
         split=split,
@@ -198,6 +199,7 @@ def coco_stuff(
         test=[Layout("val_img", "val_label", "val_inst"), Layout("val2017", "stuffthingmaps/val2017")],
         whole=[Layout("img", "label", "inst")],
         classes=LANDSCAPE if landscape else COCO_STUFF,
+        cure=IN_A_KNOWN_SET,
         remap=_COCO_TO_LANDSCAPE if landscape else _COCO_UNKNOWN,
         fraction=val_fraction,
         test_list=test_list,
@@ -232,6 +234,7 @@ def ade20k(
         train=[Layout("images/training", "annotations/training")],
         test=[Layout("images/validation", "annotations/validation")],
         classes=LANDSCAPE if landscape else ADE20K,
+        cure=IN_A_KNOWN_SET,
         remap=dict(enumerate(bridge(ADE20K).tolist())) if landscape else None,
         fraction=val_fraction,
         test_list=test_list,
@@ -258,7 +261,7 @@ def labels(
     expected = "it should hold label maps alone, *.png"
     if split == "train":
         raise Refusal("data=labels has no photographs to train on; it is for sampling, with split=test")
-    listed = None if isinstance(classes, str) else ClassList(names=tuple(classes), ignore=unlabelled)
+    listed = None if isinstance(classes, str) else class_list(classes, unlabelled=unlabelled)
     meaning = listed or named_classes(str(classes))
     own = _COCO_UNKNOWN if classes == "coco_stuff" else {}
     files = open_files(
@@ -279,7 +282,9 @@ def label_maps(
     """A folder of label maps whose classes are known already, e.g. from a trained run."""
     layout = [Layout(".", ".")]
     expected = "it should hold label maps, *.png"
-    files = open_files(str(root), expected, split="test", classes=classes, test=layout, remap=remap, label_only=True)
+    files = open_files(
+        str(root), expected, split="test", classes=classes, test=layout, remap=remap, label_only=True, cure=IN_A_RUN
+    )
     return Pairs(files, framing=Framing(height=height, width=width))
 
 
@@ -299,7 +304,12 @@ def read_style(path: str | Path, *, height: int | None = None, width: int | None
     return from_uint8(torch.from_numpy(array).permute(2, 0, 1)[None])
 
 
-def _folder_classes(root: str | None, names: Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:
+def _folder_classes(root: str | None, names: str | Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:
+    if isinstance(names, str):
+        return named_classes(names)
     if names is not None:
-        return ClassList(names=tuple(names), ignore=unlabelled)
+        return class_list(names, unlabelled=unlabelled)
+    if unlabelled is not None:
+        raise Refusal(f"data.unlabelled={unlabelled} goes with data.classes=[...]; classes.json says its own: write "
+                      f'"unlabelled": {unlabelled} there')  # fmt: skip
     return Path(root or ".") / "classes.json"

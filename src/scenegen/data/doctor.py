@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Inspected, class_counts, inspect, near_duplicates
+from scenegen.data.inspection import Inspected, inspect, near_duplicates
 from scenegen.data.labels import count_ids
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
@@ -122,7 +122,7 @@ def examine(
         for item in inspect(files, deep=deep, advance=advance):
             looked.setdefault(str(item.pair.label), (split, item))
     items = list(looked.values())
-    histogram, shown = _histogram([_class_ids(item, first.source) for _, item in items])
+    histogram, shown = _histogram([item.counts for _, item in items])
     photos = [
         (f"{split}/{item.pair.image.name}", item.image) for split, item in items if item.pair.image and item.image
     ]
@@ -216,11 +216,7 @@ def _counted(items: list[str]) -> str:
     return f"{len(items)}: {_some(items)}" if items else "none"
 
 
-def _class_ids(item: Inspected, files: Files) -> dict[int, int]:
-    return class_counts(item.label.ids or {}, files.remap)
-
-
-def _histogram(per_picture: list[dict[int, int]]) -> tuple[Counter[int], Counter[int]]:
+def _histogram(per_picture: Sequence[Mapping[int, int]]) -> tuple[Counter[int], Counter[int]]:
     """Pixels per id, and pictures per id."""
     pixels: Counter[int] = Counter()
     shown: Counter[int] = Counter()

@@ -15,8 +15,8 @@ from PIL import Image
 
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
-from scenegen.data.classes import ClassList
-from scenegen.data.labels import count_ids, label_problem, outside_sentence, read_ids
+from scenegen.data.colour_maps import colour_sentence, count_colours
+from scenegen.data.labels import count_ids, outside_sentence, read_stored
 from scenegen.data.pairs import Fault, Files, Pair, photo_problem, size_sentence
 from scenegen.data.samples import Pairs
 
@@ -33,7 +33,8 @@ class Facts:
     Attributes:
         size: (h, w), or None where it cannot be read.
         problem: why it cannot be used, or None.
-        ids: pixels per stored id (label maps).
+        ids: pixels per stored id, or per colour (label maps).
+        colours: `ids` are colours.
         digest: sha256 of the file (deep only).
         look: 64-bit average hash of an 8x8 thumbnail, None for flat pictures (photographs, deep only).
         grey: the photograph has no colour (deep only).
@@ -42,6 +43,7 @@ class Facts:
     size: tuple[int, int] | None = None
     problem: str | None = None
     ids: Mapping[int, int] | None = None
+    colours: bool = False
     digest: str = ""
     look: int | None = None
     grey: bool = False
@@ -49,12 +51,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Inspected:
-    """The facts of one pair and what is wrong with it."""
+    """The facts of one pair, the pixels per class id of its label map, and all that is wrong with it."""
 
     pair: Pair
     label: Facts
     image: Facts | None
     instance: Facts | None
+    counts: Mapping[int, int]
     faults: tuple[Fault, ...]
 
 
@@ -90,7 +93,7 @@ def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: N
     """Look at every pair, several at a time; `advance` is called after each."""
 
     def look(pair: Pair) -> Inspected:
-        found = inspect_pair(pair, classes=files.classes, remap=files.remap, deep=deep)
+        found = inspect_pair(pair, files, deep=deep)
         advance()
         return found
 
@@ -98,7 +101,7 @@ def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: N
         return list(pool.map(look, files.pairs))
 
 
-def inspect_pair(pair: Pair, *, classes: ClassList, remap: Mapping[int, int], deep: bool) -> Inspected:
+def inspect_pair(pair: Pair, files: Files, *, deep: bool) -> Inspected:
     """Facts and faults of one pair."""
     label = _facts(pair.label, "label", deep)
     image = None if pair.image is None else _facts(pair.image, "photo", deep)
@@ -107,20 +110,32 @@ def inspect_pair(pair: Pair, *, classes: ClassList, remap: Mapping[int, int], de
     for path, facts in ((pair.label, label), (pair.image, image), (pair.instance, instance)):
         if facts is not None and facts.problem is not None:
             faults.append(Fault(str(path), facts.problem))
-    if label.ids is not None and (outside := outside_sentence(class_counts(label.ids, remap), classes=classes)):
-        faults.append(Fault(str(pair.label), outside))
+    if sentence := _meaning_problem(label, files):
+        faults.append(Fault(str(pair.label), sentence))
     if image is not None and label.size and image.size and label.size != image.size:
         faults.append(Fault(str(pair.label), size_sentence(label.size, image.size)))
     if instance is not None and label.size and instance.size and label.size != instance.size:
         faults.append(Fault(str(pair.instance), f"an instance map of another size than the label map {pair.label}"))
-    return Inspected(pair, label, image, instance, tuple(faults))
+    return Inspected(pair, label, image, instance, _class_counts(label, files), tuple(faults))
 
 
-def class_counts(ids: Mapping[int, int], remap: Mapping[int, int]) -> dict[int, int]:
-    """Pixels per class id from pixels per stored id."""
+def _meaning_problem(label: Facts, files: Files) -> str | None:
+    """Sentence about ids or colours of no class, or None."""
+    if label.ids is None:
+        return None
+    if label.colours:
+        return colour_sentence(label.ids, classes=files.classes)
+    return outside_sentence(label.ids, classes=files.classes, remap=files.remap, cure=files.cure)
+
+
+def _class_counts(label: Facts, files: Files) -> dict[int, int]:
+    """Pixels per class id."""
+    if label.colours:
+        return count_colours(label.ids or {}, classes=files.classes)
     out: dict[int, int] = {}
-    for raw, count in ids.items():
-        out[remap.get(raw, raw)] = out.get(remap.get(raw, raw), 0) + count
+    for raw, count in (label.ids or {}).items():
+        place = files.remap.get(raw, raw)
+        out[place] = out.get(place, 0) + count
     return out
 
 
@@ -142,12 +157,10 @@ def _look(path: str, kind: str, deep: bool, size: int, mtime_ns: int) -> Facts:
 
 
 def _look_at_label(path: str, deep: bool) -> Facts:
-    with open_picture(path, pixels=False) as picture:
-        size = picture.height, picture.width
-        problem = label_problem(picture)
-    if problem is not None:
-        return Facts(size=size, problem=problem)
-    return Facts(size=size, ids=count_ids(read_ids(path)), digest=_digest(path) if deep else "")
+    stored = read_stored(path)
+    size = stored.values.shape[0], stored.values.shape[1]
+    digest = _digest(path) if deep else ""
+    return Facts(size=size, ids=count_ids(stored.values), colours=stored.colours, digest=digest)
 
 
 def _look_at_photo(path: str, deep: bool, size: int) -> Facts:

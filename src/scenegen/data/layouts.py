@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from scenegen.base.documents import of_shape, read_json
 from scenegen.base.records import Refusal
 from scenegen.base.seeding import hash_seed
 from scenegen.data.bridges import ADE20K, COCO_STUFF
-from scenegen.data.classes import LANDSCAPE, ClassList
+from scenegen.data.classes import LANDSCAPE, ClassList, class_list
+from scenegen.data.labels import IN_DATA
 from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
+
+Id = Annotated[int, Field(ge=0, le=65535)]
+"""Id in a label file, as a key of classes.json."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ def open_files(
     test_list: str | None = None,
     label_only: bool = False,
     instances: bool = True,
+    cure: str = IN_DATA,
 ) -> Files:
     """Find the files of one split.
 
@@ -48,6 +56,7 @@ def open_files(
         expected: the layout, in words, for the sentence about a folder that has another one.
         classes: what the ids mean, or the classes.json that says it.
         label_only: photographs are neither needed nor read.
+        cure: end of the sentence about an id of no class.
 
     Raises:
         Refusal: no root, another layout, no pictures; the sentence draws the layout.
@@ -76,7 +85,7 @@ def open_files(
         raise Refusal(_empty_sentence(base / chosen.labels, unmatched, expected))
     if not divided:
         pairs = hold_out(pairs, split=split, fraction=fraction, names=_read_names(test_list))
-    return Files(base, meaning, pairs, unmatched, remap or {})
+    return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure)
 
 
 def check_split(split: str) -> str:
@@ -115,21 +124,51 @@ def hold_out(
     return tuple(pair for pair in pairs if (pair.name in held) == (split == "test"))
 
 
+_SPELLINGS = {"unlabeled": "unlabelled", "ignore": "unlabelled", "ignore_index": "unlabelled", "colors": "colours",
+              "palette": "colours", "names": "classes", "labels": "classes"}  # fmt: skip
+_CURE = (
+    'write {"classes": ["sky", ...]} in id order or {"classes": {"0": "sky", "127": ...}}, and if need be '
+    '"unlabelled": 255 and "colours": [[r, g, b], ...]'
+)
+
+
 def read_classes(path: Path, *, expected: str = "") -> ClassList:
-    """classes.json: {"classes": [names in id order], "unlabelled": id or absent, "colours": [[r, g, b], ...]}."""
-    if not path.is_file():
+    """The class list of a classes.json.
+
+    {"classes": [names in id order], or {"id in the files": name}; "unlabelled": id, or [ids], that means "unknown",
+    if there is one; "colours": [[r, g, b], ...], one per class, if they matter}. See class_list.
+
+    Raises:
+        Refusal: no such file, or another content; names the file, the place in it and the cure.
+    """
+    if not path.exists():
         raise Refusal(f"{path}: what do the ids mean? No such file; write it, or data.classes=[...]; {expected}")
+    what = "the class list"
+    content = read_json(path, what=what, cure=_CURE, shape=dict[str, Any])
+    if wrong := next((f"{key!r} is spelt {right!r} here" for key, right in _SPELLINGS.items() if key in content), None):
+        raise Refusal(f"{what} {path}: {wrong}; {_CURE}")
+    if "classes" not in content:
+        raise Refusal(f'{what} {path} has no "classes"; {_CURE}')
+    kinds = {
+        "classes": dict[Id, str] if isinstance(content["classes"], dict) else list[str],
+        "unlabelled": list[int] if isinstance(content.get("unlabelled"), list) else int | None,
+        "colours": list[tuple[int, int, int]],
+    }
+    parts = {
+        key: of_shape(content[key], kind, what=f"{what} {path}, {key}", cure=_CURE)
+        for key, kind in kinds.items()
+        if key in content
+    }
+    if len(parts["classes"]) < len(content["classes"]):
+        raise Refusal(f"{what} {path}, classes: an id stands twice; {_CURE}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        names = tuple(content["classes"])
-        colours = tuple((int(r), int(g), int(b)) for r, g, b in content.get("colours", ()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(f'{path}: cannot be read as {{"classes": ["sky", ...], "unlabelled": id}} ({error!r})') from error
-    return ClassList(names=names, colours=colours, ignore=content.get("unlabelled"))
+        return class_list(parts["classes"], unlabelled=parts.get("unlabelled"), colours=parts.get("colours", ()))
+    except Refusal as refusal:
+        raise Refusal(f"{what} {path}: {refusal}") from refusal
 
 
 def named_classes(name: str) -> ClassList:
-    """The classes of landscape, coco_stuff or ade20k, or those of a classes.json."""
+    """The classes of landscape, coco_stuff or ade20k, or those of a file like classes.json."""
     known = {"landscape": LANDSCAPE, "coco_stuff": COCO_STUFF, "ade20k": ADE20K}
     return known[name] if name in known else read_classes(Path(name))
 

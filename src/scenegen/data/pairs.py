@@ -13,7 +13,7 @@ from PIL import Image
 from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.labels import read_ids, read_label
+from scenegen.data.labels import IN_DATA, read_ids, read_label
 
 PHOTO_MODES = {"RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "1"}
 
@@ -59,6 +59,7 @@ class Files:
         pairs: in natural order of their names.
         unmatched: files without their partner; `inspection.scan` reports them with all other faults.
         remap: file id -> class id where they differ.
+        cure: end of the sentence about an id of no class: labels.IN_DATA or labels.IN_A_RUN.
     """
 
     root: Path
@@ -66,6 +67,7 @@ class Files:
     pairs: tuple[Pair, ...]
     unmatched: tuple[Fault, ...] = ()
     remap: Mapping[int, int] = field(default_factory=dict, repr=False)
+    cure: str = field(default=IN_DATA, repr=False)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -82,10 +84,14 @@ class Files:
     def has_images(self) -> bool:
         return bool(self.pairs) and all(pair.image is not None for pair in self.pairs)
 
+    def read_label(self, index: int) -> np.ndarray:
+        """One sample's label map, (h, w) class ids."""
+        return read_label(self.pairs[index].label, classes=self.classes, remap=self.remap, cure=self.cure)
+
     def load(self, index: int) -> Raw:
         """Read one sample's files; a Refusal names the file that cannot be used."""
         pair = self.pairs[index]
-        label = read_label(pair.label, classes=self.classes, remap=self.remap)
+        label = self.read_label(index)
         image = None if pair.image is None else read_photo(pair.image)
         instance = read_ids(pair.instance).astype(np.int32) if pair.instance and self.has_instances else None
         if image is not None and image.size != label.shape[::-1]:

@@ -15,7 +15,7 @@ from scenegen.base.seeding import hash_seed
 from scenegen.data.exemplars.index import few, read_lists
 from scenegen.data.exemplars.measures import LabelHist
 from scenegen.data.exemplars.rank import own_rows, rank
-from scenegen.data.inspection import class_counts, inspect, require_sound
+from scenegen.data.inspection import inspect, require_sound
 from scenegen.data.labels import count_ids
 from scenegen.data.layouts import read_classes
 from scenegen.data.pairs import Files, match_files
@@ -211,7 +211,7 @@ def rank_by_labels(queries: Source, gallery: Source, *, top_k: int) -> np.ndarra
 def label_counts(source: Source) -> Iterable[Mapping[int, int]]:
     """Pixels per class id of every label map."""
     if isinstance(source, Files):
-        return [class_counts(item.label.ids or {}, source.remap) for item in inspect(source, deep=False)]
+        return [item.counts for item in inspect(source, deep=False)]
     known = getattr(source, "label_counts", None)
     return known if known is not None else [count_ids(source.load(i).label) for i in range(len(source))]
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.data.exemplars.measures import Measure
-from scenegen.data.labels import read_label
 from scenegen.data.pairs import Files, Raw
 from scenegen.data.samples import Pairs, Source
 from scenegen.data.stream import make_loader
@@ -52,7 +51,7 @@ class LabelsAlone:
 
     def load(self, index: int) -> Raw:
         if isinstance(self.source, Files):
-            label = read_label(self.source.pairs[index].label, classes=self.classes, remap=self.source.remap)
+            label = self.source.read_label(index)
             return Raw(label=label)
         return Raw(label=self.source.load(index).label)
 
