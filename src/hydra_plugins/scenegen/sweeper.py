@@ -1,11 +1,13 @@
 """The sweeper of `train`: Hydra's grid, or the search that the group `sweep` names (Optuna, imported only then)."""
 
 # No postponed annotations here: Hydra executes this file outside sys.modules, where dataclasses cannot resolve them.
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra._internal.core_plugins import basic_sweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 
 @dataclass
@@ -28,8 +30,18 @@ class ScenegenSweeper(basic_sweeper.BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         assert self.config is not None
         assert self.hydra_context is not None
-        if self.config.get("sweep") is None:
-            return super().sweep(arguments)
-        from scenegen.sweeps.search_command import sweep
+        loader = self.hydra_context.config_loader
+        if self.config.get("sweep") is not None:
+            from scenegen.sweeps.search_command import sweep
 
-        return sweep(arguments, config=self.config, loader=self.hydra_context.config_loader, launcher=self.launcher)
+            return sweep(arguments, config=self.config, loader=loader, launcher=self.launcher)
+        from scenegen.sweeps.place import holding, sweep_folder
+
+        # Hydra's sweeper makes the folder first and composes the jobs then.
+        given = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        super().validate_batch_is_legal([line for batch in self.split_arguments(given, None) for line in batch])
+        with holding(sweep_folder(self.config)):
+            return super().sweep(arguments)
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Nothing is left to do: `sweep` composed every job before the folder was made."""

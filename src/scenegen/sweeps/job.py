@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from scenegen.base.files import read_json
 from scenegen.config.stored import digest_today
 from scenegen.runs.folder import RECORD, checkpoints_of
+from scenegen.runs.lock import LOCK
 from scenegen.sweeps import guard
 from scenegen.sweeps.log import LOG, conclude, size_of
 
@@ -63,7 +65,7 @@ class Outcome:
 
 def standing(job: Job) -> Literal["new", "done", "half", "replace"]:
     """Content of a job's folder: nothing yet, this job finished, this job with a checkpoint, or anything else."""
-    if not job.folder.is_dir() or {path.name for path in job.folder.iterdir()} <= {LOG, STOP, VALUE}:
+    if not job.folder.is_dir() or {path.name for path in job.folder.iterdir()} <= {LOG, STOP, VALUE, LOCK}:
         return "new"
     record = read_json(job.folder / RECORD)
     if not isinstance(record, dict) or job.digest is None:
@@ -166,8 +168,9 @@ def program() -> list[str]:
 
 def quoted(folder: Path) -> str:
     """A path as Hydra's override grammar reads it back."""
-    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"
+    # A backslash is read as such, except before a quote, where it and the quote are escaped, and at the end.
+    text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), str(folder))
+    return "'" + text.replace("${", "\\${") + "'"
 
 
 def _set_aside(folder: Path) -> None:

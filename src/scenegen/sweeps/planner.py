@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -16,6 +15,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.config.plan import digest, resolve
 from scenegen.runs.folder import SWEEP
 from scenegen.sweeps.job import Job
+from scenegen.sweeps.place import job_name, sweep_folder
 
 GROUPS = ("sweep", "launcher")
 """Groups about the sweep itself, which its jobs do not have."""
@@ -31,7 +31,7 @@ class Planner:
 
     def __init__(self, *, loader: ConfigLoader, config: DictConfig) -> None:
         self.loader, self.config = loader, config
-        self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.folder = sweep_folder(config)
         self.launcher_lines = launcher_lines(config.hydra.overrides.task)
 
     def mark(self, arguments: Sequence[str]) -> None:
@@ -55,13 +55,12 @@ class Planner:
 
     def job(self, number: int, overrides: Sequence[str], own: Sequence[str]) -> Job:
         """One job."""
-        label = "_".join(o.replace("/", "-") for o in own) or "job"
         config = resolved(self.compose(overrides))
         return Job(
             number=number,
             overrides=[*self._search_path(), *overrides],
             own=" ".join(own),
-            folder=self.folder / f"{number}_{label}"[:200],
+            folder=self.folder / job_name(number, own),
             digest=None if config is None else digest(config),
             gpus=gpus_of(config or {}),
         )

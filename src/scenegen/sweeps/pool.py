@@ -15,10 +15,13 @@ from types import TracebackType
 from typing import Any
 
 from scenegen.base.files import read_json
-from scenegen.sweeps.job import VALUE, Job, Outcome, Running, standing
+from scenegen.runs.lock import holder
+from scenegen.sweeps.job import GRACE, VALUE, Job, Outcome, Running, standing
 from scenegen.sweeps.log import LOG
 
 PAUSE = 0.1
+PATIENCE = 5.0
+"""Seconds that a process in a job's folder has for its end, beside those between SIGTERM and SIGKILL."""
 
 
 class StartsPools(ABC):
@@ -87,7 +90,11 @@ class Pool:
         return len(self.running) < width and (not need or len(self._idle) >= need)
 
     def start(self, job: Job) -> None:
-        """Start a job, unless its folder shows that it is done already."""
+        """Start a job, unless its folder shows that it is done already, or another process works in it for long."""
+        if (refused := self._wait_for(job)) is not None:
+            self._ready.append((job, refused))
+            self._tell(job, refused)
+            return
         if standing(job) == "done":
             value = read_json(job.folder / VALUE)
             self.say(f"job {job.number}: skipped, was done before: {value} ({_near(job.folder)})")
@@ -99,8 +106,9 @@ class Pool:
             running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0])
         except OSError as error:  # a full disk, a folder that cannot be made, no more processes
             self._idle.extend(devices or ())
-            self._ready.append((job, Outcome("failed", sentence=f"cannot be started: {error}")))
-            self._tell(*self._ready[-1])
+            refused = Outcome("failed", sentence=f"cannot be started: {error}")
+            self._ready.append((job, refused))
+            self._tell(job, refused)
             return
         self.running.append(running)
         where = f" on GPU {','.join(devices)}" if devices else ""
@@ -128,6 +136,22 @@ class Pool:
                 self.start(waiting.pop(0))
             outcomes |= {job.number: outcome for job, outcome in self.finished()}
         return [outcomes[job.number] for job in jobs]
+
+    def _wait_for(self, job: Job) -> Outcome | None:
+        """Wait for a process in the job's folder, such as a job of a killed sweep that saves its last step.
+
+        Returns:
+            The job's failure where that process does not end, else None.
+        """
+        if (other := holder(job.folder)) is None:
+            return None
+        self.say(f"job {job.number}: waits for {other}, which still runs in {_near(job.folder)}")
+        end = time.monotonic() + GRACE + PATIENCE
+        while time.monotonic() < end:
+            time.sleep(PAUSE)
+            if holder(job.folder) is None:
+                return None
+        return Outcome("failed", sentence=f"{other} still runs in its folder; end it, and give the same command again")
 
     def _need(self, job: Job) -> int:
         asked = job.gpus if self.gpus_per_job is None else self.gpus_per_job

@@ -33,6 +33,7 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
     """
     if importlib.util.find_spec("optuna") is None:
         raise Refusal("sweep=tpe needs Optuna, which is not installed: pip install 'scenegen[optuna]'")
+    from scenegen.sweeps.place import holding
     from scenegen.sweeps.results import conclude
     from scenegen.sweeps.search import Search
     from scenegen.sweeps.space import command, lowest, search_space, split
@@ -49,15 +50,16 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
     fixed = [*given, *_interim(settings, base, given)]
     # The first trial's config, checked before any job starts.
     plan(planner.compose(command(fixed, lowest(space))))
-    planner.mark(arguments)
-    search = Search(Study(planner.folder, settings=settings, space=space, fixed=given), planner, fixed=fixed)
-    if isinstance(launcher, StartsPools):
-        with launcher.pool() as pool:
-            search.in_pool(pool)
-    else:
-        search.in_batches(launcher)
-    write_table(planner.folder)
-    return conclude(search)
+    with holding(planner.folder):
+        search = Search(Study(planner.folder, settings=settings, space=space, fixed=given), planner, fixed=fixed)
+        planner.mark(arguments)
+        if isinstance(launcher, StartsPools):
+            with launcher.pool() as pool:
+                search.in_pool(pool)
+        else:
+            search.in_batches(launcher)
+        write_table(planner.folder)
+        return conclude(search)
 
 
 def _interim(settings: Sweep, base: dict[str, Any], given: Sequence[str]) -> list[str]:
