@@ -29,6 +29,7 @@ test-slow: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/bandit -q -c pyproject.toml -r src
 	$(BIN)/pyright
 
 docs: setup

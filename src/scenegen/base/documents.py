@@ -112,7 +112,8 @@ def parse_yaml(text: str, *, what: str, cure: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise Refusal(f"{what} is nested more than {DEEPEST} deep (line {event.start_mark.line + 1}); {cure}")
-        return yaml.load(text, Loader=_plain_loader())
+        loader = _plain_loader()
+        return yaml.load(text, Loader=loader)  # nosec B506  # a SafeLoader: plain values, nothing built
     except yaml.YAMLError as error:
         place = f"line {mark.line + 1}: " if (mark := getattr(error, "problem_mark", None)) else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())

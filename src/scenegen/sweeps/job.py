@@ -7,7 +7,7 @@ import json
 import os
 import re
 import signal
-import subprocess
+import subprocess  # nosec B404  # a job is a process of this interpreter
 import sys
 import time
 from collections.abc import Sequence
@@ -123,7 +123,7 @@ class Running:
         environment[guard.ORDER] = json.dumps({"command": command, "pipe": pipe, "grace": GRACE})
         self.logged_before = size_of(job.folder / LOG) if before == "half" else 0
         with (job.folder / LOG).open("a" if before == "half" else "w") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # nosec B603  # no shell; this interpreter and the sweep's own words
                 [sys.executable, "-I", "-S", guard.__file__],  # becomes the job
                 stdout=log,
                 stderr=subprocess.STDOUT,

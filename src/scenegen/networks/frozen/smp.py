@@ -58,7 +58,7 @@ class SmpNet(nn.Module):
 
     def __init__(self, *, arch: str, encoder: str, classes: int, encoder_weights: str | None = None) -> None:
         super().__init__()
-        smp = pinned.extra("segmentation_models_pytorch", choice="segmenter=smp")
+        smp = pinned.extra("segmentation_models_pytorch", choice="segmenter=smp")  # nosec B610  # no database
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         try:
             self.net = smp.create_model(arch, encoder, encoder_weights, in_channels=3, classes=classes)

@@ -49,7 +49,7 @@ class Laion(nn.Module):
         super().__init__()
         if weights not in ("published", "random"):
             raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")
-        transformers = pinned.extra("transformers", choice="aesthetic=laion")
+        transformers = pinned.extra("transformers", choice="aesthetic=laion")  # nosec B610  # no database
         model = transformers.CLIPVisionModelWithProjection
         if weights == "random":
             with torch.random.fork_rng(devices=[]):

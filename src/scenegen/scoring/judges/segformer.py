@@ -59,7 +59,7 @@ class SegformerSegmenter(nn.Module):
         self.table = nn.Buffer(ade20k_table(classes))
         self.short_side = short_side
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
-        transformers = pinned.extra("transformers", choice="segmenter=segformer")
+        transformers = pinned.extra("transformers", choice="segmenter=segformer")  # nosec B610  # no database
         model = transformers.SegformerForSemanticSegmentation
         if weights == "random":
             with torch.random.fork_rng(devices=[]):
