@@ -85,7 +85,7 @@ class Bench:
             shutil.copy(weights, hub / INCEPTION.file)
         else:
             net = assembled()
-            randomise(net)  # from the same seed as InceptionFeatures(weights="random")
+            randomise(net)  # from the same seed as InceptionFeatures(weights="random", folder=None)
             classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
             torch.save({**net.state_dict(), **classifier}, hub / INCEPTION.file)
 
@@ -130,7 +130,7 @@ class Bench:
     def network(self) -> InceptionFeatures:
         if self.weights is None:
             return InceptionFeatures(weights="random")
-        return InceptionFeatures(folder=self.home / "torch" / "hub" / "checkpoints")
+        return InceptionFeatures(weights="published", folder=self.home / "torch" / "hub" / "checkpoints")
 
 
 @contextlib.contextmanager

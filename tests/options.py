@@ -13,6 +13,9 @@ from scenegen.config.places import conf_folder
 
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
+INIT_GAIN = float(OmegaConf.load(conf_folder() / "train.yaml")["init_gain"])
+"""Gain of the initial weights of a run."""
+
 
 def built(option: str, /, *, at: str = "", **changes: Any) -> Any:
     """The object that an option describes.
@@ -31,7 +34,7 @@ def built(option: str, /, *, at: str = "", **changes: Any) -> Any:
 def arguments(option: str, /, *, at: str = "", **changes: Any) -> dict[str, Any]:
     """The resolved node of an option with some of its values changed, `_target_` included; see `built`."""
     group, name = option.split("/")
-    own = _loaded(conf_folder() / group, name)
+    own = loaded(conf_folder() / group, name)
     place = f"{group}.{at}" if at else group
     tree = OmegaConf.create({"weights": {"policy": "published", "dir": None}, group: own.get(group, own)})
     tree["size"] = {side: changes[side] for side in ("height", "width") if side in changes}
@@ -43,13 +46,13 @@ def arguments(option: str, /, *, at: str = "", **changes: Any) -> dict[str, Any]
     return {str(key): value for key, value in found.items()}
 
 
-def _loaded(folder: Path, name: str) -> DictConfig:
+def loaded(folder: Path, name: str) -> DictConfig:
     """An option's YAML over those of its own group that it starts from."""
     register_resolvers()
     own = OmegaConf.load(folder / f"{name}.yaml")
     assert isinstance(own, DictConfig)
     bases = [base for base in own.pop("defaults", []) if isinstance(base, str) and not base.startswith(("/", "_"))]
-    found = OmegaConf.merge(*(_loaded(folder, base) for base in bases), own)
+    found = OmegaConf.merge(*(loaded(folder, base) for base in bases), own)
     assert isinstance(found, DictConfig)
     return found
 
@@ -68,9 +71,9 @@ def replaced(option: str, /, **changes: Any) -> Any:
         changes: arguments of the object.
     """
     group, name, *at = option.split("/")
-    own = _loaded(conf_folder() / group, name)
+    own = loaded(conf_folder() / group, name)
     weights = {"policy": "published", "dir": None}
-    extractor = _loaded(conf_folder() / "extractor", "vgg")
+    extractor = loaded(conf_folder() / "extractor", "vgg")
     tree = OmegaConf.create({"weights": weights, "extractor": extractor, group: own[at[0]] if at else own})
     for key in {"weight", "schedule", *changes} & set(tree[group]):
         del tree[group][key]

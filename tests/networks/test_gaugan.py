@@ -19,7 +19,7 @@ from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralConv2d
 from scenegen.networks.layers.semantics import instance_edges, semantics
 from scenegen.networks.layers.spade import SPADE, nearest
 from tests.networks.filled import filled
-from tests.options import built
+from tests.options import INIT_GAIN, built
 
 TINY: dict[str, Any] = {
     "num_classes": 5, "edges": False, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 16, "vae": False,
@@ -39,7 +39,7 @@ def a_batch(b: int = 2, *, height: int = 32, width: int = 64, edges: bool = Fals
 
 def tiny(**changes: Any) -> GauGAN:
     model = built("model/gaugan", **{**TINY, **changes})
-    initialise(model, generator=torch.Generator().manual_seed(0))
+    initialise(model, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     return model
 
 
@@ -154,7 +154,7 @@ def test_same_seed_same_picture() -> None:
 def test_initialise_leaves_the_global_generator_alone() -> None:
     model = built("model/gaugan", **TINY)
     before = torch.get_rng_state()
-    initialise(model, generator=torch.Generator().manual_seed(0))
+    initialise(model, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -162,7 +162,7 @@ def test_initial_scales() -> None:
     """Xavier 0.02 for plain layers; spectrally normalised ones keep torch's uniform (specification, section 6)."""
     model = tiny(ngf=16, hidden=64, vae=True)
     judge = built("discriminator/patch", semantic_channels=5, ndf=16)
-    initialise(judge, generator=torch.Generator().manual_seed(0))
+    initialise(judge, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     gamma = model.generator.get_parameter("head_0.norm_0.mlp_gamma.weight")
     fan_in, fan_out = 64 * 9, 256 * 9
     assert gamma.std().item() == pytest.approx(0.02 * (2 / (fan_in + fan_out)) ** 0.5, rel=0.02)

@@ -15,7 +15,7 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.interop import load_official, read_official
 from scenegen.networks.layers.init import initialise
-from tests.options import built
+from tests.options import INIT_GAIN, built
 
 NARROW: dict[str, Any] = {
     "num_classes": 3,
@@ -52,7 +52,7 @@ def run_official_encoder(net: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Tensor]
 
 def narrow(seed: int, **changes: Any) -> GauGAN:
     model = built("model/gaugan", **{"edges": False, "vae": False, **NARROW, **changes})
-    initialise(model, generator=torch.Generator().manual_seed(seed))
+    initialise(model, gain=INIT_GAIN, generator=torch.Generator().manual_seed(seed))
     return model.eval()
 
 

@@ -15,7 +15,7 @@ from scenegen.networks.discriminators.oasis import DownBlock, UpBlock
 from scenegen.networks.generators.oasis import Oasis
 from scenegen.networks.layers.init import initialise
 from tests.networks.filled import filled
-from tests.options import built
+from tests.options import INIT_GAIN, built
 
 TINY: dict[str, Any] = {"num_classes": 5, "height": 32, "width": 64, "ngf": 4, "hidden": 8, "latent": 8}
 JUDGE: dict[str, Any] = {"semantic_channels": 5, "num_classes": 5, "height": 64, "width": 128, "ndf": 2}
@@ -32,7 +32,7 @@ def a_batch(b: int = 2, *, height: int = 32, width: int = 64) -> Batch:
 
 def tiny(**changes: Any) -> Oasis:
     model = built("model/oasis", **{**TINY, **changes})
-    initialise(model, generator=torch.Generator().manual_seed(0))
+    initialise(model, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     return model
 
 
@@ -143,7 +143,7 @@ def test_models_can_be_copied_and_mix_precisions() -> None:
 def test_the_start_is_xavier_everywhere() -> None:
     """0.02 sqrt(2 / (fan in + fan out)) in the spectrally normalised layers too (specification, section 5)."""
     judge = built("discriminator/oasis", **{**JUDGE, "ndf": 16})
-    initialise(judge, generator=torch.Generator().manual_seed(0))
+    initialise(judge, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     model = tiny(ngf=16)
     for net, key, fan in ((judge, "body_down.4.conv2.1.weight_orig", 128 * 9),
                           (model, "generator.body.0.conv_0.weight_orig", 256 * 9)):  # fmt: skip
@@ -174,7 +174,7 @@ def test_the_label_is_read_from_the_semantics() -> None:
 
 def test_gradient_reaches_every_parameter_of_the_discriminator() -> None:
     judge = built("discriminator/oasis", **JUDGE)
-    initialise(judge, generator=torch.Generator().manual_seed(0))
+    initialise(judge, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     judge(torch.zeros(2, 5, 64, 128), random(2, 3, 64, 128)).logits[0].square().mean().backward()
     for name, parameter in judge.named_parameters():
         assert parameter.grad is not None, name

@@ -32,7 +32,7 @@ BACKBONES = {"scenenet": lambda: options.built("extractor/scenenet", at="nets.sc
 def built(backbone: str = "scenenet", **changes) -> ProjectedDiscriminator:
     torch.manual_seed(0)
     net = options.built("discriminator/projected", backbone=BACKBONES[backbone](), **{**TAKES, **changes})
-    initialise(net)
+    initialise(net, gain=options.INIT_GAIN)
     return net
 
 

@@ -21,7 +21,7 @@ from scenegen.networks.generators.sesame_editing import (
 )
 from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
-from tests.options import built
+from tests.options import INIT_GAIN, built
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -149,7 +149,7 @@ TINY: dict[str, Any] = {"semantic_channels": 6, "ngf": 4, "hidden": 8}
 )  # fmt: skip
 def test_editor(changes: dict[str, Any]) -> None:
     net = SesameEditor(**{**TINY, **changes})
-    initialise(net, generator=torch.Generator().manual_seed(0))
+    initialise(net, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     image, hole = random(2, 3, 24, 40).tanh(), (random(2, 1, 24, 40, seed=2) > 0).float()
     label = torch.randint(0, 5, (2, 24, 40), generator=torch.Generator().manual_seed(1))
     painted = net(mask_out(image, hole), editing_semantics(label, hole, num_classes=5))

@@ -16,7 +16,7 @@ from scenegen.networks.generators.seace import SEACE, Gaze, Guide
 from scenegen.networks.generators.unite import UNITE
 from scenegen.networks.layers.init import initialise
 from tests.networks.filled import filled
-from tests.options import built
+from tests.options import INIT_GAIN, built
 
 SMALL: dict[str, Any] = {"num_classes": 3, "height": 64, "width": 96, "ngf": 2, "hidden": 4, "inter": 8}
 
@@ -152,7 +152,7 @@ def test_autocast_keeps_the_matching_in_full_precision() -> None:
 
 def test_published_initial_values() -> None:
     model = model_of()
-    initialise(model)
+    initialise(model, gain=INIT_GAIN)
     state = model.state_dict()
     assert all(float(t) == 0 for key, t in state.items() if key.endswith((".coef", "attn.gamma")))
     assert all(float(t) == 0.25 for key, t in state.items() if key.endswith("prelu.weight"))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from scenegen.base.records import Refusal
-from scenegen.scoring.contest import Jittor2022, Jittor2023, jittor2022, jittor2023, recompute
+from scenegen.scoring.contest import Jittor2022, jittor2022, jittor2023, recompute
+from tests.options import built
 
 # Rows of the log's online tables (team daVinci, 2022): mask_acc, aesthetic, FID, total.
 PUBLISHED = {
@@ -101,7 +102,7 @@ def test_recompute_tells_the_row_that_differs(tmp_path):
 
 def test_recompute_2023_and_rows_without_names(tmp_path):
     text = "mask_acc,aesthetic,hist_corr,fid,total\n0.9,0.5,0.6,30,0.621\n"
-    (row,) = recompute(write(tmp_path, text), Jittor2023())
+    (row,) = recompute(write(tmp_path, text), built("scorer/jittor2023"))
     assert (row.name, row.agrees) == ("line 2", True)  # 0.9 * (0.1 + 0.24 + 0.35) on paper
 
 

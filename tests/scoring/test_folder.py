@@ -12,10 +12,11 @@ from PIL import Image
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.metrics.frechet import Moments, frechet
-from scenegen.scoring.contest import Jittor2023, jittor2022, jittor2023
+from scenegen.scoring.contest import jittor2022, jittor2023
 from scenegen.scoring.generated import read_styles, take
 from scenegen.scoring.inputs import Options
 from scenegen.scoring.judges.scenenet import require_classes
+from tests.options import built
 
 from .fakes import Brightness, MeanColour, World, scorer
 
@@ -146,18 +147,22 @@ def test_floor_without_photographs_of_the_label_maps(tmp_path, labels, expected)
 def test_2023_with_and_without_style_pictures(tmp_path):
     world, train = World(6), World(8, seed=2)
     folder = world.write(tmp_path / "out")
-    score = scorer(total=Jittor2023()).score(folder, world, reference=train)
+    score = scorer(total=built("scorer/jittor2023")).score(folder, world, reference=train)
     assert score.parts["hist_corr"].value == pytest.approx(1)
     values = {role: part.value for role, part in score.parts.items()}
     assert score.total == pytest.approx(jittor2023(**(values | {"aesthetic": values["aesthetic"] / 10})))
     styles = dict(zip(world.names, train.names, strict=False))
-    named = scorer(total=Jittor2023()).score(folder, world, reference=train, styles=styles)
+    named = scorer(total=built("scorer/jittor2023")).score(folder, world, reference=train, styles=styles)
     assert named.parts["hist_corr"].value < 1
     assert named.protocol["id"] != score.protocol["id"]
     with pytest.raises(Refusal, match="1 style pictures are not in the reference"):
-        scorer(total=Jittor2023()).score(folder, world, reference=train, styles={world.names[0]: "nowhere"})
+        scorer(total=built("scorer/jittor2023")).score(
+            folder, world, reference=train, styles={world.names[0]: "nowhere"}
+        )
     with pytest.raises(Refusal, match="no style picture is named"):
-        scorer(total=Jittor2023()).score(folder, world, reference=train, styles={world.names[0]: train.names[0]})
+        scorer(total=built("scorer/jittor2023")).score(
+            folder, world, reference=train, styles={world.names[0]: train.names[0]}
+        )
 
 
 def test_without_a_segmenter_there_is_no_total(tmp_path):

@@ -12,10 +12,9 @@ import torch
 from scenegen.base.refusal import Refusal
 from scenegen.metrics import fidelity
 from scenegen.metrics.accuracy import class_iou, class_pixels, confusion, iou_of
-from scenegen.scoring.contest import Jittor2022, Jittor2023
+from scenegen.scoring.contest import Jittor2022
 from scenegen.scoring.inputs import Options, Samples
 from scenegen.scoring.judges.protocols import Judges
-from scenegen.scoring.judges.scenenet import SceneNetStages
 from scenegen.scoring.measures import (
     L1,
     Aesthetic,
@@ -33,6 +32,7 @@ from scenegen.scoring.measures import (
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.scorer import Scorer
 from scenegen.scoring.table import line
+from tests.options import built
 
 from .fakes import CLASSES, Brightness, MeanColour, NearestColour, World, scorer
 
@@ -97,7 +97,7 @@ def test_a_further_measure_changes_the_protocol_and_no_value(tmp_path):
 def test_the_protocol_of_today_is_kept_to_the_letter(tmp_path):
     """The keys that a protocol id was the hash of before there were measures."""
     world = World(4)
-    for total in (Jittor2022(), Jittor2023()):
+    for total in (Jittor2022(), built("scorer/jittor2023")):
         measured = scorer(total=total).score(world.write(tmp_path / "out"), world).protocol["measure"]
         assert measured.keys() == {
             "scorer", "judges", "fid", "quantisation", "format", "size", "resize", "ignore", "labels", "reference"
@@ -112,7 +112,7 @@ def test_todays_parts_as_measures_of_their_own(tmp_path):
     """Every part of the two contests, asked for alone, has the contest's value and interval."""
     world, train = World(24, seed=1), World(40, seed=2)
     folder, _ = made_of(world, tmp_path)
-    both = scorer(total=Jittor2023()).score(folder, world, reference=train)
+    both = scorer(total=built("scorer/jittor2023")).score(folder, world, reference=train)
     judged = {"segmenter": NearestColour(), "classes": CLASSES}
     chosen = {
         "fid": Fid(fid=MeanColour()),
@@ -149,7 +149,8 @@ def test_equal_pictures_keep_the_mean_psnr_finite(tmp_path):
 def test_lpips_of_the_scoring_scenenet(tmp_path):
     """0 for equal pictures, larger for other ones; the stamp is that of the net that no loss reads."""
     layers = ("relu1_2", "relu2_2")
-    measure = Lpips(extractor=SceneNetStages(), heads="uniform", layers=layers)
+    stages = built("measure/lpips", at="lpips.extractor")
+    measure = Lpips(extractor=stages, heads="uniform", layers=layers)
     assert measure.name == "lpips(uniform)"
     assert measure.stamp.startswith("scenenet-scorer:")
     image = World(4).images
@@ -160,9 +161,9 @@ def test_lpips_of_the_scoring_scenenet(tmp_path):
     assert same.tolist() == [0, 0, 0, 0]
     assert other.min() > 0
     with pytest.raises(Refusal, match="layers"):
-        Lpips(extractor=SceneNetStages(), heads="uniform", layers=None)
+        Lpips(extractor=stages, heads="uniform", layers=None)
     with pytest.raises(Refusal, match="alex heads"):
-        Lpips(extractor=SceneNetStages(), heads="alex", layers=layers)
+        Lpips(extractor=stages, heads="alex", layers=layers)
 
 
 def test_every_judge_looks_once_however_many_measures_read_it(tmp_path):

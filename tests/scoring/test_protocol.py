@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from scenegen.base.records import Refusal
-from scenegen.scoring.contest import Jittor2023
 from scenegen.scoring.inputs import Options
 from scenegen.scoring.protocol import SetHash, differences, protocol, protocol_id, require_one
+from tests.options import built
 
 from .fakes import MeanColour, World, scorer
 
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     "change",
     [
         {"scorer": scorer(fid=MeanColour(stamp="colour-2"))},
-        {"scorer": scorer(total=Jittor2023())},
+        {"scorer": scorer(total=built("scorer/jittor2023"))},
         {"scorer": scorer(segmenter=None)},
         {"reference": World(4, seed=9)},
         {"options": Options(count=3, extra="ignore")},

@@ -11,10 +11,11 @@ import torch
 from scenegen.base.records import Refusal
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
-from scenegen.scoring.contest import Jittor2022, Jittor2023
+from scenegen.scoring.contest import Jittor2022
 from scenegen.scoring.gains import gains_of
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.uncertainty import draws, intervals
+from tests.options import built
 
 BEST = {"mask_acc": 0.9084, "aesthetic": 5.2136, "fid": 28.2823}
 """The log's best row."""
@@ -87,7 +88,7 @@ def test_waterfall_of_the_logs_best_row():
     assert slopes == pytest.approx({"mask_acc": 0.619, "aesthetic": 0.0454, "fid": -0.00454}, abs=1e-3)
 
 
-@pytest.mark.parametrize("contest", [Jittor2022(), Jittor2023()])
+@pytest.mark.parametrize("contest", [Jittor2022(), built("scorer/jittor2023")])
 def test_slopes_are_the_derivatives(contest):
     parts = {"mask_acc": 0.9, "aesthetic": 0.52 * contest.aesthetic_top, "hist_corr": 0.4, "fid": 28.0}
     parts = {role: parts[role] for role in contest.parts}
@@ -100,12 +101,12 @@ def test_slopes_are_the_derivatives(contest):
 
 def test_steps_end_where_the_scales_end():
     """Nothing can be had beyond mask_acc 1 and FID 0, nor by -1 FID from 150."""
-    gains = gains_of(Jittor2023(), {"mask_acc": 0.996, "aesthetic": 10.0, "hist_corr": 0.4, "fid": 0.3})
+    gains = gains_of(built("scorer/jittor2023"), {"mask_acc": 0.996, "aesthetic": 10.0, "hist_corr": 0.4, "fid": 0.3})
     assert gains["mask_acc"].step == pytest.approx(0.004)
     assert gains["fid"].step == pytest.approx(-0.3)
     assert (gains["aesthetic"].step, gains["aesthetic"].gain) == (0, 0)
     # 2023's aesthetic is a tenth of the marks: +0.1 marks = +0.01, times 0.2 mask_acc
-    some = gains_of(Jittor2023(), {"mask_acc": 0.9, "aesthetic": 5.0, "hist_corr": 0.4, "fid": 150.0})
+    some = gains_of(built("scorer/jittor2023"), {"mask_acc": 0.9, "aesthetic": 5.0, "hist_corr": 0.4, "fid": 150.0})
     assert some["aesthetic"].gain == pytest.approx(0.01 * 0.2 * 0.9)
     assert some["fid"].gain == 0
 

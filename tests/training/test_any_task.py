@@ -25,9 +25,8 @@ from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.scenenet import SceneNetTrunk
 from scenegen.training.callbacks.grids import Grids
 from scenegen.training.fit import Rhythm, fit
-from scenegen.training.machine import Machine
 from scenegen.training.rounds import Rounds, judgements
-from tests.options import loss_term, replaced
+from tests.options import built, loss_term, replaced
 
 OPTIM = {"lr_generator": 2e-3, "lr_discriminator": 1e-3, "betas": (0.0, 0.9), "eps": 1e-8, "eps_generator": None,
          "equal_after": 0, "constant_steps": 0, "decay_steps": 0}  # fmt: skip
@@ -122,8 +121,7 @@ def super_resolution(discriminator: Discriminator | None) -> Rounds:
 
 PATCH = {"semantic_channels": 0, "ndf": 4, "layers": 2, "scales": 1, "norm": "instance", "padding": 2, "spectral": True,
          "attention": False, "cam": False, "decoder": False}  # fmt: skip
-MACHINE = Machine(accelerator="cpu", devices=1, nodes=1, precision="32-true", strategy="auto", channels_last=False,
-                  compile=False, workers=0)  # fmt: skip
+MACHINE = built("trainer/cpu")
 
 
 @pytest.mark.parametrize("judged", [False, True], ids=["psnr stage", "with a discriminator"])

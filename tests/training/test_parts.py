@@ -13,8 +13,7 @@ from torch import nn
 from scenegen.base.records import Refusal
 from scenegen.runs.checkpoints import load, model_state, newest
 from scenegen.runs.journal import Journal, read_rows
-from scenegen.training.machine import Machine
-from tests.options import replaced
+from tests.options import built, replaced
 
 
 def test_ema_is_the_weighted_mean_of_what_it_saw() -> None:
@@ -164,4 +163,4 @@ def test_machines_that_cannot_be(wrong: dict, word: str) -> None:
     if wrong.get("accelerator") == "gpu" and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(Refusal, match=word):
-        Machine(**wrong)
+        built("trainer/cpu", **wrong)

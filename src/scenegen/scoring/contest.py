@@ -111,7 +111,7 @@ class Jittor2023:
         bins: bins per channel of the colour histograms; the contest did not publish its own.
     """
 
-    bins: int = 8
+    bins: int
     name: ClassVar[str] = "jittor2023"
     parts: ClassVar[tuple[str, ...]] = ("mask_acc", "aesthetic", "hist_corr", "fid")
     aesthetic_top: ClassVar[float] = 1.0

@@ -32,14 +32,14 @@ class Machine:
         workers: processes that load pictures.
     """
 
-    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: int = 1
-    nodes: int = 1
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    strategy: str = "auto"
-    channels_last: bool = False
-    compile: bool = False
-    workers: int = 0
+    accelerator: Literal["cpu", "gpu", "auto"]
+    devices: int
+    nodes: int
+    precision: Literal["32-true", "bf16-mixed"]
+    strategy: str
+    channels_last: bool
+    compile: bool
+    workers: int
 
     def __post_init__(self) -> None:
         if self.accelerator == "gpu" and not torch.cuda.is_available():

@@ -10,11 +10,12 @@ from pytorch_fid import inception as published
 
 from scenegen.base.records import Refusal
 from scenegen.scoring.judges.inception import CleanInceptionFeatures, InceptionFeatures, assembled, randomise
+from tests.options import built
 
 
 @pytest.fixture(scope="module")
 def random_features() -> InceptionFeatures:
-    return InceptionFeatures(weights="random")
+    return built("fid/legacy", weights="random")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_reads_the_published_form(random_features, state, tmp_path, monkeypatch)
     """The file holds the classifier too; features need it not."""
     torch.save(state, tmp_path / "file.pth")
     monkeypatch.setattr("scenegen.scoring.judges.inception._located", lambda folder: tmp_path / "file.pth")
-    loaded = InceptionFeatures()
+    loaded = built("fid/legacy")
     assert loaded.stamp == "inception-2015-12-05-6726825d"
     first = "Conv2d_1a_3x3.conv.weight"
     assert torch.equal(loaded.net.state_dict()[first], random_features.net.state_dict()[first])
@@ -53,7 +54,7 @@ def test_offline_is_one_sentence_with_the_cure(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
     with pytest.raises(Refusal) as error:
-        InceptionFeatures(folder=str(tmp_path))
+        built("fid/legacy", folder=str(tmp_path))
     for part in ("pt_inception-2015-12-05-6726825d.pth", str(tmp_path), "fid=scenenet", "weights=random"):
         assert part in str(error.value)
 
@@ -61,7 +62,7 @@ def test_offline_is_one_sentence_with_the_cure(tmp_path, monkeypatch):
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"half a download")
     with pytest.raises(Refusal, match="sha256"):
-        InceptionFeatures(folder=str(tmp_path))
+        built("fid/legacy", folder=str(tmp_path))
 
 
 def test_random_weights_say_so(random_features):

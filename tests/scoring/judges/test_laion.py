@@ -13,7 +13,8 @@ from PIL import Image
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import weights as pinned
 from scenegen.scoring.judges import laion
-from scenegen.scoring.judges.laion import FILE, Laion, middle_square
+from scenegen.scoring.judges.laion import FILE, middle_square
+from tests.options import built
 
 transformers = pytest.importorskip("transformers")
 
@@ -54,7 +55,7 @@ def test_equals_the_publishers_recipe(files):
         with torch.no_grad():
             embedding = model(pixel_values=((x - mean) / std)[None]).image_embeds[0]
         expected.append((state["weight"] @ (embedding / embedding.norm()) + state["bias"]).clamp(0, 10).item())
-    judge = Laion(folder=str(files))
+    judge = built("aesthetic/laion", folder=str(files))
     assert judge(image).numpy() == pytest.approx(expected, abs=2e-2)  # PIL rounds to grey levels
     assert judge.stamp.startswith("laion-aesthetics-v1-")
     assert "clip-vit-l-14:" in judge.stamp
@@ -71,13 +72,13 @@ def test_middle_square_equals_pil():
 
 def test_random_weights_say_so(monkeypatch):
     monkeypatch.setattr(laion, "_config", small)
-    judge = Laion(weights="random")
+    judge = built("aesthetic/laion", weights="random")
     assert pinned.RANDOM_STAMP in judge.stamp
-    assert torch.equal(judge(picture()), Laion(weights="random")(picture()))
+    assert torch.equal(judge(picture()), built("aesthetic/laion", weights="random")(picture()))
     with pytest.raises(Refusal, match="uint8"):
         judge(picture().float())
     with pytest.raises(Refusal, match="policy"):
-        Laion(weights="none")
+        built("aesthetic/laion", weights="none")
 
 
 def test_without_the_head_or_the_tower_one_sentence(files, monkeypatch):
@@ -87,20 +88,20 @@ def test_without_the_head_or_the_tower_one_sentence(files, monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
     monkeypatch.setattr(pinned, "_require_hub", unreachable)
     with pytest.raises(Refusal) as error:
-        Laion(folder=str(files / "empty"))
+        built("aesthetic/laion", folder=str(files / "empty"))
     for part in (FILE, "empty", "aesthetic=nima", "no network"):
         assert part in str(error.value)
     (files / "clip-vit-large-patch14").rename(files / "elsewhere")
     with pytest.raises(Refusal) as error:
-        Laion(folder=str(files))
+        built("aesthetic/laion", folder=str(files))
     for part in ("openai/clip-vit-large-patch14", str(files / "clip-vit-large-patch14"), "aesthetic=standin"):
         assert part in str(error.value)
     torch.save({"layers.0.weight": torch.zeros(1024, 768)}, files / FILE)  # the improved predictor's
     with pytest.raises(Refusal, match="no head of LAION-Aesthetics V1"):
-        Laion(folder=str(files))
+        built("aesthetic/laion", folder=str(files))
 
 
 def test_without_the_library_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(Refusal, match=r"aesthetic=laion needs transformers .*pip install 'scenegen\[segmentation\]'"):
-        Laion()
+        built("aesthetic/laion")

@@ -8,7 +8,7 @@ import torchvision
 
 from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen import weights as pinned
-from scenegen.scoring.judges.nima import Nima
+from tests.options import built
 
 
 def picture(seed: int, low: int = 0, high: int = 256, size: int = 48) -> torch.Tensor:
@@ -35,7 +35,7 @@ def test_nima_reads_the_published_names(tmp_path, monkeypatch):
     with torch.no_grad():
         features = vgg.eval().features((x / 255 - mean) / std).mean((2, 3))
         expected = head(features).softmax(1) @ torch.arange(1.0, 11.0)
-    nima = Nima()
+    nima = built("aesthetic/nima")
     assert nima(x).numpy() == pytest.approx(expected.numpy(), abs=1e-4)
     assert nima.stamp == "nima_vgg16_ava-dc4e8265"
     assert not any(p.requires_grad for p in nima.parameters())
@@ -45,7 +45,7 @@ def test_nima_refuses_a_file_of_something_else(tmp_path, monkeypatch):
     torch.save({"params": {"conv.weight": torch.zeros(1)}}, tmp_path / "other.pth")
     monkeypatch.setattr(pinned, "locate", lambda source, folder: tmp_path / "other.pth")
     with pytest.raises(Refusal, match=r"is no NIMA VGG16: it lacks .* of 28"):
-        Nima()
+        built("aesthetic/nima")
 
 
 def test_nima_offline_names_file_place_and_alternatives(tmp_path, monkeypatch):
@@ -54,12 +54,12 @@ def test_nima_offline_names_file_place_and_alternatives(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
     with pytest.raises(Refusal) as error:
-        Nima(folder=str(tmp_path))
+        built("aesthetic/nima", folder=str(tmp_path))
     for part in ("NIMA_VGG16_ava-dc4e8265.pth", str(tmp_path), "aesthetic=standin", "weights=random"):
         assert part in str(error.value)
 
 
 def test_random_nima_says_so():
-    nima = Nima(weights="random")
+    nima = built("aesthetic/nima", weights="random")
     assert pinned.RANDOM_STAMP in nima.stamp
     assert ((nima(picture(1)) >= 1) & (nima(picture(1)) <= 10)).all()

@@ -14,8 +14,8 @@ from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.networks.frozen import smp as smpnet
 from scenegen.networks.frozen import weights as pinned
 from scenegen.scoring.judges import segformer
-from scenegen.scoring.judges.segformer import SegformerSegmenter, ade20k_table
-from scenegen.scoring.judges.smp import SmpSegmenter
+from scenegen.scoring.judges.segformer import ade20k_table
+from tests.options import built
 
 smp = pytest.importorskip("segmentation_models_pytorch")
 transformers = pytest.importorskip("transformers")
@@ -41,21 +41,23 @@ def file(net, tmp_path):
 
 
 def test_smp_reads_what_was_written(net, file):
-    judge = SmpSegmenter(classes=THREE, name=str(file))
+    judge = built("segmenter/smp", classes=THREE, name=str(file))
     with torch.inference_mode():
         found, expected = judge.predict(picture()), net(picture().float() / 127.5 - 1).argmax(1)
     assert torch.equal(found, expected)
     card = json.loads(file.with_suffix(".json").read_text())
     assert judge.stamp == f"smp-segformer-mit_b0:{card['sha256'][:12]}"
     assert judge.stand_in
-    beside = SmpSegmenter(classes=THREE, name="net.safetensors", folder=str(file.parent), sha256=card["sha256"][:8])
+    beside = built(
+        "segmenter/smp", classes=THREE, name="net.safetensors", folder=str(file.parent), sha256=card["sha256"][:8]
+    )
     assert beside.stamp == judge.stamp
     assert sorted(p.name for p in file.parent.iterdir()) == ["net.json", "net.safetensors"]
 
 
 def test_smp_takes_pictures_of_any_size(file):
     """Sides that 32 does not divide, and four times the trained pixels, read at the trained size."""
-    judge = SmpSegmenter(classes=THREE, name=str(file))
+    judge = built("segmenter/smp", classes=THREE, name=str(file))
     for size in ((33, 65), (80, 144)):
         with torch.inference_mode():
             assert judge.predict(picture(*size)).shape == (2, *size)
@@ -77,7 +79,7 @@ def test_smp_takes_pictures_of_any_size(file):
 def test_smp_files_that_are_refused(file, spoil, says):
     spoil(file)
     with pytest.raises(Refusal) as error:
-        SmpSegmenter(classes=THREE, name=str(file))
+        built("segmenter/smp", classes=THREE, name=str(file))
     assert says in str(error.value)
 
 
@@ -88,11 +90,11 @@ def change(file, **entries) -> None:
 
 def test_smp_refuses_another_hash_other_classes_and_another_suffix(file):
     with pytest.raises(Refusal, match="0123 was asked for"):
-        SmpSegmenter(classes=THREE, name=str(file), sha256="0123")
+        built("segmenter/smp", classes=THREE, name=str(file), sha256="0123")
     with pytest.raises(Refusal, match=r"reads 3 classes .*scenegen.train model=smp"):
-        SmpSegmenter(classes=LANDSCAPE, name=str(file))
+        built("segmenter/smp", classes=LANDSCAPE, name=str(file))
     with pytest.raises(Refusal, match=r"no \.safetensors file"):
-        SmpSegmenter(classes=THREE, name=str(file.with_suffix(".pt")))
+        built("segmenter/smp", classes=THREE, name=str(file.with_suffix(".pt")))
 
 
 def test_bridge_of_a_segmenter_of_ade20k():
@@ -126,14 +128,14 @@ def test_segformer_reads_the_librarys_files(small, tmp_path):
     torch.manual_seed(0)
     theirs = transformers.SegformerForSemanticSegmentation(small(transformers, "b2")).eval()
     theirs.save_pretrained(tmp_path / "segformer-b2-finetuned-ade-512-512")
-    judge = SegformerSegmenter(classes=LANDSCAPE, short_side=None, folder=str(tmp_path))
+    judge = built("segmenter/segformer", classes=LANDSCAPE, short_side=None, folder=str(tmp_path))
     x, mean, std = picture(64, 96), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     normalised = (x / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     with torch.inference_mode():
         logits = theirs(pixel_values=normalised).logits
         expected = torch.nn.functional.interpolate(logits, size=(64, 96), mode="bilinear").argmax(1)
         agree = (judge.predict(x) == ade20k_table(LANDSCAPE)[expected]).double().mean()
-        resized = SegformerSegmenter(classes=LANDSCAPE, short_side=64, folder=str(tmp_path))
+        resized = built("segmenter/segformer", classes=LANDSCAPE, short_side=64, folder=str(tmp_path))
         assert resized.predict(picture()).shape == (2, 40, 72)
     assert agree > 0.999
     assert judge.stamp.startswith("segformer-b2-ade20k:")
@@ -145,7 +147,7 @@ def test_segformer_files_of_something_else(small, tmp_path):
     config = small(transformers, "b2")
     transformers.SegformerModel(config).save_pretrained(tmp_path / "segformer-b2-finetuned-ade-512-512")
     with pytest.raises(Refusal, match="not that network's"):
-        SegformerSegmenter(classes=LANDSCAPE, folder=str(tmp_path))
+        built("segmenter/segformer", classes=LANDSCAPE, folder=str(tmp_path))
 
 
 def test_segformer_without_its_files_one_sentence(tmp_path, monkeypatch):
@@ -154,18 +156,18 @@ def test_segformer_without_its_files_one_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pinned, "_require_hub", unreachable)
     with pytest.raises(Refusal) as error:
-        SegformerSegmenter(classes=LANDSCAPE, variant="b5", folder=str(tmp_path))
+        built("segmenter/segformer", classes=LANDSCAPE, variant="b5", folder=str(tmp_path))
     for part in ("nvidia/segformer-b5-finetuned-ade-640-640", "no network", str(tmp_path), "segmenter=scenenet"):
         assert part in str(error.value)
 
 
 def test_segformer_random_says_so_and_repeats(small):
-    judges = [SegformerSegmenter(classes=LANDSCAPE, weights="random", variant="b0") for _ in range(2)]
+    judges = [built("segmenter/segformer", classes=LANDSCAPE, weights="random", variant="b0") for _ in range(2)]
     with torch.inference_mode():
         assert torch.equal(*(judge.predict(picture()) for judge in judges))
     assert pinned.RANDOM_STAMP in judges[0].stamp
     with pytest.raises(Refusal, match=r"variant=b9 is not one of b0"):
-        SegformerSegmenter(classes=LANDSCAPE, variant="b9")
+        built("segmenter/segformer", classes=LANDSCAPE, variant="b9")
 
 
 def test_published_sizes_of_the_random_ones():
@@ -180,8 +182,8 @@ def test_published_sizes_of_the_random_ones():
 @pytest.mark.parametrize(
     ("library", "make"),
     [
-        ("segmentation_models_pytorch", lambda file: SmpSegmenter(classes=THREE, name=str(file))),
-        ("transformers", lambda _: SegformerSegmenter(classes=LANDSCAPE)),
+        ("segmentation_models_pytorch", lambda file: built("segmenter/smp", classes=THREE, name=str(file))),
+        ("transformers", lambda _: built("segmenter/segformer", classes=LANDSCAPE)),
     ],
 )
 def test_without_the_library_the_command_that_installs_it(file, library, make, monkeypatch):

@@ -10,7 +10,7 @@ from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralWeight
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, *, gain: float = 0.02, generator: torch.Generator | None = None) -> None:
+def initialise(module: nn.Module, *, gain: float, generator: torch.Generator | None = None) -> None:
     """Draw every weight below `module` anew, in the order of its modules.
 
     Plain convolutions and linear maps: Xavier normal with `gain`; affine batch norms: N(1, gain); spectrally
@@ -20,7 +20,7 @@ def initialise(module: nn.Module, *, gain: float = 0.02, generator: torch.Genera
 
     Args:
         module: a network; it stays on its device.
-        gain: of the Xavier draw, 0.02 as published.
+        gain: of the Xavier draw; 0.02 as published.
         generator: on the module's device; None uses torch's global one.
 
     Source: specified behaviour of the SPADE release (`init_type=xavier`); Glorot and Bengio 2010, equation 16.

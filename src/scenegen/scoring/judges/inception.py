@@ -42,7 +42,7 @@ class InceptionFeatures(nn.Module):
     resize = "bilinear to 299x299 without antialias (pytorch-fid)"
     stand_in = False
 
-    def __init__(self, *, weights: str = "published", folder: str | Path | None = None) -> None:
+    def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()
         if weights not in ("published", "random"):
             raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")

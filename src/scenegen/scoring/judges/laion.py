@@ -45,7 +45,7 @@ class Laion(nn.Module):
     name = "laion"
     stand_in = False
 
-    def __init__(self, *, weights: str = "published", folder: str | Path | None = None) -> None:
+    def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()
         if weights not in ("published", "random"):
             raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")

@@ -40,7 +40,7 @@ class Nima(nn.Module):
     name = "nima"
     stand_in = False
 
-    def __init__(self, *, weights: str = "published", folder: str | Path | None = None) -> None:
+    def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         self.features, _ = vgg(VGG16_CONVOLUTIONS, pool=lambda channels: nn.MaxPool2d(2))

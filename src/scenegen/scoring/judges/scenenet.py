@@ -25,7 +25,7 @@ class SceneNetSegmenter(nn.Module):
     name = "scenenet"
     stand_in = True
 
-    def __init__(self, *, classes: ClassList, name: str = "scorer", folder: str | None = None) -> None:
+    def __init__(self, *, classes: ClassList, name: str, folder: str | None) -> None:
         super().__init__()
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
@@ -49,7 +49,7 @@ class SceneNetFeatures(nn.Module):
     stand_in = True
     resize = "none"
 
-    def __init__(self, *, name: str = "scorer", folder: str | None = None) -> None:
+    def __init__(self, *, name: str, folder: str | None) -> None:
         super().__init__()
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
@@ -67,7 +67,7 @@ class SceneNetStages(Extractor):
         folder: where another scenenet_<name>.safetensors is looked for first.
     """
 
-    def __init__(self, *, name: str = "scorer", folder: str | None = None) -> None:
+    def __init__(self, *, name: str, folder: str | None) -> None:
         net = Segmenter.load(name, folder=folder)
         trunk = net.net.trunk
         taps = {layer: i for i, (layer, _) in enumerate(trunk.named_children()) if layer.startswith("relu")}

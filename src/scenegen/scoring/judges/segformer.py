@@ -46,10 +46,10 @@ class SegformerSegmenter(nn.Module):
         self,
         *,
         classes: ClassList,
-        variant: str = "b2",
-        short_side: int | None = 512,
-        weights: str = "published",
-        folder: str | None = None,
+        variant: str,
+        short_side: int | None,
+        weights: str,
+        folder: str | None,
     ) -> None:
         super().__init__()
         if variant not in SEGFORMER_DEPTHS:

@@ -28,7 +28,7 @@ class SmpSegmenter(nn.Module):
     name = "smp"
     stand_in = True  # the contest's segmenter was never published
 
-    def __init__(self, *, classes: ClassList, name: str, folder: str | None = None, sha256: str | None = None) -> None:
+    def __init__(self, *, classes: ClassList, name: str, folder: str | None, sha256: str | None) -> None:
         super().__init__()
         path = Path(name).expanduser()
         if folder is not None and not path.is_file() and (Path(folder).expanduser() / name).is_file():
