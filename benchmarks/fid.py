@@ -24,14 +24,16 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from scenegen.data.classes import LANDSCAPE
+from scenegen.data.pairs import Files, Pair
+from scenegen.data.samples import Pairs, Sample
+from scenegen.data.transforms import Framing
 from scenegen.data.world import render
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
@@ -40,43 +42,26 @@ from scenegen.scoring.judges.inception import INCEPTION, InceptionFeatures, asse
 from scenegen.scoring.reference import describe, reference_of
 
 
-@dataclass(frozen=True)
-class Sample:
-    name: str
-    image: torch.Tensor
+class Folder(Pairs):
+    """The pictures of a folder, as a score reads a reference; no label maps are read."""
 
+    def __init__(self, folder: Path, *, size: int) -> None:
+        self.files = sorted(folder.glob("*.png"))
+        pairs = tuple(Pair(file.stem, label=file, image=file) for file in self.files)
+        super().__init__(Files(folder, LANDSCAPE, pairs), framing=Framing(height=size, width=size))
 
-@dataclass(frozen=True)
-class FilePair:
-    name: str
-    image: Path
-
-
-class Folder:
-    """The pictures of a folder, as a score reads a reference."""
-
-    classes: Any = None
-
-    def __init__(self, folder: Path) -> None:
-        self.pairs = [FilePair(file.stem, file) for file in sorted(folder.glob("*.png"))]
-        self.source = self  # whose `pairs` the cache hashes
-        self.names = [pair.name for pair in self.pairs]
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int, /) -> Sample:
-        pair = self.pairs[index]
-        with Image.open(pair.image) as picture:
+    def __getitem__(self, key: tuple[int, int] | int) -> Sample:
+        file = self.files[key if isinstance(key, int) else key[1]]
+        with Image.open(file) as picture:
             pixels = np.asarray(picture.convert("RGB")).copy()
-        return Sample(pair.name, torch.from_numpy(pixels).permute(2, 0, 1))
+        return Sample(file.stem, image=torch.from_numpy(pixels).permute(2, 0, 1))
 
 
 class Bench:
     """Two folders, weights where both sides find them, and the four ways."""
 
     def __init__(self, home: Path, *, pictures: int, size: int, weights: Path | None) -> None:
-        self.home, self.weights = home, weights
+        self.home, self.weights, self.size = home, weights, size
         self.a, self.b = (self.paint(name, world, pictures, size) for name, world in (("a", 0), ("b", 1)))
         hub = home / "torch" / "hub" / "checkpoints"
         hub.mkdir(parents=True)
@@ -123,8 +108,8 @@ class Bench:
         fid = self.network()
         options = Options(cache=str(self.home / "cache"))
         still = lambda items, _: items  # noqa: E731
-        real = reference_of(Folder(self.b), fid=fid, options=options, track=still)
-        fake = describe(Folder(self.a), fid=fid, options=options, track=still)
+        real = reference_of(Folder(self.b, size=self.size), fid=fid, options=options, track=still)
+        fake = describe(Folder(self.a, size=self.size), fid=fid, options=options, track=still)
         return float(Target.of(Moments.of(real.features)).distance(fake.features))
 
     def network(self) -> InceptionFeatures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from scenegen.data.pairs import Files, Pair
+from scenegen.data.samples import Pairs
+from scenegen.data.transforms import Framing
 from scenegen.scoring.inputs import Options
 from scenegen.scoring.prefetch import prefetched
 from scenegen.scoring.reference import cache_folder, describe, reference_of
@@ -61,35 +63,29 @@ def test_other_content_or_another_judge_is_a_miss(tmp_path, change):
     assert get(world, fid, tmp_path).source == "cache miss"
 
 
-@dataclass(frozen=True)
-class Pair:
-    name: str
-    image: Path
-
-
-class Files(World):
-    """A world read from its files, as data.samples.Pairs reads them."""
+class Photos(Pairs):
+    """The photographs of a world read from their files, which have no label maps beside them."""
 
     def __init__(self, world: World, folder: Path) -> None:
-        self.names, self.classes = world.names, world.classes
-        self.pairs = [Pair(name, world.write(folder) / f"{name}.png") for name in world.names]
-        self.source = self
+        self.files = [world.write(folder) / f"{name}.png" for name in world.names]
+        pairs = tuple(Pair(file.stem, label=file, image=file) for file in self.files)
+        super().__init__(Files(folder, world.classes, pairs), framing=Framing(height=12, width=16))
         self.read = 0
 
     def __getitem__(self, index):
         self.read += 1
-        pixels = np.array(Image.open(self.pairs[index].image))
+        pixels = np.array(Image.open(self.files[index]))
         return Sample(self.names[index], torch.zeros(12, 16), torch.from_numpy(pixels).permute(2, 0, 1))
 
 
 def test_files_are_known_by_their_bytes(tmp_path):
     """A hit decodes no file; one changed byte is a miss; the record's hash is that of the pixels."""
-    files, fid = Files(World(5), tmp_path / "photos"), Counting()
+    files, fid = Photos(World(5), tmp_path / "photos"), Counting()
     assert get(files, fid, tmp_path / "cache").hash == get(World(5), fid, tmp_path / "other").hash
     files.read = 0
     assert get(files, fid, tmp_path / "cache").source == "cache hit"
     assert files.read == 0
-    Image.new("RGB", (16, 12)).save(files.pairs[2].image)
+    Image.new("RGB", (16, 12)).save(files.files[2])
     assert get(files, fid, tmp_path / "cache").source == "cache miss"
 
 

@@ -88,6 +88,14 @@ class Files:
         """One sample's label map, (h, w) class ids."""
         return read_label(self.pairs[index].label, classes=self.classes, remap=self.remap, cure=self.cure)
 
+    @property
+    def styles(self) -> None:
+        """Files know no style."""
+
+    @property
+    def label_counts(self) -> None:
+        """Files are read for it; see `inspection`."""
+
     def load(self, index: int) -> Raw:
         """Read one sample's files; a Refusal names the file that cannot be used."""
         pair = self.pairs[index]

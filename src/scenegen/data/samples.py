@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,6 +29,16 @@ class Source(Protocol):
     def has_instances(self) -> bool: ...
     @property
     def has_images(self) -> bool: ...
+    @property
+    def styles(self) -> Sequence[Mapping[str, float]] | None:
+        """The known style of every picture, in order; None where the source knows none."""
+        ...
+
+    @property
+    def label_counts(self) -> Sequence[Mapping[int, int]] | None:
+        """Pixels per class id of every label map, in order; None where only reading the maps would tell."""
+        ...
+
     def __len__(self) -> int: ...
     def load(self, index: int) -> Raw: ...
 
@@ -142,9 +152,9 @@ class Pairs(torch.utils.data.Dataset):
         return {name: name if i is None else there[i] for name, i in zip(self.names, chosen, strict=True)}
 
     @property
-    def styles(self) -> list[dict[str, float]] | None:
+    def styles(self) -> Sequence[Mapping[str, float]] | None:
         """The known style of every picture, where the source knows it (the procedural world)."""
-        return getattr(self.source, "styles", None)
+        return self.source.styles
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

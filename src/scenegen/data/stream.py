@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.base.seeding import hash_seed
-from scenegen.data.samples import collate
+from scenegen.data.samples import Pairs, collate
 
 Key = tuple[int, int]
 
@@ -94,7 +94,7 @@ class Loader(DataLoader[Batch]):
 
 def make_loader(dataset: Dataset, sampler: Iterable[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
     """A loader of Batches in the sampler's order; the same bytes for any number of workers."""
-    if workers > 0 and getattr(dataset, "has_exemplars", False):
+    if workers > 0 and isinstance(dataset, Pairs) and dataset.has_exemplars:
         dataset[(0, 0)]  # ranks exemplars that are not ranked yet, here and not once in every worker
     return Loader(
         dataset,

@@ -72,8 +72,8 @@ class Segmentation(Term):
                 f"use loss.seg.ignore={_spell(classes.ignore)}"
             )
         net = extractors[self.extractor]
-        read = getattr(net, "classes", classes.names)
-        if tuple(read) != tuple(classes.names):
+        if net.classes is not None and tuple(net.classes) != tuple(classes.names):
+            read = net.classes
             raise Refusal(
                 f"{net.stamp} reads {len(read)} classes ({', '.join(read[:4])}, ...), but the data has "
                 f"{len(classes.names)} ({', '.join(classes.names[:4])}, ...); train one for them by python -m "

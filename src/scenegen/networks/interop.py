@@ -131,8 +131,8 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
 
 def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapping[str, Tensor]]]:
     """(prefix for messages, submodule, its state dict) for each part of the file set."""
+    children = dict(module.named_children())
     if not state or not all(isinstance(v, Mapping) for v in state.values()):
-        children = dict(module.named_children())
         if "generator" in children and not any(_strip(k).startswith("generator.") for k in state):
             state = {"G": state}  # a model and one plain file: its generator
         elif children.keys() & set(PARTS.values()) and all(
@@ -142,14 +142,14 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
             return [(f"{name}.", child, _below(own, name)) for name, child in children.items()]  # ours, whole
         else:
             return [("", module, state)]
-    wanted = {letter: name for letter, name in PARTS.items() if isinstance(getattr(module, name, None), nn.Module)}
+    wanted = {letter: name for letter, name in PARTS.items() if name in children}
     if set(state) != set(wanted):
         raise Refusal(
             f"{type(module).__name__} takes the files {', '.join(wanted) or 'of no letter'}, got "
             f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), Corr the "
             "correspondence, D the discriminator"
         )
-    return [(f"{letter}/", getattr(module, name), state[letter]) for letter, name in wanted.items()]
+    return [(f"{letter}/", children[name], state[letter]) for letter, name in wanted.items()]
 
 
 def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

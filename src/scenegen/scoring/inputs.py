@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.data.samples import Pairs
 from scenegen.scoring.judges.protocols import Judges
 
 Track = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -155,10 +156,9 @@ def photo_of(sample: Any) -> Tensor:
 
 def still(pictures: Any) -> Any:
     """The same pictures without random cuts and mirrors, as a reference set needs them."""
-    framing = getattr(pictures, "framing", None)
-    if framing is None or not framing.random:
+    if not (isinstance(pictures, Pairs) and pictures.framing.random):
         return pictures
-    return type(pictures)(pictures.source, framing=dataclasses.replace(framing, random=False), seed=pictures.seed)
+    return Pairs(pictures.source, framing=dataclasses.replace(pictures.framing, random=False), seed=pictures.seed)
 
 
 def batches(count: int, size: int) -> list[range]:

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
+from scenegen.data.pairs import Files
+from scenegen.data.samples import Pairs
 from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
 from scenegen.scoring.prefetch import prefetched
@@ -95,12 +97,11 @@ def describe(photos: Pictures, *, fid: Describing, options: Options, track: Trac
 
 def fingerprint(photos: Pictures, *, options: Options, track: Track) -> str:
     """Hash of the content of a set of photographs: of the files' bytes and their framing, else of the pixels."""
-    pairs = getattr(getattr(photos, "source", None), "pairs", None)
     digests = {}
-    if pairs is not None and all(pair.image is not None for pair in pairs):
-        for pair in track(pairs, "hashing the reference"):
+    if isinstance(photos, Pairs) and isinstance(photos.source, Files) and photos.source.has_images:
+        for pair in track(photos.source.pairs, "hashing the reference"):
             digests[pair.name] = hashlib.sha256(pair.image.read_bytes()).hexdigest()
-        digests["framing"] = repr(getattr(photos, "framing", None))
+        digests["framing"] = repr(photos.framing)
     else:
         content = SetHash()
         for i in track(range(len(photos)), "hashing the reference"):

@@ -212,7 +212,7 @@ def label_counts(source: Source) -> Iterable[Mapping[int, int]]:
     """Pixels per class id of every label map."""
     if isinstance(source, Files):
         return [item.counts for item in inspect(source, deep=False)]
-    known = getattr(source, "label_counts", None)
+    known = source.label_counts
     return known if known is not None else [count_ids(source.load(i).label) for i in range(len(source))]
 
 

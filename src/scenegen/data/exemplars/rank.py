@@ -40,6 +40,7 @@ class LabelsAlone:
 
     has_instances = False
     has_images = False
+    styles = label_counts = None
 
     def __init__(self, source: Source) -> None:
         self.source = source

@@ -32,7 +32,10 @@ class Extractor(nn.Module):
     Attributes:
         layers: names of the maps on offer, shallow to deep; "image" is the picture itself in [0, 1].
         stamp: as given.
+        classes: names of the classes of the map "logits", in id order; None for a trunk without such a map.
     """
+
+    classes: tuple[str, ...] | None = None
 
     def __init__(
         self,

@@ -163,7 +163,7 @@ def look_up(model: SceneModel) -> None:
 
 
 def _generator(model: SceneModel) -> nn.Module:
-    return getattr(model, "generator", nn.Identity())
+    return dict(model.named_children()).get("generator", nn.Identity())
 
 
 def _spades(model: SceneModel) -> list[SPADE]:
