@@ -93,7 +93,7 @@ class Extractor(nn.Module):
 
     def require(self, layers: Collection[str]) -> None:
         """Refuse layers that this extractor does not have, naming those that it has."""
-        missing = [name for name in layers if name != "image" and name not in self._taps]
+        missing = [name for name in layers if name not in self.layers and name not in self._taps]
         if missing:
             raise Refusal(f"extractor {self.stamp} has no layer {', '.join(missing)}; it has {', '.join(self.layers)}")
 
