@@ -1,4 +1,4 @@
-"""What each loss term costs, alone and together: python benchmarks/losses.py
+"""Cost of each loss term, alone and together: python benchmarks/losses.py
 
 The terms are the model's own (gan, feature_matching, vgg) and cx, dists, lpips, focal_frequency, with random weights
 (time does not depend on the values). A step is the discriminator on the generated and the real pictures, the weighted

@@ -1,4 +1,4 @@
-"""How much memory a call takes: how far the process's largest resident size exceeds its size before the call.
+"""Memory of a call: the process's largest resident size less its size before the call.
 
 VmHWM of Linux, reset before the call, in a fresh process with one thread; getrusage's ru_maxrss would not do, as a
 child inherits its parent's.

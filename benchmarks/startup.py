@@ -1,4 +1,4 @@
-"""How long a command takes to answer before it has anything to compute: python benchmarks/startup.py
+"""Time until a command answers that has nothing to compute yet: python benchmarks/startup.py
 
 Against `python -c "import torch, pytorch_lightning"` in the same run, which is what a command costs that imports
 its libraries at the top.

@@ -1,4 +1,4 @@
-"""What the log measured with each loss term, off its own tables: python docs/ledger_effects.py LEDGER_FOLDER
+"""Effects of each loss term in the log, off its own tables: python docs/ledger_effects.py LEDGER_FOLDER
 
 The tables are those of the contest log (online.csv, offline_fid.csv), which are no part of this repository; what
 comes out, docs/ledger_effects.csv, is. A recipe is the set of its parts; a row of a term is compared with the row of

@@ -1,4 +1,4 @@
-"""What every test may use: the folder of fixtures and real pictures, when it is there."""
+"""Fixtures of every test: the folder of fixtures and real pictures, when it is there."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ REFUSED = {
     "cocosnetv2": SEGMENTING | {"labelmix"} | LATENT | {"mode_seeking", "warp_label", "warp_label_l1"},
     "unite": SEGMENTING | {"labelmix"} | LATENT | {"mode_seeking", "warp_cycle"},
 }
-"""What a family with the settings of its file cannot be trained with; all else it can."""
+"""Terms that a family with the settings of its file cannot be trained with; it can with all others."""
 
 
 @cache
@@ -144,7 +144,7 @@ def rows(folder: Path) -> list[dict[str, float]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two checkpoints hold the same numbers, bit for bit."""
+    """True where two checkpoints hold the same numbers, bit for bit."""
     if isinstance(a, Mapping):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):

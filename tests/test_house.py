@@ -138,7 +138,7 @@ def test_only_build_instantiates() -> None:
 
 
 RUN_FILES = ("run.json", "result.json", "metrics.csv", "classes.json", "scores.npz")
-RUN_FILES += ("config.yaml", "contact_sheet.png", "curves.png", "wandb.json", "sweep.json")
+RUN_FILES += ("step_", "config.yaml", "contact_sheet.png", "curves.png", "wandb.json", "sweep.json")
 ALSO = {"data": {"classes.json"}}
 """Room -> names that it may spell, for files of its own that bear the same name (a data set's classes.json)."""
 

@@ -160,7 +160,7 @@ def wait_for(path: Path) -> None:
 
 
 def gone(process: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for counts as ended."""
+    """True where a process has ended; one that nobody has waited for counts as ended."""
     for _ in range(50):
         try:
             os.kill(process, 0)

@@ -73,7 +73,7 @@ def test_no_option_of_a_group_chooses_the_mode_or_the_sweeper(file: Path):
 
 @pytest.mark.parametrize("told", [(), ("sweep=tpe", "launcher=submitit_local"), ("hydra.launcher.jobs=2",)])
 def test_a_job_has_the_launcher_and_the_sweeper_of_the_sweep(told, tmp_path: Path):
-    """What Hydra 1.4 compares before a job starts."""
+    """The two that Hydra 1.4 compares before a job starts."""
     register_resolvers()
     with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra

@@ -1,4 +1,4 @@
-"""What goes to a contest is checked as a whole; the zip is the same for the same pictures."""
+"""Checks of all that goes to a contest; the zip is the same for the same pictures."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ OWN = {
 
 
 def rivals(loss: str) -> bool:
-    """Whether a pair's options want one place for different things."""
+    """True where a pair's options want one place for different things."""
     one, other = (OWN.get(part, {part: part}) for part in loss.split("+"))
     return any(one[key] != other[key] for key in one.keys() & other.keys())
 

@@ -1,4 +1,4 @@
-"""What holds for every term of picture quality: gradient at the generated picture, none at the target, floor."""
+"""Properties of every term of picture quality: gradient at the generated picture, none at the target, floor."""
 
 from __future__ import annotations
 

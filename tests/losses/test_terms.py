@@ -1,4 +1,4 @@
-"""What holds for every term: gradient at the generated picture, none at the target, float32, floor."""
+"""Properties of every term: gradient at the generated picture, none at the target, float32, floor."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_intervals_of_resampled_influence_cover(n, d, shift):
 
 
 def test_resampled_sets_themselves_are_biased():
-    """Why the influence is resampled and not the pictures: drawing with replacement raises the distance."""
+    """Reason to resample the influence and not the pictures: drawing with replacement raises the distance."""
     target, x = Target.of(Moments.of(rows(6, 2000, 60))), rows(7, 80, 60, shift=0.1)
     stream = torch.Generator().manual_seed(0)
     drawn = [x[torch.randint(0, 80, (80,), generator=stream)] for _ in range(60)]

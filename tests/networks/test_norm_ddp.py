@@ -62,7 +62,7 @@ def worker(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What both processes found; one start of two processes serves every case."""
+    """Findings of both processes; one start of two processes serves every case."""
     path = tmp_path_factory.mktemp("gloo")
     mp.spawn(worker, args=(str(path),), nprocs=2)  # type: ignore[attr-defined]
     return path

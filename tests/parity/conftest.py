@@ -1,4 +1,4 @@
-"""What every parity test may use."""
+"""Fixtures of every parity test."""
 
 from __future__ import annotations
 

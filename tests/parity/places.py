@@ -1,4 +1,4 @@
-"""Where a recorded case lies, and how one is compared of which only some numbers were kept.
+"""Places of recorded cases, and the comparison with a case of which only some numbers were kept.
 
 All cases lie in ../shared, which is no part of the release; tests/fixtures holds a selection (see its README).
 Where both have a case, ../shared's is read, which is whole.
@@ -52,12 +52,12 @@ def path_of(family: str, name: str) -> Path:
 
 
 def described(family: str, name: str) -> dict[str, Any]:
-    """What NAME.json says."""
+    """Content of NAME.json."""
     return json.loads(path_of(family, name).read_text())
 
 
 def recorded(family: str, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What NAME.json says, and the tensors of NAME.safetensors or NAME.safetensors.xz."""
+    """Content of NAME.json, and the tensors of NAME.safetensors or NAME.safetensors.xz."""
     path = path_of(family, name)
     whole = path.with_suffix(".safetensors")
     meta = json.loads(path.read_text())

@@ -48,7 +48,7 @@ class Recorded:
         return {key.removeprefix(start): value for key, value in self.tensors.items() if key.startswith(start)}
 
     def names(self, part: str) -> list[str]:
-        """What is to be compared of one part, e.g. "grad"."""
+        """Keys to compare of one part, e.g. "grad"."""
         return [key.removeprefix(f"{part}/") for key in self.tolerance if key.startswith(f"{part}/")]
 
     def check(self, key: str, got: Tensor) -> None:

@@ -283,7 +283,7 @@ def test_contextual(name: str) -> None:
 
 
 def check_contextual_gradient(case: Recorded, key: str, x: Tensor, y: Tensor) -> None:
-    """Where a centred vector is zero the original's gradient is 1e13, ours finite: there is nothing to repeat."""
+    """At a centred vector of zero the original's gradient is 1e13 and ours finite: there is nothing to repeat."""
     assert x.grad is not None
     if case.tensors[key].abs().max() < 1e6:
         return case.check(key, x.grad)

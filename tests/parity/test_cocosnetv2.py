@@ -264,7 +264,7 @@ def test_pyramid(name: str) -> None:
 
 
 def run_correspondence(case: Recorded, net: HierarchicalCorrespondence) -> tuple[Correspondence, Tensor | None]:
-    """What is found, and the aligned features' distance with the published weight, where the case trains."""
+    """The correspondence, and the aligned features' distance with the published weight, where the case trains."""
     training = case.opt.get("isTrain", True)
     found = net(
         case.given("seg_map"),

@@ -48,7 +48,7 @@ def test_a_real_difference_is_found_and_none_where_there_is_none(tmp_path: Path)
 
 
 def test_label_maps_pair(tmp_path: Path) -> None:
-    """How hard each map is cancels: far smaller than the spread over maps alone would allow."""
+    """The difficulty of each map cancels: far smaller than the spread over maps alone would allow."""
     found = verdicts(sweep(tmp_path / "s", {"a": 0.80, "b": 0.83}, spread=0.1))
     pair = found["loss=b", "loss=a"]
     alone = 0.55 * 0.1 / 60**0.5 * 2**0.5

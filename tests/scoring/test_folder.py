@@ -74,7 +74,7 @@ def test_fewer_pictures_than_dimensions_tell_the_floor(tmp_path):
 
 
 def test_per_picture_values_give_the_score_again(tmp_path):
-    """What compare reads: counts, marks and influences whose sums are the score's own parts."""
+    """Values that compare reads: counts, marks and influences whose sums are the score's own parts."""
     world, train = World(24, seed=1), World(40, seed=2)
     score = scorer().score(world.write(tmp_path / "out"), world, reference=train)
     rows = score.per_picture
@@ -265,7 +265,7 @@ def test_other_classes_are_refused_with_both_lists_and_the_cure():
 
 
 def test_pictures_are_quantised_once(tmp_path):
-    """What the judges see is what the file holds, byte for byte; palette and grey pictures become RGB."""
+    """Judges see the bytes of the file; palette and grey pictures become RGB."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""What people and programs read: nothing shown without its marks, JSON whole or not at all."""
+"""The table and the JSON of a score: nothing shown without its marks, JSON whole or not at all."""
 
 from __future__ import annotations
 

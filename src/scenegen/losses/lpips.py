@@ -92,7 +92,7 @@ class Lpips(Term):
         heads: "alex", "vgg" or "squeeze" (learned for that trunk and its layers), or "uniform": every channel
             weighs 1 / (number of layers). Values with uniform heads, or on another trunk, are LPIPS in form
             only and compare with no published number.
-        layers: what uniform heads read, shallow to deep; None with learned heads, which have their own.
+        layers: maps that uniform heads read, shallow to deep; None with learned heads, which have their own.
         target: "real" or "exemplar".
 
     Formula: sum over layers of mean over positions of sum_c w_c (x_c / norm(x) - y_c / norm(y))^2

@@ -140,6 +140,11 @@ def checkpoint_path(run: Path, step: int) -> Path:
     return run / CHECKPOINTS / f"step_{step:07d}.ckpt"
 
 
+def grid_path(grids: Path, step: int) -> Path:
+    """Grid of a step in a run's folder of grids."""
+    return grids / f"step_{step:07d}.png"
+
+
 def checkpoints_of(run: Path) -> list[Path]:
     """Checkpoints of a run, oldest first."""
     return sorted((run / CHECKPOINTS).glob("step_*.ckpt"))

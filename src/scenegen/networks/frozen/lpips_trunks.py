@@ -31,7 +31,7 @@ class Net:
     Attributes:
         build: makes the trunk with torchvision's parameter names, and layer name -> index.
         source: its weights.
-        layers: what the heads read, shallow to deep.
+        layers: maps that the heads read, shallow to deep.
         heads_sha256: beginning of the sha256 of the heads' file.
     """
 

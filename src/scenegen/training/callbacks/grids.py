@@ -13,13 +13,13 @@ from scenegen.base.pictures import save_png
 from scenegen.base.records import Batch
 from scenegen.base.seeding import hash_seed
 from scenegen.data.classes import ClassList
+from scenegen.runs.folder import grid_path
 from scenegen.sampling.sheets import columns, contact_sheet
 from scenegen.training.rounds import Rounds
 
 
 class Grids(pl.Callback):
-    """Writes grids/step_<n>.png: the columns of the batch and the generated
-    picture, always of the same inputs and the same noise.
+    """Writes a grid every N steps: the columns of the batch and the generated picture, of the same inputs and noise.
 
     Args:
         batch: the fixed inputs.
@@ -38,7 +38,7 @@ class Grids(pl.Callback):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         picture = self.draw(module)
-        save_png(self.folder / f"step_{module.step:07d}.png", picture)
+        save_png(grid_path(self.folder, module.step), picture)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image("grid", [picture], step=module.step)
