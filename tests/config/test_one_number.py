@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from scenegen.config.faults import _locate
 from scenegen.config.flat import flat_records, named_records
 from scenegen.config.places import conf_folder
 from tests.options import loaded
@@ -48,7 +48,7 @@ def test_what_conf_gives_has_no_second_default() -> None:
     second, targets = set(), options()
     for name, given in targets.items():
         for node in given:
-            for constructor, keys in filled(_locate(name), node):
+            for constructor, keys in filled(get_object(name), node):
                 defaults = {one.name for one in inspect.signature(constructor).parameters.values()
                             if one.default is not one.empty}  # fmt: skip
                 second |= {f"{constructor.__module__}.{constructor.__qualname__}({key}=)" for key in defaults & {*keys}}
