@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,30 @@ def whole(path: Path, *, several_writers: bool = False) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Folder beside `path` to fill; it becomes `path` where the block ends well, and is deleted where it fails.
+
+    Args:
+        path: the new folder; one that is there must be empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.mkdir()
+    try:
+        yield part
+        os.replace(part, path)  # takes the place of an empty folder, and of nothing else
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def copy_file(source: Path, target: Path) -> Path:
+    """Copy a file's content, whole or not at all."""
+    with whole(target) as part:
+        shutil.copyfile(source, part)
+    return target
 
 
 def write_text(path: Path, text: str) -> Path:

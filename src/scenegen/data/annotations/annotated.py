@@ -1,0 +1,144 @@
+"""Records of annotated pictures, and their label maps: regions under words, painted in one order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+Polygon = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Region:
+    """One annotated region: its word, and polygons of (x, y) in pixels or a mask (h, w) of bool."""
+
+    word: str
+    polygons: Sequence[Polygon] = ()
+    mask: np.ndarray | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An annotated picture.
+
+    Attributes:
+        name: stem of its files.
+        image: the photograph.
+        split: "train", "val", or "" where the source has no split.
+        size: (height, width) that the annotation was drawn on.
+        regions: outlined regions; later ones do not matter more, see `paint`.
+        ids: (h, w) map of the source's own ids in place of regions, or None.
+        words: id of `ids` -> word; an id without a word is unlabelled.
+        turned: drawn on the view that the photograph's EXIF turn gives, as labelling tools show it; False follows
+            the stored pixels.
+    """
+
+    name: str
+    image: Path
+    split: str
+    size: tuple[int, int]
+    regions: Sequence[Region] = ()
+    ids: np.ndarray | None = field(default=None, repr=False)
+    words: Mapping[int, str] = field(default_factory=dict)
+    turned: bool = False
+
+
+@dataclass
+class Tally:
+    """Pixels and regions under each word, and what was left out of the label maps."""
+
+    pixels: Counter[str] = field(default_factory=Counter)
+    regions: Counter[str] = field(default_factory=Counter)
+    outside: list[str] = field(default_factory=list)
+    clipped: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+
+def words_of(picture: Annotated) -> Iterator[str]:
+    """Words of a picture, one per region, or those of the ids that it shows."""
+    yield from (region.word for region in picture.regions)
+    if picture.ids is not None:
+        yield from (picture.words[i] for i in np.unique(picture.ids).tolist() if i in picture.words)
+
+
+def paint(picture: Annotated, *, id_of: Mapping[str, int], unlabelled: int, snap: float, tally: Tally) -> np.ndarray:
+    """The label map of an annotated picture.
+
+    Regions are painted from the largest to the smallest, so that a boat lies on the lake and not under it.
+
+    Args:
+        picture: the picture with its regions.
+        id_of: word -> class id; words that are not in it stay unlabelled.
+        unlabelled: id of pixels under no region.
+        snap: polygon points this near to the frame are moved onto it, in pixels.
+        tally: takes the pixels of each word, and what lay outside.
+
+    Returns:
+        (h, w) int64 ids.
+    """
+    height, width = picture.size
+    label = np.full((height, width), unlabelled, dtype=np.int64)
+    if picture.ids is not None:
+        for i in np.unique(picture.ids).tolist():
+            if (word := picture.words.get(i)) is not None:
+                there = picture.ids == i
+                tally.pixels[word] += int(there.sum())
+                tally.regions[word] += 1
+                label[there] = id_of.get(word, unlabelled)
+    masks = [(region, _mask(region, picture, snap=snap, tally=tally)) for region in picture.regions]
+    for region, mask in sorted(masks, key=lambda pair: -int(pair[1].sum())):
+        tally.pixels[region.word] += int(mask.sum())
+        tally.regions[region.word] += 1
+        if region.word in id_of:
+            label[mask] = id_of[region.word]
+    return label
+
+
+def _mask(region: Region, picture: Annotated, *, snap: float, tally: Tally) -> np.ndarray:
+    if region.mask is not None:
+        return region.mask
+    height, width = picture.size
+    canvas = Image.new("1", (width, height))
+    draw = ImageDraw.Draw(canvas)
+    for polygon in region.polygons:
+        points = np.asarray(polygon, dtype=np.float64)
+        where = f"{picture.name}: {region.word}"
+        if len(points) < 3 or not np.isfinite(points).all() or _area(points) == 0:
+            tally.empty.append(where)
+            continue
+        low, high = points.min(0), points.max(0)
+        if (high <= 0).any() or (low >= (width, height)).any():
+            tally.outside.append(where)
+            continue
+        if (low < -1).any() or (high > (width + 1, height + 1)).any():
+            tally.clipped.append(where)
+        for axis, side in ((0, width), (1, height)):
+            at = points[:, axis]
+            at[at <= snap] = np.minimum(at[at <= snap], 0)
+            at[at >= side - 1 - snap] = np.maximum(at[at >= side - 1 - snap], side - 1)
+        limit = 4 * max(height, width)  # a point a million pixels away would make the drawing slow
+        draw.polygon([(float(x), float(y)) for x, y in points.clip(-limit, limit)], fill=1)
+    return np.asarray(canvas, dtype=bool)
+
+
+def _area(points: np.ndarray) -> float:
+    """Area of a polygon by the shoelace formula."""
+    x, y = points[:, 0], points[:, 1]
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def fill_gaps(label: np.ndarray, *, unlabelled: int) -> np.ndarray:
+    """Unlabelled pixels with the id of the nearest labelled one; a map without any label stays as it is."""
+    from scipy.ndimage import distance_transform_edt
+
+    missing = label == unlabelled
+    if not missing.any() or missing.all():
+        return label
+    found = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    assert isinstance(found, np.ndarray)
+    return label[found[0], found[1]]

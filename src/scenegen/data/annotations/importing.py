@@ -1,0 +1,229 @@
+"""Import of annotations: read by their kind, their words brought to classes, written as data=folder, and counted."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ImageOps
+
+from scenegen.base.files import copy_file, whole_folder, write_json
+from scenegen.base.pictures import open_picture, save_png
+from scenegen.base.refusal import Refusal
+from scenegen.data.annotations import coco, labelme, painted
+from scenegen.data.annotations.annotated import Annotated, Tally, fill_gaps, paint, words_of
+from scenegen.data.annotations.sources import Source
+from scenegen.data.annotations.words import class_of
+
+UNLABELLED = "unlabelled"
+MOST = 20
+"""Files that a refusal names."""
+
+Track = Callable[[Iterable[Any], str], Iterable[Any]]
+"""(items, description) -> items, for a progress bar."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of annotation: its files below a source, and the reader of one."""
+
+    files: Callable[[Source], list[Path]]
+    read: Callable[[Path, Source], Annotated | Iterable[Annotated]]
+
+
+@dataclass
+class Imported:
+    """Account of an import.
+
+    Attributes:
+        pictures: number per split.
+        classes: class -> its words -> pixels.
+        unknown: words that no rule knows -> pixels; their pixels are unlabelled.
+        turned: photographs that were written turned, as their EXIF says.
+        filled: pixels that took the nearest class.
+        skipped: broken files that were left out.
+        tally: polygons outside, clipped, empty.
+    """
+
+    pictures: Counter[str] = field(default_factory=Counter)
+    classes: dict[str, dict[str, int]] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    turned: int = 0
+    filled: int = 0
+    skipped: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain containers, for JSON."""
+        return {
+            "pictures": dict(self.pictures), "classes": self.classes, "unknown": self.unknown, "turned": self.turned,
+            "filled_pixels": self.filled, "skipped": self.skipped, "polygons_outside": self.tally.outside,
+            "polygons_clipped": self.tally.clipped, "polygons_without_area": self.tally.empty,
+        }  # fmt: skip
+
+
+FORMATS: Mapping[str, Format] = {
+    "labelme_xml": Format(lambda source: source.ending(".xml"), labelme.read_xml),
+    "labelme_json": Format(lambda source: source.ending(".json"), labelme.read_desktop_json),
+    "coco": Format(lambda source: source.ending(".json"), coco.read),
+    "cityscapes": Format(lambda source: source.ending("_labelids.png"), painted.read_cityscapes),
+    "ade20k": Format(
+        lambda source: [path for path in source.ending(".png") if "annotations" in path.parts], painted.read_ade20k
+    ),
+}
+"""Kinds that need nothing but their files; `colours` needs a table beside."""
+
+
+def coloured(table: Path, *, tolerance: int) -> Format:
+    """The kind of colour maps with a table of colours."""
+    colours = painted.read_colour_table(table)
+    read = functools.partial(painted.read_colours, table=colours, tolerance=tolerance)
+    return Format(lambda source: list(painted.colour_maps(source)), read)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Annotations of one kind below one folder; read anew for every pass, so that few are in memory at a time.
+
+    Attributes:
+        source: the folder.
+        name, kind: of the annotations.
+        skip_broken: leave out files that cannot be read.
+    """
+
+    source: Source
+    name: str
+    kind: Format
+    skip_broken: bool
+
+    def pictures(self, skipped: list[str] | None = None) -> Iterator[Annotated]:
+        """Every annotated picture; takes the sentences about broken files into `skipped`.
+
+        Raises:
+            Refusal: no file of that kind, or all the broken ones by name.
+        """
+        files = self.kind.files(self.source)
+        if not files:
+            raise Refusal(
+                f"annotations={self.source.root} holds no file of format={self.name}; "
+                f"formats are {', '.join(FORMATS)}, colours"
+            )
+        broken: list[str] = []
+        for file in files:
+            try:
+                found = self.kind.read(file, self.source)
+                yield from [found] if isinstance(found, Annotated) else found
+            except Refusal as refusal:
+                broken.append(str(refusal))
+        if broken and not self.skip_broken:
+            more = f"\n  and {len(broken) - MOST} more" * (len(broken) > MOST)
+            raise Refusal(
+                f"{len(broken)} of {len(files)} files cannot be read:\n  " + "\n  ".join(broken[:MOST]) + more
+            )
+        if skipped is not None:
+            skipped += broken
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """Options of an import.
+
+    Attributes:
+        classes: the class list; None makes a class of every word.
+        rules: plain word -> class.
+        fill: give unlabelled pixels the nearest class.
+        snap: polygon points this near to the frame lie on it, in pixels.
+    """
+
+    classes: Sequence[str] | None
+    rules: Mapping[str, str]
+    fill: bool
+    snap: float
+
+
+def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, track: Track) -> Imported:
+    """Write pictures and their label maps as data=folder, whole or not at all.
+
+    Args:
+        annotations: of one folder.
+        out: the new folder: images/ and labels/, below train/ and val/ where the source has splits; classes.json.
+        wishes: see its class.
+        track: for a progress bar.
+
+    Raises:
+        Refusal: no picture, broken files, a photograph of another size than its annotation, a name twice, too many
+            classes, or no known word.
+    """
+    done, seen, count = Imported(), set[str](), 0
+    for picture in track(annotations.pictures(done.skipped), "reading"):
+        seen |= set(words_of(picture))
+        count += 1
+    words = sorted(seen)
+    if not words:
+        raise Refusal(f"annotations={annotations.source.root} holds no annotated picture of format={annotations.name}")
+    names = list(wishes.classes) if wishes.classes is not None else words
+    if len(names) > 254:
+        raise Refusal(
+            f"{len(names)} words would be as many classes, and 254 fit; bring them to fewer with words=FILE.yaml"
+        )
+    meant = {word: class_of(word, wishes.rules) if wishes.classes is not None else word for word in words}
+    unlabelled = len(names)
+    id_of = {word: names.index(name) for word, name in meant.items() if name is not None}
+    if not id_of:
+        raise Refusal(f"none of the {len(words)} words is known ({', '.join(words[:10])}); give words=FILE.yaml")
+    with whole_folder(out) as folder:
+        for picture in track(_counted(annotations.pictures(), count), "importing"):
+            place = folder / picture.split
+            label = paint(picture, id_of=id_of, unlabelled=unlabelled, snap=wishes.snap, tally=done.tally)
+            if wishes.fill:
+                done.filled += int((label == unlabelled).sum())
+                label = fill_gaps(label, unlabelled=unlabelled)
+            target = place / "labels" / f"{picture.name}.png"
+            if target.exists():
+                raise Refusal(f"two pictures are called {picture.name}; rename one, or import their folders apart")
+            save_png(target, label.astype(np.uint8))
+            done.turned += _write_photograph(picture, place / "images")
+            done.pictures[picture.split or "all"] += 1
+        write_json(folder / "classes.json", {"classes": [*names, UNLABELLED], "unlabelled": unlabelled})
+        done.unknown = {word: done.tally.pixels[word] for word in words if meant[word] is None}
+        for word in words:
+            if (name := meant[word]) is not None:
+                done.classes.setdefault(name, {})[word] = done.tally.pixels[word]
+        write_json(folder / "import.json", done.as_dict())
+    return done
+
+
+class _counted:
+    """An iterator whose length is known, for a progress bar."""
+
+    def __init__(self, items: Iterator[Any], count: int) -> None:
+        self._items, self._count = items, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._items
+
+
+def _write_photograph(picture: Annotated, folder: Path) -> bool:
+    """Copy a photograph, turned for good where its annotation was drawn on that view; True where it was turned."""
+    with open_picture(picture.image) as opened:
+        turn = opened.getexif().get(0x0112, 1)
+        upright = ImageOps.exif_transpose(opened) if picture.turned and turn != 1 else opened
+        width, height = upright.size
+        if (height, width) != picture.size:
+            raise Refusal(
+                f"{picture.image.name} is {width}x{height}, and its annotation was drawn on {picture.size[1]}x"
+                f"{picture.size[0]}; give the photographs that were annotated as images=FOLDER"
+            )
+        if turn != 1:  # no turn is left for a reader to apply or to forget
+            save_png(folder / f"{picture.name}.png", np.asarray(upright.convert("RGB")))
+            return True
+    copy_file(picture.image, folder / f"{picture.name}{picture.image.suffix.lower()}")
+    return False

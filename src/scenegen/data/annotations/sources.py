@@ -1,0 +1,88 @@
+"""A folder of somebody's annotations: its files by kind, its photographs by name, its splits."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+from scenegen.base.pictures import SUFFIXES, open_picture
+from scenegen.base.refusal import Refusal
+
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "val"}
+"""Folder name, or a part of a file's name, -> the split of data=folder."""
+
+
+class Source:
+    """Files below one folder; links that lead out of it are not followed.
+
+    Args:
+        root: the folder.
+        images: the folder of the photographs, where it is another one.
+    """
+
+    def __init__(self, root: Path, *, images: Path | None = None) -> None:
+        self.root = root
+        for key, folder in (("annotations", root), ("images", images)):
+            if folder is not None and not folder.is_dir():
+                raise Refusal(f"{key}={folder}: there is no such folder; give the folder of the annotations")
+        self.photographs = images or root
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Regular files below the folder, in order of their paths."""
+        return _files(self.root)
+
+    def ending(self, *endings: str) -> list[Path]:
+        """Files with one of some endings, in lower case."""
+        return [path for path in self.files if path.name.lower().endswith(endings)]
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = defaultdict(list)
+        for path in _files(self.photographs):
+            if path.suffix.lower() in SUFFIXES:
+                found[path.stem].append(path)
+        return found
+
+    def photograph(self, stem: str, *, near: Path, suffix: str = "") -> Path:
+        """The photograph of a name, the nearest one where several have it.
+
+        Args:
+            stem: of the photograph's file; folders that an annotation file names are not followed.
+            near: the annotation file.
+            suffix: ending that the stem has in the photograph's name, such as "_leftImg8bit".
+
+        Raises:
+            Refusal: there is none.
+        """
+        found = [path for path in self._by_stem.get(stem + suffix, []) if path != near]
+        if not found:
+            raise Refusal(
+                f"{near.name}: there is no photograph {stem}{suffix}.* below {self.photographs}; "
+                "give their folder as images=FOLDER, or leave it out with broken=skip"
+            )
+        jpeg = [path for path in found if path.suffix.lower() in (".jpg", ".jpeg")]
+        return max(jpeg or found, key=lambda path: len(os.path.commonpath([path, near])))
+
+    def split_of(self, path: Path) -> str:
+        """ "train" or "val" by the folders of a path below the source, "" where none says it."""
+        parts = path.relative_to(self.root).parts[:-1] if path.is_relative_to(self.root) else path.parts[:-1]
+        return next((SPLITS[part.lower()] for part in reversed(parts) if part.lower() in SPLITS), "")
+
+    @staticmethod
+    def size_of(image: Path, *, turned: bool) -> tuple[int, int]:
+        """(height, width) of a photograph, after its EXIF turn where `turned`."""
+        with open_picture(image, pixels=False) as picture:
+            width, height = picture.size
+            sideways = turned and picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return (width, height) if sideways else (height, width)
+
+
+def _files(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+    return [path for path in found if path.is_file() and path.resolve().is_relative_to(root.resolve())]
