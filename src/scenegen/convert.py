@@ -38,10 +38,12 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.data.layouts import named_classes
     from scenegen.networks.interop import find_files, load_official, read_official
     from scenegen.runs.checkpoints import write_weights
-    from scenegen.runs.folder import HOME, create_run
+    from scenegen.runs.folder import create_run
+    from scenegen.runs.names import place_of
 
     chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)
+    folder = place_of(settings.name)
     vocabulary = Vocabulary(named_classes(settings.classes), has_instances=settings.edges)
     model = build.model(chosen.config, vocabulary)
     judge = build.discriminator(chosen.config, model)
@@ -53,7 +55,6 @@ def convert(cfg: DictConfig) -> Path:
     if judged is not None:
         load_official(judge, judged)
         networks["discriminator"] = judge
-    folder = HOME / settings.name
     # resolved: the record must not depend on a later command line
     create_run(
         folder,

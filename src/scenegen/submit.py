@@ -25,19 +25,26 @@ class Settings:
 @command("submit")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import bar
+    from scenegen.base.files import own_file
     from scenegen.config.groups import Size
     from scenegen.config.plan import plan, read_settings
+    from scenegen.runs.names import require_plain
     from scenegen.scoring.generated import take
     from scenegen.scoring.submission import check, write_zip
 
     config = plan(cfg, settings=Settings).config
     settings, size = read_settings(Settings, config), read_settings(Size, config["size"])
+    folder = Path(settings.generated)
+    if settings.folder:
+        require_plain(settings.folder, option="folder")
     names = sorted(path.stem for path in Path(settings.labels).glob("*.png"))
     if not names:
         raise Refusal(f"labels={settings.labels} holds no label map (*.png); give the contest's folder of test maps")
     if settings.count not in (None, len(names)):
         raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
-    pictures = take(Path(settings.generated), names, size=(size.height, size.width), track=bar)
+    pictures = take(folder, names, size=(size.height, size.width), track=bar)
+    for path in pictures.files.values():
+        own_file(path, folder)
     for warning in check(pictures, track=bar):
         print(f"warning: {warning}")
     digest = write_zip(pictures, Path(settings.out), folder=settings.folder)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from scenegen.base.refusal import Refusal
 
 
 @contextmanager
@@ -60,6 +63,39 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file, whole or not at all."""
     with whole(path) as part:
         part.write_text(text)
+    return path
+
+
+def write_new(path: Path, text: str) -> Path:
+    """Write a text file that is not there yet, whole or not at all; of two processes at once one succeeds.
+
+    Raises:
+        FileExistsError: it is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def own_file(path: Path, folder: Path) -> Path:
+    """A file of a folder that others may have made, and no link that leads out of it.
+
+    Raises:
+        Refusal: a link to another place.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Refusal(f"{path} is a link out of {folder}, which is not followed; put the file itself in its place")
     return path
 
 

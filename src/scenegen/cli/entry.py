@@ -125,11 +125,14 @@ def quiet() -> None:
 
 
 def _leave_no_empty_folder() -> None:
-    """Remove the empty folder that Hydra made before the run was refused; a folder with files stays."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    if folder.resolve() != Path.cwd().resolve():
-        with contextlib.suppress(OSError):
+    """Remove the empty folders that Hydra made before the run was refused; a folder with files stays."""
+    folder, here = Path(HydraConfig.get().runtime.output_dir).resolve(), Path.cwd().resolve()
+    with contextlib.suppress(OSError):
+        while folder != here:
             folder.rmdir()
+            folder = folder.parent
+            if here not in folder.parents:
+                return
 
 
 def _stop(error: Exception) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.config.places import conf_folder
-from scenegen.runs.folder import HOME
+from scenegen.runs.folder import HOME, find_run, require_own_files
+from scenegen.runs.names import place_of
+
+LONGEST_CHOICES = 120
+"""Letters of a name that is made of the choices."""
 
 
 def compose(verb: str, overrides: list[str] | None = None) -> DictConfig:
@@ -28,8 +30,14 @@ def register_resolvers() -> None:
 
 
 def run_folder(resume, name, experiment, model, loss, time) -> str:
-    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of the choices."""
+    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of the choices.
+
+    Raises:
+        Refusal: no run to resume, or a name that leads out of runs/; Hydra has made no folder then.
+    """
     if resume:
-        return str(resume) if Path(str(resume)).is_dir() else f"{HOME}/{resume}"
+        return str(require_own_files(find_run(str(resume))))
+    if name is not None and name != "":
+        return str(place_of(name))
     what = experiment if experiment and experiment != "null" else f"{model}_{loss}"
-    return f"{HOME}/{name or f'{what}_{time}'}"
+    return f"{HOME}/{what[:LONGEST_CHOICES]}_{time}"

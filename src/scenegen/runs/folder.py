@@ -5,6 +5,7 @@ No other room spells one of these names.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.documents import read_yaml
-from scenegen.base.files import read_json, write_json, write_text
+from scenegen.base.files import own_file, read_json, write_json, write_new
 from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
 
@@ -43,8 +44,11 @@ LIBRARIES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "torchme
 
 
 def is_run(folder: Path) -> bool:
-    """True where a folder holds a run."""
-    return (folder / CONFIG).is_file()
+    """True where a folder holds a run; what can be no name of a folder holds none."""
+    try:
+        return (folder / CONFIG).is_file()
+    except OSError:
+        return False
 
 
 def find_run(run: str | Path) -> Path:
@@ -76,15 +80,33 @@ def finished_runs(place: str | Path) -> list[Path]:
     return folders
 
 
+def require_own_files(folder: Path) -> Path:
+    """The folder of a run that will be written, none of whose files is a link out of it.
+
+    Raises:
+        Refusal: a link, through which training would write elsewhere.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if (path := Path(place) / name).is_symlink():
+                own_file(path, folder)
+    return folder
+
+
 def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[str]) -> None:
     """Make a run's folder and record its config, command line and versions.
 
     Raises:
         Refusal: where the folder holds another run already.
     """
-    if (folder / CONFIG).exists():
-        raise Refusal(f"{folder} holds a run already; give another name=..., or go on with resume={folder.name}")
-    write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
+    try:
+        write_new(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
+    except FileExistsError as error:
+        begun = "" if checkpoints_of(folder) else " that has saved nothing yet"
+        run = folder.relative_to(HOME) if HOME in folder.parents else folder
+        raise Refusal(
+            f"{folder} holds a run{begun} already; give another name=..., or go on with resume={run}"
+        ) from error
     write_json(folder / RECORD, {"config": digest, "overrides": overrides, **provenance()})
 
 
