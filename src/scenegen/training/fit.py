@@ -22,6 +22,7 @@ from scenegen.training.callbacks.collapse import Collapse
 from scenegen.training.callbacks.grids import Grids
 from scenegen.training.callbacks.progress import Progress
 from scenegen.training.machine import Machine
+from scenegen.training.ranks import Ranks
 from scenegen.training.rounds import Rounds
 
 
@@ -90,7 +91,8 @@ def fit(
         checkpoint: the checkpoint to resume from, or None.
 
     Raises:
-        Refusal: where the batch does not fit the data or the processes, a loss is not finite, or the disk is full.
+        Refusal: where the batch does not fit the data or the processes, a loss is not finite, the disk is full, or
+            another process of the run ended.
     """
     start = int(load(checkpoint)["state_dict"]["clock"]) if checkpoint else 0
     every = rhythm.checkpoint_every
@@ -119,4 +121,5 @@ def fit(
         world=machine.world,
     )
     loader = make_loader(data, sampler, workers=machine.workers, pin=machine.accelerator == "gpu")
-    trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+    with Ranks(trainer, folder):
+        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)

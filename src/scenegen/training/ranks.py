@@ -1,0 +1,153 @@
+"""Processes of one run on one machine (DDP): where one ends, the others end in bounded time, and the run says which."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import pytorch_lightning as pl
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch.distributed import DistError
+
+from scenegen.base.console import printable
+from scenegen.base.refusal import Refusal
+from scenegen.runs.folder import checkpoints_of, step_of
+
+FIRST = "SCENEGEN_FIRST_RANK"
+"""Process id of the process that started the other ranks, for them."""
+
+PAUSE = 0.25
+PATIENCE = 10.0
+"""Seconds that a process may take to leave a call which waits for one that is gone."""
+
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket", re.IGNORECASE)
+
+
+class Ranks:
+    """Watch over a run's processes for the length of a block; nothing where the run is one process.
+
+    Lightning's own watch kills the first process, with no word, within five seconds.
+
+    Args:
+        trainer: Lightning's, before its `fit`.
+        folder: the run's folder.
+
+    Raises:
+        Refusal: another process of the run ended before its time.
+    """
+
+    def __init__(self, trainer: pl.Trainer, folder: Path) -> None:
+        self.folder = folder
+        self.several = trainer.world_size > 1
+        self.local_rank = trainer.local_rank
+        self._launcher = trainer.strategy.launcher
+        self._others: list[subprocess.Popen[bytes]] = []
+        self._over = threading.Event()
+
+    def __enter__(self) -> Ranks:
+        if self.several:
+            if self.local_rank == 0:
+                os.environ[FIRST] = str(os.getpid())
+            look = self._look_after_others if self.local_rank == 0 else self._look_after_first
+            self._thread = threading.Thread(target=look, daemon=True, name="ranks")
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.several:
+            return
+        self._over.set()
+        self._thread.join()
+        lost = is_lost(error)
+        if self.local_rank > 0:
+            if isinstance(error, Exception) and not lost:
+                self._reason(self.local_rank).write_text(f"{error}")
+            if lost:
+                raise Refusal("another process of this run ended") from error
+        elif error is not None:
+            self._end_others()
+            sentence = self._sentence()
+            for rank in range(1, len(self._others) + 1):
+                self._reason(rank).unlink(missing_ok=True)
+            if lost:
+                raise Refusal(sentence) from error
+
+    def _look_after_others(self) -> None:
+        while not self._over.wait(PAUSE):
+            self._take()
+            if any(process.poll() for process in self._others):  # a status other than 0
+                if not self._over.wait(PATIENCE):
+                    self._end_others(patience=0)
+                    leave(self._sentence())
+                return
+
+    def _look_after_first(self) -> None:
+        first = int(os.environ.get(FIRST, os.getppid()))
+        while not self._over.wait(PAUSE):
+            if os.getppid() != first:
+                cure = go_on(self.folder)
+                leave(f"the process of rank 0 ended before its time; {cure}" if self.local_rank == 1 else "")
+
+    def _take(self) -> None:
+        """Take the started processes over from Lightning, whose watch then has none to look at."""
+        if isinstance(self._launcher, _SubprocessScriptLauncher) and self._launcher.procs:
+            self._others = list(self._launcher.procs)
+            self._launcher.procs.clear()
+
+    def _end_others(self, patience: float = PATIENCE) -> None:
+        """Wait for the other processes, and kill those that do not end."""
+        self._take()
+        end = time.monotonic() + patience
+        for process in self._others:
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _sentence(self) -> str:
+        """Which process ended first as far as can be known, why, and how to go on."""
+        said = {rank: self._reason(rank) for rank in range(1, len(self._others) + 1) if self._reason(rank).is_file()}
+        codes = {rank: process.poll() or 0 for rank, process in enumerate(self._others, 1)}
+        killed = min((rank for rank, code in codes.items() if code < 0), default=None)
+        if said:
+            rank = min(said)
+            what = f"the process of rank {rank} failed: {printable(said[rank].read_text(errors='replace'))}"
+        elif killed is not None:
+            what = f"the process of rank {killed} was ended by {signal.Signals(-codes[killed]).name}"
+        else:
+            what = "another process of this run ended before its time"
+        return f"{what}; {go_on(self.folder)}"
+
+    def _reason(self, rank: int) -> Path:
+        """File in which a process leaves the sentence of its failure for the first one."""
+        return self.folder / f".rank_{rank}"
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """True for an error of a call between processes, as one gets whose partner is gone."""
+    return isinstance(error, DistError) or (type(error) is RuntimeError and bool(_LOST.search(str(error))))
+
+
+def go_on(folder: Path) -> str:
+    """How to go on with a run that broke off."""
+    saved = checkpoints_of(folder)
+    if not saved:
+        return "no checkpoint was saved before, so start the run again"
+    return f"the checkpoint of step {step_of(saved[-1])} is whole: go on with resume={folder.name}"
+
+
+def leave(sentence: str) -> None:
+    """End this process at once, from any thread, whatever the others wait for."""
+    if sentence:
+        sys.stderr.write(f"\nerror: {sentence}\n")
+        sys.stderr.flush()
+    os._exit(1)

@@ -1,0 +1,116 @@
+"""Several processes of one run: where one ends, the others do, and one sentence says which and how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments import LightningEnvironment
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+from scenegen.base.refusal import Refusal
+from scenegen.training import ranks
+from scenegen.training.ranks import FIRST, Ranks
+from tests.cli.command_line import TINY
+from tests.sweeps.jobs import processes, until
+
+GLOO = RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:33112")
+
+
+def trainer(*started: subprocess.Popen, local_rank: int = 0) -> pl.Trainer:
+    """The little of a trainer that is asked for, with processes that were started."""
+    launcher = _SubprocessScriptLauncher(LightningEnvironment(), num_processes=1 + len(started), num_nodes=1)
+    launcher.procs = list(started)
+    made = SimpleNamespace(world_size=2, local_rank=local_rank, strategy=SimpleNamespace(launcher=launcher))
+    return made  # pyright: ignore[reportReturnType]
+
+
+def other(*code: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-S", "-c", *(code or ("import time; time.sleep(60)",))])
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "PATIENCE", 0.5)
+    monkeypatch.setenv(FIRST, str(os.getppid()))
+
+
+def saved(folder: Path, step: int) -> Path:
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / f"step_{step:07d}.ckpt").touch()
+    return folder
+
+
+def test_a_killed_process_is_named_with_the_way_to_go_on(tmp_path: Path):
+    left, killed = other(), other()
+    killed.kill()
+    killed.wait()
+    words = r"rank 2 was ended by SIGKILL; the checkpoint of step 7 is whole: .*resume=run$"
+    with pytest.raises(Refusal, match=words), Ranks(trainer(left, killed), saved(tmp_path / "run", 7)):
+        raise GLOO
+    assert left.wait() == -signal.SIGKILL, "no process is left"
+
+
+def test_the_sentence_of_another_process_reaches_the_first(tmp_path: Path):
+    with pytest.raises(Refusal, match="its file is gone"), Ranks(trainer(local_rank=1), tmp_path):
+        raise Refusal("its file is gone")
+    failed = other("raise SystemExit(1)")
+    with (
+        pytest.raises(Refusal, match="rank 1 failed: its file is gone; no checkpoint was saved before, so start"),
+        Ranks(trainer(failed), tmp_path),
+    ):
+        raise GLOO
+    assert not list(tmp_path.iterdir()), "nothing is left for the next start to read"
+
+
+@pytest.mark.parametrize(
+    "error", [Refusal("a loss is nan"), RuntimeError("a defect of ours"), KeyboardInterrupt("by hand")]
+)
+def test_an_error_of_its_own_stays_what_it_is(error, tmp_path: Path):
+    started = other()
+    with pytest.raises(type(error), match=str(error)), Ranks(trainer(started), tmp_path):
+        raise error
+    assert started.wait() == -signal.SIGKILL
+
+
+def test_who_waits_for_the_dead_is_ended(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """The first process hangs in a call that never returns; and the second one where the first is gone."""
+    for local_rank, words in ((0, "rank 1 was ended by SIGKILL"), (1, "rank 0 ended before its time")):
+        if (child := os.fork()) == 0:
+            started = other()
+            os.environ[FIRST] = "1"
+            with Ranks(trainer(started, local_rank=local_rank), tmp_path):
+                started.kill()
+                time.sleep(60)
+            os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        assert f"error: the process of {words}; no checkpoint was saved before" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "status", "words"), [(1, 1, "rank 1 was ended by SIGKILL"), (0, -9, "rank 0 ended before its time")]
+)
+def test_a_killed_process_of_a_real_run(rank: int, status: int, words: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scenegen.train", *TINY, "steps=5000", "checkpoint_every=2", "evaluate=false",
+               "trainer=ddp", "trainer.accelerator=cpu", f"name={tmp_path.name}"]  # fmt: skip
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=said)
+    folder = tmp_path / "runs" / tmp_path.name
+    until(lambda: (folder / "checkpoints" / "step_0000004.ckpt").is_file(), seconds=240)
+    (started,) = set(processes(f"name={tmp_path.name}")) - {run.pid}
+    os.kill(started if rank else run.pid, signal.SIGKILL)
+    assert run.wait(timeout=60) == status
+    until(lambda: not processes(f"name={tmp_path.name}"), seconds=60)
+    lines = (tmp_path / "said").read_text()
+    assert lines.count("error: ") == 1
+    assert words in lines
+    assert "Traceback" not in lines
+    assert f"is whole: go on with resume={folder.name}" in lines
