@@ -145,7 +145,9 @@ def options() -> list[str]:
     return [f"{group}={file.stem}" for group in groups for file in sorted((conf_folder() / group).glob("*.yaml"))]
 
 
-@pytest.mark.parametrize("option", [o for o in options() if o not in ("data=labels", "trainer=gpu")])
+@pytest.mark.parametrize(
+    "option", [o for o in options() if o not in ("data=labels", "trainer=gpu", "size=own", "size=training")]
+)
 def test_every_option_composes_and_passes_the_check(option: str) -> None:
     train(option)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from omegaconf import DictConfig
 
@@ -18,9 +19,11 @@ class Settings:
     run: str
     checkpoint: str | None
     labels: str | None
+    instances: str | None
     exemplars: str | None
-    out: str
+    out: str | None
     style: str | None
+    fit: Literal["refuse", "crop", "squash"]
     seed: int
     n_per_label: int
     count: int | None
@@ -37,30 +40,74 @@ class Settings:
             raise Refusal(f"count={self.count} must be 1 or more, or null for all")
         if self.lookup not in (True, False, "auto"):
             raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
+        if self.fit != "refuse" and self.labels is None and self.style is None:
+            raise Refusal(f"fit={self.fit} is for labels=FOLDER and style=FILE; the run's own test maps are framed by "
+                          "the data.fit that it was trained with")  # fmt: skip
+
+    def reads(self) -> dict[str, Path]:
+        """Option -> file or folder of the user's that is read."""
+        named = {name: getattr(self, name) for name in ("labels", "instances", "exemplars", "style", "checkpoint")}
+        return {name: Path(value).expanduser() for name, value in named.items() if value is not None}
 
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.files import write_json
+    from scenegen.base.outputs import take_folder
     from scenegen.base.pictures import save_png
     from scenegen.config import build
+    from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
     from scenegen.config.plan import plan, read_settings
-    from scenegen.data.datasets import read_style
     from scenegen.networks.layers.lookup import look_up, looks_up
-    from scenegen.sampling.generate import generate
+    from scenegen.runs.folder import made_folder
+    from scenegen.sampling.generate import file_name, generate, require_options
     from scenegen.sampling.sheets import draw_sheet, spread
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
     posts = build.posts(config)
+    size = read_settings(Size, config["size"]).wanted
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
     lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else chosen.lookup
     if lookup:
         look_up(run.model)
-    data = run.inputs(labels=chosen.labels, exemplars=chosen.exemplars)
+    notes: list[str] = []
+    style = run.style(chosen.style, fit=chosen.fit, notice=notes.append) if chosen.style else None
+    n = chosen.n_per_label
+    require_options(run.model, n_per_label=n, style=style, posts=posts)
+    data = run.inputs(
+        labels=chosen.labels,
+        exemplars=chosen.exemplars,
+        instances=chosen.instances,
+        fit=chosen.fit,
+        size=size,
+        notice=notes.append,
+    )
     indices = list(range(len(data)))[: chosen.count]
-    out = Path(chosen.out)
+    reads = chosen.reads()
+    made = {
+        "command": "sample",
+        "run": str(run.folder.resolve()),
+        "step": run.step,
+        **{name: str(reads[name].resolve()) if name in reads else None for name in ("labels", "exemplars", "style")},
+        **{name: str(reads[name].resolve()) if name in reads else None for name in ("checkpoint", "instances")},
+        **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
+        "size": size if isinstance(size, str) else list(size),
+        "posts": [post.stamp for post in posts],
+    }
+    out = made_folder(run.folder, made) if chosen.out is None else Path(chosen.out)
+    sheet, exemplars = out.with_name(f"{out.name}_sheet.png"), out.with_name(f"{out.name}_exemplars.json")
+    take_folder(
+        out,
+        made=made,
+        files=[file_name(data.names[i], k, n_per_label=n) for i in indices for k in range(n)],
+        reads=reads,
+        beside=[*([sheet] if chosen.sheet > 0 else []), *([exemplars] if data.has_exemplars else [])],
+        notes=notes,
+    )
+    for note in notes:
+        print(note)
     files = generate(
         run.model,
         data,
@@ -68,22 +115,20 @@ def main(cfg: DictConfig) -> None:
         indices=indices,
         seed=chosen.seed,
         batch_size=chosen.batch_size,
-        n_per_label=chosen.n_per_label,
-        style=read_style(Path(chosen.style)) if chosen.style else None,
+        n_per_label=n,
+        style=style,
         posts=posts,
         device=chosen.device,
     )
     if data.has_exemplars:
-        named = out.with_name(f"{out.name}_exemplars.json")
-        write_json(named, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
+        write_json(exemplars, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
     print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)})")
     if chosen.sheet > 0:
-        n, shown = chosen.n_per_label, spread(len(indices), chosen.sheet)
-        made = [files[place * n + k] for place in shown for k in range(n)]
-        picture = draw_sheet(data, made, indices=[indices[place] for place in shown], n_per_label=n)
-        where = out.with_name(f"{out.name}_sheet.png")
-        save_png(where, picture)
-        print(f"contact sheet: {where}")
+        shown = spread(len(indices), chosen.sheet)
+        painted = [files[place * n + k] for place in shown for k in range(n)]
+        picture = draw_sheet(data, painted, indices=[indices[place] for place in shown], n_per_label=n, notes=notes)
+        save_png(sheet, picture)
+        print(f"contact sheet: {sheet}")
 
 
 if __name__ == "__main__":

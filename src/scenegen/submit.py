@@ -42,13 +42,13 @@ def main(cfg: DictConfig) -> None:
         raise Refusal(f"labels={settings.labels} holds no label map (*.png); give the contest's folder of test maps")
     if settings.count not in (None, len(names)):
         raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
-    pictures = take(folder, names, size=(size.height, size.width), track=bar)
+    pictures = take(folder, names, size=size.pixels, track=bar)
     for path in pictures.files.values():
         own_file(path, folder)
     for warning in check(pictures, track=bar):
         print(f"warning: {warning}")
     digest = write_zip(pictures, Path(settings.out), folder=settings.folder)
-    print(f"{settings.out}: {len(names)} PNG of {size.width}x{size.height}, sha256 {digest[:16]}")
+    print(f"{settings.out}: {len(names)} PNG of {size.pixels[1]}x{size.pixels[0]}, sha256 {digest[:16]}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_a_converted_run_samples_and_is_the_same_network(official: Path, tmp_pat
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "map.png").write_bytes((official / "map.png").read_bytes())
-    sampled = run("sample", "run=c", f"labels={maps}", "sheet=0", cwd=tmp_path)
+    sampled = run("sample", "run=c", f"labels={maps}", "out=samples", "sheet=0", cwd=tmp_path)
     assert sampled.returncode == 0, sampled.stderr
     assert Image.open(tmp_path / "samples" / "map.png").size == (64, 64)
     model = open_run(str(tmp_path / "runs" / "c")).model
@@ -149,7 +149,7 @@ def test_every_source_by_its_command_line(source: str, tmp_path: Path) -> None:
         said = sentence(run("sample", "run=c", "labels=maps", cwd=tmp_path))
         assert "give exemplars=DIR with images/ and labels/" in said
     given = ["exemplars=own"] if exemplars else []
-    sampled = run("sample", "run=c", "labels=maps", *given, cwd=tmp_path)
+    sampled = run("sample", "run=c", "labels=maps", "out=samples", *given, cwd=tmp_path)
     assert sampled.returncode == 0, sampled.stderr
     assert Image.open(tmp_path / "samples" / "map.png").size == (64, 64)
 

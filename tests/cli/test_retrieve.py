@@ -112,13 +112,13 @@ def test_training_with_exemplars_watches_for_collapse_and_samples_with_them(inde
 @pytest.fixture
 def opened(tmp_path: Path) -> TrainedRun:
     """A run whose model says that it paints with exemplars, opened where its training data is at hand."""
-    config = plan(compose("train", [*DATA, "exemplar=random"])).config
+    config = plan(compose("train", [*DATA, "exemplar=random", "size.height=32"])).config
     for kind in ("images", "labels", "maps"):
         (tmp_path / kind).mkdir()
     Image.fromarray(np.zeros((32, 64, 3), np.uint8)).save(tmp_path / "images/x.png")
     for where in ("labels/x.png", "maps/a.png", "maps/b.png"):
         Image.fromarray(np.ones((32, 64), np.uint8)).save(tmp_path / where)
-    model: Any = SimpleNamespace(reads=frozenset({"label", "exemplar"}))
+    model: Any = SimpleNamespace(reads=frozenset({"label", "exemplar"}), offers=frozenset(), size_step=None)
     return TrainedRun(tmp_path, config, Vocabulary(LANDSCAPE, False), model, step=1)
 
 
@@ -136,6 +136,6 @@ def test_new_maps_without_exemplars_are_refused_in_one_sentence(opened: TrainedR
     gone = replace(opened, config={**opened.config, "data": {**opened.config["data"], "count": 1}})
     with pytest.raises(Refusal, match=r"cannot give them.*only 1 of them.*exemplars=DIR"):
         gone.inputs(labels=str(opened.folder / "maps"))
-    blind: Any = SimpleNamespace(reads=frozenset({"label"}))
+    blind: Any = SimpleNamespace(reads=frozenset({"label"}), offers=frozenset(), size_step=None)
     with pytest.raises(Refusal, match="paints without exemplars"):
         replace(opened, model=blind).inputs(exemplars=str(opened.folder))

@@ -14,6 +14,7 @@ from PIL import Image
 from scenegen.base.records import Refusal
 from scenegen.data import datasets
 from scenegen.data.classes import LANDSCAPE
+from scenegen.data.own_maps import Target, own_maps
 from scenegen.data.pairs import Files, match_files
 from scenegen.data.samples import collate
 from tests.data import files
@@ -171,7 +172,8 @@ def test_label_maps_alone_can_be_sampled_from(tmp_path):
     batch = collate([data[0], data[1]])
     assert batch.image is None
     assert data.offers == {"label"}
-    assert names(datasets.label_maps(tmp_path, classes=LANDSCAPE, **SIZE)) == ["x2", "x10"]
+    own = own_maps(str(tmp_path), classes=LANDSCAPE, target=Target(**SIZE, fit="crop"))
+    assert names(own) == ["x2", "x10"]
     with pytest.raises(Refusal, match="no photographs to train on"):
         replaced("data/labels", split="train", root=str(tmp_path), **SIZE)
 

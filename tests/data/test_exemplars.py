@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from scenegen.base.records import Refusal
-from scenegen.data import datasets
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.exemplars import choose as exemplars
 from scenegen.data.exemplars.index import Index, make_index
 from scenegen.data.exemplars.measures import MaskIou
+from scenegen.data.own_maps import Target, own_maps
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs, collate
 from scenegen.data.stream import StatelessBatchSampler, make_loader
@@ -263,8 +263,12 @@ def own(root: Path, names: list[str]) -> Path:
     return folder
 
 
+def maps_of(root: Path) -> Pairs:
+    return own_maps(str(root / "labels"), classes=split(root, "train").classes, target=Target(**SIZE, fit="crop"))
+
+
 def test_own_exemplars_are_one_for_all_or_matched_by_name(root):
-    maps = datasets.label_maps(root / "labels", classes=split(root, "train").classes, **SIZE)
+    maps = maps_of(root)
     data = exemplars.given(maps, str(own(root, ["sunset"])))
     assert set(data.exemplar_names().values()) == {"sunset"}
     assert collate([data[(0, 0)]]).exemplar is not None
@@ -299,7 +303,7 @@ def wrong_ids(root: Path) -> Path:
     ],
 )
 def test_own_exemplars_that_do_not_fit(root, make, sentence):
-    maps = datasets.label_maps(root / "labels", classes=split(root, "train").classes, **SIZE)
+    maps = maps_of(root)
     with pytest.raises(Refusal, match=sentence):
         exemplars.given(maps, str(make(root)))
 

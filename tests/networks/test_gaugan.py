@@ -245,7 +245,7 @@ def test_semantics_is_one_hot() -> None:
     assert torch.equal(planes.sum(1), torch.ones(1, 2, 2))
     with pytest.raises(Refusal, match="nearest"):
         semantics(label, num_classes=5, instance=torch.zeros(1, 4, 4, dtype=torch.int64))
-    with pytest.raises(Refusal, match=r"model\.edges=false"):
+    with pytest.raises(Refusal, match="no instance ids; give data with instance maps"):
         tiny(edges=True).condition(a_batch())
 
 

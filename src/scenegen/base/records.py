@@ -248,6 +248,8 @@ class SceneModel(nn.Module):
         noise_shape: shape of one sample's noise, or None for a deterministic model.
         condition_channels: channels of `shown(...).condition`, 0 for none.
         num_classes: of the labels that it reads; 0 for a model that reads none.
+        size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
+            paints at the size that it was built for.
         keeps_start: the initial weights are those that the constructor drew; otherwise the run's init_gain rules.
         xavier_everywhere: the published start reaches the spectrally normalised weights too.
     """
@@ -257,6 +259,7 @@ class SceneModel(nn.Module):
     noise_shape: tuple[int, ...] | None = None
     condition_channels: int = 0
     num_classes: int = 0
+    size_step: int | None = None
     keeps_start: ClassVar[bool] = False
     xavier_everywhere: ClassVar[bool] = False
 

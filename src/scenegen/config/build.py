@@ -12,6 +12,7 @@ from hydra.utils import get_object, instantiate
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.flat import filled
+from scenegen.config.groups import Size
 from scenegen.config.targets import mappings, require_offered
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def named(node: Config) -> Any:
 
 def dataset(config: Config, *, split: str) -> Any:
     """The pictures and labels of one split ("train" or "test"), with exemplars where the config asks for them."""
-    size = config["size"]
-    given = {"height": size["height"], "width": size["width"], "seed": config["seed"]}
+    height, width = Size(**config["size"]).pixels
+    given = {"height": height, "width": width, "seed": config["seed"]}
     data = make(config["data"], split=split, **given)
     if not config.get("exemplar"):
         return data

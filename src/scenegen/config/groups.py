@@ -16,10 +16,36 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Size:
-    """Group `size`: height and width of the pictures."""
+    """Group `size`: height and width of the pictures, in pixels; a trained run also knows "training" and "own"."""
 
-    height: int
-    width: int
+    height: int | Literal["training", "own"]
+    width: int | Literal["training", "own"]
+
+    @property
+    def wanted(self) -> tuple[int, int] | Literal["training", "own"]:
+        """(height, width), or the word that stands for both.
+
+        Raises:
+            Refusal: a word and a number, or two words.
+        """
+        if isinstance(self.height, int) and isinstance(self.width, int):
+            return self.height, self.width
+        if isinstance(self.height, int) or self.height != self.width:
+            raise Refusal(
+                f"size.height={self.height} and size.width={self.width} do not go together; give both in pixels"
+            )
+        return self.height
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """(height, width).
+
+        Raises:
+            Refusal: a word, which only a trained run can turn into pixels.
+        """
+        if isinstance(wanted := self.wanted, str):
+            raise Refusal(f"size={wanted} is for scenegen.sample; give size.height and size.width in pixels")
+        return wanted
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from omegaconf import OmegaConf
+from torch import Tensor
 
 from scenegen.base.files import write_json
 from scenegen.base.records import Refusal, SceneModel
@@ -16,8 +17,12 @@ from scenegen.config import build
 from scenegen.config.plan import plan
 from scenegen.config.stored import read_config
 from scenegen.data.classes import ClassList
-from scenegen.data.datasets import label_maps
-from scenegen.data.exemplars.choose import given, retrieved
+from scenegen.data.datasets import read_style
+from scenegen.data.exemplars.choose import Given, given, retrieved
+from scenegen.data.own_maps import Notice, Target, by, own_maps, require_shape, with_borders
+from scenegen.data.pairs import Files
+from scenegen.data.transforms import keeps_shape
+from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.interop import load_official
 from scenegen.runs.checkpoints import load, model_state, newest
 from scenegen.runs.folder import CLASSES, find_run
@@ -56,9 +61,9 @@ class TrainedRun:
         """The pictures that the run was trained on, or its held-out ones.
 
         Raises:
-            Refusal: where their classes are not the model's, as after scenegen.convert.
+            Refusal: where they are not there, or their classes are not the model's, as after scenegen.convert.
         """
-        data = build.dataset(self.config, split=split)
+        data = self._built(self.config, split)
         if data.classes.names != self.vocabulary.classes.names:
             raise Refusal(
                 f"run {self.folder.name} paints {len(self.vocabulary)} classes, but the data of its config has "
@@ -71,42 +76,153 @@ class TrainedRun:
         """True where the model paints with exemplars."""
         return "exemplar" in self.model.reads
 
-    def inputs(self, *, labels: str | None = None, exemplars: str | None = None) -> Any:
+    def inputs(
+        self,
+        *,
+        labels: str | None = None,
+        exemplars: str | None = None,
+        instances: str | None = None,
+        fit: Literal["refuse", "crop", "squash"] = "refuse",
+        size: tuple[int, int] | Literal["training", "own"] = "training",
+        notice: Notice = lambda _: None,
+    ) -> Any:
         """The run's test maps, or a folder of label maps, with exemplars where the model takes them.
 
         Args:
             labels: folder of label maps of the run's classes; their exemplars are the training pictures with the most
                 similar class shares.
             exemplars: folder of pictures and label maps to take in their place.
+            instances: folder of the instance maps of `labels`.
+            fit: for `labels` and `exemplars` of another shape than the run paints.
+            size: (height, width) of the pictures, "training" for the run's, or "own" for that of each of `labels`.
+            notice: receives a sentence about everything that is made to fit or taken in the place of something else.
 
         Raises:
-            Refusal: exemplars for a model that takes none, or none to be had for one that does.
+            Refusal: exemplars or instances for a model that takes none, none to be had for one that needs exemplars, a
+                shape that nobody chose to fit, or files that cannot be used.
         """
-        if exemplars is not None and not self.takes_exemplars:
-            raise Refusal(f"exemplars={exemplars}: the model of run {self.folder.name} paints without exemplars; leave "
-                          "it out, or train an exemplar model (model=cocosnetv1, cocosnetv2 or unite)")  # fmt: skip
-        if labels is None and exemplars is None:
-            return self.dataset("test")
-        maps = self._plain("test") if labels is None else self.label_maps(labels)
+        self._require_asked(labels, exemplars, instances, size)
+        if isinstance(size, tuple):
+            self._require_size(size)
+            sides = {"height": size[0], "width": size[1]}
+            return replace(self, config={**self.config, "size": sides}).inputs(
+                labels=labels, exemplars=exemplars, instances=instances, fit=fit, notice=notice
+            )
+        if labels is None:
+            maps = self.dataset("test") if exemplars is None else self._plain("test")
+            if "instance" in self.model.reads:
+                maps = with_borders(maps, notice=notice)
+        else:
+            maps = own_maps(
+                labels,
+                classes=self.vocabulary.classes,
+                target=self._target(fit, own=size == "own"),
+                remap=self._unknown,
+                edges="instance" in self.model.reads,
+                instances=instances,
+                notice=notice,
+            )
         if exemplars is not None:
-            return given(maps, exemplars, remap=self._unknown)
-        return self._ranked(maps) if self.takes_exemplars else maps
+            return self._given(maps, exemplars, fit=fit if labels is not None else maps.framing.fit, notice=notice)
+        return self._ranked(maps) if self.takes_exemplars and labels is not None else maps
 
-    def label_maps(self, root: str) -> Any:
-        """A folder of label maps of the run's classes; 255 means "unknown" where the classes have such an id."""
-        classes, size = self.vocabulary.classes, self.config["size"]
-        return label_maps(root, classes=classes, height=size["height"], width=size["width"], remap=self._unknown)
+    def style(self, path: str, *, fit: Literal["refuse", "crop", "squash"], notice: Notice) -> Tensor:
+        """A style picture, (1, 3, h, w) in [-1, 1]; a model with a VAE reads it at the shape that it was trained with.
+
+        Raises:
+            Refusal: a file that cannot be read, or another shape without a fit.
+        """
+        size = self.config["size"]["height"], self.config["size"]["width"]
+        photo = read_style(path)
+        shape = photo.shape[-2], photo.shape[-1]
+        if keeps_shape(shape, size):
+            return photo
+        if fit == "refuse":
+            raise Refusal(f"style={path}: its shape {by(shape)} is not that of the {by(size)} (width x height) that "
+                          "this run paints; choose fit=crop (the middle) or fit=squash (stretched)")  # fmt: skip
+        done = "its middle counts" if fit == "crop" else "it is stretched"
+        notice(f"style={path}: {done} (fit={fit}, {by(shape)} to {by(size)})")
+        return read_style(path, height=size[0], width=size[1]) if fit == "crop" else photo
+
+    def _require_asked(self, labels: str | None, exemplars: str | None, instances: str | None, size: object) -> None:
+        """Refuse options that this run or this choice of maps does not have."""
+        run = f"the model of run {self.folder.name}"
+        if exemplars is not None and not self.takes_exemplars:
+            raise Refusal(f"exemplars={exemplars}: {run} paints without exemplars; leave "
+                          "it out, or train an exemplar model (model=cocosnetv1, cocosnetv2 or unite)")  # fmt: skip
+        if instances is not None and "instance" not in self.model.reads:
+            raise Refusal(f"instances={instances}: {run} sees no instance edges; leave it out")
+        if labels is not None and "logits" in self.model.offers:
+            raise Refusal(f"labels={labels}: {run} reads label maps off photographs and paints none; leave it out")
+        if labels is None:
+            named = {f"instances={instances}": instances is not None, "size=own": size == "own"}
+            if asked := next((option for option, given in named.items() if given), None):
+                raise Refusal(f"{asked} is about label maps of your own; give labels=FOLDER with them, or leave it out")
+
+    def _require_size(self, size: tuple[int, int] | None) -> None:
+        """Refuse a size (None: the maps' own) that the model does not paint."""
+        own, step = (self.config["size"]["height"], self.config["size"]["width"]), self.model.size_step
+        if size == own:
+            return
+        if step is None:
+            reason = (
+                "matches exemplars at that size"
+                if self.takes_exemplars
+                else "fills a start grid of that size from its style (model.vae=false in training avoids that)"
+            )
+            asked = "size=own" if size is None else f"size.height={size[0]} size.width={size[1]}"
+            raise Refusal(
+                f"{asked}: the model of run {self.folder.name} paints {by(own)} (width x height) alone, because it "
+                f"{reason}; leave size out, and give fit=crop or fit=squash for label maps of another shape"
+            )
+        if size is not None:
+            require_sides(*size, family=f"the model of run {self.folder.name}", step=step, smallest=step)
+
+    def _target(self, fit: Literal["refuse", "crop", "squash"], *, own: bool) -> Target:
+        """The size of the pictures, and the way there."""
+        size, step = self.config["size"], self.model.size_step
+        if own:
+            self._require_size(None)
+        return Target(
+            height=size["height"],
+            width=size["width"],
+            fit=fit,
+            otherwise=self.config["data"].get("fit", "crop"),
+            step=step if own else None,
+            own="" if step is None else ", or size=own (each map at its own size)",
+        )
+
+    def _given(self, maps: Any, exemplars: str, *, fit: Literal["refuse", "crop", "squash"], notice: Notice) -> Any:
+        """Maps with exemplars out of a folder, whose shape is looked at."""
+        found = given(maps, exemplars, remap=self._unknown)
+        chosen = found.exemplars
+        assert isinstance(chosen, Given)
+        assert isinstance(chosen.source, Files)
+        target = Target(height=maps.framing.height, width=maps.framing.width, fit=fit)
+        require_shape(chosen.source, target=target, option=f"exemplars={exemplars}", things="exemplars", notice=notice)
+        return found
 
     @property
     def _unknown(self) -> dict[int, int] | None:
         return self.vocabulary.classes.remap_of_maps
 
     def _plain(self, split: str) -> Any:
-        return build.dataset({**self.config, "exemplar": None}, split=split)
+        return self._built({**self.config, "exemplar": None}, split)
+
+    def _built(self, config: dict[str, Any], split: str) -> Any:
+        """A split of the run's data; a Refusal about it is put into the words of the commands that open runs."""
+        try:
+            return build.dataset(config, split=split)
+        except Refusal as refusal:
+            raise Refusal(
+                f"the data that run {self.folder.name} was trained on cannot be opened here ({refusal}); give "
+                f"labels=FOLDER with label maps of its classes{' and exemplars=DIR' * self.takes_exemplars}"
+            ) from refusal
 
     def _ranked(self, maps: Any) -> Any:
         try:
-            return retrieved(data=maps, gallery=self._plain("train"), **ALWAYS_THE_FIRST)
+            gallery = build.dataset({**self.config, "exemplar": None}, split="train")
+            return retrieved(data=maps, gallery=gallery, **ALWAYS_THE_FIRST)
         except Refusal as refusal:
             raise Refusal(
                 "this model paints with exemplars, and the run's training pictures cannot give them "

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scenegen.base.records import Refusal
+from scenegen.data.colours import class_colours
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class ClassList:
 
     Attributes:
         names: one name per id; the number of names is the number of one-hot channels.
-        colours: one RGB triple (0..255) per id, for pictures of label maps.
+        colours: one RGB triple (0..255) per id, for pictures of label maps; by the words of the names where none are
+            given.
         ignore: id of the class that means "unknown" and stays out of every score, or None.
         stored: (id in label files, id of the class) where the two differ; -1 for an id that stands for no class.
     """
@@ -34,7 +35,7 @@ class ClassList:
             repeated = sorted({n for n in self.names if self.names.count(n) > 1})
             raise Refusal(f"class names repeat: {', '.join(repeated)}; give every id its own name")
         if not self.colours:
-            object.__setattr__(self, "colours", distinct_colours(len(self.names)))
+            object.__setattr__(self, "colours", class_colours(self.names))
         if len(self.colours) != len(self.names):
             raise Refusal(f"{len(self.names)} class names but {len(self.colours)} colours; give one per class")
         if wrong := next((c for c in self.colours if not all(0 <= part <= 255 for part in c)), None):
@@ -111,15 +112,6 @@ def class_list(
 
 def _extra(names: Sequence[str]) -> str:
     return EXTRA if EXTRA not in names else f"{EXTRA} pixels"
-
-
-def distinct_colours(count: int) -> tuple[tuple[int, int, int], ...]:
-    """Well separated colours: hues by the golden ratio, three brightness levels in turn."""
-    triples = []
-    for i in range(count):
-        rgb = colorsys.hsv_to_rgb(i * 0.618034 % 1.0, 0.55 + 0.35 * (i % 2), (0.95, 0.7, 0.5)[i % 3])
-        triples.append(tuple(round(255 * c) for c in rgb))
-    return tuple(triples)
 
 
 LANDSCAPE = ClassList(

@@ -15,7 +15,7 @@ from scenegen.base.pictures import from_uint8
 from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
-from scenegen.data.labels import IN_A_KNOWN_SET, IN_A_RUN, count_ids
+from scenegen.data.labels import IN_A_KNOWN_SET, count_ids
 from scenegen.data.layouts import Layout, check_split, named_classes, open_files
 from scenegen.data.pairs import Raw, read_photo
 from scenegen.data.samples import Pairs
@@ -274,18 +274,6 @@ def labels(
         label_only=True,
     )
     return Pairs(files, framing=Framing(height=height, width=width, fit=fit), seed=seed)
-
-
-def label_maps(
-    root: str | Path, *, classes: ClassList, height: int, width: int, remap: Mapping[int, int] | None = None
-) -> Pairs:
-    """A folder of label maps whose classes are known already, e.g. from a trained run."""
-    layout = [Layout(".", ".")]
-    expected = "it should hold label maps, *.png"
-    files = open_files(
-        str(root), expected, split="test", classes=classes, test=layout, remap=remap, label_only=True, cure=IN_A_RUN
-    )
-    return Pairs(files, framing=Framing(height=height, width=width))
 
 
 def read_style(path: str | Path, *, height: int | None = None, width: int | None = None) -> Tensor:

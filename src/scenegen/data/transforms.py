@@ -104,3 +104,21 @@ class Framing:
         # Always three numbers in one order, so that no option changes what another one draws.
         mirror, down, across = np.random.default_rng(seed).random(3)
         return float(mirror), float(down), float(across)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnSize(Framing):
+    """Maps at their own size, both sides brought to the nearest multiple of `step`; no target size counts."""
+
+    step: int
+
+    def view(self, size: tuple[int, int], *, seed: int) -> View:
+        """The view of a map of (h, w); nothing is cut, `seed` is ignored."""
+        h, w = (max(self.step, round(side / self.step) * self.step) for side in size)
+        return View(scaled_height=h, scaled_width=w, top=0, left=0, height=h, width=w, flip=False)
+
+
+def keeps_shape(size: tuple[int, int], target: tuple[int, int]) -> bool:
+    """True where a picture of (h, w) comes to the target size without a cut, up to half a pixel."""
+    view = Framing(height=target[0], width=target[1]).view(size, seed=0)
+    return (view.scaled_height, view.scaled_width) == target

@@ -5,9 +5,11 @@ No other room spells one of these names.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ RESULT, SCORES, SAMPLES, SHEET, CURVES = "result.json", "scores.npz", "samples",
 
 LARGEST_CONFIG = 1 << 18
 """Bytes of a config that are read; ours have some ten thousand."""
+
+MADE = "made"
+"""Pictures that scenegen.sample makes with the run later, a folder per choice of label maps, step and options."""
 
 IDENTITY = "wandb.json"
 """Id of the run's W&B run, so that a resumed run is the same one there."""
@@ -149,6 +154,18 @@ def with_changes(config: dict[str, Any], changes: Sequence[str], *, run: str) ->
             )
         OmegaConf.update(cfg, key, override.value())
     return cfg
+
+
+def made_folder(run: Path, made: Mapping[str, Any]) -> Path:
+    """Place in a run's folder for the pictures of one choice of label maps, step and options.
+
+    Args:
+        run: folder of the run.
+        made: the choice, plain values; "labels" (a path or None) and "step" are in the folder's name.
+    """
+    maps = Path(made["labels"]).name if made["labels"] else "test"
+    digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:8]
+    return run / MADE / f"{maps}_step{made['step']}_{digest}"
 
 
 def overrides_of(folder: Path) -> list[str]:

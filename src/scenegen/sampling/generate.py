@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
-from scenegen.data.samples import collate
+from scenegen.data.samples import Sample, collate
 from scenegen.posts.post import Post
 from scenegen.sampling.apply_posts import apply_posts
 
@@ -34,9 +34,10 @@ def generate(
     posts: Sequence[Post] = (),
     device: torch.device | str = "cpu",
 ) -> list[Path]:
-    """Write one PNG per label map, named after it (`name.png`, or `name_<k>.png` for several per map).
+    """Write one PNG per label map, named as in `file_name`.
 
-    The noise of a picture depends on (seed, name, k) alone, not on the batch it is made in.
+    The noise of a picture depends on (seed, name, k) alone, not on the batch it is made in; a batch holds maps of one
+    size.
 
     Args:
         model: the model, put in eval mode here.
@@ -56,6 +57,34 @@ def generate(
     Raises:
         Refusal: where several pictures per map are asked of a model without noise, or a style of one without encoder.
     """
+    require_options(model, n_per_label=n_per_label, style=style, posts=posts)
+    out.mkdir(parents=True, exist_ok=True)
+    model.eval()
+    style = style.to(device) if style is not None else None
+    jobs = [(i, k) for i in indices for k in range(n_per_label)]
+    tracked = track(jobs, description="sampling", disable=len(jobs) < 2 * batch_size)
+    files = []
+    for part in _parts(tracked, data, batch_size):
+        batch: Batch = collate([sample for sample, _ in part]).to(device)
+        if style is not None:
+            batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
+        noise = draw_noise(model, batch.name, [k for _, k in part], seed)
+        synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
+        if posts:
+            synthesis = replace(synthesis, image=apply_posts(synthesis.image, batch, posts))
+        for picture, name, (_, k) in zip(_written(synthesis), batch.name, part, strict=True):
+            files.append(out / file_name(name, k, n_per_label=n_per_label))
+            save_png(files[-1], picture)
+    return files
+
+
+def file_name(name: str, copy: int, *, n_per_label: int) -> str:
+    """File of the k-th picture of a label map: `name.png`, or `name_<k>.png` where there are several."""
+    return f"{name}.png" if n_per_label == 1 else f"{name}_{copy}.png"
+
+
+def require_options(model: SceneModel, *, n_per_label: int, style: Tensor | None, posts: Sequence[Post]) -> None:
+    """Refuse options of `generate` that the model does not have, before anything is written."""
     if n_per_label > 1 and model.noise_shape is None:
         raise Refusal(
             f"n_per_label={n_per_label}, but this model makes one picture per label map (it has no noise); "
@@ -68,24 +97,25 @@ def generate(
                       "out, or give exemplars=FOLDER")  # fmt: skip
     if style is not None and "encode" not in model.offers:
         raise Refusal("this model reads no style picture; leave style out, or use model=gaugan model.vae=true")
-    out.mkdir(parents=True, exist_ok=True)
-    model.eval()
-    style = style.to(device) if style is not None else None
-    jobs = [(i, k) for i in indices for k in range(n_per_label)]
-    files = []
-    for first in track(range(0, len(jobs), batch_size), description="sampling", disable=len(jobs) < 2 * batch_size):
-        part = jobs[first : first + batch_size]
-        batch: Batch = collate([data[(0, i)] for i, _ in part]).to(device)
-        if style is not None:
-            batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
-        noise = draw_noise(model, batch.name, [k for _, k in part], seed)
-        synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
-        if posts:
-            synthesis = replace(synthesis, image=apply_posts(synthesis.image, batch, posts))
-        for picture, name, (_, k) in zip(_written(synthesis), batch.name, part, strict=True):
-            files.append(out / (f"{name}.png" if n_per_label == 1 else f"{name}_{k}.png"))
-            save_png(files[-1], picture)
-    return files
+
+
+def _parts(jobs: Iterable[tuple[int, int]], data: Any, batch_size: int) -> Iterator[list[tuple[Sample, int]]]:
+    """Samples with the numbers of their copies, in order: at most `batch_size` at a time, of one size."""
+    part: list[tuple[Sample, int]] = []
+    for index, copy in jobs:
+        sample = data[(0, index)]
+        if part and (len(part) == batch_size or _size(sample) != _size(part[0][0])):
+            yield part
+            part = []
+        part.append((sample, copy))
+    if part:
+        yield part
+
+
+def _size(sample: Sample) -> tuple[int, ...]:
+    """(h, w) of the conditions that have one."""
+    there = (sample.label, sample.image, sample.source)
+    return tuple(side for tensor in there if tensor is not None for side in tensor.shape[-2:])
 
 
 def _written(synthesis: Synthesis) -> list[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,17 @@ from scenegen.base.pictures import colour_labels, open_picture, to_array
 from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import collate
+
+Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Entry = tuple[int, str, Colour | None]
+
+INK = (40, 40, 40)
+HEAD, LINE, SWATCH, MARGIN = 24, 20, 13, 12
+"""Pixels: height of the titles and of a line of text, side of a class's colour, distance of text from the border."""
+
+LARGEST_CELL = 512
+"""Pixels of a cell's longer side, above which pictures are shown smaller."""
 
 
 def inputs(batch: Batch, *, classes: ClassList | None) -> dict[str, list[np.ndarray]]:
@@ -50,7 +61,9 @@ def outputs(synthesis: Synthesis, *, classes: ClassList | None) -> list[np.ndarr
     return [colour_labels(label, classes.colours) for label in synthesis.logits.argmax(1)]
 
 
-def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1) -> np.ndarray:
+def draw_sheet(
+    data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1, notes: Sequence[str] = ()
+) -> np.ndarray:
     """Inputs | real (where there is one) | generated, for the first files, as (H, W, 3) uint8.
 
     Args:
@@ -58,17 +71,20 @@ def draw_sheet(data: Any, files: Sequence[Path], *, indices: Sequence[int], n_pe
         files: n_per_label generated pictures per index.
         indices: of the samples.
         n_per_label: pictures per sample.
+        notes: sentences below the pictures.
     """
-    rows, titles = [], []
+    rows, titles, ids = [], [], set()
     for place, index in enumerate(indices):
         batch = collate([data[(0, index)]])
         shown = inputs(batch, classes=data.classes)
+        ids |= _ids(batch)
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
         made = [_made(files[place * n_per_label + k], data.classes) for k in range(n_per_label)]
         rows.append([*(pictures[0] for pictures in shown.values()), *made])
         titles = [*shown, "generated", *[""] * (n_per_label - 1)]
-    return contact_sheet(rows, titles=titles, side_by_side=3 if n_per_label == 1 else 1)
+    beside = 3 if n_per_label == 1 else 1
+    return contact_sheet(rows, titles=titles, side_by_side=beside, legend=legend(data.classes, ids), notes=notes)
 
 
 def same_inputs(data: Any, samples: Mapping[str, Path], *, indices: Sequence[int]) -> np.ndarray:
@@ -82,16 +98,27 @@ def same_inputs(data: Any, samples: Mapping[str, Path], *, indices: Sequence[int
     Returns:
         (H, W, 3) uint8.
     """
-    rows, titles = [], []
+    rows, titles, ids = [], [], set()
     for index in indices:
         batch = collate([data[(0, index)]])
         shown = inputs(batch, classes=data.classes)
+        ids |= _ids(batch)
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
         made = [_made(folder / f"{batch.name[0]}.png", data.classes) for folder in samples.values()]
         rows.append([*(pictures[0] for pictures in shown.values()), *made])
         titles = [*shown, *samples]
-    return contact_sheet(rows, titles=titles, side_by_side=1)
+    return contact_sheet(rows, titles=titles, side_by_side=1, legend=legend(data.classes, ids))
+
+
+def legend(classes: ClassList | None, ids: Iterable[int]) -> list[tuple[str, Colour]]:
+    """Name and colour of each class that is shown, in id order; nothing without a class list."""
+    return [] if classes is None else [(classes.names[i], classes.colours[i]) for i in sorted(ids)]
+
+
+def _ids(batch: Batch) -> set[int]:
+    """Class ids of the label maps of a batch."""
+    return set() if batch.label is None else set(batch.label.unique().tolist())
 
 
 def _made(file: Path, classes: ClassList | None) -> np.ndarray:
@@ -108,36 +135,86 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[np.ndarray]], *, titles: Sequence[str], side_by_side: int = 3, gap: int = 6
+    rows: Sequence[Sequence[np.ndarray]],
+    *,
+    titles: Sequence[str],
+    side_by_side: int = 3,
+    gap: int = 6,
+    legend: Sequence[tuple[str, Colour]] = (),
+    notes: Sequence[str] = (),
 ) -> np.ndarray:
-    """Rows of pictures under column titles, several rows beside each other.
+    """Rows of pictures under column titles, several rows beside each other, the classes' colours below.
 
     Args:
-        rows: per sample its pictures, each (h, w, 3) uint8; all are shown at the first one's size.
+        rows: per sample its pictures, each (h, w, 3) uint8; all cells have one size, and each picture keeps its shape.
         titles: one title per picture of a row.
         side_by_side: how many samples stand beside each other.
         gap: pixels between pictures.
+        legend: name and colour of each class that is shown.
+        notes: sentences below all.
 
     Returns:
         (H, W, 3) uint8.
     """
-    h, w = rows[0][0].shape[:2]
-    scale = max(1, round(160 / w))
-    h, w = h * scale, w * scale
+    h, w = (max(pictures[0].shape[axis] for pictures in rows) for axis in (0, 1))
+    factor = max(1, round(160 / w)) if max(h, w) <= LARGEST_CELL else LARGEST_CELL / max(h, w)
+    h, w = max(1, round(h * factor)), max(1, round(w * factor))
     font = ImageFont.load_default(size=14)
-    head = 24
     block = len(titles) * (w + gap) + 2 * gap
     lines = -(-len(rows) // side_by_side)
-    sheet = Image.new("RGB", (side_by_side * block, head + lines * (h + gap) + gap), (250, 250, 248))
+    width, bottom = side_by_side * block, HEAD + lines * (h + gap) + gap
+    below = [*_placed(legend, width=width, font=font), *_wrapped(notes, width=width, font=font)]
+    sheet = Image.new("RGB", (width, bottom + LINE * len(below) + (gap if below else 0)), (250, 250, 248))
     draw = ImageDraw.Draw(sheet)
     for k in range(min(side_by_side, len(rows))):
         for c, title in enumerate(titles):
-            draw.text((k * block + 2 * gap + c * (w + gap), 5), title, fill=(40, 40, 40), font=font)
+            draw.text((k * block + 2 * gap + c * (w + gap), 5), title, fill=INK, font=font)
     for i, pictures in enumerate(rows):
         line, k = divmod(i, side_by_side)
         for c, picture in enumerate(pictures):
-            tile = Image.fromarray(picture).resize(
-                (w, h), Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.BOX
-            )
-            sheet.paste(tile, (k * block + 2 * gap + c * (w + gap), head + line * (h + gap)))
+            x, y = k * block + 2 * gap + c * (w + gap), HEAD + line * (h + gap)
+            tile = _tile(picture, height=h, width=w)
+            sheet.paste(tile, (x + (w - tile.width) // 2, y + (h - tile.height) // 2))
+    for line, entries in enumerate(below):
+        y = bottom + line * LINE
+        for x, text, colour in entries:
+            if colour is not None:
+                draw.rectangle((x, y + 2, x + SWATCH, y + 2 + SWATCH), fill=colour, outline=INK)
+            draw.text((x + (SWATCH + 5 if colour is not None else 0), y), text, fill=INK, font=font)
     return np.asarray(sheet)
+
+
+def _tile(picture: np.ndarray, *, height: int, width: int) -> Image.Image:
+    """The picture as large as it fits into a cell, in its own shape up to a pixel."""
+    h, w = picture.shape[:2]
+    factor = min(height / h, width / w)
+    size = (max(1, min(width, round(w * factor))), max(1, min(height, round(h * factor))))
+    return Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BOX)
+
+
+def _placed(legend: Sequence[tuple[str, Colour]], *, width: int, font: Font) -> list[list[Entry]]:
+    """Lines of (x, name, colour) that fit a width."""
+    lines: list[list[Entry]] = []
+    x = width
+    for name, colour in legend:
+        needed = SWATCH + 5 + round(font.getlength(name)) + 18
+        if x + needed > width:
+            lines.append([])
+            x = MARGIN
+        lines[-1].append((x, name, colour))
+        x += needed
+    return lines
+
+
+def _wrapped(notes: Sequence[str], *, width: int, font: Font) -> list[list[Entry]]:
+    """Lines of (x, text, None) that fit a width, broken between words."""
+    lines: list[list[Entry]] = []
+    for note in notes:
+        text = ""
+        for word in note.split():
+            if text and MARGIN + font.getlength(f"{text} {word}") > width:
+                lines.append([(MARGIN, text, None)])
+                text = ""
+            text = f"{text} {word}".strip()
+        lines.append([(MARGIN, text, None)])
+    return lines

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
-from scenegen.networks.generators.spade import SpadeGenerator
+from scenegen.networks.generators.spade import DOUBLINGS, SpadeGenerator
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import batch_semantics
 
@@ -74,6 +74,7 @@ class GauGAN(SceneModel):
             spectral=spectral,
             kernel=kernel,
         )
+        self.size_step = None if vae else 2 ** DOUBLINGS[upsampling]
         self.encoder = (
             ImageEncoder(height=height, width=width, ngf=ngf, latent=latent, norm=encoder_norm) if vae else None
         )
@@ -126,7 +127,7 @@ class GauGAN(SceneModel):
         if self.encoder is None:
             if noise is not None or style is not None:
                 raise Refusal("this model has no VAE, so noise and style do nothing; leave them out or set vae=true")
-            return Synthesis(image=self.generator(planes))
+            return Synthesis(image=self.generator(planes, size=planes.shape[-2:]))
         if noise is None and style is None:
             raise Refusal("sampling the VAE needs noise (b, latent) or a style picture; give one of them")
         if noise is not None:

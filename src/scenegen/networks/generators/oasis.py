@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
-from scenegen.networks.generators.spade import start_grid
+from scenegen.networks.generators.spade import DOUBLINGS, start_grid
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
 from scenegen.networks.layers.semantics import batch_semantics
@@ -77,19 +77,20 @@ class OasisGenerator(nn.Module):
         )
         self.fc = nn.Conv2d(inputs, widths[0], 3, padding=1)
 
-    def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
+    def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
 
         Args:
-            semantics: (b, semantic_channels, h, w) at any size; the picture has the size of the generator.
+            semantics: (b, semantic_channels, h, w) at any size.
             z: (b, latent), or (b, latent, h, w) for noise of its own at every pixel (local editing); None
                 exactly when latent is 0.
+            size: (height, width) of the picture, both divisible by 32; None is the size it was built for.
 
         Returns:
             (b, 3, height, width) in [-1, 1], float32 also under autocast.
 
         Raises:
-            Refusal: when z is missing, not wanted or of another shape, or the channels differ.
+            Refusal: when z is missing, not wanted or of another shape, the channels differ, or the size cannot be had.
         """
         self._check(semantics, z)
         dtype = autocast_dtype(semantics) or semantics.dtype
@@ -104,7 +105,7 @@ class OasisGenerator(nn.Module):
             noise = nearest(z, size) if z.shape[-2:] != (1, 1) else z.expand(-1, -1, *size)
             return torch.cat([noise, labels], dim=1)
 
-        planes = condition(self.grid)
+        planes = condition(self.grid if size is None else start_grid(*size, upsampling="normal"))
         x = self.fc(planes)
         for i, block in enumerate(self.body):
             if i:
@@ -166,6 +167,7 @@ class Oasis(SceneModel):
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
         self.num_classes = num_classes
         self.condition_channels = num_classes
+        self.size_step = 2 ** DOUBLINGS["normal"]
         self.offers = frozenset({"posterior.z", "again"} if latent else ())
         self.noise_shape = (latent,) if latent else None
         self.generator = OasisGenerator(
@@ -204,5 +206,6 @@ class Oasis(SceneModel):
         """
         if noise is not None and len(noise) == 1:
             noise = noise.expand(len(batch), *noise.shape[1:])
-        image = self.generator(self.condition(batch), noise)
+        planes = self.condition(batch)
+        image = self.generator(planes, noise, size=planes.shape[-2:])
         return Synthesis(image=image, posterior=None if noise is None else Posterior(z=noise))

@@ -93,24 +93,28 @@ class SpadeGenerator(nn.Module):
         self.up_4 = block(ngf, last) if upsampling == "most" else None
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
 
-    def forward(self, semantics: Tensor, z: Tensor | None = None) -> Tensor:
+    def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
 
         Args:
-            semantics: (b, semantic_channels, h, w) at any size; the picture has the size of the generator.
+            semantics: (b, semantic_channels, h, w) at any size.
             z: (b, latent), needed exactly when the generator has a latent.
+            size: (height, width) of the picture, of a generator without latent; None is the size it was built for.
 
         Returns:
             (b, 3, height, width) in [-1, 1], float32 also under autocast.
 
         Raises:
-            Refusal: when z is missing, not wanted or of another shape, or the channels differ.
+            Refusal: when z is missing, not wanted or of another shape, the channels differ, or the size cannot be had.
         """
         self._check(semantics, z)
+        grid = self.grid if size is None else start_grid(*size, upsampling=self.upsampling)
+        if self.latent is not None and grid != self.grid:
+            raise Refusal("z fills the start grid of the size that this generator was built for; leave size out")
         # once here, not in each of 18 convolutions; zeros and ones are exact in every dtype
         semantics = semantics.to(autocast_dtype(semantics) or semantics.dtype)
-        condition = nearest(semantics, self.grid)
-        x = self.fc(condition) if z is None else self.fc(z).unflatten(1, (-1, *self.grid))
+        condition = nearest(semantics, grid)
+        x = self.fc(condition) if z is None else self.fc(z).unflatten(1, (-1, *grid))
         x = self.head_0(x, condition)
         for block, doubled in self._upper():
             if doubled:

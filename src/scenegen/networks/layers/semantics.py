@@ -17,7 +17,7 @@ def batch_semantics(batch: Batch, *, num_classes: int, edges: bool = False, dtyp
     if batch.label is None:
         raise Refusal("this model paints label maps, but the batch has none; use data with label maps")
     if edges and batch.instance is None:
-        raise Refusal("the model has edges=true but the data gives no instance maps; set model.edges=false")
+        raise Refusal("this model sees instance edges, but the batch has no instance ids; give data with instance maps")
     label, instance = batch.label, batch.instance if edges else None
     options = {"num_classes": num_classes, "checked": batch.classes}
     key = ("semantics", num_classes, edges, dtype)
