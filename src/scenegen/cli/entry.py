@@ -34,6 +34,7 @@ from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.config.compose import register_resolvers
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
+from scenegen.config.quoting import readable
 from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
 
@@ -87,7 +88,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             register_resolvers()
-            sys.argv = with_search_mode(sys.argv)
+            sys.argv = [sys.argv[0], *readable(with_search_mode(sys.argv[1:]))]
             if not wants_traceback:
                 os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess  # nosec B404  # a job is a process of this interpreter
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scenegen.base.files import read_json
+from scenegen.config.quoting import quoted
 from scenegen.config.stored import digest_today
 from scenegen.runs.folder import RECORD, checkpoints_of
 from scenegen.runs.lock import LOCK
@@ -164,13 +164,6 @@ def program() -> list[str]:
     """Python's arguments that start this program again, for the jobs."""
     main = sys.modules["__main__"].__spec__
     return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
-
-
-def quoted(folder: Path) -> str:
-    """A path as Hydra's override grammar reads it back."""
-    # A backslash is read as such, except before a quote, where it and the quote are escaped, and at the end.
-    text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), str(folder))
-    return "'" + text.replace("${", "\\${") + "'"
 
 
 def _set_aside(folder: Path) -> None:
