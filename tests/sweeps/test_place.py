@@ -11,8 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.quoting import quoted
 from scenegen.sweeps import pool as pools
-from scenegen.sweeps.job import quoted
 from scenegen.sweeps.place import holding, job_name, sweep_folder
 from scenegen.sweeps.pool import Pool
 

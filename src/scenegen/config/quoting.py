@@ -34,6 +34,9 @@ STRUCTURED = frozenset({"files", "runs"})
 
 _WORD = re.compile(r"(\+{0,2}[^\W\d][\w./@:$-]*)=(.*)", re.DOTALL)
 
+_COMMA = re.compile(r"(?<!\\),")
+"""Between two values of a sweep; a comma of a name has a backslash before it there."""
+
 _SWEEPS = re.compile(r"-m|--multirun|hydra\.mode=MULTIRUN")
 
 
@@ -67,7 +70,7 @@ def _readable(word: str, *, sweeps: bool) -> str:
     if structure := None if last in TEXT - STRUCTURED else _structure(value):
         return f"{key}={structure}"
     if sweeps:
-        return f"{key}={','.join(_quoted_part(part, is_text=last in TEXT) for part in value.split(','))}"
+        return f"{key}={','.join(_quoted_part(part, is_text=last in TEXT) for part in _COMMA.split(value))}"
     return f"{key}={_quoted(os.path.expanduser(value) if last in TEXT else value)}"
 
 
@@ -83,7 +86,7 @@ def _reads_as_meant(override: Override, key: str, *, sweeps: bool) -> bool:
 def _quoted_part(part: str, *, is_text: bool) -> str:
     override = _parsed(f"key={part}")
     if override is None or override.is_sweep_override():
-        return _quoted(part)
+        return _quoted(part.replace("\\,", ","))
     value = override.value()
     return part if not is_text or value is None or isinstance(value, str) else _quoted(part)
 
