@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
+from scenegen.base.tensors import require_stored, require_tensors
 
 WRAPPER = "module."
 PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence"}
@@ -38,22 +39,23 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise Refusal(f"there is no file {path}; give the path of a .pth or .safetensors state dict")
+    cure = "only plain tensors are accepted, so save `state_dict()` again, best as .safetensors"
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
+            require_stored(path, cure=cure, legacy=True)
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except Refusal:
+        raise
     except Exception as error:  # a foreign file can raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Refusal(
-            f"{path} cannot be read as weights ({reason[:160]}); "
-            "only plain tensors are accepted, so save `state_dict()` again, best as .safetensors"
-        ) from error
+        raise Refusal(f"{path} cannot be read as weights ({reason[:160]}); {cure}") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise Refusal(f"{path} holds no state dict (names of tensors); save `network.state_dict()` and give that file")
-    return dict(state)
+    return require_tensors(state, what=str(path), cure=cure)
 
 
 def find_files(files: str | Mapping[str, str], *, epoch: str = "latest") -> dict[str, Path]:
@@ -114,6 +116,11 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             f"{name}{key} is {_shape(given[key])} in the file, {_shape(own[key])} in the model"
             for key in own
             if key in given and given[key].shape != own[key].shape
+        ]
+        faults += [
+            f"{name}{key} is {given[key].dtype} in the file, {own[key].dtype} in the model"
+            for key in own
+            if key in given and given[key].is_floating_point() != own[key].is_floating_point()
         ]
         # in a whole model the keys that give hints lie below its generator
         views = [(given, own)] if name else [(given, own), (_below(given, "generator"), _below(own, "generator"))]

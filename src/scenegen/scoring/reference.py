@@ -139,7 +139,7 @@ def _read(file: Path, notice: Notice) -> Reference | None:
         features = safetensors.load(data)["features"]
         if header["format"] != FORMAT or len(digests) != len(features) or not features.isfinite().all():
             raise ValueError("its parts do not fit")
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         notice(f"the cached reference {file} cannot be used and is made anew ({error})")
         return None
     return Reference(features, header["hash"], digests, source="cache hit")

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.runs.checkpoints import load
+from scenegen.runs.checkpoints import load, require_resumable
 from scenegen.runs.folder import GRIDS, METRICS
 from scenegen.runs.journal import Journal
 from scenegen.training.callbacks.checkpoints import Checkpoints
@@ -94,7 +94,11 @@ def fit(
         Refusal: where the batch does not fit the data or the processes, a loss is not finite, the disk is full, or
             another process of the run ended.
     """
-    start = int(load(checkpoint)["state_dict"]["clock"]) if checkpoint else 0
+    start = 0
+    if checkpoint:
+        content = load(checkpoint)
+        require_resumable(content, path=checkpoint)
+        start = int(content["state_dict"]["clock"])
     every = rhythm.checkpoint_every
     own: list[pl.Callback] = [
         Progress(batch_size=rhythm.batch_size),

@@ -98,7 +98,7 @@ def read(path: str | Path) -> NetFile:
         tensors = safetensors.load(data)
         length = int.from_bytes(data[:8], "little")
         header: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
-    except (SafetensorError, ValueError, OverflowError, KeyError) as error:
+    except (SafetensorError, ValueError, OverflowError, KeyError, RecursionError) as error:
         raise Refusal(
             f"{path} is damaged or not a safetensors file ({error}); make it anew with "
             "python -m scenegen.train model=scenenet, or reinstall the package if it is the shipped one"

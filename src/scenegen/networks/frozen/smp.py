@@ -15,6 +15,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
+from scenegen.base.documents import read_json
 from scenegen.base.files import whole
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
@@ -158,12 +159,8 @@ def weights_file(path: str | Path) -> Path:
 
 
 def _card(path: Path) -> Card:
-    try:
-        said = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Refusal(
-            f"{path} cannot be read ({error}); it is written beside the weights by python -m scenegen.train model=smp"
-        ) from error
+    cure = "it is written beside the weights by python -m scenegen.train model=smp"
+    said = read_json(path, what="the card of a segmenter", cure=cure)
     if not isinstance(said, dict) or said.pop("format", None) != FORMAT:
         raise Refusal(f"{path} is not the card of a segmenter ({FORMAT}); give a file of scenegen.train model=smp")
     try:
