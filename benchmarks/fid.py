@@ -114,7 +114,7 @@ class Bench:
 
     def network(self) -> InceptionFeatures:
         if self.weights is None:
-            return InceptionFeatures(weights="random")
+            return InceptionFeatures(weights="random", folder=None)
         return InceptionFeatures(weights="published", folder=self.home / "torch" / "hub" / "checkpoints")
 
 

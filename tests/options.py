@@ -13,7 +13,7 @@ from scenegen.config.places import conf_folder
 
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
-INIT_GAIN = float(OmegaConf.load(conf_folder() / "train.yaml")["init_gain"])
+INIT_GAIN = float(OmegaConf.select(OmegaConf.load(conf_folder() / "train.yaml"), "init_gain"))
 """Gain of the initial weights of a run."""
 
 

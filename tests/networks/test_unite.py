@@ -167,7 +167,7 @@ def test_published_initial_values() -> None:
         ({"transport": "exact"}, "released, unbalanced"),
         ({"transport": "unbalanced", "reach": 0.0}, "reach=0.0"),
         ({"centre": "nothing"}, "channels, positions"),
-        ({"warped_label": "maybe"}, "direct, cycle, none"),
+        ({"warped_label": "maybe"}, "none, direct, cycle"),
         ({"norm": "group"}, "position"),
         ({"adaptor": {"kernel": 5}}, "kernel 3 .published. or 4"),
         ({"inter": 0}, "inter=0"),

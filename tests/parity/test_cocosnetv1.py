@@ -169,7 +169,7 @@ def test_correspondence(name: str) -> None:
         for key in found.keys() & {n.removeprefix(f"{mode}.") for n in case.names("out")}:
             case.check(f"out/{mode}.{key}", found[key])
         if mode == "eval":
-            similarity = match(theta, phi, kernel=model.match_kernel, centre=model.centre).dense()
+            similarity = match(theta, phi, kernel=model.warping.match_kernel, centre=model.warping.centre).dense()
             case.check("out/eval.corr_over_temperature", similarity[:, :: case.options.get("corr_rows", 1)] / 0.01)
             total = (found["warp_out"] * case.given("cot_warp")).sum()
             if "in/cot_mask" in case.tensors:
@@ -195,9 +195,9 @@ def matched(model: CoCosNet, case: Recorded) -> tuple[dict[str, Tensor], Tensor,
     named["warp_i2r2i"] = found.returned
     if truth is not None:
         named["loss_novgg_featpair"] = 10 * (content - truth).abs().mean()
-    model.bilinear, nearest = True, model.bilinear
+    own, model.warping = model.warping, replace(model.warping, bilinear=True)
     shown = model.warps(theta, phi, exemplar=exemplar, planes=planes, exemplar_planes=None, image=None)
-    model.bilinear = nearest
+    model.warping = own
     named["warp_out_bi"] = shown.warped[0]
     return {key: value for key, value in named.items() if value is not None}, theta, phi
 

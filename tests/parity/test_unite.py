@@ -24,8 +24,9 @@ from scenegen.losses.objective import Objective
 from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity
-from scenegen.networks.correspondence.transport import BLUR, Plan, Released, diameter, schedule, sinkhorn
+from scenegen.networks.correspondence.transport import BLUR, Plan, diameter, schedule, sinkhorn
 from scenegen.networks.correspondence.unite import FeatureEncoder, TransportCorrespondence, patches
+from scenegen.networks.correspondence.warping import TransportWarping
 from scenegen.networks.discriminators.patch import PatchDiscriminator
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import TREATMENTS, VGG19_CONVOLUTIONS, vgg
@@ -108,15 +109,14 @@ def norm(opt: dict[str, Any]) -> str:
 
 
 def matching(config: dict[str, Any]) -> dict[str, Any]:
-    """The official options as arguments of the correspondence, over those of the ADE20K script."""
-    opt = config["opt"]
-    losstype = opt.get("warp_mask_losstype", "direct")
+    """The official options as arguments of the model, over those of the ADE20K script."""
+    return {**widths(config), "inter": config["cor_dim"], "norm": norm(config["opt"]), **warping(config["opt"])}
+
+
+def warping(opt: dict[str, Any]) -> dict[str, Any]:
     return {
-        **widths(config),
-        "inter": config["cor_dim"],
-        "norm": norm(opt),
         "centre": "channels" if opt.get("PONO_C", True) else "positions",
-        "warped_label": losstype,
+        "warped_label": opt.get("warp_mask_losstype", "direct"),
         "cycle": opt.get("warp_cycle_w", 0) > 0,
         "two_cycle": opt.get("two_cycle", False),
     }
@@ -224,10 +224,13 @@ def test_correspondence(name: str) -> None:
     case = load(name).double()  # in float32 an activation lies at LeakyReLU's corner: the processor decides its slope
     net = TransportCorrespondence(
         semantic_channels=case.config["semantic_nc"],
-        transport=Released(),
-        per_sample_diameter=False,
+        **widths(case.config),
+        inter=case.config["cor_dim"],
+        norm=norm(case.config["opt"]),
         options=adaptor(case.config["opt"]),
-        **matching(case.config),
+        warping=TransportWarping(
+            **warping(case.config["opt"]), bilinear=False, transport="released", reach=0.3, per_sample_diameter=False
+        ),
     )
     load_official(net, case.state())
     net.double()
@@ -236,8 +239,8 @@ def test_correspondence(name: str) -> None:
     exemplar = case.leaf("ref_img")
     found = net.eval()(case.given("seg_map"), exemplar, case.given("ref_seg_map"), photograph=case.given("real_img"))
     _, theta, phi, *masses = net.matching(features["theta"], features["phi"])
-    case.check("out/theta", patches(theta, centre=net.centre).mT)
-    case.check("out/phi", patches(phi, centre=net.centre))
+    case.check("out/theta", patches(theta, centre=net.warping.centre).mT)
+    case.check("out/phi", patches(phi, centre=net.warping.centre))
     case.check("out/mass_src", masses[0])
     case.check("out/mass_ref", masses[1])
     for i, t in enumerate(found.warped, start=1):

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Refusal
 from scenegen.networks.correspondence.adaptor import Adaptor
 from scenegen.networks.correspondence.cocosnetv1 import ResidualBlock, coordinates, reflected_blocks, unit
-from scenegen.networks.correspondence.similarity import CENTRES, match
-from scenegen.networks.correspondence.transport import Matcher, Released, Unbalanced, diameter
+from scenegen.networks.correspondence.similarity import match
+from scenegen.networks.correspondence.transport import Matcher, diameter
+from scenegen.networks.correspondence.warping import TransportWarping
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose, spectral_layer
 from scenegen.networks.layers.precision import at_least_float32
@@ -22,7 +22,6 @@ from scenegen.networks.layers.spade import nearest
 STRIDE = 4
 KERNEL = 3
 SHARPNESS = 10.0
-WARPED_LABELS = ("direct", "cycle", "none")
 
 
 class FeatureEncoder(nn.Module):
@@ -109,17 +108,12 @@ class TransportCorrespondence(nn.Module):
 
     Args:
         semantic_channels: of the label maps.
-        transport: makes the plan.
         ngf: base width of the encoders.
         hidden: width inside each SPADE layer.
         inter: width of the features that are matched.
-        centre: matching features lose their mean over "channels" (every published recipe) or "positions".
-        per_sample_diameter: see `diameter`; false as released.
-        warped_label: "direct" warps the exemplar's labels; "cycle" the label map, there and back; "none" neither.
-        cycle: warp the warped exemplar back.
-        two_cycle: warp the photograph there and back.
         norm: a key of PARAMETER_FREE, under the modulation.
         options: of the encoders, and of what their features are joined with.
+        warping: of the transport and the warps.
 
     Source: Zhan et al., CVPR 2021 (UNITE), sections 3.1 and 3.2.
     """
@@ -128,26 +122,15 @@ class TransportCorrespondence(nn.Module):
         self,
         *,
         semantic_channels: int,
-        transport: Released | Unbalanced,
         ngf: int,
         hidden: int,
         inter: int,
-        centre: str,
-        per_sample_diameter: bool,
-        warped_label: str,
-        cycle: bool,
-        two_cycle: bool,
         norm: str,
         options: Adaptor,
+        warping: TransportWarping,
     ) -> None:
         super().__init__()
-        if centre not in CENTRES or warped_label not in WARPED_LABELS:
-            raise Refusal(f"centre={centre} must be one of {', '.join(CENTRES)}, and "
-                          f"warped_label={warped_label} one of {', '.join(WARPED_LABELS)}")  # fmt: skip
-        self.transport = transport
-        self.centre, self.per_sample_diameter = centre, per_sample_diameter
-        self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
-        self.options = options
+        self.options, self.warping, self.transport = options, warping, warping.planner()
         shared = {"ngf": ngf, "hidden": hidden, "norm": norm}
         self.adaptive_model_seg = FeatureEncoder(semantic_channels, options=options, **shared)
         self.adaptive_model_img = FeatureEncoder(3, options=options, **shared)
@@ -175,19 +158,19 @@ class TransportCorrespondence(nn.Module):
         sides = self._described(wanted, small), self._described(unit(given), exemplar_small)
         plan = self._plan(*sides)
 
-        direct = self.warped_label == "direct"
+        direct = self.warping.warped_label == "direct"
         values = [nearest(t, grid) for t in (exemplar, *features, *([exemplar_small] if direct else []))]
         mixed = plan.to_source(torch.cat([at_least_float32(t) for t in values], dim=1))
         warped = mixed.split([t.shape[1] for t in values], dim=1)
         label = warped[-1] if direct else None
-        if self.warped_label == "cycle":
+        if self.warping.warped_label == "cycle":
             label = plan.to_source(plan.to_reference(small))
         back = returned = aligned = None
-        if self.cycle:
+        if self.warping.cycle:
             back = plan.to_reference(warped[0])
         if photograph is not None:
             aligned = ((wanted, unit(self.adaptive_model_img(photograph)[-1])),)
-            if self.two_cycle:
+            if self.warping.two_cycle:
                 returned = plan.to_source(plan.to_reference(F.avg_pool2d(photograph, STRIDE)))
         return Found(
             layout=tuple(layout),
@@ -202,15 +185,14 @@ class TransportCorrespondence(nn.Module):
     def matching(self, source: Tensor, reference: Tensor) -> tuple[Matcher, Tensor, Tensor, Tensor, Tensor]:
         """Inputs of the transport: the matcher, both maps of matching features, and both sides' masses (b, n)."""
         masses = self._masses(self._centred("theta_w", source), self._centred("phi_w", reference))
-        matcher = partial(match, kernel=KERNEL, centre=self.centre)
+        matcher = partial(match, kernel=KERNEL, centre=self.warping.centre)
         return matcher, self.get_submodule("theta")(source), self.get_submodule("phi")(reference), *masses
 
     def _plan(self, source: Tensor, reference: Tensor):
         matcher, theta, phi, *masses = self.matching(source, reference)
         with torch.no_grad():
-            found = diameter(
-                *(patches(t, centre=self.centre) for t in (theta, phi)), per_sample=self.per_sample_diameter
-            )
+            sides = (patches(t, centre=self.warping.centre) for t in (theta, phi))
+            found = diameter(*sides, per_sample=self.warping.per_sample_diameter)
         return self.transport(matcher, theta, phi, *masses, diameters=found)
 
     def _described(self, features: Tensor, planes: Tensor) -> Tensor:
@@ -222,7 +204,7 @@ class TransportCorrespondence(nn.Module):
         return self.layer(torch.cat(parts, dim=1))
 
     def _centred(self, name: str, x: Tensor) -> Tensor:
-        return centred(self.get_submodule(name)(x).flatten(2), centre=self.centre)
+        return centred(self.get_submodule(name)(x).flatten(2), centre=self.warping.centre)
 
     @staticmethod
     def _masses(source: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,11 +13,11 @@ from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
+from scenegen.networks.correspondence.warping import CoCosNetWarping
 from scenegen.networks.generators.exemplar_model import ExemplarModel
 from scenegen.networks.generators.spade import SpadeGenerator
 
 CONDITIONS = ("warp_mask", "warp", "mask")
-LABEL_WARPS = ("none", "direct", "cycle")
 LABEL_NOISE, EXEMPLAR_NOISE = 0.1, 0.01
 STEP, SMALLEST = 32, 64
 
@@ -34,16 +34,8 @@ class CoCosNet(ExemplarModel):
         norm: under the modulation; "position" as in all published recipes, or "batch".
         attention: a non-local block in the translator.
         condition: inputs of the translator: "warp_mask", "warp" or "mask".
-        temperature: of the softmax over exemplar positions.
-        match_kernel: side of the patches that are matched, odd.
-        centre: "channels" or "positions", see `match`.
-        patches: warp whole patches of stride x stride pixels, not their averages (`warp_patch`).
-        bilinear: enlarge the warped exemplar so, not nearest (`warp_bilinear`).
-        warped_label: "direct" warps the exemplar's labels, "cycle" sends the labels to the exemplar and back, or
-            "none".
-        cycle: also warp the warped exemplar back to the exemplar's frame.
-        two_cycle: also send the photograph to the exemplar's frame and back.
         stride: a picture's side over that of the grid that is matched, 4 or 2.
+        warping: options of the matching and of the warps.
         adaptor: options of the networks that bring labels and pictures into one domain.
 
     Attributes:
@@ -68,37 +60,20 @@ class CoCosNet(ExemplarModel):
         norm: str,
         attention: bool,
         condition: str,
-        temperature: float,
-        match_kernel: int,
-        centre: str,
-        patches: bool,
-        bilinear: bool,
-        warped_label: str,
-        cycle: bool,
-        two_cycle: bool,
         stride: int,
+        warping: CoCosNetWarping,
         adaptor: CoCosNetAdaptor,
     ) -> None:
         super().__init__(num_classes=num_classes, height=height, width=width)
         if num_classes < 1:
             raise Refusal(f"num_classes must be at least 1, got {num_classes}")
-        for name, given, known in (
-            ("condition", condition, CONDITIONS),
-            ("warped_label", warped_label, LABEL_WARPS),
-            ("stride", stride, STRIDES),
-        ):
+        for name, given, known in (("condition", condition, CONDITIONS), ("stride", stride, STRIDES)):
             if given not in known:
                 raise Refusal(f"model.{name}={given} is not one of {', '.join(map(str, known))}")
-        if two_cycle and patches:
-            raise Refusal("model.two_cycle=true sends averages to and fro, not patches; set model.patches=false")
         self.reads = frozenset({"label", "exemplar", *([] if adaptor.exemplar_noise else ["exemplar_label"])})
-        self.translator_inputs, self.temperature = condition, temperature
-        self.match_kernel, self.centre, self.stride = match_kernel, centre, stride
-        self.patches, self.bilinear = patches, bilinear
-        self.warped_label, self.cycle, self.two_cycle = warped_label, cycle, two_cycle
+        self.translator_inputs, self.stride, self.warping = condition, stride, warping
         self.label_noise, self.exemplar_noise = adaptor.label_noise, adaptor.exemplar_noise
-        fields = {"warp.label": warped_label != "none", "warp.back": cycle, "warp.returned": two_cycle}
-        self.offers = frozenset({"warp", "warp.aligned", *(name for name, filled in fields.items() if filled)})
+        self.offers = warping.offers
         pixels = height * width
         self._noise_sizes = [adaptor.label_noise * pixels, adaptor.exemplar_noise * (pixels // stride**2)]
         self.noise_shape = (num_classes, sum(self._noise_sizes)) if any(self._noise_sizes) else None
@@ -170,35 +145,36 @@ class CoCosNet(ExemplarModel):
         Returns:
             The warp without `aligned`.
         """
-        there = match(theta, phi, kernel=self.match_kernel, centre=self.centre)
+        chosen = self.warping
+        there = match(theta, phi, kernel=chosen.match_kernel, centre=chosen.centre)
         back = there.transposed()
-        colours = F.pixel_unshuffle(exemplar, self.stride) if self.patches else self._small(exemplar)
-        if self.warped_label == "direct" and exemplar_planes is not None:
+        colours = F.pixel_unshuffle(exemplar, self.stride) if chosen.patches else self._small(exemplar)
+        if chosen.warped_label == "direct" and exemplar_planes is not None:
             labels = exemplar_planes[..., :: self.stride, :: self.stride].to(colours.dtype)
             both = self._along(there, torch.cat([colours, labels], dim=1))
             low, label = both.split([colours.shape[1], self.num_classes], dim=1)
         else:
             low, label = self._along(there, colours), None
-        if self.warped_label == "cycle":
+        if chosen.warped_label == "cycle":
             label = self._along(there, self._along(back, planes[..., :: self.stride, :: self.stride]))
-        home = self._along(back, low) if self.cycle else None
-        if home is not None and self.patches:
+        home = self._along(back, low) if chosen.cycle else None
+        if home is not None and chosen.patches:
             home = F.pixel_shuffle(home, self.stride)
         returned = None
-        if self.two_cycle and image is not None:
+        if chosen.two_cycle and image is not None:
             returned = self._along(there, self._along(back, self._small(image)))
         return Warp(warped=(self._enlarged(low),), label=label, back=home, returned=returned)
 
     def _along(self, similarity: Similarity, value: Tensor) -> Tensor:
-        return similarity.warp(value, temperature=self.temperature)
+        return similarity.warp(value, temperature=self.warping.temperature)
 
     def _small(self, picture: Tensor) -> Tensor:
         return F.avg_pool2d(picture, self.stride)
 
     def _enlarged(self, low: Tensor) -> Tensor:
-        if self.patches:
+        if self.warping.patches:
             return F.pixel_shuffle(low, self.stride)
-        if self.bilinear:
+        if self.warping.bilinear:
             return F.interpolate(low, scale_factor=self.stride, mode="bilinear", align_corners=False)
         return F.interpolate(low, scale_factor=self.stride, mode="nearest")
 

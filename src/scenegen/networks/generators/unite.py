@@ -9,8 +9,8 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.adaptor import Adaptor
-from scenegen.networks.correspondence.transport import Released, Unbalanced
 from scenegen.networks.correspondence.unite import TransportCorrespondence
+from scenegen.networks.correspondence.warping import TransportWarping
 from scenegen.networks.generators.exemplar_model import ExemplarModel
 from scenegen.networks.generators.seace import SeaceGenerator
 
@@ -27,13 +27,7 @@ class UNITE(ExemplarModel):
         hidden: width inside each SPADE and SEACE layer.
         inter: width of the features that are matched; 4 ngf as published.
         norm: a key of PARAMETER_FREE, under every modulation; "position" as published.
-        centre: matching features lose their mean over "channels" (published) or "positions".
-        transport: "released" or "unbalanced", as in the paper.
-        reach: with "unbalanced": > 0; the smaller, the more the marginals may differ from the masses.
-        per_sample_diameter: a sample's transport does not depend on its batch mates; false as released.
-        bilinear: enlarge `warped` so; otherwise nearest.
-        warped_label: "direct", "cycle" or "none": what `warped_label` of Synthesis is made of.
-        cycle, two_cycle: offer `warped_back` and `returned`.
+        warping: options of the transport and of the warps.
         adaptor: options of both encoders and of the features that are matched.
 
     Attributes:
@@ -56,14 +50,7 @@ class UNITE(ExemplarModel):
         hidden: int,
         inter: int,
         norm: str,
-        centre: str,
-        transport: str,
-        reach: float,
-        per_sample_diameter: bool,
-        bilinear: bool,
-        warped_label: str,
-        cycle: bool,
-        two_cycle: bool,
+        warping: TransportWarping,
         adaptor: Adaptor,
     ) -> None:
         super().__init__(num_classes=num_classes, height=height, width=width)
@@ -71,26 +58,17 @@ class UNITE(ExemplarModel):
             raise Refusal(
                 f"widths must be positive, got num_classes={num_classes}, ngf={ngf}, hidden={hidden}, inter={inter}"
             )
-        transports = {"released": Released, "unbalanced": lambda: Unbalanced(reach)}
-        if transport not in transports:
-            raise Refusal(f"transport={transport} is not one of {', '.join(transports)}")
-        optional = {"warp.label": warped_label != "none", "warp.back": cycle, "warp.returned": two_cycle}
-        self.offers = frozenset({"warp", "warp.aligned", *(name for name, given in optional.items() if given)})
-        self.mode = "bilinear" if bilinear else "nearest"
+        self.offers = warping.offers
+        self.mode = "bilinear" if warping.bilinear else "nearest"
         self.generator = SeaceGenerator(semantic_channels=num_classes, ngf=ngf, hidden=hidden, norm=norm)
         self.correspondence = TransportCorrespondence(
             semantic_channels=num_classes,
-            transport=transports[transport](),
             ngf=ngf,
             hidden=hidden,
             inter=inter,
             norm=norm,
-            centre=centre,
-            per_sample_diameter=per_sample_diameter,
-            warped_label=warped_label,
-            cycle=cycle,
-            two_cycle=two_cycle,
             options=adaptor,
+            warping=warping,
         )
 
     def _paint(
