@@ -300,7 +300,10 @@ def deep_photo(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (other_size, "a.png: the label map is 8x6 but its photograph is 16x12 .width x height.; resize"),
+        (
+            other_size,
+            "a.png: the label map is 8x6 but its photograph is 16x12 .width x height.; data.label_size=nearest",
+        ),
         (foreign_id, r"a.png: label id 9 \(192 pixels\) lies outside the 4 classes"),
         (short_photo, "a.jpg: unreadable or truncated"),
         (deep_photo, "a.png: a photograph with pixels of kind I;16.*8-bit RGB"),

@@ -17,13 +17,17 @@ from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
 from scenegen.data.labels import IN_A_KNOWN_SET, count_ids
 from scenegen.data.layouts import Layout, check_split, named_classes, open_files
-from scenegen.data.pairs import Raw, read_photo
+from scenegen.data.pairs import Raw
+from scenegen.data.photographs import AS_SEEN, Alpha, Exif, Icc, LabelSize, Reading, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
 from scenegen.data.world import render
 
 _COCO_UNKNOWN = {255: 182}
 _COCO_TO_LANDSCAPE = {**dict(enumerate(bridge(COCO_STUFF).tolist())), 255: LANDSCAPE.names.index("other")}
+
+PHOTO = ("exif", "alpha", "icc")
+"""Options of every data set of photographs."""
 
 TEST_START = 1_000_000
 """Number of the world's first held-out picture; data.count never reaches it."""
@@ -109,6 +113,10 @@ def folder(
     flip: float,
     fit: Fit,
     scale: float,
+    exif: Exif,
+    alpha: Alpha,
+    icc: Icc,
+    label_size: LabelSize,
     val_fraction: float,
     test_list: str | None,
     label_only: bool,
@@ -131,6 +139,7 @@ def folder(
         split=split,
         instances=instances,
         label_only=label_only,
+        reading=Reading(exif=exif, alpha=alpha, icc=icc, label_size=label_size, options=(*PHOTO, "label_size")),
     )
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
     return Pairs(files, framing=framing, seed=seed)
@@ -146,6 +155,9 @@ def scene(
     flip: float,
     fit: Fit,
     scale: float,
+    exif: Exif,
+    alpha: Alpha,
+    icc: Icc,
     val_fraction: float,
     test_list: str | None,
     label_only: bool,
@@ -163,6 +175,7 @@ def scene(
         test_list=test_list,
         split=split,
         label_only=label_only,
+        reading=Reading(exif=exif, alpha=alpha, icc=icc, options=PHOTO),
     )
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
     return Pairs(files, framing=framing, seed=seed)
@@ -180,6 +193,9 @@ def coco_stuff(
     flip: float,
     fit: Fit,
     scale: float,
+    exif: Exif,
+    alpha: Alpha,
+    icc: Icc,
     val_fraction: float,
     test_list: str | None,
     label_only: bool,
@@ -206,6 +222,7 @@ def coco_stuff(
         split=split,
         instances=instances,
         label_only=label_only,
+        reading=Reading(exif=exif, alpha=alpha, icc=icc, options=PHOTO),
     )
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
     return Pairs(files, framing=framing, seed=seed)
@@ -222,6 +239,9 @@ def ade20k(
     flip: float,
     fit: Fit,
     scale: float,
+    exif: Exif,
+    alpha: Alpha,
+    icc: Icc,
     val_fraction: float,
     test_list: str | None,
     label_only: bool,
@@ -240,6 +260,7 @@ def ade20k(
         test_list=test_list,
         split=split,
         label_only=label_only,
+        reading=Reading(exif=exif, alpha=alpha, icc=icc, options=PHOTO),
     )
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
     return Pairs(files, framing=framing, seed=seed)
@@ -280,13 +301,13 @@ def read_style(path: str | Path, *, height: int | None = None, width: int | None
     """A photograph as a style picture.
 
     Args:
-        path: any picture file.
+        path: any picture file; turned as its EXIF orientation says.
         height, width: the size to fill (crop to cover), or None for the file's own.
 
     Returns:
         (1, 3, h, w) in [-1, 1].
     """
-    photo = read_photo(Path(path))
+    photo = read_photo(Path(path), reading=AS_SEEN)
     framing = Framing(height=height or photo.height, width=width or photo.width)
     array = framing.view((photo.height, photo.width), seed=0).of_photo(photo)
     return from_uint8(torch.from_numpy(array).permute(2, 0, 1)[None])

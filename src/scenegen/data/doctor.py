@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Inspected, inspect, near_duplicates
+from scenegen.data.inspection import Inspected, in_groups, inspect, near_duplicates
 from scenegen.data.labels import count_ids
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
@@ -45,6 +45,8 @@ class Report:
         classes: one row per class, in id order.
         unused: names of classes that no pixel has.
         faults: what stops training, one per file and problem.
+        remarks: what does not stop training and should be known, one per file and remark.
+        turned: photographs per EXIF orientation other than 1.
         grey: photographs without colour.
         duplicates: groups of photographs with equal bytes, as split/file.
         near_duplicates: pairs that look alike (8x8 average hash, at most 1 of 64 bits apart).
@@ -57,6 +59,8 @@ class Report:
     classes: list[ClassRow]
     unused: list[str]
     faults: list[Fault]
+    remarks: list[Fault]
+    turned: dict[str, int]
     grey: list[str]
     duplicates: list[list[str]]
     near_duplicates: list[tuple[str, str]]
@@ -133,12 +137,17 @@ def examine(
     equal = [group for digest, group in by_content.items() if digest and len(group) > 1]
     same = {frozenset((a, b)) for group in equal for a in group for b in group}
     alike = near_duplicates([facts.look for _, facts in photos])
+    found = list(dict.fromkeys([*unmatched, *(fault for _, item in items for fault in item.faults)]))
+    natures = [facts.nature for _, facts in photos if facts.nature]
+    turns = Counter(f"orientation {nature.turn}" for nature in natures if nature.turn != 1)
     return Report(
         splits={split: len(dataset) for split, dataset in datasets.items()},
         sizes=_sizes(facts.size for facts in (item.image or item.label for _, item in items)),
         classes=_rows(first, histogram, shown, len(items)),
         unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
-        faults=list(dict.fromkeys([*unmatched, *(fault for _, item in items for fault in item.faults)])),
+        faults=[fault for fault in found if fault.stops],
+        remarks=[fault for fault in found if not fault.stops],
+        turned=dict(sorted(turns.items())),
         grey=[name for name, facts in photos if facts.grey],
         duplicates=equal,
         near_duplicates=[(names[a], names[b]) for a, b in alike if frozenset((names[a], names[b])) not in same],
@@ -167,6 +176,8 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
         classes=_rows(first, histogram, shown, len(counts)),
         unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
         faults=[],
+        remarks=[],
+        turned={},
         grey=[],
         duplicates=[],
         near_duplicates=[],
@@ -189,6 +200,9 @@ def print_report(report: Report, console: Console) -> None:
     _line(console, "sizes", _some([f"{size} ({count})" for size, count in sizes]))
     _line(console, "never used", _some(report.unused) or "no class")
     _line(console, "instance maps", str(report.instances))
+    _line(console, "turned by EXIF", ", ".join(f"{turn} ({n})" for turn, n in report.turned.items()) or "none")
+    for line in in_groups(report.remarks):
+        _line(console, "remark", line)
     if report.digest is not None:
         _line(console, "grey photographs", _counted(report.grey))
         _line(console, "equal files", _counted([" = ".join(group) for group in report.duplicates]))
@@ -200,8 +214,8 @@ def print_report(report: Report, console: Console) -> None:
         return
     count = len(report.faults)
     console.print(f"[bold red]{count} fault{'s' * (count > 1)}[/] that would stop training:")
-    for fault in report.faults:
-        console.print(f"  {fault}", markup=False, highlight=False, soft_wrap=True)
+    for line in in_groups(report.faults):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(console: Console, what: str, content: str) -> None:

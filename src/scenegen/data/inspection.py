@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,21 @@ from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
 from scenegen.data.labels import count_ids, outside_sentence, read_stored
-from scenegen.data.pairs import Fault, Files, Pair, photo_problem, size_sentence
+from scenegen.data.pairs import Fault, Files, Pair, size_problem
+from scenegen.data.photographs import Nature, Reading, Size, follows_stored, nature_of, nature_problem, photo_problem
 from scenegen.data.samples import Pairs
 
+_PROFILE = {
+    "ignore": "the numbers are taken as sRGB (data.icc=ignore)",
+    "convert": "converted to sRGB (data.icc=convert)",
+}
+LOG = logging.getLogger(__name__)
 SHOWN = 20
-"""Faults that a Refusal spells out; it counts the rest."""
+"""Kinds of faults that a Refusal spells out; it counts the rest."""
+NAMED = 3
+"""Files of one kind that are named."""
+_NUMBERS = re.compile(r"\d+ pixels")
+"""Numbers that differ from file to file in one kind of fault."""
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG_END = b"\xff\xd9"
 
@@ -35,6 +47,7 @@ class Facts:
         problem: why it cannot be used, or None.
         ids: pixels per stored id, or per colour (label maps).
         colours: `ids` are colours.
+        nature: metadata that change what its pixels mean (photographs).
         digest: sha256 of the file (deep only).
         look: 64-bit average hash of an 8x8 thumbnail, None for flat pictures (photographs, deep only).
         grey: the photograph has no colour (deep only).
@@ -44,6 +57,7 @@ class Facts:
     problem: str | None = None
     ids: Mapping[int, int] | None = None
     colours: bool = False
+    nature: Nature | None = None
     digest: str = ""
     look: int | None = None
     grey: bool = False
@@ -79,14 +93,32 @@ def scan(dataset: Pairs, *, deep: bool = False) -> list[Fault]:
 
 def require_sound(*datasets: Pairs, deep: bool = False) -> None:
     """Raise one Refusal that lists the faults of all datasets by file (the first 20, and how many there are)."""
-    faults = list(dict.fromkeys(fault for dataset in datasets for fault in scan(dataset, deep=deep) if fault.stops))
+    found = list(dict.fromkeys(fault for dataset in datasets for fault in scan(dataset, deep=deep)))
+    faults = [fault for fault in found if fault.stops]
     if not faults:
+        for line in in_groups(found):
+            LOG.warning("%s", line)
         return
-    lines = [f"  {fault}" for fault in faults[:SHOWN]]
-    if len(faults) > SHOWN:
-        lines.append(f"  ... and {len(faults) - SHOWN} more; python -m scenegen.check lists all of them")
+    groups = in_groups(faults)
+    lines = [f"  {line}" for line in groups[:SHOWN]]
+    if len(groups) > SHOWN:
+        lines.append(f"  ... and {len(groups) - SHOWN} kinds more; python -m scenegen.check lists all of them")
     some = "1 file" if len(faults) == 1 else f"{len(faults)} files"
     raise Refusal("\n".join([f"{some} cannot be used; mend or remove:", *lines]))
+
+
+def in_groups(faults: Sequence[Fault]) -> list[str]:
+    """One line per kind of fault: the file and its fault, or the number of files, the first ones and the fault."""
+    groups: dict[str, list[Fault]] = {}
+    for fault in faults:
+        groups.setdefault(_NUMBERS.sub("", fault.problem), []).append(fault)
+    lines = []
+    for group in groups.values():
+        first, others = group[0], len(group) - NAMED
+        names = ", ".join(str(fault.file) if fault is first else Path(fault.file).name for fault in group[:NAMED])
+        more = f" and {others} more" if others > 0 else ""
+        lines.append(str(first) if len(group) == 1 else f"{len(group)} files ({names}{more}): {first.problem}")
+    return lines
 
 
 def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None) -> list[Inspected]:
@@ -112,11 +144,31 @@ def inspect_pair(pair: Pair, files: Files, *, deep: bool) -> Inspected:
             faults.append(Fault(str(path), facts.problem))
     if sentence := _meaning_problem(label, files):
         faults.append(Fault(str(pair.label), sentence))
-    if image is not None and label.size and image.size and label.size != image.size:
-        faults.append(Fault(str(pair.label), size_sentence(label.size, image.size)))
+    if image is not None and image.nature is not None:
+        faults += _photo_faults(pair, label.size, image.nature, files.reading)
     if instance is not None and label.size and instance.size and label.size != instance.size:
         faults.append(Fault(str(pair.instance), f"an instance map of another size than the label map {pair.label}"))
     return Inspected(pair, label, image, instance, _class_counts(label, files), tuple(faults))
+
+
+def _photo_faults(pair: Pair, label: Size | None, nature: Nature, reading: Reading) -> Iterator[Fault]:
+    """Faults of a photograph's metadata and of its label map's size, and remarks that do not stop training."""
+    problem = nature_problem(nature, reading=reading, label=label)
+    if problem is not None:
+        yield Fault(str(pair.image), problem)
+    if nature.turn != 1 and reading.exif == "ask" and follows_stored(nature, label):
+        yield Fault(str(pair.image), f"EXIF orientation {nature.turn}, which its label map does not follow: the pixels "
+                    "are taken as stored, as with data.exif=ignore", stops=False)  # fmt: skip
+    for remark in nature.remarks:
+        done = f": {_PROFILE[reading.icc]}" if remark.startswith("the colour profile") else ""
+        yield Fault(str(pair.image), remark + done, stops=False)
+    size = nature.upright_size if reading.exif == "apply" else nature.size
+    asked = problem is not None and label in (nature.size, nature.upright_size)  # the choice mends the size
+    if label is not None and not asked and (other := size_problem(label, size, reading=reading)):
+        turned = nature.size if reading.exif == "apply" else nature.upright_size
+        word = "ignore" if reading.exif == "apply" else "apply"
+        fits = f" (it fits with data.exif={word})" * (label == turned and "exif" in reading.options)
+        yield Fault(str(pair.label), other + fits)
 
 
 def _meaning_problem(label: Facts, files: Files) -> str | None:
@@ -169,13 +221,16 @@ def _look_at_photo(path: str, deep: bool, size: int) -> Facts:
         problem = photo_problem(picture)
         if problem is not None:
             return Facts(size=shape, problem=problem)
+        nature = nature_of(picture, path)
         if not deep:
             if not _ends_well(path, picture.format, size):
                 load_pixels(picture, path)
-            return Facts(size=shape)
+            return Facts(size=shape, nature=nature)
         load_pixels(picture, path)
         thumbnail = np.asarray(picture.convert("L").resize((8, 8), Image.Resampling.BOX), dtype=np.float32)
-        return Facts(size=shape, digest=_digest(path), look=_average_hash(thumbnail), grey=_is_grey(picture))
+        return Facts(
+            size=shape, nature=nature, digest=_digest(path), look=_average_hash(thumbnail), grey=_is_grey(picture)
+        )
 
 
 def _ends_well(path: str, kind: str | None, size: int) -> bool:

@@ -16,6 +16,7 @@ from scenegen.data.bridges import ADE20K, COCO_STUFF
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
 from scenegen.data.labels import IN_DATA
 from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
+from scenegen.data.photographs import STRICT, Reading
 
 Id = Annotated[int, Field(ge=0, le=65535)]
 """Id in a label file, as a key of classes.json."""
@@ -45,6 +46,7 @@ def open_files(
     label_only: bool = False,
     instances: bool = True,
     cure: str = IN_DATA,
+    reading: Reading = STRICT,
 ) -> Files:
     """Find the files of one split.
 
@@ -57,6 +59,7 @@ def open_files(
         classes: what the ids mean, or the classes.json that says it.
         label_only: photographs are neither needed nor read.
         cure: end of the sentence about an id of no class.
+        reading: choices about photographs and sizes.
 
     Raises:
         Refusal: no root, another layout, no pictures; the sentence draws the layout.
@@ -85,7 +88,7 @@ def open_files(
         raise Refusal(_empty_sentence(base / chosen.labels, unmatched, expected))
     if not divided:
         pairs = hold_out(pairs, split=split, fraction=fraction, names=_read_names(test_list))
-    return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure)
+    return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure, reading)
 
 
 def check_split(split: str) -> str:

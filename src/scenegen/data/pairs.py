@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scenegen.base.pictures import SUFFIXES, open_picture
+from scenegen.base.pictures import SUFFIXES
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.labels import IN_DATA, read_ids, read_label
-
-PHOTO_MODES = {"RGB", "RGBA", "L", "LA", "P", "PA", "CMYK", "YCbCr", "1"}
+from scenegen.data.labels import IN_DATA, NPY, read_ids, read_label, resize_nearest
+from scenegen.data.photographs import STRICT, Reading, Size, read_photo
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class Files:
         unmatched: files without their partner; `inspection.scan` reports them with all other faults.
         remap: file id -> class id where they differ.
         cure: end of the sentence about an id of no class: labels.IN_DATA or labels.IN_A_RUN.
+        reading: choices about photographs and sizes.
     """
 
     root: Path
@@ -68,6 +68,7 @@ class Files:
     unmatched: tuple[Fault, ...] = ()
     remap: Mapping[int, int] = field(default_factory=dict, repr=False)
     cure: str = field(default=IN_DATA, repr=False)
+    reading: Reading = STRICT
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -100,37 +101,35 @@ class Files:
         """Read one sample's files; a Refusal names the file that cannot be used."""
         pair = self.pairs[index]
         label = self.read_label(index)
-        image = None if pair.image is None else read_photo(pair.image)
+        shape = label.shape[0], label.shape[1]
+        image = None if pair.image is None else read_photo(pair.image, reading=self.reading, label=shape)
         instance = read_ids(pair.instance).astype(np.int32) if pair.instance and self.has_instances else None
-        if image is not None and image.size != label.shape[::-1]:
-            raise Refusal(f"{pair.label}: {size_sentence(label.shape, image.size[::-1])}")
         if instance is not None and instance.shape != label.shape:
             raise Refusal(f"{pair.instance}: an instance map of another size than the label map {pair.label}")
+        if image is not None and image.size != (shape[1], shape[0]):
+            if problem := size_problem(shape, (image.height, image.width), reading=self.reading):
+                raise Refusal(f"{pair.label}: {problem}")
+            label = resize_nearest(label, height=image.height, width=image.width)
+            if instance is not None:
+                instance = resize_nearest(instance, height=image.height, width=image.width)
         return Raw(label=label, image=image, instance=instance)
 
 
-def read_photo(path: Path) -> Image.Image:
-    """An RGB photograph (grey, palette and CMYK files are converted)."""
-    with open_picture(path) as picture:
-        problem = photo_problem(picture)
-        if problem is not None:
-            raise Refusal(f"{path}: {problem}")
-        # The EXIF rotation is not applied: label maps (COCO's, for one) follow the stored pixels.
-        return picture.convert("RGB")
-
-
-def photo_problem(picture: Image.Image) -> str | None:
-    """Reason that an opened picture cannot be a photograph, or None."""
-    if picture.mode in PHOTO_MODES:
+def size_problem(label: Size, image: Size, *, reading: Reading) -> str | None:
+    """Sentence about a label map (h, w) that does not fit its photograph (h, w), or None."""
+    if label == image:
         return None
-    return f"a photograph with pixels of kind {picture.mode}, which would be clipped; save it as 8-bit RGB"
-
-
-def size_sentence(label: tuple[int, ...], image: tuple[int, ...]) -> str:
-    """Sentence about a label map (h, w) that does not fit its photograph (h, w)."""
+    alike = abs(label[0] * image[1] - label[1] * image[0]) <= max(image)  # up to one pixel of the label map
+    if alike and reading.label_size == "nearest":
+        return None
+    if not alike:
+        cure = "their shapes differ, so one of the two is another picture or a part of it; mend or remove it"
+    elif "label_size" in reading.options:
+        cure = "data.label_size=nearest resizes the label maps to their photographs by nearest neighbour"
+    else:
+        cure = "resize the label map with nearest neighbour to the photograph's size"
     return (
-        f"the label map is {label[1]}x{label[0]} but its photograph is {image[1]}x{image[0]} (width x height); "
-        "resize the label map with nearest neighbour to the photograph's size"
+        f"the label map is {label[1]}x{label[0]} but its photograph is {image[1]}x{image[0]} (width x height); {cure}"
     )
 
 
@@ -149,9 +148,9 @@ def match_files(
         The complete pairs, and one Fault per file without partner or with a repeated stem.
     """
     faults: list[Fault] = []
-    label_files = _by_stem(labels, faults)
+    label_files = _by_stem(labels, faults, SUFFIXES | {NPY})
     image_files = _by_stem(images, faults) if images is not None else None
-    instance_files = _by_stem(instances, faults) if instances is not None else None
+    instance_files = _by_stem(instances, faults, SUFFIXES | {NPY}) if instances is not None else None
     pairs = []
     for stem in sorted(label_files, key=natural_key):
         if image_files is not None and stem not in image_files:
@@ -166,11 +165,11 @@ def match_files(
     return tuple(pairs), tuple(faults)
 
 
-def _by_stem(folder: Path, faults: list[Fault]) -> dict[str, Path]:
-    """The pictures of a folder by stem; a repeated stem is a fault."""
+def _by_stem(folder: Path, faults: list[Fault], endings: frozenset[str] = SUFFIXES) -> dict[str, Path]:
+    """The files of a folder with one of some endings, by stem; a repeated stem is a fault."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in endings or path.name.startswith("."):
             continue
         if path.stem in found:
             faults.append(Fault(str(path), f"same name as {found[path.stem].name}; keep one of them"))
