@@ -111,7 +111,7 @@ def test_recompute_2023_and_rows_without_names(tmp_path):
     [
         ("row,mask_acc,aesthetic,total\n", "no column fid"),
         ("row,mask_acc,aesthetic,fid,total\n", "no rows"),
-        ("", "no header"),
+        ("", "its columns: none"),
         ("mask_acc,aesthetic,fid,total\n0.9,5,30,\n0.9,x,30,0.5\n2,5,30,0.5\n", "3 unusable rows"),
         ("mask_acc,aesthetic,fid,total\n0.9,5,nan,0.5\n", "line 2: fid=nan"),
     ],
@@ -123,5 +123,5 @@ def test_unusable_tables_are_refused(tmp_path, text, says):
 
 
 def test_no_such_table(tmp_path):
-    with pytest.raises(Refusal, match="is no file"):
+    with pytest.raises(Refusal, match=r"none\.csv cannot be read"):
         recompute(tmp_path / "none.csv", Jittor2022())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from scenegen.base.documents import read_json
 from scenegen.base.files import write_json
 from scenegen.base.records import Refusal, SceneModel
 from scenegen.config import build
@@ -279,8 +279,22 @@ def _read_vocabulary(folder: Path) -> Vocabulary:
         raise Refusal(
             f"{folder} has no {CLASSES}, so what its label ids mean is unknown; was it made by scenegen.train?"
         )
-    content = json.loads(path.read_text())
-    colours = tuple((int(r), int(g), int(b)) for r, g, b in content["colours"])
-    stored = tuple((int(i), int(place)) for i, place in content.get("stored", ()))  # runs before 0.3 have none
-    classes = ClassList(names=tuple(content["names"]), colours=colours, ignore=content["ignore"], stored=stored)
-    return Vocabulary(classes, content["has_instances"])
+    cure = "copy it from the run as it was trained"
+    what, cure = "the run's class list", "copy it from the run as it was trained"
+    content: _Written = read_json(path, what=what, cure=cure, shape=_Written)
+    try:
+        classes = ClassList(names=content.names, colours=content.colours, ignore=content.ignore, stored=content.stored)
+    except Refusal as refusal:
+        raise Refusal(f"{what} {path}: {refusal}; {cure}") from refusal
+    return Vocabulary(classes, content.has_instances)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Content of a run's classes.json, as note_vocabulary writes it; runs before 0.3 have nothing stored."""
+
+    names: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    ignore: int | None
+    has_instances: bool
+    stored: tuple[tuple[int, int], ...] = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from scenegen.base.documents import read_table
 from scenegen.base.refusal import Refusal
 
 TOLERANCE = 1e-4
@@ -169,18 +169,11 @@ def recompute(path: Path, contest: Contest) -> list[Row]:
     Raises:
         Refusal: no such file, no rows, a missing column, or cells that are no numbers or out of range, all at once.
     """
-    if not path.is_file():
-        raise Refusal(f"rows={path} is no file; give a CSV with the columns {', '.join(contest.parts)}, total")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        lines, header = list(reader), list(reader.fieldnames or [])
-    if absent := [column for column in (*contest.parts, "total") if column not in header]:
-        raise Refusal(
-            f"{path} has no column {', '.join(absent)}; {contest.name} needs {', '.join(contest.parts)} and total, "
-            f"the file has {', '.join(header) or 'no header'}"
-        )
+    needed = (*contest.parts, "total")
+    cure = f"{contest.name} needs a CSV with the columns {', '.join(needed)}, numbers with a decimal point"
+    lines = read_table(path, what="rows", cure=cure, columns=needed)
     if not lines:
-        raise Refusal(f"{path} has a header but no rows")
+        raise Refusal(f"rows {path} has a header but no rows; {cure}")
     rows, faults = [], []
     for number, line in enumerate(lines, start=2):
         try:
@@ -192,14 +185,14 @@ def recompute(path: Path, contest: Contest) -> list[Row]:
     return rows
 
 
-def _row(line: dict[str, str | None], number: int, contest: Contest) -> Row:
+def _row(line: dict[str, str], number: int, contest: Contest) -> Row:
     parts = {name: _number(line, name) for name in contest.parts}
     name = line.get("row") or f"line {number}"
     return Row(name, parts, published=_number(line, "total"), computed=contest.total(**parts))
 
 
-def _number(line: dict[str, str | None], column: str) -> float:
-    text = (line.get(column) or "").strip()
+def _number(line: dict[str, str], column: str) -> float:
+    text = line[column].strip()
     try:
         value = float(text)
     except ValueError:

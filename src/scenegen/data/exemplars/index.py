@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scenegen.base.documents import of_shape, read_json, read_text
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars.measures import Measure
@@ -18,6 +19,9 @@ from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
 
 FORMAT = "scenegen exemplars 1"
+WHAT, CURE = "exemplar.index", "make it anew with python -m scenegen.retrieve"
+"""Name of the file and its cure, in a refusal."""
+
 SHOWN = 5
 """Names that a sentence spells out; it counts the rest."""
 
@@ -129,8 +133,9 @@ def read_lists(path: Path, *, split: str, classes: ClassList) -> dict[str, list[
     if not path.is_file():
         raise Refusal(f"exemplar.index={path}: there is no such file; make one with python -m scenegen.retrieve, or "
                       "give null to rank by label_hist at the start")  # fmt: skip
-    text = path.read_text(encoding="utf-8")
-    return _read_json(path, text, split, classes) if path.suffix.lower() == ".json" else _read_list(path, text)
+    if path.suffix.lower() == ".json":
+        return _read_json(path, split, classes)
+    return _read_list(path, read_text(path, what=WHAT, cure="each line is name,exemplar,exemplar,..."))
 
 
 def few(names: Sequence[str]) -> str:
@@ -138,13 +143,14 @@ def few(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-def _read_json(path: Path, text: str, split: str, classes: ClassList) -> dict[str, list[str]]:
-    try:
-        content = json.loads(text)
-        theirs, lists = tuple(content["classes"]), content.get(split, {})
-        found = {str(name): [str(chosen) for chosen, _ in listed] for name, listed in lists.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(f"{path} is no index of python -m scenegen.retrieve ({error!r}); make it anew") from error
+def _read_json(path: Path, split: str, classes: ClassList) -> dict[str, list[str]]:
+    content = read_json(path, what=WHAT, cure=CURE, shape=dict[str, Any])
+    if "classes" not in content:
+        raise Refusal(f"{WHAT} {path} is no index of python -m scenegen.retrieve (it has no classes); {CURE}")
+    theirs = tuple(of_shape(content["classes"], list[str], what=f"{WHAT} {path}, classes", cure=CURE))
+    shape = dict[str, list[tuple[str, float]]]
+    lists = of_shape(content.get(split, {}), shape, what=f"{WHAT} {path}, {split}", cure=CURE)
+    found = {name: [chosen for chosen, _ in listed] for name, listed in lists.items()}
     if theirs != classes.names:
         raise Refusal(
             f"{path} is of another class set: {len(theirs)} classes ({few(theirs)}), but the data has {len(classes)} "
