@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import shlex
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from scenegen.training.signals import Signals, Stopped
 
 
 @dataclass(frozen=True)
@@ -43,105 +51,193 @@ class Settings:
         for name in ("log_grads_every", "interim_every"):
             if getattr(self, name) < 0:
                 raise Refusal(f"{name}={getattr(self, name)} must be 0 (never) or more")
-        if not self.init_gain > 0:
-            raise Refusal(f"init_gain={self.init_gain} must be above 0")
+        if not 0 < self.init_gain < math.inf:
+            raise Refusal(f"init_gain={self.init_gain} must be above 0 and finite; 0.02 is as published")
         if self.evaluate_count is not None and self.evaluate_count < 2:
             raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
 
 
-def made_by(overrides: list[str]) -> str:
-    """The command line that makes a run again, whatever it is called."""
-    return "python -m scenegen.train " + shlex.join(o for o in overrides if not o.startswith("name="))
+def made_by(choices: Sequence[str], way: Sequence[str] = ()) -> str:
+    """The command line that makes a run again, whatever it is called, and what was changed on its way."""
+    words = shlex.join(choice for choice in choices if not choice.startswith("name="))
+    return f"python -m scenegen.train {words}" + (f"  (on the way: {'; '.join(way)})" if way else "")
 
 
 @command("train")
 def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
+
+    from scenegen.training.signals import Signals, Stopped
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    with Signals() as signals:
+        try:
+            return train(cfg, folder=folder, overrides=list(hydra.overrides.task), signals=signals)
+        except Stopped as stopped:
+            raise SystemExit(end(stopped, folder)) from None
+
+
+def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signals) -> float | None:
+    """Train a new run, or go on with one; sample and score it at its end.
+
+    Args:
+        cfg: the composed config.
+        folder: the run's folder.
+        overrides: of the command line.
+        signals: of this process.
+
+    Returns:
+        The total, or None where there is none.
+    """
+    from scenegen.config.resumed import resumed
+    from scenegen.config.stored import read_config
+    from scenegen.runs.folder import find_run
+
+    resuming = cfg.resume is not None
+    if resuming:  # what would make another run is refused before anything is imported or locked
+        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=folder.name)
+
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
     from scenegen.config import build
     from scenegen.config.opened import note_vocabulary
     from scenegen.config.plan import plan, read_settings
-    from scenegen.config.stored import read_config
+    from scenegen.data.fingerprint import fingerprint
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
     from scenegen.networks.generators.label_reader import LabelReader
     from scenegen.reporting.deliver import deliver
     from scenegen.reporting.evaluate import evaluate
     from scenegen.reporting.showcase import showcase
-    from scenegen.runs.checkpoints import newest
-    from scenegen.runs.folder import create_run, find_run, with_changes
+    from scenegen.runs.folder import create_run, remove_unbegun
+    from scenegen.runs.lock import held
+    from scenegen.runs.record import note_data, note_resume, read_record
+    from scenegen.runs.resume_point import nothing_left, require_same_data, resume_point, set_aside_newer
     from scenegen.sampling.apply_posts import require_size
     from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
-    from scenegen.training.fit import Rhythm, fit
+    from scenegen.training.fit import Rhythm, prepare
     from scenegen.training.start_from import take_over
 
-    hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
-    overrides = list(hydra.overrides.task)
-    resuming = cfg.resume is not None
-    if resuming:
-        cfg = with_changes(read_config(find_run(folder)), overrides, run=folder.name)
-    chosen = plan(cfg, settings=Settings)
-    config, settings = chosen.config, read_settings(Settings, chosen.config)
-    train, test = (build.dataset(config, split=split) for split in ("train", "test"))
-    require_sound(train, test)
-    # Built before training, so that what cannot be scored is known now and not after a day.
-    scorer = build.scorer(config, test) if settings.evaluate else None
-    posts = build.posts(config)
-    if scorer is not None:
-        require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
-    module = build.rounds(config, train)
-    if settings.start_from is not None and not resuming:
-        taken = take_over(module, find_run(settings.start_from))
-        if rank_zero_only.rank == 0:
-            print(taken)
-    if rank_zero_only.rank == 0 and not resuming:
-        create_run(folder, cfg, digest=chosen.digest, overrides=overrides)
-        note_vocabulary(folder, train)
-    loggers = build.loggers(config, folder)
-    fit(
-        module,
-        train,
-        classes=train.classes,
-        watched=collate([test[(0, index)] for index in spread(len(test), 6)]),
-        folder=folder,
-        rhythm=Rhythm(**{field.name: getattr(settings, field.name) for field in fields(Rhythm)}),
-        machine=build.make(config["trainer"]),
-        seed=settings.seed,
-        loggers=loggers,
-        callbacks=build.interim(config, scorer, test),
-        checkpoint=newest(folder) if resuming else None,
-    )
-    if rank_zero_only.rank > 0:
-        return None
-    score = None
-    if scorer is not None:
-        score = evaluate(
-            module.best_model,
-            train=train,
-            test=test,
-            scorer=scorer,
-            posts=posts,
+    first = rank_zero_only.rank == 0
+    with contextlib.ExitStack() as stack:
+        changes, point = (), None
+        record = read_record(folder)
+        if resuming:
+            if first:
+                stack.enter_context(held(folder))
+            record = read_record(folder)
+            found = resumed(read_config(folder), overrides, composed=cfg, run=folder.name)
+            point = resume_point(folder, str(cfg.resume))
+            cfg, changes = found.config, found.changes
+        chosen = plan(cfg, settings=Settings)
+        config, settings = chosen.config, read_settings(Settings, chosen.config)
+        if resuming and (sentence := nothing_left(
+            folder, point, steps=settings.steps, evaluate=settings.evaluate, digest=chosen.digest, changes=changes
+        )):  # fmt: skip
+            if first:
+                print(sentence.text)
+            return sentence.total
+        train, test = (build.dataset(config, split=split) for split in ("train", "test"))
+        require_sound(train, test)
+        data = {"train": fingerprint(train), "test": fingerprint(test)}
+        if resuming:
+            require_same_data(record.data, data, changes=changes, run=folder.name)
+        # Built before training, so that what cannot be scored is known now and not after a day.
+        scorer = build.scorer(config, test) if settings.evaluate else None
+        posts = build.posts(config)
+        if scorer is not None:
+            require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
+        module = build.rounds(config, train)
+        prepared = prepare(
+            module,
+            train,
+            classes=train.classes,
+            watched=collate([test[(0, index)] for index in spread(len(test), 6)]),
             folder=folder,
-            config=config,
-            digest=chosen.digest,
+            rhythm=Rhythm(**{field.name: getattr(settings, field.name) for field in fields(Rhythm)}),
+            machine=build.make(config["trainer"]),
+            seed=settings.seed,
+            callbacks=build.interim(config, scorer, test),
+            signals=signals,
         )
-    if isinstance(module.best_model, LabelReader):
-        command_line = made_by(overrides)
-        print(deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=command_line))
-    indices = spread(len(test), 18)
-    judges = scorer.judges if scorer is not None else None
-    models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}
-    report(
-        loggers,
-        score.as_metrics() if score is not None else {},
-        folder=folder,
-        step=module.step,
-        pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=settings.seed),
-    )
-    return score.total if score is not None else None
+        if settings.start_from is not None and point is None:
+            taken = take_over(module, find_run(settings.start_from))
+            if first:
+                print(taken)
+        if first and not resuming:
+            create_run(folder, cfg, digest=chosen.digest, overrides=overrides)
+            stack.enter_context(held(folder))
+            note_data(folder, data)
+            note_vocabulary(folder, train)
+        elif first:
+            set_aside_newer(folder, point)
+            step = point.step if point is not None else 0
+            note_resume(folder, cfg, step=step, digest=chosen.digest, overrides=overrides, changes=changes)
+            print(f"{folder.name} goes on from step {step} of {settings.steps}")
+        loggers = build.loggers(config, folder)
+        try:
+            prepared.run(loggers=loggers, checkpoint=point.path if point else None, start=point.step if point else 0)
+        except Exception:
+            if first and not resuming and module.step == 0:
+                remove_unbegun(folder)
+            raise
+        if not first:
+            return None
+        record = read_record(folder)
+        command_line = made_by(record.choices, record.way)
+        score = None
+        if scorer is not None:
+            score = evaluate(
+                module.best_model,
+                train=train,
+                test=test,
+                scorer=scorer,
+                posts=posts,
+                folder=folder,
+                config=config,
+                digest=chosen.digest,
+                made_by=command_line,
+            )
+        if isinstance(module.best_model, LabelReader):
+            print(
+                deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=command_line)
+            )
+        indices = spread(len(test), 18)
+        judges = scorer.judges if scorer is not None else None
+        models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}
+        report(
+            loggers,
+            score.as_metrics() if score is not None else {},
+            folder=folder,
+            step=module.step,
+            pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=settings.seed),
+        )
+        return score.total if score is not None else None
+
+
+def end(stopped: Stopped, folder: Path) -> int:
+    """Say on stderr where a run was stopped and how to go on; the exit status of the signal."""
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    from scenegen.runs.folder import checkpoints_of, is_run, resume_command, step_of
+
+    if rank_zero_only.rank > 0:
+        return 0  # the first process ends with the signal's status, and would be killed by another's
+    saved = checkpoints_of(folder)
+    if not is_run(folder):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        said = "stopped before the run began; nothing was written"
+    elif stopped.step is not None:
+        said = f"stopped at step {stopped.step}, which is saved; go on with {resume_command(folder)}"
+    elif saved:
+        said = f"stopped; the checkpoint of step {step_of(saved[-1])} is whole: go on with {resume_command(folder)}"
+    else:
+        said = f"stopped before a checkpoint was saved; start again with {resume_command(folder)}"
+    print(said, file=sys.stderr)
+    return stopped.status
 
 
 if __name__ == "__main__":

@@ -10,17 +10,20 @@ import pytest
 from omegaconf import OmegaConf
 
 from scenegen import __version__
+from scenegen.base.refusal import Refusal
 from scenegen.config.compose import compose
 from scenegen.config.faults import _locate
 from scenegen.config.flat import flat_records
 from scenegen.config.groups import GROUPS
 from scenegen.config.moved import MOVES, moved_sentence, new_command, new_spelling, new_target, upgrade
 from scenegen.config.plan import digest, plan, resolve
+from scenegen.config.resumed import resumed
 from scenegen.config.stored import digest_today, read_config
-from scenegen.runs.folder import CONFIG, stored_config, with_changes
+from scenegen.runs.folder import CONFIG, stored_config
 
 OLD = """
 seed: 0
+steps: 5
 size: {height: 64, width: 64, ngf: 8, ndf: '${size.ngf}', hidden: 16}
 model:
   _target_: scenegen.networks.gaugan.GauGAN
@@ -67,8 +70,10 @@ def test_an_old_config_is_read_in_todays_spelling_and_its_file_stays(old_run: Pa
 
 
 def test_an_old_run_goes_on_with_new_keys(old_run: Path) -> None:
-    cfg = with_changes(read_config(old_run), ["width.hidden=4"], run="old")
-    assert cfg.model.layers[0] == 4
+    cfg = resumed(read_config(old_run), ["++steps=7"], composed=OmegaConf.create({}), run="old").config
+    assert (cfg.steps, cfg.model.layers[0]) == (7, 16)
+    with pytest.raises(Refusal, match=r"width\.hidden=4 \(it has 16\)"):
+        resumed(read_config(old_run), ["++width.hidden=4"], composed=OmegaConf.create({}), run="old")
 
 
 @pytest.mark.parametrize("model", ["gaugan", "oasis", "unite"])

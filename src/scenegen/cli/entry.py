@@ -31,6 +31,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.refusal import Refusal
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
+from scenegen.cli.resume import with_values_of_the_run
 from scenegen.config.compose import register_resolvers
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
@@ -88,7 +89,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             register_resolvers()
-            sys.argv = [sys.argv[0], *readable(with_search_mode(sys.argv[1:]))]
+            sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(sys.argv[1:])))]
             if not wants_traceback:
                 os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.

@@ -30,11 +30,14 @@ def register_resolvers() -> None:
 
 
 def run_folder(resume, name, experiment, model, loss, time) -> str:
-    """Folder of a run: the one to resume (a name or a folder), runs/<name>, or a name made of the choices.
+    """Folder of a run: the one to resume (a name, a folder, or a checkpoint in it), runs/<name>, or a name made of the
+    choices.
 
     Raises:
         Refusal: no run to resume, or a name that leads out of runs/; Hydra has made no folder then.
     """
+    if str(resume or "").endswith(".ckpt"):
+        resume = Path(str(resume)).parents[1]
     if resume:
         return str(require_own_files(find_run(str(resume))))
     if name is not None and name != "":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -81,8 +82,12 @@ class StatelessBatchSampler(Sampler[list[Key]]):
         return torch.randperm(self.length, generator=stream).tolist()
 
 
+OUTLIVES = 20
+"""Seconds that a process which loads pictures goes on after SIGTERM, so that the step in the making can be ended."""
+
+
 class Loader(DataLoader[Batch]):
-    """A DataLoader that passes a worker's Refusal on without the worker's traceback."""
+    """A DataLoader that passes a worker's fault on as one sentence, without the worker's traceback."""
 
     # torch declares a private iterator class here; callers need a generator of Batches only
     def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -90,6 +95,24 @@ class Loader(DataLoader[Batch]):
             yield from super().__iter__()
         except Refusal as refusal:
             raise Refusal(str(refusal).strip().rpartition("Refusal: ")[2]) from refusal
+        except OSError as error:
+            last = str(error).strip().splitlines()[-1].rpartition("Error: ")[2]
+            raise Refusal(
+                f"a file of the data can no longer be read ({last}); put it back, and resume the run"
+            ) from error
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise Refusal(
+                f"a process that loads pictures ended ({str(error).splitlines()[0].rstrip('.')}), often for want of "
+                "memory; resume the run with fewer of them (trainer.workers=0 loads in the run's own process)"
+            ) from error
+
+
+def outlive_sigterm(worker: int) -> None:
+    """Let a process that loads pictures go on for a while after SIGTERM: a signal to all processes of a run ends it
+    after a whole step, which needs its pictures."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(OUTLIVES))
 
 
 def make_loader(dataset: Dataset, sampler: Iterable[list[Key]], *, workers: int = 0, pin: bool = False) -> Loader:
@@ -101,6 +124,7 @@ def make_loader(dataset: Dataset, sampler: Iterable[list[Key]], *, workers: int 
         batch_sampler=sampler,
         num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=outlive_sigterm,
         pin_memory=pin,
         persistent_workers=workers > 0,
         # The loader draws a base seed for its workers, by default from torch's global generator.

@@ -35,6 +35,7 @@ def evaluate(
     folder: Path,
     config: Mapping[str, Any],
     digest: str,
+    made_by: str,
 ) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
     curves.png, result.json and scores.npz (every picture's values).
@@ -49,6 +50,7 @@ def evaluate(
         folder: the run's folder.
         config: the run's resolved config.
         digest: of the config.
+        made_by: command line that makes the run again, with what was changed on its way.
 
     Returns:
         The score.
@@ -82,7 +84,7 @@ def evaluate(
         notice=say,
     )
     score.per_picture.save(folder / SCORES)
-    write_json(folder / RESULT, {"run": folder.name, "config": digest, **score.as_dict()})
+    write_json(folder / RESULT, {"run": folder.name, "config": digest, "made_by": made_by, **score.as_dict()})
     show(score, console())
     print(line(score))
     print(f"pictures: {folder / SAMPLES}   contact sheet: {folder / SHEET}")

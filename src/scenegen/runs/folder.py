@@ -9,15 +9,16 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.documents import read_yaml
-from scenegen.base.files import own_file, read_json, write_json, write_new
+from scenegen.base.files import own_file, write_json, write_new
 from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
 
@@ -129,31 +130,10 @@ def stored_config(folder: Path) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def with_changes(config: dict[str, Any], changes: Sequence[str], *, run: str) -> DictConfig:
-    """Config of a resumed run, with the values that may change (steps=2000, log_every=50, ...).
-
-    Args:
-        config: the run's config, unresolved.
-        changes: overrides of the command line.
-        run: name of the run.
-
-    Raises:
-        Refusal: where a change would make it another run.
-    """
-    cfg = OmegaConf.create(config)
-    OmegaConf.set_struct(cfg, True)
-    for override in OverridesParser.create().parse_overrides(list(changes)):
-        key = override.key_or_group
-        if key in ("resume", "name", "extensions"):
-            continue
-        # A group's option is a mapping in the config; a value is not.
-        if override.is_add() or override.is_delete() or OmegaConf.is_dict(OmegaConf.select(cfg, key)):
-            raise Refusal(
-                f"resume={run} goes on with the config that the run has; {override.input_line} would make it "
-                "another run: change single values only (key.path=value), or start a new run"
-            )
-        OmegaConf.update(cfg, key, override.value())
-    return cfg
+def remove_unbegun(folder: Path) -> None:
+    """Free the name of a run that was refused at its first step: remove what `create_run` and the journal wrote."""
+    for name in (CONFIG, RECORD, CLASSES, METRICS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def made_folder(run: Path, made: Mapping[str, Any]) -> Path:
@@ -168,10 +148,13 @@ def made_folder(run: Path, made: Mapping[str, Any]) -> Path:
     return run / MADE / f"{maps}_step{made['step']}_{digest}"
 
 
-def overrides_of(folder: Path) -> list[str]:
-    """Command line that a run was made with; empty where its record is missing or damaged."""
-    record = read_json(folder / RECORD)
-    return list(record.get("overrides", [])) if isinstance(record, dict) else []
+def resume_command(folder: Path) -> str:
+    """The command that goes on with a run, as a shell reads it."""
+    run = folder.name if folder.parent == HOME or folder.parent.resolve() == HOME.resolve() else str(folder)
+    if not re.fullmatch(r"[\w./+-]+", run):
+        escaped = run.replace("\\", "\\\\").replace("'", "\\'")
+        run = f"'{escaped}'"
+    return f"python -m scenegen.train {shlex.quote(f'resume={run}')}"
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -186,7 +169,13 @@ def grid_path(grids: Path, step: int) -> Path:
 
 def checkpoints_of(run: Path) -> list[Path]:
     """Checkpoints of a run, oldest first."""
-    return sorted((run / CHECKPOINTS).glob("step_*.ckpt"))
+    return sorted(filter(is_checkpoint, (run / CHECKPOINTS).glob("step_*.ckpt")), key=step_of)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """True for a name that `checkpoint_path` gives; files that were renamed by hand are left alone."""
+    number = path.stem.partition("_")[2]
+    return path.name == f"step_{number}.ckpt" and number.isascii() and number.isdigit()
 
 
 def step_of(checkpoint: Path) -> int:

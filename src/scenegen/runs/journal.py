@@ -21,7 +21,7 @@ class Journal(Logger):
     and drops those of steps that will be made again.
 
     Args:
-        path: the CSV file.
+        path: the CSV file; one process of a run writes it.
         start_step: the step that the run resumes from (0 for a new run).
     """
 
@@ -29,6 +29,11 @@ class Journal(Logger):
         super().__init__()
         self.path = path
         self.fields: list[str] = []
+        self._last: tuple[str, ...] = ()
+        if rank_zero_only.rank == 0:
+            self._cut(start_step)
+
+    def _cut(self, start_step: int) -> None:
         rows = [row for row in read_rows(self.path) if int(row["step"]) <= start_step]
         self._rewrite([key for row in rows for key in row], rows)
 
@@ -46,6 +51,10 @@ class Journal(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": str(int(step or 0)), **{k: repr(float(v)) for k, v in metrics.items() if k != "epoch"}}
+        told = (row["step"], *sorted(row))
+        if told == self._last:  # a checkpoint has asked for this step's row before Lightning gives it
+            return
+        self._last = told
         if set(row) - set(self.fields):
             self._rewrite([*self.fields, *row], [*read_rows(self.path), row])
             return

@@ -11,7 +11,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from scenegen.base.files import read_json, write_text
-from scenegen.runs.folder import CONFIG, RESULT, overrides_of
+from scenegen.runs.folder import CONFIG, RESULT
+from scenegen.runs.record import overrides_of
 from scenegen.sweeps.job import REPLACED, STOP, finished
 from scenegen.sweeps.log import LOG, reason_of
 

@@ -18,7 +18,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from scenegen.base.files import write_json
-from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, overrides_of, step_of
+from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
+from scenegen.runs.record import overrides_of
 
 PATIENCE = 20
 """Seconds to wait for the network when a run starts; a minute more when it ends."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.stream import StatelessBatchSampler, make_loader
-from scenegen.runs.checkpoints import load, require_resumable
-from scenegen.runs.folder import GRIDS, METRICS
+from scenegen.data.stream import Loader, StatelessBatchSampler, make_loader
+from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, step_of
 from scenegen.runs.journal import Journal
+from scenegen.runs.resume_point import clock_of
 from scenegen.training.callbacks.checkpoints import Checkpoints
 from scenegen.training.callbacks.collapse import Collapse
 from scenegen.training.callbacks.grids import Grids
@@ -24,6 +25,7 @@ from scenegen.training.callbacks.progress import Progress
 from scenegen.training.machine import Machine
 from scenegen.training.ranks import Ranks
 from scenegen.training.rounds import Rounds
+from scenegen.training.signals import Signals
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Rhythm:
 class StopOnNan(pl.Callback):
     """Ends a run whose losses are no longer finite, before a checkpoint of it can be written."""
 
-    def __init__(self, *, every: int) -> None:
-        self.every = every
+    def __init__(self, *, every: int, folder: Path) -> None:
+        self.every, self.folder = every, folder
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         step = cast(Rounds, pl_module).step
@@ -57,13 +59,59 @@ class StopOnNan(pl.Callback):
             return
         for name, value in trainer.callback_metrics.items():
             if not math.isfinite(float(value)):
-                raise Refusal(
-                    f"{name} became {float(value)} at step {step}; the last checkpoint is from before: resume from it "
-                    "with lower optim rates or without the term that grew (see metrics.csv)"
-                )
+                lower = "lower optim rates or a lower weight of the term that grew (see metrics.csv)"
+                before, run = checkpoints_of(self.folder), self.folder.name
+                cure = f"no checkpoint was saved before, so start again under another name with {lower}"
+                if before:
+                    cure = f"the checkpoint of step {step_of(before[-1])} is from before: resume={run} with {lower}"
+                raise Refusal(f"{name} became {float(value)} at step {step}; {cure}")
 
 
-def fit(
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to train; nothing has been written yet.
+
+    Attributes:
+        trainer: Lightning's.
+        module, loader: what it trains, and on what.
+        folder: the run's folder.
+        progress: the bar, which ends its line however the run ends.
+    """
+
+    trainer: pl.Trainer
+    module: Rounds
+    loader: Loader
+    folder: Path
+    progress: Progress
+
+    def run(self, *, loggers: Sequence[Logger] = (), checkpoint: Path | None = None, start: int | None = None) -> None:
+        """Train to the end, from the start or from a checkpoint.
+
+        Args:
+            loggers: loggers beside metrics.csv.
+            checkpoint: the checkpoint to resume from, or None.
+            start: the step that it holds; None reads it off the file.
+
+        Raises:
+            Refusal: a checkpoint of another step than its name says, a loss that is not finite, a full disk, or
+                another process of the run that ended.
+            Stopped: a signal has come; the step is made and saved.
+        """
+        if start is None:
+            start = clock_of(checkpoint) if checkpoint else 0
+        if self.trainer.is_global_zero:
+            drop_grids(self.folder / GRIDS, after=start)
+        self.trainer.loggers = [Journal(self.folder / METRICS, start_step=start), *loggers]
+        # Lightning cannot know that the order of the data is a function of the step; see data.stream.
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+        try:
+            with Ranks(self.trainer, self.folder):
+                self.trainer.fit(self.module, self.loader, ckpt_path=checkpoint, weights_only=True)
+        finally:
+            self.progress.close()
+
+
+def prepare(
     module: Rounds,
     data,
     *,
@@ -73,11 +121,10 @@ def fit(
     rhythm: Rhythm,
     machine: Machine,
     seed: int,
-    loggers: Sequence[Logger] = (),
     callbacks: Sequence[pl.Callback] = (),
-    checkpoint: Path | None = None,
-) -> None:
-    """Train until `rhythm.steps`.
+    signals: Signals | None = None,
+) -> Prepared:
+    """Make a run ready to train until `rhythm.steps`: everything that can be refused is refused here.
 
     Args:
         module: the module to train.
@@ -86,34 +133,30 @@ def fit(
         watched: the fixed inputs of the grids.
         folder: the run's folder.
         rhythm, machine, seed: see their classes.
-        loggers: loggers beside metrics.csv.
         callbacks: callbacks beside those that every run has.
-        checkpoint: the checkpoint to resume from, or None.
+        signals: end the run after a whole step.
 
     Raises:
-        Refusal: where the batch does not fit the data or the processes, a loss is not finite, the disk is full, or
-            another process of the run ended.
+        Refusal: where the batch does not fit the data or the processes, or the machine is none that Lightning knows.
     """
-    start = 0
-    if checkpoint:
-        content = load(checkpoint)
-        require_resumable(content, path=checkpoint)
-        start = int(content["state_dict"]["clock"])
     every = rhythm.checkpoint_every
+    progress = Progress(batch_size=rhythm.batch_size)
     own: list[pl.Callback] = [
-        Progress(batch_size=rhythm.batch_size),
+        progress,
         Grids(batch=watched, classes=classes, folder=folder / GRIDS, every=rhythm.grid_every, seed=seed),
-        StopOnNan(every=math.gcd(rhythm.log_every, every)),
-        Checkpoints(folder=folder, every=every, keep=rhythm.keep_checkpoints),
+        StopOnNan(every=math.gcd(rhythm.log_every, every), folder=folder),
     ]
     if watched.exemplar is not None and len(watched) > 1:
         own.append(Collapse(batch=watched, every=rhythm.grid_every, seed=seed))
+    saves = Checkpoints(
+        folder=folder, every=every, keep=rhythm.keep_checkpoints, log_every=rhythm.log_every, signals=signals
+    )
     trainer = machine.trainer(
         steps=rhythm.steps,
         log_every=rhythm.log_every,
         folder=folder,
-        callbacks=[*own, *callbacks],
-        loggers=[Journal(folder / METRICS, start_step=start), *loggers],
+        callbacks=[*own, *callbacks, saves],
+        loggers=[],
     )
     sampler = StatelessBatchSampler(
         len(data),
@@ -125,5 +168,19 @@ def fit(
         world=machine.world,
     )
     loader = make_loader(data, sampler, workers=machine.workers, pin=machine.accelerator == "gpu")
-    with Ranks(trainer, folder):
-        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+    return Prepared(trainer, module, loader, folder, progress)
+
+
+def fit(
+    module: Rounds, data, *, loggers: Sequence[Logger] = (), checkpoint: Path | None = None, **options: Any
+) -> None:
+    """Prepare and train in one call; see `prepare` for the options and `Prepared.run` for the rest."""
+    prepare(module, data, **options).run(loggers=loggers, checkpoint=checkpoint)
+
+
+def drop_grids(folder: Path, *, after: int) -> None:
+    """Remove the picture grids of steps that are made again."""
+    for path in folder.glob("step_*.png"):
+        number = path.stem.partition("_")[2]
+        if number.isdigit() and int(number) > after:
+            path.unlink()

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ProgressBar
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scenegen.base.records import Refusal
@@ -70,6 +71,26 @@ class Machine:
     ) -> pl.Trainer:
         """A Lightning trainer that counts only steps; its one epoch is the whole run (see data.stream)."""
         settings: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices, "num_nodes": self.nodes}
+        try:
+            return self._made(
+                settings, steps=steps, log_every=log_every, folder=folder, callbacks=callbacks, loggers=loggers
+            )
+        except (ValueError, MisconfigurationException) as error:
+            raise Refusal(
+                f"trainer.accelerator={self.accelerator}, {self.devices} devices and trainer.strategy={self.strategy} "
+                f"cannot be had here ({str(error).splitlines()[0]}); use trainer=cpu, or trainer.strategy=auto"
+            ) from error
+
+    def _made(
+        self,
+        settings: dict[str, Any],
+        *,
+        steps: int,
+        log_every: int,
+        folder: Path,
+        callbacks: Sequence[pl.Callback],
+        loggers: Sequence[Logger],
+    ) -> pl.Trainer:
         return pl.Trainer(
             **settings,
             precision=self.precision,

@@ -39,8 +39,10 @@ class CycleAdamW:
     """
 
     def __init__(self, *, lr: float, weight_decay: float, steps: int) -> None:
-        if not 0 < lr < 1 or weight_decay < 0:
-            raise Refusal(f"optim.lr={lr} must lie in (0, 1) and optim.weight_decay={weight_decay} must be 0 or more")
+        if not 0 < lr < 1 or not 0 <= weight_decay < math.inf:
+            raise Refusal(
+                f"optim.lr={lr} must lie in (0, 1) and optim.weight_decay={weight_decay} must be 0 or more, finite"
+            )
         self.lr, self.weight_decay, self.steps = lr, weight_decay, steps
 
     def build(self, parameters: Iterable[nn.Parameter], *, side: str) -> Optimizer:
@@ -93,8 +95,11 @@ class TwoTimescaleAdam:
         decay_steps: int,
     ) -> None:
         for name, value in (("lr_generator", lr_generator), ("lr_discriminator", lr_discriminator)):
-            if not value > 0:
-                raise Refusal(f"optim.{name} must be above 0, got {value}")
+            if not 0 < value < math.inf:
+                raise Refusal(f"optim.{name} must be above 0 and finite, got {value}")
+        for name, value in (("eps", eps), ("eps_generator", eps_generator)):
+            if value is not None and not 0 <= value < math.inf:
+                raise Refusal(f"optim.{name} must be 0 or more and finite, got {value}; 1e-8 is usual")
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise Refusal(f"optim.betas must be two numbers in [0, 1), got {list(betas)}")
         if min(constant_steps, decay_steps, equal_after) < 0:

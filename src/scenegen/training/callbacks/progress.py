@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 from scenegen.training.rounds import Rounds
 
@@ -27,9 +29,35 @@ class Progress(TQDMProgressBar):
         if self._start is None:
             self._start = (time.perf_counter(), cast(Rounds, pl_module).step)
 
-    def on_train_epoch_start(self, trainer, *_) -> None:
-        super().on_train_epoch_start(trainer, *_)
-        self.train_progress_bar.set_description("training")  # one Lightning epoch is the whole run
+    def init_train_tqdm(self) -> Tqdm:
+        """Bar over the whole run, which is one Lightning epoch; it starts at the step that a run goes on from."""
+        done = cast(Rounds, self.trainer.lightning_module).step
+        return Tqdm(
+            desc="training",
+            total=self.trainer.max_steps,
+            initial=done,
+            disable=self.is_disabled,
+            leave=True,
+            dynamic_ncols=True,
+            file=sys.stdout,
+            smoothing=0,
+            bar_format=self.BAR_FORMAT,
+        )
+
+    def on_train_epoch_start(self, *_) -> None:
+        """The bar stays as it is; Lightning would start it anew, but not where a run goes on."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        step = cast(Rounds, pl_module).step  # Lightning counts batches, which start at 0 where a run goes on
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, step - 1)
+
+    def on_exception(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the bar's line, so that what is printed next has a line of its own; safe to call again."""
+        if self._train_progress_bar is not None:
+            self._train_progress_bar.close()
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule

@@ -1,0 +1,49 @@
+"""Fingerprint of a data set's content, by which a resumed run knows its data again wherever they are now."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from scenegen.data.pairs import Files
+from scenegen.data.samples import Pairs
+
+SAMPLED = 16
+"""Files of each kind whose content is read."""
+
+
+def fingerprint(data: Pairs) -> dict[str, Any]:
+    """Number, names and classes of a split, and of files their sizes and the content of some of them.
+
+    Modification times and the place of the files are no part of it.
+    """
+    found: dict[str, Any] = {
+        "count": len(data),
+        "names": _hash(data.names),
+        "classes": _hash([*data.classes.names, data.classes.ignore]),
+    }
+    if isinstance(data.source, Files):
+        kinds = zip(*((pair.label, pair.image, pair.instance) for pair in data.source.pairs), strict=True)
+        files = [[path for path in kind if path is not None] for kind in kinds]
+        found["sizes"] = _hash(path.stat().st_size for kind in files for path in kind)
+        found["content"] = _hash(_content(path) for kind in files for path in _some(kind))
+    return found
+
+
+def _some(paths: list[Path]) -> list[Path]:
+    return paths[:: -(-len(paths) // SAMPLED)] if paths else []
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash(items: Iterable[Any]) -> str:
+    """12 hex digits of some values in their order."""
+    whole = hashlib.sha256()
+    for item in items:
+        whole.update(f"{item}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()[:12]
