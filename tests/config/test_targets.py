@@ -19,8 +19,9 @@ from scenegen.config.interpolations import require_own
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
 from scenegen.config.recipes import read_recipe
+from scenegen.config.resumed import resumed
 from scenegen.config.stored import read_config
-from scenegen.runs.folder import CONFIG, with_changes
+from scenegen.runs.folder import CONFIG
 from tests.cli.command_line import TINY, run
 from tests.reporting.fakes import write_run
 
@@ -147,7 +148,9 @@ def test_an_extension_that_cannot_be_one(tmp_path: Path, name: str, text: str, w
 
 
 def test_a_resumed_run_is_given_its_extensions_again() -> None:
-    assert "extensions" not in with_changes({"seed": 0}, ["extensions=own.py", "resume=a"], run="a")
+    none = OmegaConf.create({})
+    found = resumed({"seed": 0}, ["++extensions=own.py", "resume=a"], composed=none, run="a")
+    assert "extensions" not in found.config
 
 
 BOMB = "a0: x\n" + "\n".join(f"a{k}: '{f'${{a{k - 1}}}' * 9}'" for k in range(1, 10))
