@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.config.places import conf_folder
@@ -37,7 +39,7 @@ def run_folder(resume, name, experiment, model, loss, time) -> str:
         Refusal: no run to resume, or a name that leads out of runs/; Hydra has made no folder then.
     """
     if str(resume or "").endswith(".ckpt"):
-        resume = Path(str(resume)).parents[1]
+        resume = Path(str(resume)).parent.parent
     if resume:
         return str(require_own_files(find_run(str(resume))))
     if name is not None and name != "":
