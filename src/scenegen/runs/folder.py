@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,10 +149,7 @@ def made_folder(run: Path, made: Mapping[str, Any]) -> Path:
 
 def resume_command(folder: Path) -> str:
     """The command that goes on with a run, as a shell reads it."""
-    run = folder.name if folder.parent == HOME or folder.parent.resolve() == HOME.resolve() else str(folder)
-    if not re.fullmatch(r"[\w./+-]+", run):
-        escaped = run.replace("\\", "\\\\").replace("'", "\\'")
-        run = f"'{escaped}'"
+    run = folder.name if folder.parent.resolve() == HOME.resolve() else str(folder)
     return f"python -m scenegen.train {shlex.quote(f'resume={run}')}"
 
 
