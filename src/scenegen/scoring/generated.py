@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from PIL import Image
 
 from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
+from scenegen.data.samples import Pairs
+from scenegen.data.transforms import View, keeps_shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SHOWN = 20
@@ -30,17 +32,24 @@ class Generated:
         files: label name -> file.
         size: (height, width) of the label maps.
         resize: "none", or "bicubic" for pictures of another size.
+        views: name -> the view of its label map, for pictures that have the shape of the label map's file and not that
+            of `size`.
+        fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
     """
 
     folder: Path
     files: dict[str, Path]
     size: tuple[int, int]
     resize: str = "none"
+    views: Mapping[str, View] = field(default_factory=dict, repr=False)
+    fit: str | None = None
 
     def read(self, name: str) -> np.ndarray:
         """One picture as (h, w, 3) uint8; the only place where scores read or resize generated pictures."""
         with open_picture(self.files[name]) as picture:
             rgb = picture.convert("RGB")
+        if name in self.views:
+            return self.views[name].of_photo(rgb)
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), Image.Resampling.BICUBIC)
@@ -66,6 +75,7 @@ def take(
     size: tuple[int, int],
     resize: str = "none",
     extra: str = "refuse",
+    labels: Pairs | None = None,
     track: Callable[[Iterable, str], Iterable] = lambda items, _: items,
 ) -> Generated:
     """Match the pictures of a folder to label names and check every one.
@@ -76,6 +86,8 @@ def take(
         size: (height, width) of the label maps.
         resize: "none" refuses pictures of another size, "bicubic" takes them.
         extra: "refuse" or "ignore" pictures that belong to no label map.
+        labels: the label maps, through whose view pictures of the shape of their files go; without them only pictures
+            of the shape of `size` are resized.
         track: (items, description) -> items, for a progress bar.
 
     Raises:
@@ -97,17 +109,36 @@ def take(
         ("given twice", doubled),
         ("of no label map (extra=ignore takes the rest)", unknown if extra == "refuse" else []),
     ]
-    unreadable, sized = [], []
-    for path in track(list(files.values()), "reading pictures"):
-        problem, wrong_size = _problem(path, size=size, resize=resize)
+    unreadable, sized, shaped = [], [], []
+    views: dict[str, View] = {}
+    for name, path in track(list(files.items()), "reading pictures"):
+        problem, found = _problem(path)
         if problem:
-            (sized if wrong_size else unreadable).append(f"{path.name}: {problem}")
+            unreadable.append(f"{path.name}: {problem}")
+        elif found != size and resize == "none":
+            sized.append(f"{path.name}: {found[1]}x{found[0]}")
+        elif not keeps_shape(found, size):
+            view, shape = (None, size) if labels is None else _view(labels, name)
+            if view is not None and keeps_shape(found, shape):
+                views[name] = view
+            else:
+                shaped.append(f"{path.name}: {found[1]}x{found[0]}, its label map {shape[1]}x{shape[0]}")
+    other = (
+        f"of another shape than {size[1]}x{size[0]} and than the label map's file (choose size.height= and size.width=)"
+    )
     wanted = f"not {size[1]}x{size[0]} like the label maps (choose size=, or resize=bicubic)"
-    faults += [("unreadable", unreadable), (wanted, sized)]
+    faults += [("unreadable", unreadable), (wanted, sized), (other, shaped)]
     if any(listed for _, listed in faults):
         report = "\n  ".join(f"{len(listed)} {what}{_few(listed)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
-    return Generated(folder, {name: files[name] for name in names}, size, resize)
+    fit = labels.framing.fit if labels is not None and views else None
+    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit)
+
+
+def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:
+    """The view of a label map, and the (h, w) of its file."""
+    height, width = labels.source.load(labels.names.index(name)).label.shape
+    return labels.framing.view((height, width), seed=0), (height, width)
 
 
 def read_styles(path: Path) -> dict[str, str]:
@@ -141,20 +172,18 @@ def _found(folder: Path, names: set[str]) -> tuple[dict[str, Path], list[str], l
     return files, doubled, unknown
 
 
-def _problem(path: Path, *, size: tuple[int, int], resize: str) -> tuple[str, bool]:
-    """Fault of a picture ("" for none), and True where the fault is its size."""
+def _problem(path: Path) -> tuple[str, tuple[int, int]]:
+    """Fault of a picture ("" for none), and its (h, w)."""
     try:
         with open_picture(path) as picture:
+            size = picture.height, picture.width
             if picture.mode not in ("RGB", "L", "P", "RGBA"):
-                return f"mode {picture.mode} is no 8-bit picture", False
+                return f"mode {picture.mode} is no 8-bit picture", size
             if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
-                return "it has transparent pixels", False
-            width, height = picture.size
+                return "it has transparent pixels", size
+            return "", size
     except Refusal as refusal:
-        return str(refusal).removeprefix(f"{path}: "), False
-    if (height, width) != size and resize == "none":
-        return f"{width}x{height}", True
-    return "", False
+        return str(refusal).removeprefix(f"{path}: "), (0, 0)
 
 
 def _few(listed: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.data.samples import Pairs
 from scenegen.metrics.accuracy import class_iou, mean_iou
 from scenegen.metrics.synonyms import forgiving_accuracy, synonym_confusion
 from scenegen.scoring.contest import Contest
@@ -118,7 +119,9 @@ class Scorer:
         height, width = (first.image if first.label is None else first.label).shape[-2:]
         names = list(labels.names[:count])
         size = (int(height), int(width))
-        return take(generated, names, size=size, resize=options.resize, extra=options.extra, track=track)
+        framed = labels if isinstance(labels, Pairs) else None
+        rules: dict[str, Any] = {"resize": options.resize, "extra": options.extra, "labels": framed}
+        return take(generated, names, size=size, track=track, **rules)
 
     def _score(
         self, tally: Tally, real: Reference | None, options: Options, measured: dict[str, Any], pictures: Generated
@@ -229,6 +232,8 @@ class Scorer:
             "ignore": self.classes.ignore,
             "labels": {"hash": tally.labels.hexdigest(), "count": len(pictures.files)},
         }
+        if pictures.fit is not None:
+            measured["fit"] = f"{pictures.fit}, as the label maps"
         if (fid := self.judges.fid) is not None and real is not None:
             measured["fid"] = {"name": fid_title(fid), "resize": fid.resize, "covariance": "unbiased, float64"}
             measured["reference"] = {"hash": real.hash, "count": len(real)}
