@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageFile
 
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
@@ -126,7 +126,7 @@ def nature_of(picture: Image.Image, path: Path | str) -> Nature:
     remarks = []
     if picture.mode == "CMYK":
         remarks.append("CMYK, converted to RGB by the plain formula: save it as sRGB for its true colours")
-    if any(";16" in str(tile) for tile in picture.tile):
+    if isinstance(picture, ImageFile.ImageFile) and any(";16" in str(tile) for tile in picture.tile):
         remarks.append("16 bits per channel: the upper 8 are read")
     if profile := profile_name(picture):
         remarks.append(f"the colour profile {profile!r}")
@@ -170,7 +170,7 @@ def turn_sentence(nature: Nature, label: Size | None, *, options: bool) -> str:
             f"{head}; save it upright (mogrify -auto-orient FILE turns the pixels) or take the tag away if the stored "
             "pixels are meant (exiftool -Orientation= FILE)"
         )
-    if label == nature.upright_size != nature.size:
+    if label is not None and label == nature.upright_size != nature.size:
         return f"{head}, and only then it fits its label map of {label[1]}x{label[0]}; use data.exif=apply"
     fits = "its label map fits either way" if label == nature.size else "the label map has another size"
     return (

@@ -14,13 +14,14 @@ from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import View, keeps_shape
+from scenegen.scoring.picture_files import KINDS, fault_of, few, find, format_of, is_cmyk, nothing_sentence
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-SHOWN = 20
 JPEG_WARNING = (
     "{count} of {total} pictures are JPEG: a JPEG step cost 0.075 of the total in the contest log, as much as its "
     "best loss gave; write PNG end to end"
 )
+LOSSY_WARNING = "{count} of {total} pictures are WebP or TIFF with a lossy compression; write PNG end to end"
+CMYK_WARNING = "{count} of {total} pictures are CMYK, converted to RGB by the plain formula; write RGB PNG end to end"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Generated:
         views: name -> the view of its label map, for pictures that have the shape of the label map's file and not that
             of `size`.
         fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
+        cmyk: number of pictures in CMYK.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Generated:
     resize: str = "none"
     views: Mapping[str, View] = field(default_factory=dict, repr=False)
     fit: str | None = None
+    cmyk: int = 0
 
     def read(self, name: str) -> np.ndarray:
         """One picture as (h, w, 3) uint8; the only place where scores read or resize generated pictures."""
@@ -57,15 +60,19 @@ class Generated:
 
     @property
     def formats(self) -> str:
-        """One of "png", "jpeg", "jpeg+png"."""
-        kinds = {"png" if file.suffix.lower() == ".png" else "jpeg" for file in self.files.values()}
-        return "+".join(sorted(kinds))
+        """Formats of the files, such as "png", "jpeg", "jpeg+png"."""
+        return "+".join(sorted({format_of(file) for file in self.files.values()}))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Cautions about the files."""
-        jpeg = sum(file.suffix.lower() != ".png" for file in self.files.values())
-        return (JPEG_WARNING.format(count=jpeg, total=len(self.files)),) if jpeg else ()
+        jpeg = sum(KINDS[file.suffix.lower()] == "JPEG" for file in self.files.values())
+        lossy = sum(format_of(file).endswith("-lossy") for file in self.files.values())
+        total = len(self.files)
+        found = [JPEG_WARNING.format(count=jpeg, total=total)] if jpeg else []
+        found += [LOSSY_WARNING.format(count=lossy, total=total)] if lossy else []
+        found += [CMYK_WARNING.format(count=self.cmyk, total=total)] if self.cmyk else []
+        return tuple(found)
 
 
 def take(
@@ -81,7 +88,7 @@ def take(
     """Match the pictures of a folder to label names and check every one.
 
     Args:
-        folder: holds NAME.png or NAME.jpg for every label map.
+        folder: holds NAME.png for every label map, or another format of picture_files.KINDS, 8 bits per channel.
         names: stems of the label files.
         size: (height, width) of the label maps.
         resize: "none" refuses pictures of another size, "bicubic" takes them.
@@ -98,16 +105,18 @@ def take(
             raise Refusal(f"{key}={value} is not one of {', '.join(options)}")
     if not folder.is_dir():
         raise Refusal(f"generated={folder} is no folder; give the folder of the generated pictures")
-    files, doubled, unknown = _found(folder, set(names))
+    there = find(folder, set(names))
+    files = there.files
     if not files:
-        raise Refusal(
-            f"generated={folder} holds no picture of the {len(names)} label maps ({names[0]}.png, ...) but "
-            f"{len(unknown)} others{_few(unknown)}; name each picture after its label file"
-        )
+        raise Refusal(nothing_sentence(folder, there, names))
+    missing = [name for name in names if name not in files]
+    below = [f"{name}/ ({count})" for name, count in there.below.items()]
     faults = [
-        ("missing", [f"{name}.png" for name in names if name not in files]),
-        ("given twice", doubled),
-        ("of no label map (extra=ignore takes the rest)", unknown if extra == "refuse" else []),
+        ("missing", [f"{name}.png" for name in missing]),
+        ("of their names that are no files, or not read", there.unread if missing else []),
+        ("folders with pictures of their names, which are not looked into", below if missing else []),
+        ("given twice", there.doubled),
+        ("of no label map (extra=ignore takes the rest)", there.unknown if extra == "refuse" else []),
     ]
     unreadable, sized, shaped = [], [], []
     views: dict[str, View] = {}
@@ -129,10 +138,11 @@ def take(
     wanted = f"not {size[1]}x{size[0]} like the label maps (choose size=, or resize=bicubic)"
     faults += [("unreadable", unreadable), (wanted, sized), (other, shaped)]
     if any(listed for _, listed in faults):
-        report = "\n  ".join(f"{len(listed)} {what}{_few(listed)}" for what, listed in faults if listed)
+        report = "\n  ".join(f"{len(listed)} {what}{few(listed)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
     fit = labels.framing.fit if labels is not None and views else None
-    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit)
+    cmyk = sum(is_cmyk(files[name]) for name in names)
+    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk)
 
 
 def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:
@@ -157,38 +167,10 @@ def read_styles(path: Path) -> dict[str, str]:
     return {Path(label).stem: Path(photo).stem for label, photo in named.items()}
 
 
-def _found(folder: Path, names: set[str]) -> tuple[dict[str, Path], list[str], list[str]]:
-    files: dict[str, Path] = {}
-    doubled, unknown = [], []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        if path.stem not in names:
-            unknown.append(path.name)
-        elif path.stem in files:
-            doubled.append(f"{files[path.stem].name} and {path.name}")
-        else:
-            files[path.stem] = path
-    return files, doubled, unknown
-
-
 def _problem(path: Path) -> tuple[str, tuple[int, int]]:
     """Fault of a picture ("" for none), and its (h, w)."""
     try:
         with open_picture(path) as picture:
-            size = picture.height, picture.width
-            if picture.mode not in ("RGB", "L", "P", "RGBA"):
-                return f"mode {picture.mode} is no 8-bit picture", size
-            if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
-                return "it has transparent pixels", size
-            return "", size
+            return fault_of(picture, path), (picture.height, picture.width)
     except Refusal as refusal:
         return str(refusal).removeprefix(f"{path}: "), (0, 0)
-
-
-def _few(listed: Iterable[str]) -> str:
-    names = list(listed)
-    if not names:
-        return ""
-    more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ": " + ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,139 @@
+"""Picture files of a folder to score: found by name, of formats that are read, with all else said by its own name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from scenegen.base.pictures import open_picture
+from scenegen.data.photographs import nature_of, turn_sentence
+
+KINDS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""Endings of the files that are read, and their formats."""
+
+SHOWN = 20
+"""Names that a sentence spells out; it counts the rest."""
+
+_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"}
+_LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp", "jpeg2000"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of a folder, for the stems that are wanted.
+
+    Attributes:
+        files: stem -> file.
+        doubled: pairs of files of one stem.
+        unknown: pictures of other stems.
+        unread: files of wanted stems that are no regular files or have endings that are not read.
+        below: subfolder -> number of pictures of wanted stems in it.
+    """
+
+    files: dict[str, Path]
+    doubled: list[str]
+    unknown: list[str]
+    unread: list[str]
+    below: dict[str, int]
+
+
+def find(folder: Path, names: set[str]) -> Found:
+    """The picture files of a folder, sorted by name; hidden files are left out."""
+    found = Found({}, [], [], [], {})
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if count := _wanted_below(path, names):
+                found.below[path.name] = count
+        elif path.suffix.lower() not in KINDS or not path.is_file():
+            if path.stem in names:
+                found.unread.append(path.name)
+        elif path.stem not in names:
+            found.unknown.append(path.name)
+        elif path.stem in found.files:
+            found.doubled.append(f"{found.files[path.stem].name} and {path.name}")
+        else:
+            found.files[path.stem] = path
+    return found
+
+
+def nothing_sentence(folder: Path, found: Found, names: Sequence[str]) -> str:
+    """Sentence about a folder without one picture of the names: what lies there, and the cure."""
+    head = f"generated={folder} holds no picture of the {len(names)} label maps ({names[0]}.png, ...)"
+    if found.below:
+        name, count = max(found.below.items(), key=lambda item: item[1])
+        return f"{head} itself, but its folder {name}/ has {count} of them; give generated={folder / name}"
+    if found.unread:
+        return f"{head} in a format that is read, but{few(found.unread).removeprefix(':')}; {FORMATS}"
+    return f"{head} but {len(found.unknown)} others{few(found.unknown)}; name each picture after its label file"
+
+
+FORMATS = f"write 8-bit PNG (the endings {', '.join(KINDS)} are read)"
+"""Cure of files in other formats."""
+
+
+def fault_of(picture: Image.Image, path: Path) -> str:
+    """Reason that a decoded picture cannot be scored as it is; "" for none."""
+    meant = KINDS[path.suffix.lower()]
+    kind = "JPEG" if picture.format == "MPO" else picture.format
+    if kind != meant:
+        return f"it is named {path.suffix} but holds {kind}; name it after what it is"
+    nature = nature_of(picture, path)
+    if picture.mode not in _MODES or any("16" in remark for remark in nature.remarks):
+        return f"more than 8 bits per channel ({picture.mode}); write 8-bit PNG"
+    if nature.transparent:
+        return "it has transparent pixels"
+    return turn_sentence(nature, None, options=False) if nature.turn != 1 else ""
+
+
+def format_of(path: Path) -> str:
+    """The format for the protocol: "png", "jpeg", "bmp", "tiff", "webp", "webp-lossy", "tiff-lossy"."""
+    kind = KINDS[path.suffix.lower()].lower()
+    return f"{kind}-lossy" if kind in ("webp", "tiff") and _is_lossy(path) else kind
+
+
+def is_cmyk(path: Path) -> bool:
+    """True for a file in CMYK, which is converted."""
+    with open_picture(path, pixels=False) as picture:
+        return picture.mode == "CMYK"
+
+
+def few(listed: Sequence[str]) -> str:
+    """The first names after a colon, and the number of the others; "" for none."""
+    if not listed:
+        return ""
+    more = f", and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ": " + ", ".join(listed[:SHOWN]) + more
+
+
+def _wanted_below(folder: Path, names: set[str]) -> int:
+    with os.scandir(folder) as entries:
+        files = (Path(entry.name) for entry in entries if not entry.is_dir())
+        return sum(file.stem in names and file.suffix.lower() in KINDS for file in files)
+
+
+def _is_lossy(path: Path) -> bool:
+    with open_picture(path, pixels=False) as picture:
+        if picture.format == "TIFF":
+            return picture.info.get("compression") in _LOSSY_TIFF
+    with open(path, "rb") as file:  # RIFF: a chunk VP8L holds lossless pixels, "VP8 " lossy ones
+        head = file.read(12)
+        while len(head := file.read(8)) == 8:
+            if head[:4] in (b"VP8L", b"VP8 "):
+                return head[:4] == b"VP8 "
+            size = int.from_bytes(head[4:], "little")
+            file.seek(size + size % 2, 1)
+    return True
