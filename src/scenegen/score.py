@@ -64,7 +64,10 @@ def main(cfg: DictConfig) -> int:
 
     labels = still(build.dataset(chosen.config, split=settings.split))
     same = settings.reference == settings.split
-    score = build.scorer(chosen.config, labels).score(
+    scorer = build.scorer(chosen.config, labels)
+    if told := build.left_out(chosen.config, scorer):
+        print(f"! {told}")
+    score = scorer.score(
         Path(str(settings.generated)),
         labels,
         reference=None if same else still(build.dataset(chosen.config, split=settings.reference)),

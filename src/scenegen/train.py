@@ -149,7 +149,11 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         posts = build.posts(config)
         if scorer is not None:
             require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
+        if first and scorer is not None and (told := build.left_out(config, scorer)):
+            print(f"! {told}")
         module = build.rounds(config, train)
+        if first and "instance" in module.model.reads:
+            print("the data have instance maps, so the network sees their edges; data.instances=false trains without")
         prepared = prepare(
             module,
             train,

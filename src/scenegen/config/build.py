@@ -177,16 +177,30 @@ JUDGES = {"mask_acc": "segmenter", "aesthetic": "aesthetic", "fid": "fid"}
 
 
 def scorer(config: Config, data: Any) -> Any:
-    """The chosen measures and the contest's total, checked against the data; only judges that are read are made."""
+    """The chosen measures and the contest's total, checked against the data; only judges that are read are made.
+
+    Classes of the user's own, which the shipped segmenter does not read, leave out what it would have measured, unless
+    the measure was asked for by name; `left_out` says so.
+    """
+    from scenegen.scoring.judges.scenenet import OtherClasses
     from scenegen.scoring.measures import of_contest
     from scenegen.scoring.scorer import Scorer
 
     nodes: Config = config.get("measure") or {}
     total = make(config["scorer"]) if config.get("scorer") else None
     wanted = {JUDGES[role] for role in JUDGES if total is not None and role in total.parts}
-    wanted |= {group for role, node in nodes.items() for group in _judges_of(config, role, node)}
+    asked = {group for role, node in nodes.items() for group in _judges_of(config, role, node)}
+    wanted |= asked
     given = {"classes": data.classes}
-    judges = {group: make(config[group], given) for group in JUDGES.values() if group in wanted and config.get(group)}
+    judges = {g: make(config[g], given) for g in JUDGES.values() if g in wanted - {"segmenter"} and config.get(g)}
+    left_out = ""
+    if "segmenter" in wanted and config.get("segmenter"):
+        try:
+            judges = {"segmenter": make(config["segmenter"], given), **judges}
+        except OtherClasses:
+            if not _shipped(config["segmenter"]) or {"segmenter"} & asked or total is None:
+                raise
+            left_out = f"mask_acc and the total of {total.name} (no segmenter reads these {len(data.classes)} classes)"
     measures = of_contest(total, **given, **judges) if total is not None else {}
     for role, node in nodes.items():
         measure = make(node, judges | given)
@@ -196,9 +210,28 @@ def scorer(config: Config, data: Any) -> Any:
                 f"({measures[role].stamp}); leave it out of measure=, or choose scorer=none"
             )
         measures[role] = measure
-    found = Scorer(measures=measures, classes=data.classes, total=total)
+    found = Scorer(measures=measures, classes=data.classes, total=total, left_out=left_out)
     found.require(data)
     return found
+
+
+def left_out(config: Config, scorer: Any) -> str | None:
+    """Sentence about the numbers that the scorer leaves out and the way to get them; None where it gives all."""
+    if not scorer.left_out:
+        return None
+    node = config["data"]
+    data = f"data={node['_target_'].rpartition('.')[2]}" + (f" data.root={node['root']}" if node.get("root") else "")
+    return (
+        f"left out: {scorer.left_out}; the shipped one reads the landscape contest's classes alone. To get them: "
+        f"python -m scenegen.train model=scenenet model.role=scorer {data} name=reader; then "
+        "segmenter.name=runs/reader/scenenet.safetensors"
+    )
+
+
+def _shipped(node: Config) -> bool:
+    """True for the segmenter that comes with the package, which nobody has to choose."""
+    target = "scenegen.scoring.judges.scenenet.SceneNetSegmenter"
+    return node["_target_"] == target and node["name"] == "scorer"
 
 
 def _judges_of(config: Config, role: str, node: Config) -> set[str]:

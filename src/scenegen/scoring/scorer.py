@@ -40,6 +40,7 @@ class Scorer:
         measures: role -> measure, those of the total first.
         classes: of the label maps.
         total: `contest.Jittor2022` or `contest.Jittor2023`; None gives the measures alone.
+        left_out: numbers that cannot be had, with the reason; a mark of every score; "" for none.
 
     Attributes:
         judges: the frozen networks that the measures read.
@@ -48,10 +49,13 @@ class Scorer:
         Refusal: without a measure.
     """
 
-    def __init__(self, *, measures: Mapping[str, Measure], classes: ClassList, total: Contest | None = None) -> None:
+    def __init__(
+        self, *, measures: Mapping[str, Measure], classes: ClassList, total: Contest | None = None, left_out: str = ""
+    ) -> None:
         if not measures:
             raise Refusal("nothing is measured; choose measure=psnr+ssim or others, or scorer=jittor2022")
         self.total, self.measures, self.classes = total, dict(measures), classes
+        self.left_out = left_out
         held = {role: judge for measure in self.measures.values() for role, judge in measure.judges.items()}
         self.judges = Judges(held.get("segmenter"), held.get("aesthetic"), held.get("FID"))
 
@@ -144,7 +148,9 @@ class Scorer:
             pictures=len(rows),
             per_picture=rows,
             floor=next((one.floor for one in found.values() if one.floor is not None), None),
-            marks=marks(self._judged_by()) + (_in_reference(tally, real) if real is not None else ()),
+            marks=tuple([f"left out: {self.left_out}"] if self.left_out else [])
+            + marks(self._judged_by())
+            + (_in_reference(tally, real) if real is not None else ()),
             warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),
             protocol=record,
             **self._total({role: part.value for role, part in parts.items()}),

@@ -44,7 +44,7 @@ def show(score: Score, console: Console) -> None:
 
 def line(score: Score) -> str:
     """A score in one line, for logs and sweeps."""
-    total = "none (no segmenter)" if score.total is None else f"{score.total:.4f}{_span(score.total_interval)}"
+    total = "left out (no segmenter)" if score.total is None else f"{score.total:.4f}{_span(score.total_interval)}"
     parts = [f"{part.name} {part.value:.4f}{_span(part.interval)}" for part in score.parts.values()]
     first = [] if score.scorer is None else [f"{score.scorer} total {total}"]
     fields = [*first, *parts, f"N {score.pictures}", f"protocol {score.protocol['id']}"]

@@ -74,12 +74,20 @@ class SceneNetStages(Extractor):
         super().__init__(trunk, taps=taps, stamp=net.stamp, mean=None, std=None)
 
 
+class OtherClasses(Refusal):
+    """A segmenter that was trained for other classes than the label maps have."""
+
+
 def require_classes(
     reads: tuple[str, ...], classes: ClassList, *, stamp: str, command: str = "train model=scenenet model.role=scorer"
 ) -> None:
-    """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists."""
+    """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists.
+
+    Raises:
+        OtherClasses: the lists differ.
+    """
     if tuple(reads) != classes.names:
-        raise Refusal(
+        raise OtherClasses(
             f"the segmenter {stamp} reads {len(reads)} classes ({', '.join(reads)}) but the label maps have "
             f"{len(classes)} ({', '.join(classes.names)}); train one for them with python -m "
             f"scenegen.{command} data=... and give it as segmenter.name=FILE.safetensors, "
