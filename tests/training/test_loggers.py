@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import wandb
 
 from scenegen.tracking.dashboard import workspace
-from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, sweep_overview, tags_of
+from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, say_upload, sweep_overview, tags_of
 from tests.options import replaced
 
 CONFIG = {
@@ -69,7 +71,9 @@ def test_an_offline_run_holds_everything_that_a_sync_sends(tmp_path, capsys):
     staged = [path for path in files if "staging" in path.parts]
     assert any(path.read_bytes() == b"weights" for path in staged), "the checkpoint outlives its rotation"
     assert sum(path.read_bytes().startswith(b"\x89PNG") for path in staged) == 4
-    assert f"wandb sync {folder}/wandb/offline-run-*" in capsys.readouterr().out
+    assert (
+        f"W&B: 1 run recorded offline; upload with: wandb sync {folder}/wandb/offline-run-*" in capsys.readouterr().out
+    )
 
 
 def test_a_run_that_goes_on_keeps_its_id_and_names_its_checkpoint(tmp_path):
@@ -119,6 +123,36 @@ def test_a_sweeps_own_run_has_the_table_of_all_jobs(tmp_path):
     sweep_overview(tmp_path / "s", project="scenegen", entity=None, fields=["job", "state", "total"], rows=rows)
     (table,) = [json.loads(p.read_text()) for p in (tmp_path / "s").rglob("offline-run-*/files/**/*.table.json")]
     assert table["data"] == rows
+
+
+@pytest.mark.parametrize("name", ["plain", 'a sweep\'s "own" [1] $HOME 风景'])
+def test_one_pasted_command_uploads_jobs_overview_and_later_parts(name, tmp_path, capsys):
+    """Run by a shell, from another folder, by a stand-in that writes what it is given."""
+    sweep = tmp_path / name
+    for job in ("0_seed=1", "1_seed=2"):
+        finish(replaced("logger/wandb/wandb", folder=a_run(sweep / job), config=CONFIG), sweep / job)
+    sweep_overview(sweep, project="scenegen", entity=None, fields=["job", "total"], rows=[[0, 0.25], [1, None]])
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("W&B: 3 runs, the sweep's own among them, recorded offline; upload with: wandb sync ")
+    job = sweep / "1_seed=2"
+    (part,) = (job / "wandb").glob("offline-run-*")
+    shutil.copytree(part, part.with_name("offline-run-20990101_000000-" + part.name.rpartition("-")[2]))
+    say_upload([sweep / "*" / "wandb", sweep / "wandb"])
+    said = capsys.readouterr().out.strip()
+    assert said.startswith("W&B: 3 runs, the sweep's own among them, recorded offline in 4 parts; upload with: ")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "wandb").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "bin" / "wandb").chmod(0o755)
+    paste = ["sh", "-c", said.partition("upload with: ")[2]]
+    path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    first, *given = subprocess.run(paste, env=path, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert first == "sync"
+    assert sorted(given) == sorted(str(part) for part in sweep.rglob("offline-run-*"))
+    assert len(given) == 4
+    for uploaded in (Path(part) for part in given):
+        (uploaded / f"run-{uploaded.name.rpartition('-')[2]}.wandb.synced").touch()
+    say_upload([sweep / "*" / "wandb", sweep / "wandb"])
+    assert not capsys.readouterr().out
 
 
 def test_tags_are_model_active_terms_and_data():

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from scenegen.base.files import write_json
 from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
 from scenegen.runs.record import overrides_of
+
+RECORDS, OFFLINE = "wandb", "offline-run-*"
+"""W&B's own folder below a run's, and the runs in it that wait for their upload."""
 
 PATIENCE = 20
 """Seconds to wait for the network when a run starts; a minute more when it ends."""
@@ -111,12 +115,12 @@ class CalmWandb(WandbLogger):
         self.experiment.log({"pictures": table, "trainer/global_step": step})
 
     @contained
-    def close(self) -> None:
-        """End the W&B run, and print how to upload one that was recorded offline."""
+    def close(self, *, advice: bool = True) -> None:
+        """End the W&B run, and print how to upload one that was recorded offline, unless that is said elsewhere."""
         run = self.experiment
         run.finish()
-        if run.offline:
-            print(f"W&B: recorded offline; upload with: wandb sync {Path(run.dir).parents[1]}/offline-run-*")
+        if run.offline and advice:
+            say_upload([Path(run.dir).parents[1]])
 
 
 def wandb(
@@ -220,7 +224,38 @@ def sweep_overview(
         run.summary.update({"jobs": len(rows), "done": len(totals), **({"best": max(totals)} if totals else {})})
 
     contained(lambda _: log())(logger)
-    logger.close()
+    logger.close(advice=False)
+    say_upload([folder / "*" / RECORDS, folder / RECORDS])
+
+
+def say_upload(places: Sequence[Path]) -> None:
+    """Print the one command that uploads everything that was recorded offline; nothing where all of it was uploaded.
+
+    Args:
+        places: folders of W&B's records; a part of the path may be `*`, as the jobs' folders of a sweep.
+    """
+    found = {place: _recorded(place) for place in places}
+    runs = {run.name.rpartition("-")[2] for parts in found.values() for run in parts}
+    parts = sum(map(len, found.values()))
+    if not parts:
+        return
+    more = f" in {parts} parts" if parts > len(runs) else ""
+    what = "1 run" if len(runs) == 1 else f"{len(runs)} runs, the sweep's own among them,"
+    # Every part of a path is quoted by itself, so that the shell reads the stars.
+    words = [
+        "/".join(part if part in ("", "*") else shlex.quote(part) for part in str(place.absolute()).split("/"))
+        for place, parts in found.items()
+        if parts
+    ]
+    command = " ".join(f"{word}/{OFFLINE}" for word in words)
+    print(f"W&B: {what} recorded offline{more}; upload with: wandb sync {command}", flush=True)
+
+
+def _recorded(place: Path) -> list[Path]:
+    """Parts of runs that wait for their upload: a run that went on has one for each of its starts."""
+    folders = place.parent.parent.glob(f"*/{place.name}") if place.parent.name == "*" else [place]
+    found = sorted(part for folder in folders for part in folder.glob(OFFLINE))
+    return [part for part in found if not list(part.glob("*.wandb.synced"))]
 
 
 def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
@@ -228,7 +263,7 @@ def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
     import wandb as client
 
     # Copies of artifacts that wait for their upload stay with the run instead of in the user's home.
-    os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").resolve())
+    os.environ["WANDB_DATA_DIR"] = str((folder / RECORDS).resolve())
 
     def start(mode: Literal["online", "offline", "disabled"]) -> CalmWandb:
         logger = CalmWandb(
