@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from scenegen.config.groups import Sweep
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
 from scenegen.sweeps import search_command as tpe
+from scenegen.sweeps.job import Outcome
+from scenegen.sweeps.place import holding
 from scenegen.sweeps.pool import Pool, StartsPools
 from scenegen.sweeps.space import search_space, split
 from scenegen.sweeps.study import Study
@@ -96,6 +101,7 @@ def test_a_search_finds_what_is_good_contains_nan_and_repeats_itself(sweep, tmp_
     assert [t["trial"] for t in found["trials"] if t["state"] == "fail"] == above
     assert above, "the seed draws some that are no number"
     said = capsys.readouterr().out
+    assert f"trial {above[0]} failed: its score is nan\n" in said, "why stands below the table"
     assert f"loss.vgg.weight={found['best']['params']['loss.vgg.weight']:.6g}" in said.splitlines()[-1]
     assert "its score is nan" in said
 
@@ -237,3 +243,50 @@ def test_an_unknown_key_in_a_real_sweep_is_one_sentence(tmp_path: Path) -> None:
     said = sentence(run("train", "-m", "sweep=tpe", *TINY, "loss.cxx.weight=interval(1,2)", cwd=tmp_path))
     assert "unknown config key 'loss.cxx" in said
     assert not list(tmp_path.iterdir())
+
+
+def damaged(folder: Path, how: str) -> None:
+    """A search's folder with a study.db that cannot be read."""
+    path = folder / "study.db"
+    if how == "no database":
+        path.write_text("once upon a time" * 100)
+    elif how == "cut short":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif how == "a pipe":
+        path.unlink()
+        os.mkfifo(path)
+    elif how == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute(how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "no database",
+        "cut short",
+        "a pipe",
+        "a folder",
+        "UPDATE study_user_attributes SET value_json = '{'",
+        "UPDATE study_user_attributes SET value_json = '[1]'",
+        "UPDATE trial_params SET distribution_json = 'null'",
+        "ALTER TABLE trials RENAME COLUMN state TO mood",
+    ],
+)
+def test_a_damaged_study_is_one_sentence(how, tmp_path):
+    (tmp_path / "sweep").mkdir()
+    study = reopen(tmp_path)
+    study.tell(study.ask(), Outcome("done", value=0.5), pruned=False)
+    damaged(tmp_path / "sweep", how)
+    with pytest.raises(Refusal, match=r"study\.db.*move it away to begin anew, or give another hydra\.sweep\.dir"):
+        reopen(tmp_path)
+
+
+def test_two_searches_at_once_in_one_folder(sweep, tmp_path):
+    (tmp_path / "sweep").mkdir()
+    with holding(tmp_path / "sweep"), pytest.raises(Refusal, match="in use by another sweep"):
+        sweep(VGG, *FIXED, "sweep.trials=1", "sweep.prune_on=null")
+    assert not (tmp_path / "sweep" / "study.db").exists()

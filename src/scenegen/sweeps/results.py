@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 
+from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
 from scenegen.sweeps.job import program
 from scenegen.sweeps.search import Search
@@ -39,6 +41,9 @@ def conclude(search: Search) -> float:
     }
     OmegaConf.save(OmegaConf.create(content), folder / RESULTS)
     Console().print(_table(trials, best, folder))
+    for trial in trials:
+        if "reason" in trial.user_attrs:
+            print(f"trial {trial.number} failed: {printable(str(trial.user_attrs['reason']))}")
     if best is None:
         reason = next((t.user_attrs["reason"] for t in reversed(trials) if "reason" in t.user_attrs), "all were pruned")
         raise Refusal(f"none of {len(trials)} trials came to a score; the last failure: {reason}")
@@ -52,7 +57,7 @@ def best_command(search: Search, best: FrozenTrial) -> str:
     """The command line that makes the best trial's run again, its values rounded to 6 digits."""
     drawn = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in best.params.items()}
     words = command(search.fixed, drawn)
-    return " ".join(["python", *program(), *(f"'{word}'" if set(word) & set(' *(){}[]$"') else word for word in words)])
+    return shlex.join(["python", *program(), *words])
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from scenegen.base.console import printable
+from scenegen.base.documents import of_shape
 from scenegen.base.refusal import Refusal
 from scenegen.base.seeding import hash_seed
 from scenegen.config.groups import Sweep
@@ -33,7 +35,7 @@ class Study:
         fixed: overrides of every trial.
 
     Raises:
-        Refusal: the folder holds a study of something else.
+        Refusal: the folder holds a study of something else, or one that is damaged.
     """
 
     def __init__(
@@ -43,27 +45,40 @@ class Study:
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.settings, self.space = settings, dict(space)
         self.path = folder / STORAGE
-        self.study = optuna.create_study(
-            storage=f"sqlite:///{self.path}",
-            study_name="sweep",
-            direction=settings.direction,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=settings.prune_after),
-            load_if_exists=True,
-        )
+        self.study, before = self._opened()
         asked = {
             "fixed": sorted(fixed),
             "space": {key: distribution_to_json(value) for key, value in sorted(space.items())},
             "direction": settings.direction,
         }
-        before = self.study.user_attrs.get("asked")
         if before is not None and before != asked:
-            changed = " and ".join(key for key in asked if asked[key] != before.get(key))
+            changed = " and ".join(key for key in asked if asked[key] != before.get(key)) or "command line"
             raise Refusal(
                 f"{self.path} is a study with another {changed}; give another hydra.sweep.dir=..., "
                 "or the command line that it was started with"
             )
         self.study.set_user_attr("asked", asked)
         self._same_sign = settings.prune_direction == settings.direction
+
+    def _opened(self) -> tuple[optuna.Study, dict[str, Any] | None]:
+        """The study with all its trials read once, and the search that it was made for; None where it is new."""
+        cure = "move it away to begin anew, or give another hydra.sweep.dir=runs/NAME"
+        if self.path.exists() and not self.path.is_file():
+            raise Refusal(f"the search's record {self.path} is no regular file; {cure}")
+        try:
+            study = optuna.create_study(
+                storage=f"sqlite:///{self.path}",
+                study_name="sweep",
+                direction=self.settings.direction,
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=self.settings.prune_after),
+                load_if_exists=True,
+            )
+            study.get_trials(deepcopy=False)
+            asked = study.user_attrs.get("asked")
+        except Exception as error:  # SQLite's, SQLAlchemy's, JSON's or Optuna's own, by the place of the damage
+            said = " ".join(str(getattr(error, "orig", None) or error).split()[:20])
+            raise Refusal(f"the search's record {self.path} cannot be read ({printable(said)}); {cure}") from error
+        return study, None if asked is None else of_shape(asked, dict[str, Any], what=f"{self.path}", cure=cure)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials, by number."""
