@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from scenegen.base.documents import read_table
+from scenegen.sweeps.table import FILE
+
 from .jobs import processes, program_in, until
 
 SWEEP = """
@@ -40,3 +43,81 @@ def test_jobs_end_with_their_sweep(number, moment, tmp_path: Path):
     finally:
         for left in processes(str(tmp_path)):
             os.kill(left, signal.SIGKILL)
+
+
+QUICK = """
+import os, sys
+folder = sys.argv[-1].partition("=")[2].strip("'")
+with open(folder + "/run.json", "w") as file:
+    file.write('{"config": "digest", "overrides": ["%s"]}' % sys.argv[1])
+if "do=silent" in sys.argv:
+    sys.exit(3)
+with open(os.environ["SCENEGEN_RETURN"], "w") as file:
+    file.write(sys.argv[1].partition("=")[2])
+"""
+
+HUNDRED = """
+import sys
+from pathlib import Path
+from scenegen.sweeps import job, pool, table
+job.GRACE = 0.5
+sweep = Path(sys.argv[2])
+work = [job.Job(i, [f"value={i}", *(["do=silent"] if i % 10 == 7 else [])], "", sweep / f"{i}_job", "digest")
+        for i in range(100)]
+pool.PAUSE = 0.01
+with pool.Pool(program=["-S", sys.argv[1]], width=4) as shop:
+    shop.work(work)
+table.write_table(sweep)
+"""
+
+
+def test_a_hundred_jobs_of_which_ten_fail_killed_in_the_middle_and_started_again(tmp_path: Path, monkeypatch):
+    """With jobs that take no time."""
+    (tmp_path / "job.py").write_text(QUICK)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # or else torch is asked for GPUs
+    command = [sys.executable, "-c", HUNDRED, str(tmp_path / "job.py"), str(tmp_path / "sweep")]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: len(list((tmp_path / "sweep").glob("*/return.json"))) >= 40, seconds=120)
+    first.kill()
+    first.wait()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/return.json")}
+    assert len(before) < 90, "it was killed in the middle"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.count("skipped, was done before") == len(before)
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
+    until(lambda: not processes(str(tmp_path)), seconds=10)
+    failing = set(range(7, 100, 10))
+    check(tmp_path / "sweep", done.stderr, failing=failing, jobs=100, reason="ended with status 3: no output")
+
+
+def check(sweep: Path, errors: str, *, failing: set[int], jobs: int, reason: str) -> None:
+    """A result for every job but those that fail, whose reason stands in three places; one row for each job."""
+    assert len(list(sweep.glob("*/return.json"))) == jobs - len(failing)
+    rows = read_table(sweep / FILE, what="overview", cure="look")
+    assert [int(row["job"]) for row in rows] == list(range(jobs))
+    assert {int(row["job"]) for row in rows if row["state"] == "failed"} == failing
+    assert sum(row["state"] == "done" for row in rows) == jobs - len(failing)
+    for row in rows:
+        if row["state"] == "failed":
+            assert reason in row["reason"]
+            assert (sweep / row["folder"] / "log.txt").read_text().endswith(f"error: {row['reason']}\n")
+            assert f"job {row['job']}: failed, " in errors
+    assert errors.count(reason) >= len(failing)
+
+
+@pytest.mark.slow
+def test_trainings_of_which_some_fail_late_killed_in_the_middle_and_started_again(tmp_path: Path):
+    """Real ones, two at a time; the losses of two become nan while the bar runs. (A hundred take twenty minutes.)"""
+    command = [sys.executable, "-m", "scenegen.train", "-m", "size=tiny", "width=tiny", "data.count=4", "log_every=1",
+               "data.test_count=4", "batch_size=2", "steps=2", "evaluate=false", "hydra.sweep.dir=sweep",
+               "seed=1,2", "optim.lr_generator=1e-4,1e6,1e-3", "hydra.launcher.jobs=2"]  # fmt: skip
+    first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    sweep = tmp_path / "sweep"
+    until(lambda: len(list(sweep.glob("*/return.json"))) >= 2, seconds=900)
+    first.kill()
+    first.wait()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 1
+    assert done.stdout.count("skipped, was done before") >= 2
+    until(lambda: not processes("hydra.run.dir='" + str(sweep)), seconds=20)
+    check(sweep, done.stderr, failing={1, 4}, jobs=6, reason="became nan at step")
