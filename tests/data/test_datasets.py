@@ -349,3 +349,57 @@ def test_contest_sample(shared):
     )
     assert isinstance(data.source, Files)
     assert given(data[(0, 0)].label).unique().tolist() == [2]
+
+
+def moved(root: Path, images: str, labels: str, image: str, label: str) -> Path:
+    """Four pairs under the given patterns of paths, with the class list."""
+    for i, name in enumerate("abcd"):
+        files.photo(root / images / image.format(name=name), seed=i)
+        files.label(root / labels / label.format(name=name))
+    (root / "classes.json").write_text(json.dumps({"classes": ["sky", "tree", "sea", "rock"]}))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "image", "label", "options"),
+    [
+        ("images", "masks", "{name}.jpg", "{name}.png", {}),
+        ("JPEGImages", "SegmentationClass", "{name}.jpg", "{name}.png", {}),
+        ("images", "labels", "{name}.jpg", "{name}_mask.png", {}),
+        ("images", "labels", "city/{name}.jpg", "city/{name}.png", {}),
+        ("images", "labels", "{name}.jpg", "{name}.tif", {}),
+        ("shots", "drawn", "{name}.jpg", "{name}.png", {"images": "shots", "labels": "drawn"}),
+        ("images", "labels", "{name}-x.jpg", "{name}-y.png", {"image_end": "-x", "label_end": "-y"}),
+    ],
+)
+def test_folders_of_other_names_are_read(tmp_path, images, labels, image, label, options):
+    root = moved(tmp_path, images, labels, image, label)
+    data = replaced("data/folder", split="train", root=str(root), val_fraction=0, **options, **SIZE)
+    assert names(data) == ["a", "b", "c", "d"]
+    assert data[(0, 0)].label.unique().tolist() == [0, 1, 2, 3]
+
+
+def test_cityscapes_folders_are_read_as_they_are(tmp_path):
+    for split in ("train", "val"):
+        moved(tmp_path, f"leftImg8bit/{split}", f"gtFine/{split}", "aachen/{name}_leftImg8bit.png",
+              "aachen/{name}_gtFine_labelIds.png")  # fmt: skip
+        files.photo(tmp_path / f"gtFine/{split}/aachen/a_gtFine_color.png")
+    for split in ("train", "test"):
+        data = replaced("data/folder", split=split, root=str(tmp_path), **SIZE)
+        assert names(data) == ["a", "b", "c", "d"]
+        assert not data.source.unmatched
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, r"not one of 8 files has its partner .*data.image_end=_leftImg8bit data.label_end=_gtFine_labelIds"),
+        ({"images": "images"}, r"data.images and data.labels go together"),
+        ({"images": "gone", "labels": "labels"}, r"data.images=gone: there is no such folder below data.root="),
+        ({"images": "../x", "labels": "labels"}, r"data.images=../x: there is no such folder below data.root="),
+    ],
+)
+def test_names_that_do_not_match_are_refused_with_the_option(tmp_path, options, words):
+    root = moved(tmp_path, "images", "labels", "{name}-x.jpg", "{name}-y.png")
+    with pytest.raises(Refusal, match=words):
+        replaced("data/folder", split="train", root=str(root), val_fraction=0, **options, **SIZE)

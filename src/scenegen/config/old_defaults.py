@@ -35,6 +35,10 @@ GIVEN: dict[str, dict[str, Any]] = {
     "scenegen.data.datasets.folder": {
         "root": None,
         "unlabelled": None,
+        "images": None,
+        "labels": None,
+        "image_end": None,
+        "label_end": None,
         "remap": None,
         "instances": True,
         "flip": 0.5,

@@ -16,8 +16,8 @@ from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
 from scenegen.data.labels import IN_A_KNOWN_SET, count_ids
-from scenegen.data.layouts import Layout, check_split, named_classes, open_files
-from scenegen.data.pairs import Raw
+from scenegen.data.layouts import NAMINGS, Layout, check_split, known_layouts, named_classes, open_files
+from scenegen.data.pairs import Naming, Raw
 from scenegen.data.photographs import AS_SEEN, Alpha, Exif, Icc, LabelSize, Reading, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
@@ -108,6 +108,10 @@ def folder(
     root: str | None,
     classes: str | Sequence[str] | None,
     unlabelled: int | None,
+    images: str | None,
+    labels: str | None,
+    image_end: str | None,
+    label_end: str | None,
     remap: Mapping[int, int] | None,
     instances: bool,
     flip: float,
@@ -125,13 +129,26 @@ def folder(
     expected = (
         "it should hold train/images, train/labels, val/images and val/labels (or just images and labels, split by "
         'data.val_fraction), a photograph and a label PNG of one stem each, and classes.json {"classes": ["sky", ...]}'
+        "; folders of other names: data.images=FOLDER data.labels=FOLDER; stems that end differently: "
+        "data.image_end=_leftImg8bit data.label_end=_gtFine_labelIds; annotations of other tools: scenegen.import"
     )
+    if (images is None) != (labels is None):
+        raise Refusal("data.images and data.labels go together: name the folder of the photographs and that of the "
+                      "label maps, below data.root")  # fmt: skip
+    own = [Layout(images, labels, "instances")] if images is not None and labels is not None else []
+    for name in (images, labels):
+        if name is not None and not _inside(root, name):
+            raise Refusal(f"data.{'images' if name == images else 'labels'}={name}: there is no such folder below "
+                          f"data.root={root}")  # fmt: skip
+    ends = image_end is not None or label_end is not None
     files = open_files(
         root,
         expected,
-        train=[Layout("train/images", "train/labels", "train/instances")],
-        test=[Layout(f"{name}/images", f"{name}/labels", f"{name}/instances") for name in ("val", "test")],
-        whole=[Layout("images", "labels", "instances")],
+        train=[] if own else known_layouts("train"),
+        test=[] if own else [*known_layouts("val"), *known_layouts("test")],
+        whole=own or known_layouts(""),
+        namings=[Naming(image_end or "", label_end or "")] if ends else NAMINGS,
+        nested=True,
         classes=_folder_classes(root, classes, unlabelled),
         remap=remap,
         fraction=val_fraction,
@@ -311,6 +328,13 @@ def read_style(path: str | Path, *, height: int | None = None, width: int | None
     framing = Framing(height=height or photo.height, width=width or photo.width)
     array = framing.view((photo.height, photo.width), seed=0).of_photo(photo)
     return from_uint8(torch.from_numpy(array).permute(2, 0, 1)[None])
+
+
+def _inside(root: str | None, name: str) -> bool:
+    """True for a folder below data.root; a missing root has its own sentence."""
+    base = Path(root or ".").expanduser()
+    return not root or not base.is_dir() or ((base / name).is_dir() and Path(name).parts[:1] != ("..",)
+                                             and not Path(name).is_absolute())  # fmt: skip
 
 
 def _folder_classes(root: str | None, names: str | Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from scenegen.base.documents import of_shape, read_json
+from scenegen.base.documents import of_shape, read_json, read_text
 from scenegen.base.records import Refusal
 from scenegen.base.seeding import hash_seed
 from scenegen.data.bridges import ADE20K, COCO_STUFF
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
 from scenegen.data.labels import IN_DATA
-from scenegen.data.pairs import Fault, Files, Pair, match_files, natural_key
+from scenegen.data.pairs import Fault, Files, Naming, Pair, match_files, natural_key
 from scenegen.data.photographs import STRICT, Reading
+
+LOG = logging.getLogger(__name__)
 
 Id = Annotated[int, Field(ge=0, le=65535)]
 """Id in a label file, as a key of classes.json."""
@@ -29,6 +32,29 @@ class Layout:
     images: str
     labels: str
     instances: str | None = None
+
+
+PHOTOS = ("images", "imgs", "img", "photos", "JPEGImages")
+MAPS = ("labels", "masks", "annotations", "label", "mask", "SegmentationClass")
+"""Names that folders of photographs and of label maps have in public data sets; the first of each are ours."""
+
+NAMINGS = (
+    Naming(),
+    Naming("_leftImg8bit", "_gtFine_labelIds"),
+    *(Naming("", end) for end in ("_labelIds", "_label", "_labels", "_mask", "_seg", "_gt")),
+)
+"""Ends of stems that are tried in turn, until files match."""
+
+
+def known_layouts(split: str) -> list[Layout]:
+    """Layouts of one split: {split}/images + {split}/labels under all their names, images/{split} + labels/{split},
+    and Cityscapes' own; with split "" the folders alone."""
+    pairs = [(image, label) for image in PHOTOS for label in MAPS]
+    if not split:
+        return [Layout(image, label, "instances") for image, label in pairs]
+    first = [Layout(f"{split}/{image}", f"{split}/{label}", f"{split}/instances") for image, label in pairs]
+    second = [Layout(f"{image}/{split}", f"{label}/{split}", f"instances/{split}") for image, label in pairs]
+    return [*first, *second, Layout(f"leftImg8bit/{split}", f"gtFine/{split}")]
 
 
 def open_files(
@@ -47,6 +73,8 @@ def open_files(
     instances: bool = True,
     cure: str = IN_DATA,
     reading: Reading = STRICT,
+    namings: Sequence[Naming] = (Naming(),),
+    nested: bool = False,
 ) -> Files:
     """Find the files of one split.
 
@@ -60,6 +88,8 @@ def open_files(
         label_only: photographs are neither needed nor read.
         cure: end of the sentence about an id of no class.
         reading: choices about photographs and sizes.
+        namings: ends of stems, tried in turn until files match.
+        nested: look into the subfolders of folders without pictures of their own.
 
     Raises:
         Refusal: no root, another layout, no pictures; the sentence draws the layout.
@@ -79,11 +109,19 @@ def open_files(
         chosen, divided = undivided, False
     if chosen is None:
         raise Refusal(f"data.root={root}: found {_contents(base)} there, but {expected}")
-    pairs, unmatched = match_files(
+    folders = (
         base / chosen.labels,
         None if label_only else base / chosen.images,
         _existing(base, chosen.instances) if instances else None,
     )
+    tried = [(naming, match_files(*folders, naming=naming, nested=nested)) for naming in namings[:1]]
+    while not tried[-1][1][0] and len(tried) < len(namings):
+        naming = namings[len(tried)]
+        tried.append((naming, match_files(*folders, naming=naming, nested=nested)))
+    naming, (pairs, unmatched) = tried[-1] if tried[-1][1][0] else tried[0]
+    if naming != Naming():
+        LOG.info("%s: names are read without their ends %r (photographs) and %r (label maps)",
+                 base, naming.image, naming.label)  # fmt: skip
     if not pairs:
         raise Refusal(_empty_sentence(base / chosen.labels, unmatched, expected))
     if not divided:
@@ -194,7 +232,7 @@ def _read_names(path: str | None) -> list[str] | None:
         return None
     if not Path(path).is_file():
         raise Refusal(f"data.test_list={path}: there is no such file; one picture name per line")
-    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    lines = read_text(Path(path), what="data.test_list", cure="one picture name per line").split("\n")
     return [Path(line.strip()).stem for line in lines if line.strip()]
 
 

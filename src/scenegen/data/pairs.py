@@ -139,18 +139,36 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
 
 
+@dataclass(frozen=True)
+class Naming:
+    """Ends of the stems, before the dot, that are no part of a sample's name, e.g. "_leftImg8bit"."""
+
+    image: str = ""
+    label: str = ""
+
+
 def match_files(
-    labels: Path, images: Path | None = None, instances: Path | None = None
+    labels: Path,
+    images: Path | None = None,
+    instances: Path | None = None,
+    *,
+    naming: Naming = Naming(),
+    nested: bool = False,
 ) -> tuple[tuple[Pair, ...], tuple[Fault, ...]]:
-    """Match the files of the folders by equal stems, in natural order.
+    """Match the files of the folders by equal names, in natural order.
+
+    Args:
+        labels, images, instances: the folders.
+        naming: ends that are cut off the stems; files without theirs are none of the data's.
+        nested: look into the subfolders of a folder that holds no picture itself (Cityscapes has one per city).
 
     Returns:
-        The complete pairs, and one Fault per file without partner or with a repeated stem.
+        The complete pairs, and one Fault per file without partner or with a repeated name.
     """
     faults: list[Fault] = []
-    label_files = _by_stem(labels, faults, SUFFIXES | {NPY})
-    image_files = _by_stem(images, faults) if images is not None else None
-    instance_files = _by_stem(instances, faults, SUFFIXES | {NPY}) if instances is not None else None
+    label_files = _by_name(labels, faults, SUFFIXES | {NPY}, naming.label, nested)
+    image_files = _by_name(images, faults, SUFFIXES, naming.image, nested) if images is not None else None
+    instance_files = _by_name(instances, faults, SUFFIXES | {NPY}, "", nested) if instances is not None else None
     pairs = []
     for stem in sorted(label_files, key=natural_key):
         if image_files is not None and stem not in image_files:
@@ -165,14 +183,25 @@ def match_files(
     return tuple(pairs), tuple(faults)
 
 
-def _by_stem(folder: Path, faults: list[Fault], endings: frozenset[str] = SUFFIXES) -> dict[str, Path]:
-    """The files of a folder with one of some endings, by stem; a repeated stem is a fault."""
+def _by_name(folder: Path, faults: list[Fault], suffixes: frozenset[str], end: str, nested: bool) -> dict[str, Path]:
+    """The files of a folder with one of some suffixes, by their stem without its end; a repeated name is a fault."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in endings or path.name.startswith("."):
+    for path in _files(folder, suffixes, nested):
+        if not path.stem.endswith(end):
             continue
-        if path.stem in found:
-            faults.append(Fault(str(path), f"same name as {found[path.stem].name}; keep one of them"))
+        name = path.stem.removesuffix(end)
+        if name in found:
+            faults.append(Fault(str(path), f"same name as {found[name].relative_to(folder)}; keep one of them"))
         else:
-            found[path.stem] = path
+            found[name] = path
     return found
+
+
+def _files(folder: Path, suffixes: frozenset[str], nested: bool) -> list[Path]:
+    """Visible files of a folder, or of its subfolders where it holds none itself; no link to a folder is followed."""
+    there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = [path for path in there if path.suffix.lower() in suffixes]
+    if files or not nested:
+        return files
+    below = [path for path in there if path.is_dir() and not path.is_symlink()]
+    return [file for path in below for file in _files(path, suffixes, nested)]

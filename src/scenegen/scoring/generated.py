@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.documents import read_json
 from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.data.samples import Pairs
@@ -157,13 +157,8 @@ def read_styles(path: Path) -> dict[str, str]:
     Raises:
         Refusal: no such file, or not one object of names.
     """
-    shape = '{"label.png": "photograph.jpg", ...}'
-    try:
-        named = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Refusal(f"styles={path} cannot be read ({error}); give a JSON file {shape}") from error
-    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
-        raise Refusal(f"styles={path} is not one object of file names; write {shape}")
+    cure = 'write {"label.png": "photograph.jpg", ...}'
+    named = read_json(path, what="styles=", cure=cure, shape=dict[str, str])
     return {Path(label).stem: Path(photo).stem for label, photo in named.items()}
 
 
