@@ -23,23 +23,23 @@ class Settings:
 @command("compare")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import console
-    from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
-    from scenegen.config.stored import read_config
+    from scenegen.config.stored import read_values
     from scenegen.reporting.comparison import compare
     from scenegen.reporting.results import by_recipe, find
     from scenegen.reporting.verdict import show, write_json
+    from scenegen.scoring.contest import contest_named
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
-    results = find((name.strip() for name in names), read_config=read_config)
-    scorers = {str(run.record["scorer"]): run.config["scorer"] for run in results}
+    results = find((name.strip() for name in names), read_config=read_values)
+    scorers = {run.record["scorer"] for run in results}
     if len(scorers) > 1:
-        raise Refusal(f"the runs have totals of {' and '.join(sorted(scorers))}; score them with one scorer=")
-    (scorer,) = scorers.values()
+        raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; score them with one scorer=")
+    (scorer,) = scorers
     if scorer is None:
         raise Refusal("the runs have no total to compare (scorer=none); give runs with scorer=jittor2022 or another")
-    comparison = compare(by_recipe(results), contest=build.make(scorer), seed=settings.seed)
+    comparison = compare(by_recipe(results), contest=contest_named(scorer), seed=settings.seed)
     show(comparison, console())
     if settings.json:
         write_json(comparison, Path(settings.json))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
@@ -29,17 +29,16 @@ class Settings:
 
 @command("report")
 def main(cfg: DictConfig) -> None:
-    from scenegen.config import build
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
-    from scenegen.config.stored import read_config
+    from scenegen.config.stored import read_values
     from scenegen.reporting.ledger import read_entries
     from scenegen.reporting.publish import publish
     from scenegen.reporting.results import by_recipe, find
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     names = settings.runs if isinstance(settings.runs, list) else (settings.runs or "").split(",")
-    recipes = by_recipe(find((name.strip() for name in names if name.strip()), read_config=read_config))
+    recipes = by_recipe(find((name.strip() for name in names if name.strip()), read_config=read_values))
     entries = read_entries(experiments_folder())
     page = publish(
         recipes,
@@ -49,8 +48,6 @@ def main(cfg: DictConfig) -> None:
         pictures=settings.pictures,
         curves=settings.curves,
         seed=settings.seed,
-        open_contest=lambda config: build.make(config["scorer"]),
-        open_test_maps=lambda config: build.dataset(plan(OmegaConf.create(dict(config))).config, split="test"),
     )
     print(f"{page}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: {settings.leaderboard}")
 

@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from hydra_plugins.scenegen.sources import nearest
+from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
@@ -149,7 +150,7 @@ def _stop(error: Exception) -> None:
     # Lightning's DDP processes would each print the same sentence.
     if os.environ.get("LOCAL_RANK", "0") == "0":
         sys.stdout.flush()
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
     raise SystemExit(1)
 
 

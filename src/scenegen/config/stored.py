@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.interpolations import require_own
@@ -23,6 +24,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = stored_config(folder)
     require_own(config, what=f"the run's config {folder / CONFIG}")
     return upgrade(config)
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """Config of a run as plain values, for reports: nothing of it is built or imported."""
+    try:
+        return resolve(OmegaConf.create(read_config(folder)))
+    except OmegaConfBaseException as error:
+        raise Refusal(f"{folder / CONFIG} is no config: {' '.join(str(error).split())}") from error
 
 
 def digest_today(folder: Path) -> str | None:

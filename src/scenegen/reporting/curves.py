@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from scenegen.base.files import whole
+from scenegen.reporting.escaping import drawn
 from scenegen.runs.rows import read_rows
 
 TOTALS = ("G", "D")
@@ -36,7 +37,7 @@ def draw_curves(metrics: Path, out: Path) -> None:
         axes = figure.add_subplot(lines, columns, place)
         axes.plot(steps, values, color="0.8", linewidth=0.8)
         axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6)
-        axes.set_title(name, fontsize=9, loc="left")
+        axes.set_title(drawn(name), fontsize=9, loc="left")
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("step", fontsize=9)

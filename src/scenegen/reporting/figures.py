@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scenegen.reporting.effects import Effect
+from scenegen.reporting.escaping import drawn
 from scenegen.reporting.leaderboard import Row
 
 INK, GREY, GOOD, BAD = "#1f2933", "#9aa5b1", "#2f855a", "#c05621"
@@ -72,7 +73,7 @@ def curves(series: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], na
         for k, (recipe, values) in enumerate(series.items()):
             if name in values:
                 axes.plot(*values[name], color=LINES[k % len(LINES)], linewidth=1.4, label=_short(recipe))
-        axes.set_title(name, fontsize=9, loc="left", color=INK)
+        axes.set_title(drawn(name), fontsize=9, loc="left", color=INK)
         axes.tick_params(labelsize=7, colors=INK)
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -102,4 +103,4 @@ def _svg(figure) -> str:
 
 
 def _short(recipe: str, most: int = 48) -> str:
-    return recipe if len(recipe) <= most else recipe[: most - 1] + "…"
+    return drawn(recipe if len(recipe) <= most else recipe[: most - 1] + "…")

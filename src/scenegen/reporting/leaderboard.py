@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from scenegen.reporting.escaping import code, prose
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.results import Result
 
@@ -97,12 +98,12 @@ def markdown(table: Sequence[Row], *, conclusion: Sequence[str]) -> str:
         for row in ours:
             own = row.ours
             assert own is not None
-            parts = ", ".join(f"{role} {value:.4g}" for role, value in own.parts.items())
+            parts = ", ".join(f"{prose(role)} {value:.4g}" for role, value in own.parts.items())
             lines.append(
-                f"| `{row.recipe}` | {number(own.total)} | {interval(own)} | {len(own.runs)} | {parts} "
-                f"| {own.protocol} | {'; '.join(own.marks)} |"
+                f"| {code(row.recipe)} | {number(own.total)} | {interval(own)} | {len(own.runs)} | {parts} "
+                f"| {prose(own.protocol)} | {prose('; '.join(own.marks))} |"
             )
-        lines += ["", *conclusion, ""]
+        lines += ["", *map(prose, conclusion), ""]
     head = "| experiment | description | mask_acc | aesthetic | FID | total | ours | not built here |"
     lines += ["## The log", "", head, "|---|---|---|---|---|---|---|---|"]
     for row in table:
@@ -111,9 +112,10 @@ def markdown(table: Sequence[Row], *, conclusion: Sequence[str]) -> str:
                 number(row.recorded.get(key), digits) for key, digits in (("mask_acc", 4), ("aesthetic", 4), ("fid", 2))
             )
             own = f"{number(row.ours.total)} {interval(row.ours)}" if row.ours else "not run"
+            total = number(row.recorded.get("total"))
             lines.append(
-                f"| {row.recipe} | {row.description} | {recorded} | {number(row.recorded.get('total'))} | {own} "
-                f"| {', '.join(row.unbuilt)} |"
+                f"| {prose(row.recipe)} | {prose(row.description)} | {recorded} | {total} | {own} "
+                f"| {prose(', '.join(row.unbuilt))} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from scenegen.base.records import Refusal
+from scenegen.base.documents import of_shape, read_table, read_yaml
+from scenegen.base.refusal import Refusal
 
 TABLES = ("online.csv", "offline_fid.csv")
 NUMBERS = ("mask_acc", "aesthetic", "fid", "total")
@@ -33,6 +31,19 @@ class Entry:
     unbuilt: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Part `ledger` of a recipe."""
+
+    row: str
+    description: str
+    mask_acc: float | None
+    aesthetic: float | None
+    fid: float | None
+    total: float | None
+    unbuilt: list[str]
+
+
 def read_entries(experiments: Path) -> list[Entry]:
     """Every row of the log with its recipe.
 
@@ -42,12 +53,18 @@ def read_entries(experiments: Path) -> list[Entry]:
     Raises:
         Refusal: a recipe whose row the log does not have, one whose numbers differ, or a row without a recipe.
     """
-    rows = {row["row"]: row for table in TABLES for row in csv.DictReader((experiments / table).open(newline=""))}
+    cure = "take the file as this project publishes it, or mend that place"
+    columns = ("row", *NUMBERS)
+    tables = [read_table(experiments / t, what="the log", cure=cure, columns=columns[: 5 if t == TABLES[0] else 1])
+              for t in TABLES]  # fmt: skip
+    rows = {row["row"]: row for table in tables for row in table}
     entries, faults = {}, []
     for path in sorted(experiments.glob("*/recipe.yaml")):
-        noted = (yaml.safe_load(path.read_text()) or {}).get("ledger")
-        if noted is None:
+        recipe = read_yaml(path, what="the recipe", cure=cure, shape=dict[str, Any] | None) or {}
+        if recipe.get("ledger") is None:
             continue
+        noted = recipe["ledger"]
+        of_shape(noted, Noted, what=f"the recipe {path}: ledger", cure=cure)
         slug = path.parent.name
         row = rows.get(noted["row"])
         if row is None or noted["row"] != slug:

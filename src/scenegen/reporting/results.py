@@ -10,14 +10,51 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from scenegen.base.records import Refusal
-from scenegen.runs.folder import RECORD, RESULT, SCORES, finished_runs
+from scenegen.base.console import printable
+from scenegen.base.documents import of_shape, read_json
+from scenegen.base.files import own_file
+from scenegen.base.refusal import Refusal
+from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES, finished_runs
 from scenegen.scoring.per_picture import PerPicture
 
 ReadConfig = Callable[[Path], Mapping[str, Any]]
 
-NOT_RECIPE = ("seed", "name", "resume")
+NOT_RECIPE = ("seed", "name", "resume", "extensions")
 """Keys of a config in which two runs of one recipe may differ."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A measure in result.json."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Protocol of a score in result.json, as far as every reader needs it."""
+
+    id: str
+    measure: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Parts of result.json that reports read."""
+
+    scorer: str | None
+    total: float | None
+    parts: dict[str, Part]
+    protocol: Protocol
+    total_interval95: tuple[float, float] | None = None
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Part of run.json that reports read."""
+
+    overrides: list[str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +66,7 @@ class Result:
         recipe: the overrides that made it, without its seed and name; runs of one recipe share it.
         seed: of the run.
         content: the config without seed and name, as text; equal for runs of one recipe.
-        config: the whole config, unresolved.
+        config: the whole config, resolved.
         record: result.json.
     """
 
@@ -62,7 +99,7 @@ class Result:
         Raises:
             Refusal: where the run kept no such file.
         """
-        return PerPicture.load(self.folder / SCORES)
+        return PerPicture.load(own_file(self.folder / SCORES, self.folder))
 
 
 def read(folder: Path, *, read_config: ReadConfig) -> Result:
@@ -75,20 +112,21 @@ def read(folder: Path, *, read_config: ReadConfig) -> Result:
     Raises:
         Refusal: no result there, or a damaged one.
     """
-    try:
-        record = json.loads((folder / RESULT).read_text())
-        config = read_config(folder)
-        run = json.loads((folder / RECORD).read_text())
-        kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
-        choices = [o for o in run["overrides"] if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
-        return Result(folder, " ".join(sorted(choices)) or "(defaults)", int(config["seed"]),
-                      json.dumps(kept, sort_keys=True), config, record)  # fmt: skip
-    except FileNotFoundError as error:
-        raise Refusal(
-            f"{folder} has no {Path(error.filename).name}, so it is no finished run; let it end with evaluate=true"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refusal(f"{folder} holds a damaged result ({error!r}); score the run again") from error
+    for name in (RESULT, RECORD, CONFIG):
+        if not (folder / name).exists():
+            raise Refusal(f"{folder} has no {name}, so it is no finished run; let it end with evaluate=true")
+    cure = "score the run again, or leave it out of runs="
+    record = read_json(own_file(folder / RESULT, folder), what="the run's result", cure=cure)
+    of_shape(record, Scored, what=f"the run's result {folder / RESULT}", cure=cure)
+    run = read_json(own_file(folder / RECORD, folder), what="the run's record", cure=cure, shape=Recorded)
+    config = read_config(folder)
+    seed = config.get("seed")
+    if type(seed) is not int:
+        raise Refusal(f"the run's config {folder / CONFIG} has the seed {seed!r:.40}, and no whole number; {cure}")
+    kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
+    choices = [printable(o).replace("\n", " ") for o in run.overrides if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
+    content = json.dumps(kept, sort_keys=True, default=str)
+    return Result(folder, " ".join(sorted(choices)) or "(defaults)", seed, content, config, record)
 
 
 def find(names: Iterable[str | Path], *, read_config: ReadConfig) -> list[Result]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from scenegen.base import files
 from scenegen.reporting.comparison import LEVEL, Comparison, Pair
+from scenegen.reporting.escaping import shown
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -18,7 +19,7 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(_recipes(comparison))
     console.print(_pairs(comparison))
     for line in conclusion(comparison):
-        console.print(line, highlight=False)
+        console.print(shown(line), highlight=False)
 
 
 def conclusion(comparison: Comparison) -> list[str]:
@@ -50,10 +51,10 @@ def _recipes(comparison: Comparison) -> Table:
     roles = list(next(iter(comparison.parts.values())))
     table.add_column("recipe", overflow="fold")
     for name in ("total", "seeds", *roles):
-        table.add_column(name, justify="right")
+        table.add_column(shown(name), justify="right")
     for name, mean in comparison.means.items():
         parts = [f"{comparison.parts[name][role]:.4g}" for role in roles]
-        table.add_row(name, f"{mean:.4f}", str(len(comparison.seeds[name])), *parts)
+        table.add_row(shown(name), f"{mean:.4f}", str(len(comparison.seeds[name])), *parts)
     return table
 
 
@@ -66,7 +67,12 @@ def _pairs(comparison: Comparison) -> Table:
     table.add_column("answer")
     for pair in comparison.pairs:
         table.add_row(
-            pair.first, pair.second, f"{pair.difference:+.4f}", _interval(pair), f"{pair.p:.3g}", pair.verdict
+            shown(pair.first),
+            shown(pair.second),
+            f"{pair.difference:+.4f}",
+            _interval(pair),
+            f"{pair.p:.3g}",
+            pair.verdict,
         )
     return table
 
@@ -76,5 +82,4 @@ def _interval(pair: Pair) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    shown = names[:5]
-    return ", ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

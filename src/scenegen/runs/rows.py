@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from scenegen.base.documents import read_text
 from scenegen.base.refusal import Refusal
 
+STEP = re.compile("[0-9]{1,12}")
+
 LARGEST = 1 << 30
 """Bytes of the largest metrics.csv that is read: a run of a million logged steps."""
+
+CURE = "remove that line, or move the file away (the curves are lost then, and nothing else)"
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -19,18 +24,26 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     A last line that a kill cut short, or that is being written now, is dropped.
 
     Raises:
-        Refusal: no regular file, or no CSV in UTF-8.
+        Refusal: no CSV of numbers.
     """
     if not path.is_file():
         return []
-    cure = "it is written while a run trains; take it from a copy, or remove it"
-    text = read_text(path, what="the run's rows", cure=cure, largest=LARGEST)
+    text = read_text(path, what="the run's journal", cure=CURE, largest=LARGEST)
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    found = []
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        for row in reader:
+            if STEP.fullmatch(row.get("step") or "") and None not in row and None not in row.values():
+                found.append({key: value for key, value in row.items() if value})
+                _require_numbers(found[-1], f"{path}, line {reader.line_num}")
     except csv.Error as error:
-        raise Refusal(f"the run's rows {path} are no CSV ({error}); {cure}") from error
-    return [
-        {key: value for key, value in row.items() if value}
-        for row in rows
-        if (row.get("step") or "").isdigit() and None not in row.values()
-    ]
+        raise Refusal(f"the run's journal {path} is no CSV (line {reader.line_num}: {error}); {CURE}") from error
+    return found
+
+
+def _require_numbers(row: dict[str, str], place: str) -> None:
+    for key, value in row.items():
+        try:
+            float(value)
+        except ValueError as error:
+            raise Refusal(f"the run's journal {place}: {key} is {value[:40]!r} and no number; {CURE}") from error

@@ -87,28 +87,18 @@ def draw_sheet(
     return contact_sheet(rows, titles=titles, side_by_side=beside, legend=legend(data.classes, ids), notes=notes)
 
 
-def same_inputs(data: Any, samples: Mapping[str, Path], *, indices: Sequence[int]) -> np.ndarray:
-    """Inputs | real (where there is one) | one picture per run.
+def same_names(samples: Mapping[str, Mapping[str, Path]], *, names: Sequence[str]) -> np.ndarray:
+    """One row per label map, one column per run; what the label maps show stands on each run's own contact sheet.
 
     Args:
-        data: items are asked for as data[(0, index)].
-        samples: title -> folder with NAME.png.
-        indices: of the samples; all runs must have painted them.
+        samples: title -> name of a label map -> picture.
+        names: of the label maps; all runs must have painted them.
 
     Returns:
         (H, W, 3) uint8.
     """
-    rows, titles, ids = [], [], set()
-    for index in indices:
-        batch = collate([data[(0, index)]])
-        shown = inputs(batch, classes=data.classes)
-        ids |= _ids(batch)
-        if batch.image is not None:
-            shown["real"] = [to_array(batch.image[0])]
-        made = [_made(folder / f"{batch.name[0]}.png", data.classes) for folder in samples.values()]
-        rows.append([*(pictures[0] for pictures in shown.values()), *made])
-        titles = [*shown, *samples]
-    return contact_sheet(rows, titles=titles, side_by_side=1, legend=legend(data.classes, ids))
+    rows = [[_made(files[name], None) for files in samples.values()] for name in names]
+    return contact_sheet(rows, titles=list(samples), side_by_side=1)
 
 
 def legend(classes: ClassList | None, ids: Iterable[int]) -> list[tuple[str, Colour]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from scenegen.base.documents import read_table
 from scenegen.base.refusal import Refusal
@@ -130,6 +130,23 @@ class Jittor2023:
             "hist_corr": 0.15 * mask_acc,
             "fid": -mask_acc / 200 * (fid < 100),
         }
+
+
+CONTESTS: tuple[Contest, ...] = (Jittor2022(), Jittor2023(bins=8))
+"""Contests by which results are compared; a total reads no bins, which the judges have read before."""
+
+
+def contest_named(name: Any) -> Contest:
+    """The contest whose total a result was scored with, by the name in its record.
+
+    Raises:
+        Refusal: no contest of that name.
+    """
+    for contest in CONTESTS:
+        if contest.name == name:
+            return contest
+    known = " and ".join(contest.name for contest in CONTESTS)
+    raise Refusal(f"the runs have the total {name!r:.60}, and known are {known}; score them with one of these scorer=")
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,14 @@ class PerPicture:
             Refusal: no such file, a damaged one, or rows that do not match.
         """
         try:
+            with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise ValueError("its arrays are packed")
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             more = {name.removeprefix(PREFIX): arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
             found = cls(names=arrays["names"], **{name: arrays.get(name) for name in FIELDS[1:]}, measures=more)
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
             raise Refusal(f"{path} holds no per-picture values ({error}); score the pictures again") from error
         lengths = {len(array) for array in found._arrays().values()}
         if len(found._arrays()) < 2 or len(lengths) != 1:
