@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from scenegen.base.interpolations import require_own
 from scenegen.base.refusal import Refusal
 from scenegen.config import build, targets
 from scenegen.config.compose import compose
-from scenegen.config.interpolations import require_own
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
 from scenegen.config.recipes import read_recipe

@@ -10,7 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.config.compose import run_folder
+from scenegen.config.compose import register_resolvers, run_folder
+from scenegen.config.stored import read_config
 from scenegen.runs.folder import CONFIG, create_run, find_run, require_own_files
 from scenegen.runs.names import name_of, place_of, require_plain
 
@@ -126,3 +127,14 @@ def test_a_taken_name_is_told_with_the_name_that_resume_finds(tmp_path: Path, mo
     with pytest.raises(Refusal, match="go on with resume=c/a1"):
         create_run(folder, OmegaConf.create({"seed": 0}), digest="0", overrides=[])
     assert find_run(name_of(folder)) == folder
+
+
+def test_what_the_environment_said_is_stored_as_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours stay, so that a resumed run's values still follow each other; the run can be read again."""
+    monkeypatch.setenv("DATA", "pictures")
+    register_resolvers()
+    tree = {"seed": 0, "a": {"b": 2, "c": "${.b}"}, "d": ["${oc.env:DATA}", "x/${oc.env:DATA}", "${when:${a.b},3}"]}
+    create_run(tmp_path, OmegaConf.create(tree), digest="0", overrides=[])
+    assert "oc.env" not in (tmp_path / CONFIG).read_text()
+    found = read_config(tmp_path)
+    assert (found["a"]["c"], found["d"]) == ("${.b}", ["pictures", "x/pictures", "${when:${a.b},3}"])

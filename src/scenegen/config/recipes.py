@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scenegen.base.documents import read_yaml
+from scenegen.base.interpolations import require_own
 from scenegen.base.refusal import Refusal
 from scenegen.config.groups import COMMON
-from scenegen.config.interpolations import require_own
 from scenegen.config.targets import faults_of_names
 
 CURE = "take the recipe as its author published it, or mend that place"

@@ -8,8 +8,8 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from scenegen.base.interpolations import require_own
 from scenegen.base.refusal import Refusal
-from scenegen.config.interpolations import require_own
 from scenegen.config.moved import upgrade
 from scenegen.config.plan import digest, resolve
 from scenegen.runs.folder import CONFIG, stored_config

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.documents import read_yaml
 from scenegen.base.files import own_file, write_json, write_new
+from scenegen.base.interpolations import is_own
 from scenegen.base.provenance import commit, versions
 from scenegen.base.refusal import Refusal
 
@@ -98,6 +99,37 @@ def require_own_files(folder: Path) -> Path:
     return folder
 
 
+def as_stored(cfg: DictConfig) -> str:
+    """Text of config.yaml: plain values, and interpolations of our own kinds alone.
+
+    What the environment, the clock or Hydra said (`${oc.env:HOME}`) is stored as the value that it had.
+    """
+    written = OmegaConf.to_container(cfg, resolve=False)
+    if not all(is_own(text) for text in _texts(written)):
+        meant = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
+        written = _with_values(written, meant)
+    return OmegaConf.to_yaml(OmegaConf.create(written))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _texts(value)
+
+
+def _with_values(written: Any, meant: Any) -> Any:
+    """A tree whose foreign interpolations are replaced by what they mean."""
+    if isinstance(written, str):
+        return written if is_own(written) else meant
+    if isinstance(written, dict):
+        return {key: _with_values(value, meant[key]) for key, value in written.items()}
+    if isinstance(written, list):
+        return [_with_values(value, other) for value, other in zip(written, meant, strict=True)]
+    return written
+
+
 def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[str]) -> None:
     """Make a run's folder and record its config, command line and versions.
 
@@ -105,7 +137,7 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
         Refusal: where the folder holds another run already.
     """
     try:
-        write_new(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
+        write_new(folder / CONFIG, as_stored(cfg))
     except FileExistsError as error:
         begun = "" if checkpoints_of(folder) else " that has saved nothing yet"
         run = folder.relative_to(HOME) if HOME in folder.parents else folder

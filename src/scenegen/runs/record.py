@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from scenegen.base.documents import of_shape, read_json
 from scenegen.base.files import write_json, write_text
 from scenegen.base.refusal import Refusal
-from scenegen.runs.folder import CONFIG, RECORD, provenance
+from scenegen.runs.folder import CONFIG, RECORD, as_stored, provenance
 
 CURE = "the file was changed or damaged: put it back, or start a new run from this one's networks with start_from="
 NOT_CHOICES = ("resume", "name", "seed")
@@ -174,7 +174,7 @@ def note_resume(
     )
     content = {**record.content, "config": digest, "resumes": [asdict(one) for one in (*record.resumes, entry)]}
     if changes:
-        write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=False))
+        write_text(folder / CONFIG, as_stored(cfg))
     write_json(folder / RECORD, content)
 
 

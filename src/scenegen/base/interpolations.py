@@ -36,6 +36,16 @@ def require_own(tree: Any, *, what: str) -> None:
     _Sizes(tree, what).of((), 0)
 
 
+def is_own(text: str) -> bool:
+    """True for a text whose interpolations, if it has any, are of our kinds."""
+    try:
+        for _ in _Sizes({}, "").targets(text, ()):
+            pass
+    except Refusal:
+        return False
+    return True
+
+
 class _Sizes:
     """Size of each place of a tree with its interpolations followed; every place is measured once."""
 
@@ -58,13 +68,13 @@ class _Sizes:
             keys = node if isinstance(node, Mapping) else range(len(node))
             size += sum(self.of((*place, key), links) for key in keys)
         elif isinstance(node, str):
-            size += len(node) + sum(self.of(target, links + 1) for target in self._targets(node, place))
+            size += len(node) + sum(self.of(target, links + 1) for target in self.targets(node, place))
         if size > LARGEST:
             raise self._refusal(place, f"grows beyond {LARGEST} values with its interpolations")
         self.known[place] = size
         return size
 
-    def _targets(self, text: str, place: Place) -> Iterator[Place]:
+    def targets(self, text: str, place: Place) -> Iterator[Place]:
         """Places that a text's interpolations name, the innermost first."""
         for _ in range(LONGEST * LONGEST):
             found = INNERMOST.search(text)
