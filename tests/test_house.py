@@ -152,6 +152,26 @@ def test_only_runs_spells_a_runs_file_names() -> None:
             assert not spelt, f"{name_of(path)} spells {sorted(spelt)}; take the name from scenegen.runs"
 
 
+READS = re.compile(r"\b(json\.loads?|yaml\.(safe_|full_|unsafe_)?load|OmegaConf\.load|csv\.(reader|DictReader))\(")
+OWN_TEXTS = {
+    "base/documents.py": "the one reader",
+    "base/files.py": "what this package wrote itself; anything else reads as nothing",
+    "base/outputs.py": "a value turned into plain ones, no file",
+    "networks/frozen/netfile.py": "header of a safetensors file, its size bounded, checked entry by entry beside it",
+    "runs/lock.py": "the lock's own bytes, read again through an open file",
+    "runs/rows.py": "text of base/documents.py; a row that a kill cut short is dropped, not refused",
+    "scoring/reference.py": "cache of this package's own; any fault makes it anew",
+    "sweeps/guard.py": "an order in the environment of a process that the sweep started",
+    "sweeps/job.py": "the value that a job of this sweep returned",
+}
+"""File -> reason for which it parses JSON, YAML or CSV itself."""
+
+
+def test_texts_of_others_are_read_in_one_place() -> None:
+    found = {name_of(path) for path in MODULES if READS.search(path.read_text())}
+    assert found <= set(OWN_TEXTS), f"{sorted(found - set(OWN_TEXTS))} read texts; use base/documents.py"
+
+
 def test_whole_or_not_at_all_is_written_once() -> None:
     """os.replace, os.rename and Path.replace (a call with one argument and no keyword; str.replace has two)."""
     movers = set()

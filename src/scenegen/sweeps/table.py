@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from scenegen.base.documents import read_yaml
 from scenegen.base.files import read_json, write_text
 from scenegen.runs.folder import CONFIG, RESULT
 from scenegen.runs.record import overrides_of
@@ -55,7 +56,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 def _wandb(config: Path) -> dict[str, Any] | None:
     """Options of W&B in a job's config; None without it."""
-    return OmegaConf.select(OmegaConf.load(config), "logger.wandb")
+    content = read_yaml(config, what="the job's config", cure="remove the job's folder and start the sweep again")
+    return OmegaConf.select(OmegaConf.create(content), "logger.wandb")
 
 
 def _row(job: Path, apart: dict[str, str]) -> dict[str, Any]:

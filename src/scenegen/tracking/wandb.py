@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import secrets
 import shlex
@@ -18,7 +17,9 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from scenegen.base.documents import read_json
 from scenegen.base.files import write_json
+from scenegen.base.refusal import Refusal
 from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
 from scenegen.runs.record import overrides_of
 
@@ -301,7 +302,11 @@ def _identity(folder: Path) -> str:
         if rank_zero_only.rank > 0:
             return "other-rank"
         write_json(path, {"id": secrets.token_hex(4)})
-    return json.loads(path.read_text())["id"]
+    what, cure = "the run's W&B id", "remove the file, and the run becomes a new one there"
+    identity = read_json(path, what=what, cure=cure, shape=dict[str, str]).get("id", "")
+    if not identity.isalnum():
+        raise Refusal(f"{what} {path} holds no id of letters and digits; {cure}")
+    return identity
 
 
 def _newest(folder: Path) -> Path | None:
