@@ -28,3 +28,14 @@ def test_curves_are_drawn_from_a_journal_with_gaps(tmp_path: Path) -> None:
     draw_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
     width, height = Image.open(tmp_path / "curves.png").size
     assert width > height > 100
+
+
+def test_a_panel_of_one_row_shows_its_value(tmp_path: Path) -> None:
+    for rows in (1, 2):
+        journal = Journal(tmp_path / f"{rows}.csv")
+        for step in range(1, rows + 1):
+            journal.log_metrics({"G": 1.0}, step=step)
+        draw_curves(tmp_path / f"{rows}.csv", tmp_path / f"{rows}.png")
+    blue = np.array([31, 119, 180])  # C0
+    pixels = np.asarray(Image.open(tmp_path / "1.png").convert("RGB"), int)
+    assert (np.abs(pixels - blue).sum(-1) < 30).sum() > 9

@@ -22,7 +22,7 @@ class Settings:
 
 @command("compare")
 def main(cfg: DictConfig) -> None:
-    from scenegen.base.console import console
+    from scenegen.base.console import console, printable
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
     from scenegen.reporting.comparison import compare
@@ -41,6 +41,8 @@ def main(cfg: DictConfig) -> None:
         raise Refusal("the runs have no total to compare (scorer=none); give runs with scorer=jittor2022 or another")
     comparison = compare(by_recipe(results), contest=contest_named(scorer), seed=settings.seed)
     show(comparison, console())
+    for sentence in (sentence for run in results for sentence in run.way):
+        print(f"changed on the way: {printable(sentence)}")
     if settings.json:
         write_json(comparison, Path(settings.json))
 

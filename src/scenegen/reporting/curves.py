@@ -17,14 +17,14 @@ def draw_curves(metrics: Path, out: Path) -> None:
     """One small plot per logged value, raw in grey and smoothed in colour, over the steps of the run.
 
     Args:
-        metrics: a run's metrics.csv; with fewer than two rows nothing is drawn.
+        metrics: a run's metrics.csv; without a row nothing is drawn. A value of one row is a dot.
         out: the PNG file.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = read_rows(metrics)
-    if len(rows) < 2:
+    if not rows:
         return
     names = sorted({key for row in rows for key in row} - {"step"}, key=lambda key: (key not in TOTALS, key))
     columns = min(4, len(names))
@@ -36,7 +36,8 @@ def draw_curves(metrics: Path, out: Path) -> None:
         steps, values = (np.asarray(column, dtype=float) for column in zip(*points, strict=True))
         axes = figure.add_subplot(lines, columns, place)
         axes.plot(steps, values, color="0.8", linewidth=0.8)
-        axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6)
+        dot = "o" if len(values) == 1 else None
+        axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6, marker=dot)
         axes.set_title(drawn(name), fontsize=9, loc="left")
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)

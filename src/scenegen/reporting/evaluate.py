@@ -16,7 +16,7 @@ from scenegen.reporting.curves import draw_curves
 from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import draw_sheet, spread
-from scenegen.scoring.inputs import Options, still
+from scenegen.scoring.inputs import Chosen, Options, still
 from scenegen.scoring.record import Score
 from scenegen.scoring.scorer import Scorer
 from scenegen.scoring.table import line, show
@@ -55,7 +55,9 @@ def evaluate(
     Returns:
         The score.
     """
-    indices = list(range(len(test)))[: config["evaluate_count"]]
+    count = config["evaluate_count"]
+    indices = spread(len(test), len(test) if count is None else count)
+    labels = still(test) if len(indices) == len(test) else Chosen(still(test), indices)
     parameters = next(iter(model.parameters()))
     device = parameters.device
     files = generate(
@@ -76,7 +78,7 @@ def evaluate(
     )
     score = scorer.score(
         folder / SAMPLES,
-        still(test),
+        labels,
         reference=still(train),
         styles=test.exemplar_names() or None,
         options=options,

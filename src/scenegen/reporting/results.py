@@ -14,6 +14,7 @@ from scenegen.base.console import printable
 from scenegen.base.documents import of_shape, read_json
 from scenegen.base.files import own_file
 from scenegen.base.refusal import Refusal
+from scenegen.reporting.made_with import made_with
 from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES, finished_runs
 from scenegen.scoring.per_picture import PerPicture
 
@@ -48,6 +49,7 @@ class Scored:
     protocol: Protocol
     total_interval95: tuple[float, float] | None = None
     marks: tuple[str, ...] = ()
+    config: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ class Result:
         recipe: the overrides that made it, without its seed and name; runs of one recipe share it.
         seed: of the run.
         content: the config without seed and name, as text; equal for runs of one recipe.
-        config: the whole config, resolved.
+        config: the whole config with which the result was made, resolved.
         record: result.json.
+        way: sentences on options that changed on the run's way, which are marks of the record too.
     """
 
     folder: Path
@@ -76,6 +79,7 @@ class Result:
     content: str
     config: Mapping[str, Any]
     record: Mapping[str, Any]
+    way: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,15 +122,17 @@ def read(folder: Path, *, read_config: ReadConfig) -> Result:
     cure = "score the run again, or leave it out of runs="
     record = read_json(own_file(folder / RESULT, folder), what="the run's result", cure=cure)
     of_shape(record, Scored, what=f"the run's result {folder / RESULT}", cure=cure)
-    run = read_json(own_file(folder / RECORD, folder), what="the run's record", cure=cure, shape=Recorded)
+    read_json(own_file(folder / RECORD, folder), what="the run's record", cure=cure, shape=Recorded)
     config = read_config(folder)
     seed = config.get("seed")
     if type(seed) is not int:
         raise Refusal(f"the run's config {folder / CONFIG} has the seed {seed!r:.40}, and no whole number; {cure}")
-    kept = {key: value for key, value in config.items() if key not in NOT_RECIPE}
-    choices = [printable(o).replace("\n", " ") for o in run.overrides if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
-    content = json.dumps(kept, sort_keys=True, default=str)
-    return Result(folder, " ".join(sorted(choices)) or "(defaults)", seed, content, config, record)
+    made = made_with(folder, config, digest=record.get("config"))
+    kept = {key: value for key, value in made.config.items() if key not in NOT_RECIPE}
+    choices = [printable(o).replace("\n", " ") for o in made.choices if o.split("=")[0].lstrip("+") not in NOT_RECIPE]
+    content = json.dumps([kept, made.apart], sort_keys=True, default=str)
+    record = {**record, "marks": [*record.get("marks", ()), *made.way]}
+    return Result(folder, " ".join(sorted(choices)) or "(defaults)", seed, content, made.config, record, made.way)
 
 
 def find(names: Iterable[str | Path], *, read_config: ReadConfig) -> list[Result]:

@@ -161,6 +161,25 @@ def still(pictures: Any) -> Any:
     return Pairs(pictures.source, framing=dataclasses.replace(pictures.framing, random=False), seed=pictures.seed)
 
 
+class Chosen:
+    """Some pictures of a data set, in the order of their indices."""
+
+    def __init__(self, pictures: Pictures, indices: Sequence[int]) -> None:
+        self.pictures, self.indices = pictures, tuple(indices)
+        self.classes = pictures.classes
+
+    @property
+    def names(self) -> Sequence[str]:
+        names = self.pictures.names
+        return [names[index] for index in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Any:
+        return self.pictures[self.indices[index]]
+
+
 def batches(count: int, size: int) -> list[range]:
     """Consecutive ranges of at most `size` that cover range(count)."""
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
