@@ -153,6 +153,12 @@ def clock_of(checkpoint: Path) -> int:
     return step
 
 
+def _near(path: Path) -> Path:
+    """A path below the working directory as it is written there."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def _is_whole(path: Path) -> bool:
     try:
         clock_of(path)
