@@ -48,7 +48,7 @@ def resume_point(folder: Path, resume: str) -> Point | None:
         return Point(saved[-1], clock_of(saved[-1]))
     except Refusal as refusal:
         whole = next((path for path in reversed(saved[:-1]) if _is_whole(path)), None)
-        cure = f"the checkpoint before it, {whole}, is whole: go on from it with resume={whole}" if whole else (
+        cure = f"the checkpoint before it is whole: go on from it with resume={_near(whole)}" if whole else (
             f"no older checkpoint is whole: start a new run, or remove {saved[-1].parent} to start this one again"
         )  # fmt: skip
         raise Refusal(f"{refusal}; {cure}") from refusal
