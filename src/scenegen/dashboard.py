@@ -25,12 +25,14 @@ class Settings:
 @command("dashboard")
 def main(cfg: DictConfig) -> int:
     from scenegen.base.files import write_text
+    from scenegen.base.outputs import require_own
     from scenegen.config.plan import plan, read_settings
     from scenegen.tracking.dashboard import workspace
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise Refusal("the dashboard needs wandb-workspaces, which is not installed: pip install 'scenegen[wandb]'")
+    require_own(Path(settings.json), option="json", reads={}, recognise=lambda content: b'"panelBankConfig"' in content)
     import wandb
 
     options = {"project": settings.project, "terms": settings.terms}

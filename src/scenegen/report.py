@@ -29,14 +29,20 @@ class Settings:
 
 @command("report")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.outputs import require_own
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
     from scenegen.reporting.ledger import read_entries
-    from scenegen.reporting.publish import publish
+    from scenegen.reporting.publish import is_leaderboard, is_page, publish
     from scenegen.reporting.results import by_recipe, find
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    folder = Path(settings.out)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "index.html").is_file():
+        raise Refusal(f"out={folder} holds other files and no page; give another out=, or empty it")
+    require_own(folder / "index.html", option="out", reads={}, recognise=is_page)
+    require_own(Path(settings.leaderboard), option="leaderboard", reads={}, recognise=is_leaderboard)
     names = settings.runs if isinstance(settings.runs, list) else (settings.runs or "").split(",")
     recipes = by_recipe(find((name.strip() for name in names if name.strip()), read_config=read_values))
     entries = read_entries(experiments_folder())

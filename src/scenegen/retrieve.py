@@ -38,12 +38,18 @@ def main(cfg: DictConfig) -> None:
 
     from scenegen.base.console import bar
     from scenegen.base.files import write_text
+    from scenegen.base.outputs import require_own
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
-    from scenegen.data.exemplars.index import make_index
+    from scenegen.data.exemplars.index import is_index, make_index
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
+    out = Path(chosen.out)
+    require_own(out.with_name(f"{out.name}.json"), option="out", reads={}, recognise=is_index)
+    for name in (f"{out.name}_ref.txt", f"{out.name}_ref_test.txt"):
+        beside = out.with_name(f"{out.name}.json").is_file()
+        require_own(out.with_name(name), option="out", reads={}, recognise=lambda _, beside=beside: beside)
     splits = {split: build.dataset(config, split=split) for split in ("train", "test")}
     index = make_index(
         splits,
@@ -56,7 +62,6 @@ def main(cfg: DictConfig) -> None:
         workers=chosen.workers,
         track=bar,
     )
-    out = Path(chosen.out)
     files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
     for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):
         text = index.as_list(split, queries=splits[split], gallery=splits["train"], style=chosen.list_style)

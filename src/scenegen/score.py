@@ -58,10 +58,17 @@ def main(cfg: DictConfig) -> int:
         rows = recompute(Path(settings.rows), contest)
         show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
+    from scenegen.base.outputs import require_own
     from scenegen.scoring.generated import read_styles
     from scenegen.scoring.inputs import Options, still
-    from scenegen.scoring.table import line, show, write_json
+    from scenegen.scoring.table import is_score, line, show, write_json
 
+    if settings.json:
+        reads = {
+            "generated": Path(str(settings.generated)),
+            **({"styles": Path(settings.styles)} if settings.styles else {}),
+        }
+        require_own(Path(settings.json), option="json", reads=reads, recognise=is_score)
     labels = still(build.dataset(chosen.config, split=settings.split))
     same = settings.reference == settings.split
     scorer = build.scorer(chosen.config, labels)

@@ -26,6 +26,7 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import bar
     from scenegen.base.files import own_file
+    from scenegen.base.outputs import require_own
     from scenegen.config.groups import Size
     from scenegen.config.plan import plan, read_settings
     from scenegen.runs.names import require_plain
@@ -42,6 +43,8 @@ def main(cfg: DictConfig) -> None:
         raise Refusal(f"labels={settings.labels} holds no label map (*.png); give the contest's folder of test maps")
     if settings.count not in (None, len(names)):
         raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
+    reads = {"generated": folder, "labels": Path(settings.labels)}
+    require_own(Path(settings.out), option="out", reads=reads, recognise=lambda content: content.startswith(b"PK"))
     pictures = take(folder, names, size=size.pixels, track=bar)
     for path in pictures.files.values():
         own_file(path, folder)

@@ -29,6 +29,16 @@ MOST_SIDE_BY_SIDE = 6
 Recipes = Mapping[str, Sequence[Result]]
 
 
+def is_page(content: bytes) -> bool:
+    """True for the content of a page that `publish` has written."""
+    return b"<title>scenegen report</title>" in content
+
+
+def is_leaderboard(content: bytes) -> bool:
+    """True for the content of a leaderboard that `publish` has written."""
+    return content.startswith(b"# Leaderboard") and b"scenegen.report" in content
+
+
 def publish(
     recipes: Recipes,
     entries: Sequence[Entry],

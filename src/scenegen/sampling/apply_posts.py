@@ -10,6 +10,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from scenegen.base.outputs import take_folder
 from scenegen.base.pictures import from_uint8, open_picture, save_png, to_array
 from scenegen.base.records import Batch, Refusal
 from scenegen.posts.post import Post
@@ -41,26 +42,26 @@ def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path
 
     Args:
         source: folder of PNG and JPEG pictures.
-        out: folder for the results; made if need be, and never the source itself.
+        out: folder for the results, with their record; made if need be.
         posts: in their order.
 
     Returns:
         The files that were written.
 
     Raises:
-        Refusal: no folder, no pictures, two of one name, or an `out` that would overwrite what is read.
+        Refusal: no folder, no pictures, two of one name, or an `out` that is read or holds what this call has not
+            written.
     """
     if not source.is_dir():
         raise Refusal(f"generated={source} is no folder; give one with pictures (PNG or JPEG)")
-    if out.resolve() == source.resolve():
-        raise Refusal(f"out={out} is the folder that is read, so its pictures would be lost; give another out=")
     pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in READ and path.is_file())
     if not pictures:
         raise Refusal(f"generated={source} holds no pictures (PNG or JPEG)")
     stems = [path.stem for path in pictures]
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise Refusal(f"generated={source} holds {twice} twice, under two suffixes; keep one of them")
-    out.mkdir(parents=True, exist_ok=True)
+    choice = {"command": "post", "generated": str(source.resolve()), "posts": [post.stamp for post in posts]}
+    take_folder(out, made=choice, files=[f"{stem}.png" for stem in stems], reads={"generated": source})
     files = []
     for path in track(pictures, description="posts", disable=len(pictures) < 16):
         with open_picture(path) as opened:

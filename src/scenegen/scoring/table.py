@@ -57,6 +57,11 @@ def write_json(score: Score, path: Path) -> None:
     files.write_json(path, score.as_dict())
 
 
+def is_score(content: bytes) -> bool:
+    """True for the content of a file that `write_json` has written."""
+    return b'"protocol"' in content and b'"marks"' in content
+
+
 def show_rows(rows: Sequence[Row], contest: Contest, console: Console) -> None:
     """Print published totals beside recomputed ones."""
     table = Table(box=box.SIMPLE_HEAD, title=f"{contest.name}: totals from their parts", title_style="bold")

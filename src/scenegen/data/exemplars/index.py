@@ -71,6 +71,11 @@ class Index:
         return "".join(lines)
 
 
+def is_index(content: bytes) -> bool:
+    """True for the content of a file that `Index.as_json` has made."""
+    return f'"format": {json.dumps(FORMAT)}'.encode() in content[:200]
+
+
 def make_index(
     splits: Mapping[str, Pairs],
     *,
