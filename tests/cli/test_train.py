@@ -67,7 +67,7 @@ def test_sampling_own_label_maps_with_a_style(done: Path) -> None:
     maps.mkdir()
     Image.fromarray(np.full((48, 96), 1, np.uint16)).save(maps / "all_sky.png")
     style = next((done / "runs" / "a" / "samples").glob("*.png"))
-    finished = run("sample", "run=a", f"labels={maps}", f"style={style}", "out=mine", cwd=done)
+    finished = run("sample", "run=a", f"labels={maps}", f"style={style}", "fit=crop", "out=mine", cwd=done)
     assert finished.returncode == 0, finished.stderr
     assert Image.open(done / "mine" / "all_sky.png").size == (64, 64)
 
