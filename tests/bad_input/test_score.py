@@ -1,0 +1,150 @@
+"""Pictures and tables that cannot be scored, packed or processed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from tests.table import Row, check, each
+from tests.worlds import label, picture, scene, write
+
+SCORE = "score generated=made data=scene data.root=data size=tiny cache=off infinity=false floor=false"
+SUBMIT = "submit generated=made labels=maps size.height=64 size.width=64"
+POST = "post generated=made out=done post=bicubic"
+
+
+def made(here: Path) -> Path:
+    """Data of two label maps and pictures of both, which could be scored."""
+    scene(here / "data")
+    for name in ("p0", "p1"):
+        picture(here / "made" / f"{name}.png")
+    return here
+
+
+def spoilt(name: str, spoil: Callable[[Path, str], object], *words: str) -> list[Row]:
+    """The pictures of two label maps, in which something is spoilt (given their folder and the first one's file name):
+    for score and for submit."""
+
+    def for_score(here: Path) -> None:
+        spoil(made(here) / "made", "p0.png")
+
+    def for_submit(here: Path) -> None:
+        for file in ("m0.png", "m1.png"):
+            label(here / "maps" / file)
+            picture(here / "made" / file)
+        spoil(here / "made", "m0.png")
+
+    return [Row(f"score: {name}", SCORE, for_score, words), Row(f"submit: {name}", SUBMIT, for_submit, words)]
+
+
+def gone(folder: Path, name: str) -> Path:
+    (folder / name).unlink()
+    return folder / name
+
+
+SUBMITTED = [
+    Row(
+        "submit: one colour",
+        SUBMIT,
+        lambda here: (label(here / "maps/a.png"), Image.new("RGB", (64, 64), 5).save(picture(here / "made/a.png"))),
+        ("a.png", "single colour"),
+    ),
+    Row("submit: a JPEG", SUBMIT, lambda here: (label(here / "maps/a.png"), picture(here / "made/a.jpg")), ("a.jpg",)),
+    Row(
+        "submit: count differs",
+        f"{SUBMIT} count=5",
+        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
+        ("5",),
+    ),
+    Row(
+        "submit: no label maps", SUBMIT, lambda here: (picture(here / "made/a.png"), (here / "maps").mkdir()), ("maps",)
+    ),
+    Row(
+        "submit: folder goes up",
+        f"{SUBMIT} folder=../../x",
+        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
+        ("folder",),
+    ),
+    Row(
+        "submit: folder is absolute",
+        f"{SUBMIT} folder=/etc",
+        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
+        ("folder",),
+    ),
+    Row(
+        "submit: out is a folder",
+        f"{SUBMIT} out=maps",
+        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
+        ("maps",),
+    ),
+    Row("post: nothing there", POST, lambda here: (here / "made").mkdir(), ("made",)),
+    Row("post: a file", POST, lambda here: write(here / "made", "x"), ("made",)),
+    Row(
+        "post: one name twice", POST, lambda here: (picture(here / "made/a.png"), picture(here / "made/a.jpg")), ("a",)
+    ),
+    Row("score: styles absent", f"{SCORE} scorer=jittor2023 styles=s.json", made, ("s.json",)),
+    Row(
+        "score: styles a list",
+        f"{SCORE} scorer=jittor2023 styles=s.json",
+        lambda here: (made(here), write(here / "s.json", [1])),
+        ("s.json",),
+    ),
+    Row(
+        "score: styles of numbers",
+        f"{SCORE} scorer=jittor2023 styles=s.json",
+        lambda here: (made(here), write(here / "s.json", {"a": 1})),
+        ("s.json",),
+    ),
+    Row(
+        "score: cache is a file",
+        f"{SCORE} cache=kept".replace("cache=off ", ""),
+        lambda here: (made(here), write(here / "kept", "x")),
+        ("kept",),
+    ),
+    Row("score: count beyond", f"{SCORE} count=1", made, ("count=1",)),
+]
+
+
+def table(name: str, content: str | bytes, *words: str) -> Row:
+    return Row(f"rows: {name}", "score rows=t.csv", lambda here: write(here / "t.csv", content), ("t.csv", *words))
+
+
+HEAD = "row,mask_acc,aesthetic,fid,total\n"
+TABLES = [
+    table("empty", ""),
+    table("a head alone", HEAD),
+    table("without total", "row,mask_acc,aesthetic,fid\na,0.5,5,50\n", "total"),
+    table("semicolons", HEAD.replace(",", ";") + "a;0.5;5;50;0.25\n", "mask_acc"),
+    table("a word", HEAD + "a,high,5,50,0.25\n", "line 2", "mask_acc"),
+    table("a decimal comma", HEAD + 'a,"0,5",5,50,0.25\n', "line 2", "mask_acc"),
+    table("an empty cell", HEAD + "a,,5,50,0.25\n", "line 2", "mask_acc"),
+    table("infinity", HEAD + "a,inf,5,50,0.25\n", "mask_acc"),
+    table("nan", HEAD + "a,0.5,5,nan,0.25\n", "fid"),
+    table("out of range", HEAD + "a,1.5,5,50,0.25\n", "mask_acc"),
+    table("below zero", HEAD + "a,0.5,5,-1,0.25\n", "fid"),
+    table("too few cells", HEAD + "a,0.5,5\n", "line 2"),
+    table("too many cells", HEAD + "a,0.5,5,50,0.25,9,9\n", "line 2"),
+    table("a column twice", "row,mask_acc,mask_acc,aesthetic,fid,total\na,0.5,0.6,5,50,0.25\n", "mask_acc"),
+    table("UTF-16", (HEAD + "a,0.5,5,50,0.25\n").encode("utf-16"), "UTF-8"),
+    table("Latin-1", HEAD.encode() + "ä,0.5,5,50,0.25\n".encode("latin-1"), "UTF-8"),
+    table("zero bytes", HEAD + "a,0.5\x00,5,50,0.25\n"),
+    table("an open quote", HEAD + 'a,"0.5,5,50,0.25\n'),
+    table("a picture", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
+    table("a huge cell", HEAD + f"a,0.{'5' * 200000},5,50,0.25\n"),
+    Row("rows: a folder", "score rows=t.csv", lambda here: (here / "t.csv").mkdir(), ("t.csv",)),
+    Row("rows: a pipe", "score rows=t.csv", lambda here: os.mkfifo(here / "t.csv"), ("t.csv",)),
+    Row("rows: absent", "score rows=t.csv", None, ("t.csv",)),
+]
+
+
+@each(SUBMITTED)
+def test_submitted(row: Row) -> None:
+    check(row)
+
+
+@each(TABLES)
+def test_tables(row: Row) -> None:
+    check(row)

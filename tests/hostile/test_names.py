@@ -1,0 +1,84 @@
+"""Names that lead out of their folder, forge lines or cannot be file names."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tests.table import Row, check, each
+from tests.worlds import label, picture, trained, write
+
+TRAIN = "train size=tiny width=tiny weights=random data.count=4 data.test_count=4 batch_size=2 steps=2 evaluate=false"
+SUBMIT = "submit generated=made labels=maps size.height=64 size.width=64"
+CONVERT = "convert files=w"
+
+WRONG = {
+    "up": "../x",
+    "two up": "../../x",
+    "up and down": "a/../../x",
+    "deep up": "a/../../../x",
+    "only up": "..",
+    "itself": ".",
+    "absolute": "/tmp/tables-x",
+    "a line break": '"a\\nb"',
+    "300 letters": "x" * 300,
+    "an escape": '"\\x1b[31mred"',
+}
+"""Kind -> name, as it stands behind `name=`."""
+
+
+def quoted(value: str) -> str:
+    """The name as a shell takes it: its backslashes stand for themselves, in Hydra's quotes."""
+    return shlex.quote(value.encode().decode("unicode_escape")) if "\\" in value else value
+
+
+NAMES = [
+    *[Row(f"train: {kind}", f"{TRAIN} name={quoted(name)}", None, ("name",)) for kind, name in WRONG.items()],
+    *[
+        Row(
+            f"convert: {kind}",
+            f"{CONVERT} name={quoted(name)}",
+            lambda here: write(here / "w/latest_net_G.pth", "text"),
+            ("name",),
+        )
+        for kind, name in WRONG.items()
+    ],
+    *[
+        Row(
+            f"submit: {kind}",
+            f"{SUBMIT} folder={quoted(name)}",
+            lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
+            ("folder",),
+        )
+        for kind, name in WRONG.items()
+        if kind not in ("itself", "300 letters")
+    ],
+    *[
+        row
+        for row in [
+            Row(f"sample: {kind}", f"sample run={quoted(name)}", trained, ("run",))
+            for kind, name in WRONG.items()
+            if kind not in ("itself",)
+        ]
+        if row.name not in {"sample: an escape"}
+    ],
+    *[
+        row
+        for row in [
+            Row(f"compare: {kind}", f"compare runs={quoted(name)}", None, ("run",)) for kind, name in WRONG.items()
+        ]
+        if row.name not in {"compare: 300 letters", "compare: an escape"}
+    ],
+]
+
+
+def outside(here: Path) -> None:
+    """A run's name that a link turns into a folder elsewhere."""
+    (here.parent / "elsewhere").mkdir()
+    (here / "runs").mkdir()
+    (here / "runs/a").symlink_to(here.parent / "elsewhere")
+
+
+@each(NAMES)
+def test_names(row: Row) -> None:
+    check(row)
