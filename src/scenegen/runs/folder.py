@@ -140,9 +140,8 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
         write_new(folder / CONFIG, as_stored(cfg))
     except FileExistsError as error:
         begun = "" if checkpoints_of(folder) else " that has saved nothing yet"
-        run = folder.relative_to(HOME) if HOME in folder.parents else folder
         raise Refusal(
-            f"{folder} holds a run{begun} already; give another name=..., or go on with resume={run}"
+            f"{folder} holds a run{begun} already; give another name=..., or go on with resume={name_of(folder)}"
         ) from error
     write_json(folder / RECORD, {"config": digest, "overrides": overrides, **provenance()})
 
@@ -181,8 +180,13 @@ def made_folder(run: Path, made: Mapping[str, Any]) -> Path:
 
 def resume_command(folder: Path) -> str:
     """The command that goes on with a run, as a shell reads it."""
-    run = folder.name if folder.parent.resolve() == HOME.resolve() else str(folder)
-    return f"python -m scenegen.train {shlex.quote(f'resume={run}')}"
+    return f"python -m scenegen.train {shlex.quote(f'resume={name_of(folder)}')}"
+
+
+def name_of(folder: Path) -> Path:
+    """A run's folder as `resume=` takes it: below runs/ where it is there, else as it is given."""
+    home = HOME.resolve()
+    return folder.resolve().relative_to(home) if home in folder.resolve().parents else folder
 
 
 def checkpoint_path(run: Path, step: int) -> Path:

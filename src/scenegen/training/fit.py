@@ -15,7 +15,7 @@ from pytorch_lightning.loggers.logger import Logger
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import Loader, StatelessBatchSampler, make_loader
-from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, step_of
+from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, name_of, step_of
 from scenegen.runs.journal import Journal
 from scenegen.runs.resume_point import clock_of
 from scenegen.training.callbacks.checkpoints import Checkpoints
@@ -60,7 +60,7 @@ class StopOnNan(pl.Callback):
         for name, value in trainer.callback_metrics.items():
             if not math.isfinite(float(value)):
                 lower = "lower optim rates or a lower weight of the term that grew (see metrics.csv)"
-                before, run = checkpoints_of(self.folder), self.folder.name
+                before, run = checkpoints_of(self.folder), name_of(self.folder)
                 cure = f"no checkpoint was saved before, so start again under another name with {lower}"
                 if before:
                     cure = f"the checkpoint of step {step_of(before[-1])} is from before: resume={run} with {lower}"

@@ -11,7 +11,7 @@ import torch
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 from scenegen.runs.checkpoints import first_line
-from scenegen.runs.folder import checkpoint_path, checkpoints_of
+from scenegen.runs.folder import checkpoint_path, checkpoints_of, name_of
 from scenegen.runs.journal import Journal
 from scenegen.training.rounds import Rounds
 from scenegen.training.signals import Signals, Stopped
@@ -69,7 +69,7 @@ class Checkpoints(pl.Callback):
             left = "earlier checkpoints are whole" if checkpoints_of(self.folder) else "no checkpoint was saved before"
             raise Refusal(
                 f"could not save {path}: {first_line(error)}; {left}: "
-                f"free space and go on with resume={self.folder.name}"
+                f"free space and go on with resume={name_of(self.folder)}"
             ) from error
         for old in checkpoints_of(self.folder)[: -self.keep]:
             old.unlink()
