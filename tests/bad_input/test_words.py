@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 from pathlib import Path
 
+import pytest
+from hydra.errors import InstantiationException
+
+from scenegen.cli.entry import explain, known_at_root
+from scenegen.cli.system import OS_CURES
+from scenegen.config.places import conf_folder
+from scenegen.config.synonyms import KEYS, OPTIONS, key_hint
 from tests.cli.command_line import run
 from tests.table import Row, check, each
 from tests.worlds import SMALL, pairs, trained
@@ -46,3 +55,98 @@ def test_a_run_and_a_sweep_bear_any_name(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (job,) = (tmp_path / "景 (2)").glob("0_*")
     assert (job / "run.json").is_file()
+
+
+EDGES = [
+    Row("height-0", "train size.height=0", words=("size.height=0", "1 to")),
+    Row("size-of-a-number", "train size=256", words=("size=256", "s256")),
+    Row("huge-picture", "train size.height=1000000 size.width=1000000", words=("size.height=1000000", "to 16 384")),
+    Row("huge-width", "train width.ngf=1000000", words=("width.ngf=1000000", "to 4 096")),
+    Row("float-width", "train width.ngf=1e6", words=("width.ngf", "write 1000000")),
+    Row("deep-discriminator", "train discriminator.layers=40", words=("discriminator.layers=40", "1 to 10")),
+    Row("eps", "train optim.eps=-1", words=("optim.eps=-1", "0 to 1")),
+    Row("lr-inf", "train optim.lr_generator=inf", words=("optim.lr_generator=inf", "finite")),
+    Row("lr-nan", "train optim.lr_discriminator=nan", words=("optim.lr_discriminator=nan", "finite")),
+    Row("lr-negative", "train optim.lr_generator=-1", words=("optim.lr_generator=-1",)),
+    Row("betas-nan", "train optim.betas=[0,nan]", words=("optim.betas.1=nan", "finite")),
+    Row("gain-inf", "train init_gain=inf", words=("init_gain=inf",)),
+    Row("cache", "train data.cache_mib=-1", words=("data.cache_mib=-1", "0 to")),
+    Row("world", "train data.world=-1", words=("data.world=-1", "0 to")),
+    Row("no-term", "train loss.vgg=null", words=("loss.vgg", "loss=")),
+    Row("no-model", "train ~model", words=("~model", "gaugan")),
+    Row("no-optim", "train ~optim", words=("~optim", "ttur")),
+    Row("no-loss", "train ~loss", words=("loss=none",)),
+    Row("null-model", "train model=null", words=("model=null", "gaugan")),
+    Row("null-size", "train size=null", words=("size=null", "tiny")),
+    Row("no-key", "train =5", words=("'=5'", "key=value")),
+    Row("pluses", "train ++", words=("'++'", "key=value")),
+    Row("tilde", "train '~'", words=("'~'", "key=value")),
+    Row("bare", "train steps", words=("'steps'", "steps=...")),
+    Row("steps-1e9", "train steps=1e9", words=("steps=1000000000.0", "write 1000000000")),
+    Row("batch-1e3", "train batch_size=1e3", words=("batch_size=1000.0", "write 1000")),
+    Row("weight-negative", "train loss.vgg.weight=-1", words=("loss.vgg.weight=-1", "0 or more")),
+    Row("workers", "train trainer.workers=-1", words=("trainer.workers=-1", "0 to")),
+]
+
+
+@each(EDGES)
+def test_numbers_at_the_edges(row: Row) -> None:
+    check(row)
+
+
+OTHER_TOOLS = [
+    Row("model-spade", "train model=spade", words=("Did you mean gaugan?",)),
+    Row("loss-contextual", "train loss=contextual+dists", words=("Did you mean cx?",)),
+    Row("lr", "train lr=0.1", words=("optim.lr_generator=",)),
+    Row("plus-lr", "train +lr=0.1", words=("optim.lr_generator=",)),
+    Row("optim-lr", "train optim.lr=1", words=("optim.lr_generator=",)),
+    Row("epochs", "train epochs=3", words=("steps=...", "batch")),
+    Row("max-steps", "train max_steps=3", words=("steps=...",)),
+    Row("niter", "train niter=3", words=("optim.constant_steps=",)),
+    Row("gpus", "train gpus=2", words=("trainer=gpu",)),
+    Row("ckpt-path", "train ckpt_path=x", words=("resume=NAME", "start_from=NAME")),
+    Row("batch", "train batch=4", words=("batch_size=",)),
+    Row("name-exp", "train name_exp=a", words=("name=...",)),
+    Row("dataroot", "train dataroot=x", words=("data=folder data.root=",)),
+    Row("precision", "train precision=16", words=("trainer.precision=",)),
+    Row("num-workers", "train num_workers=2", words=("trainer.workers=",)),
+    Row("resolution", "train resolution=256", words=("size.height=",)),
+    Row("how-many", "sample run=a how_many=3", words=("count=...",)),
+]
+
+
+@each(OTHER_TOOLS)
+def test_words_of_other_tools(row: Row) -> None:
+    check(row)
+
+
+def test_a_cure_is_an_option_of_the_command() -> None:
+    for verb in ("train", "sample", "score"):
+        known = known_at_root(verb)
+        assert all(re.split(r"[=.]", words)[0] in known for key in KEYS if (words := key_hint(key, known)))
+    assert key_hint("epochs", known_at_root("sample")) is None
+
+
+def test_every_synonym_names_a_key_or_option_here() -> None:
+    known = set.union(*map(known_at_root, ("train", "sample")))
+    assert not [key for key in KEYS if key_hint(key, known) is None]
+    for (group, word), option in OPTIONS.items():
+        assert (conf_folder() / group / f"{option}.yaml").is_file(), (group, word, option)
+        assert not (conf_folder() / group / f"{word}.yaml").is_file(), f"{group}={word} exists"
+
+
+@pytest.mark.parametrize("number", sorted(OS_CURES))
+def test_errors_of_the_machine_name_the_place_and_a_cure(number: int) -> None:
+    said = explain(OSError(number, os.strerror(number), "some/place"))
+    assert said is not None
+    assert "some/place" in said
+    assert "; " in said
+
+
+def test_explaining_ends_on_a_circle_of_causes() -> None:
+    first, second = InstantiationException("a"), InstantiationException("b")
+    first.__cause__, second.__cause__ = second, first
+    assert explain(first) is None
+    first.__cause__ = PermissionError(13, "Permission denied", "x")
+    assert "x" in (explain(first) or "")
+    assert "memory" in (explain(MemoryError()) or "")

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from scenegen.config.groups import ADDITIVE, ORDERED
 from scenegen.config.places import experiments_folder
 from scenegen.config.recipes import read_recipe
+from scenegen.config.synonyms import option_hint
 
 
 class PlusSource(ConfigSource):
@@ -121,9 +122,10 @@ class ScenegenSearchPath(SearchPathPlugin):
         search_path.append("scenegen-recipes", f"recipes://{experiments_folder()}")
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """' Did you mean cx?', or nothing when no known name is near."""
-    close = difflib.get_close_matches(name, known, 1)
+def nearest(name: str, known: list[str], *, group: str = "") -> str:
+    """' Did you mean cx?': another tool's word for it, or a name like it; nothing when no known name is near."""
+    meant = option_hint(group, name)
+    close = [meant] if meant in known else difflib.get_close_matches(name, known, 1)
     return f" Did you mean {close[0]}?" if close else ""
 
 
@@ -131,7 +133,7 @@ def _refuse_unknown(group: str, name: str, parts: list[str], known: list[str]) -
     for part in parts:
         if known and part not in known:
             raise ConfigCompositionException(
-                f"{group}={name}: there is no {part!r}.{nearest(part, known)} "
+                f"{group}={name}: there is no {part!r}.{nearest(part, known, group=group)} "
                 f"Options of {group}: {', '.join(known)} (combine with '+')"
             )
 

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -33,10 +33,12 @@ from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
+from scenegen.cli.system import system_sentence
 from scenegen.config.compose import register_resolvers
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
 from scenegen.config.quoting import readable
+from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
 
@@ -80,7 +82,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 _leave_no_empty_folder()
                 if wants_traceback:
                     raise
-                _stop(error)
+                _stop(error, config_name)
             if isinstance(result, int) and not isinstance(result, bool) and result:
                 raise SystemExit(result)
             if where := os.environ.get(RETURN_VARIABLE):
@@ -95,6 +97,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.
             try:
+                refuse_words(sys.argv[1:])
                 hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=config_name)(guarded)()
             except KeyboardInterrupt:
                 sys.exit(130)
@@ -104,7 +107,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             except Exception as error:
                 if wants_traceback:
                     raise
-                _stop(no_option(sys.argv[1:]) or error)
+                _stop(no_option(sys.argv[1:]) or error, config_name)
 
         return main
 
@@ -138,9 +141,9 @@ def _leave_no_empty_folder() -> None:
                 return
 
 
-def _stop(error: Exception) -> None:
+def _stop(error: Exception, verb: str) -> None:
     """Print the error's sentence and leave with status 1."""
-    sentence = explain(error)
+    sentence = explain(error, verb=verb)
     if sentence is None:
         traceback.print_exception(error)
         sentence = (
@@ -154,30 +157,66 @@ def _stop(error: Exception) -> None:
     raise SystemExit(1)
 
 
-def explain(error: BaseException) -> str | None:
-    """One sentence about an error that the user can mend, or None for a defect of ours."""
+def explain(error: BaseException, *, verb: str = "train") -> str | None:
+    """One sentence about an error that the user can mend, or None for a defect of ours.
+
+    Args:
+        error: the error.
+        verb: the command; a cure names an option that it has.
+    """
     if (refusal := _refusal_behind(error)) is not None:
         return str(refusal)
-    if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return explain(error.__cause__)
-    if isinstance(error, OSError) and error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
-        where = f" at {error.filename}" if error.filename else ""
-        return f"the disk took no more{where} ({error.strerror}); what was saved before is whole; free space and resume"
+    return next((sentence for cause in _causes(error) if (sentence := _sentence(cause, verb)) is not None), None)
+
+
+def _sentence(error: BaseException, verb: str) -> str | None:
+    if (said := system_sentence(error)) is not None:
+        return said
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         options = list(error.options)
-        return f"{group}={name}: there is no {name!r}.{nearest(name, options)} Options of {group}: {', '.join(options)}"
+        near = nearest(name, options, group=group.rpartition("/")[2])
+        return f"{group}={name}: there is no {name!r}.{near} Options of {group}: {', '.join(options)}"
     if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}; write key=value (quote values with special characters)"
-    if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, UNKNOWN_KEY):
-        return _unknown_key(error.__cause__)
+        return f"cannot read {error.override!r}: an override is key=value or group=option, {_bare(error.override)}"
     if isinstance(error, UNKNOWN_KEY):
-        return _unknown_key(error)
+        return _unknown_key(error, verb)
+    if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, UNKNOWN_KEY):
+        return None  # its cause says it
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         text = " ".join(str(error).split())
         group = NO_GROUP.search(text)
-        return (moved_sentence(group[1]) if group else None) or text
+        return (_other_word(group[1], verb) if group else None) or text
     return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it was raised from, and so on; each once, although a chain of causes may be a circle."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        wraps = isinstance(cause, InstantiationException | ConfigCompositionException)
+        cause = cause.__cause__ if wraps else None
+
+
+def _bare(word: str) -> str:
+    bare = word.strip("+~")
+    return f"such as {bare}=..." if bare.replace(".", "").replace("/", "").isidentifier() else "such as steps=500"
+
+
+def known_at_root(verb: str) -> set[str]:
+    """Keys and groups of a command's config, without composing it."""
+    text = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
+    return set(re.findall(r"^(?:  - )?([a-z_]+):", text, re.MULTILINE))
+
+
+def _other_word(key: str, verb: str) -> str | None:
+    """Sentence about a key that moved, or that another tool has; None for any other."""
+    if moved := moved_sentence(key):
+        return moved
+    return f"{key} is unknown; here it is {here}" if (here := key_hint(key, known_at_root(verb))) else None
 
 
 def _refusal_behind(error: BaseException) -> Refusal | None:
@@ -193,23 +232,42 @@ def _refusal_behind(error: BaseException) -> Refusal | None:
 
 
 def no_option(words: Sequence[str]) -> Refusal | None:
-    """Refusal of a group that is given a number in place of an option, which Hydra answers with a traceback."""
+    """Refusal of a group that is given a number or null in place of an option, which Hydra answers with a traceback."""
     for word in words:
         group, _, value = word.partition("=")
-        options = sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) if group.isidentifier() else []
-        if options and NUMBER.fullmatch(value):
+        options = _options(group)
+        if options and (NUMBER.fullmatch(value) or value in ("null", "true", "false", "{}", "[]")):
             size = "; the size of the pictures is size.height=... and size.width=..." if group == "width" else ""
             return Refusal(f"{word}: {group} takes one of {', '.join(options)}, and {value} is none of them{size}")
     return None
 
 
-def _unknown_key(error: OmegaConfBaseException) -> str:
+def refuse_words(words: Sequence[str]) -> None:
+    """Refuse overrides that name no key, or that take away a group which the command needs.
+
+    Raises:
+        Refusal: with the way to write it.
+    """
+    for word in words:
+        if word.startswith("=") or re.fullmatch(r"[+~]+(=.*)?", word):
+            raise Refusal(f"{word!r} names no key; an override is key=value or group=option, such as steps=500")
+        group = word.removeprefix("~").partition("=")[0]
+        if word.startswith("~") and (options := _options(group)):
+            cure = f"{group}=none" if "none" in options else f"{group}= with one of {', '.join(options)}"
+            raise Refusal(f"{word} takes away the whole group {group}, which the command reads; write {cure}")
+
+
+def _options(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) if group.isidentifier() else []
+
+
+def _unknown_key(error: OmegaConfBaseException, verb: str) -> str:
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.key)
     path = error.full_key or key
-    if moved := moved_sentence(path):
-        return moved
+    if other := _other_word(path, verb):
+        return other
     place = path.rpartition(".")[0]
     return (
         f"unknown config key {path!r}.{nearest(key, known)} "

@@ -12,15 +12,18 @@ import difflib
 import importlib
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator
 from typing import Any
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.bounds import bound_faults
 from scenegen.config.flat import flat_records, named_records
 from scenegen.config.groups import COMMON, GROUPS, supplied_at
 from scenegen.config.moved import moved_sentence
+from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import faults_of_names, is_offered, mappings
 
 
@@ -31,7 +34,20 @@ def faults_of(tree: dict[str, Any], settings: type | None) -> list[str]:
         tree: the config as plain containers.
         settings: a dataclass that names and types the scalars at its root, or None.
     """
-    return [*_root_faults(tree, settings), *_faults(tree)]
+    found = [*_root_faults(tree, settings), *_faults(tree)]
+    named = {fault.partition("=")[0] for fault in found}
+    return [*found, *(fault for fault in bound_faults(tree) if fault.partition("=")[0] not in named)]
+
+
+def gathered(faults: list[str]) -> list[str]:
+    """The faults, those that differ in their path alone in one line with their number."""
+    alike: dict[str, list[str]] = {}
+    for fault in faults:
+        alike.setdefault(_PATH.sub("", fault, count=1), []).append(fault)
+    return [first + (f" (and {len(more)} more like it)" if more else "") for first, *more in alike.values()]
+
+
+_PATH = re.compile(r"^[\w.-]+\.")
 
 
 def _root_faults(tree: dict[str, Any], settings: type | None) -> Iterator[str]:
@@ -57,9 +73,17 @@ def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[s
         if key not in hints:
             yield _unknown(path, key, list(hints))
         elif value != "???" and not accepts(hints[key], value):
-            yield f"{path}={value!r} should be {_spell(hints[key])}"
+            yield f"{path}={value!r} should be {_spell(hints[key])}{_whole(hints[key], value)}"
     needed = [f.name for f in dataclasses.fields(record) if f.default is f.default_factory is dataclasses.MISSING]
     yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in needed if key not in node)
+
+
+def _whole(annotation: Any, value: Any) -> str:
+    """The whole number that a float such as 1e3 means, where one is asked for."""
+    means_one = (
+        isinstance(value, float) and value.is_integer() and abs(value) < 2**53 and accepts(annotation, int(value))
+    )
+    return f"; write {int(value)}" if means_one else ""
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:
@@ -67,14 +91,15 @@ def _unknown(path: str, key: str, known: list[str]) -> str:
         return moved
     close = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {close[0]}? " if close else ""
+    if here := key_hint(path, [*known, *GROUPS]):
+        hint = f"here it is {here}; "
     return f"{path} is unknown; {hint}known here: {', '.join(known)}"
 
 
 def _faults(tree: dict[str, Any]) -> Iterator[str]:
     yield from _missing(tree, "")
     for term, node in (tree.get("loss") or {}).items():
-        if isinstance(node, dict):
-            yield from _weight_faults(f"loss.{term}", node)
+        yield from _weight_faults(f"loss.{term}", node if isinstance(node, dict) else {})
     for role, node in (tree.get("measure") or {}).items():
         if not (isinstance(node, dict) and "_target_" in node):
             yield f"measure.{role} is no measure (it has no _target_); remove it or choose an option of measure="

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.compose import register_resolvers
-from scenegen.config.faults import faults_of
+from scenegen.config.faults import faults_of, gathered
 from scenegen.config.groups import ORDERED, VOLATILE
 
 
@@ -42,7 +42,8 @@ def plan(cfg: DictConfig, *, settings: type | None = None) -> Plan:
     """
     tree = resolve(cfg)
     if faults := faults_of(tree, settings):
-        raise Refusal(faults[0] if len(faults) == 1 else "\n  ".join([f"{len(faults)} faults in the config:", *faults]))
+        head = [f"{len(faults)} faults in the config:"] if len(faults) > 1 else []
+        raise Refusal("\n  ".join([*head, *gathered(faults)]))
     return Plan(config=tree, digest=digest(tree))
 
 
