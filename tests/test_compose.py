@@ -119,7 +119,7 @@ def test_what_does_not_compose_is_explained_in_one_sentence(override: str, words
         (["loss.vgg.weight=many"], ["loss.vgg.weight='many'"]),
         (["trainer.precision=16"], ["one of 32-true, bf16-mixed"]),
         (["steps=0", "optim.eps=x", "size.width=wide"], ["faults", "steps=0", "optim.eps='x'", "size.width='wide'"]),
-        (["model._target_=scenegen.nowhere.Model"], ["names nothing"]),
+        (["model._target_=scenegen.nowhere.Model"], ["not among the parts"]),
     ],
 )
 def test_wrong_values_are_reported_together_with_path_and_cure(overrides: list[str], words: list[str]) -> None:
