@@ -31,7 +31,9 @@ def main(cfg: DictConfig) -> int:
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     if importlib.util.find_spec("wandb_workspaces") is None:
-        raise Refusal("the dashboard needs wandb-workspaces, which is not installed: pip install 'scenegen[wandb]'")
+        raise Refusal(
+            "the dashboard needs wandb-workspaces, which is not installed: pip install -e '.[wandb]' in the checkout"
+        )
     require_own(Path(settings.json), option="json", reads={}, recognise=lambda content: b'"panelBankConfig"' in content)
     import wandb
 

@@ -115,6 +115,14 @@ OTHER_TOOLS = [
 ]
 
 
+OTHER_TOOLS += [
+    Row("hlep", "train --hlep", words=("--hlep", "did you mean --help?")),
+    Row("dashes", "train --lr=0.1", words=("--lr", "without dashes")),
+    Row("modle", "train modle=gaugan", words=("modle",)),
+    Row("compare-runs", "compare runs=a,b,c", words=("no run", "a")),
+]
+
+
 @each(OTHER_TOOLS)
 def test_words_of_other_tools(row: Row) -> None:
     check(row)

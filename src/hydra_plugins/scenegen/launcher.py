@@ -102,7 +102,7 @@ class ElsewhereLauncher(Launcher):
         except ImportError as error:
             raise Refusal(
                 f"this launcher needs {module.split('.')[1].replace('_', '-')}, which is not installed: "
-                f"pip install 'scenegen[{self.extra}]'"
+                f"pip install -e '.[{self.extra}]' in the checkout"
             ) from error
         self.launcher = found(**self.params)
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)

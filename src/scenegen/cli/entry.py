@@ -6,6 +6,7 @@ Torch is not imported here, so that --help and --cfg job answer before it is loa
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import json
 import logging
@@ -48,6 +49,10 @@ NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
+
+FLAGS = ("--help", "--hydra-help", "--cfg", "--resolve", "--package", "--info", "--run", "--multirun", "--config-dir",
+         "--config-path", "--config-name", "--shell-completion", "--experimental-rerun", "--version")  # fmt: skip
+"""Flags of Hydra, which every command takes."""
 
 OURS = "SCENEGEN_SENTENCES"
 """Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""
@@ -249,6 +254,12 @@ def refuse_words(words: Sequence[str]) -> None:
         Refusal: with the way to write it.
     """
     for word in words:
+        flag = word.partition("=")[0]
+        if word.startswith("--") and not any(known.startswith(flag) for known in FLAGS):
+            bare = flag.lstrip("-").replace("-", "_")
+            near = difflib.get_close_matches(flag, FLAGS, 1, cutoff=0.7)
+            cure = f"did you mean {near[0]}?" if near else f"values are given without dashes, as {bare}=..."
+            raise Refusal(f"there is no flag {flag}; {cure} Flags: {', '.join(FLAGS)}")
         if word.startswith("=") or re.fullmatch(r"[+~]+(=.*)?", word):
             raise Refusal(f"{word!r} names no key; an override is key=value or group=option, such as steps=500")
         group = word.removeprefix("~").partition("=")[0]

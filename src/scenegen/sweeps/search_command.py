@@ -32,7 +32,7 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
         Refusal: the choice cannot be searched, or no trial has a score.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise Refusal("sweep=tpe needs Optuna, which is not installed: pip install 'scenegen[optuna]'")
+        raise Refusal("sweep=tpe needs Optuna, which is not installed: pip install -e '.[optuna]' in the checkout")
     from scenegen.sweeps.place import holding
     from scenegen.sweeps.results import conclude
     from scenegen.sweeps.search import Search

@@ -103,5 +103,5 @@ def test_without_the_head_or_the_tower_one_sentence(files, monkeypatch):
 
 def test_without_the_library_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(Refusal, match=r"aesthetic=laion needs transformers .*pip install 'scenegen\[segmentation\]'"):
+    with pytest.raises(Refusal, match=r"aesthetic=laion needs transformers .*pip install -e '\.\[segmentation\]'"):
         built("aesthetic/laion")

@@ -188,5 +188,5 @@ def test_published_sizes_of_the_random_ones():
 )
 def test_without_the_library_the_command_that_installs_it(file, library, make, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(Refusal, match=rf"needs {library} .*pip install 'scenegen\[segmentation\]'"):
+    with pytest.raises(Refusal, match=rf"needs {library} .*pip install -e '\.\[segmentation\]'"):
         make(file)

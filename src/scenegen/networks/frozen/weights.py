@@ -226,7 +226,7 @@ def extra(module: str, *, choice: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise Refusal(f"{choice} needs {module} ({error}): pip install 'scenegen[segmentation]'") from error
+        raise Refusal(f"{choice} needs {module} ({error}): pip install -e '.[segmentation]' in the checkout") from error
 
 
 def from_hub(loader: Callable[..., Any], repo: str, *, folder: str | Path | None, without: str) -> Any:
