@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
+from scenegen.config.documented import entries
 from scenegen.config.places import conf_folder
 
 HEAD = """# Every option
@@ -55,28 +54,12 @@ def split_head(path: Path) -> tuple[str, str, str]:
 
 
 def _values(body: str) -> str:
-    rows = [f"| `{key}` | `{value}` | {comment} |" for key, value, comment in _entries(body)]
+    rows = [f"| `{key}` | `{_cell(value)}` | {_cell(comment)} |" for key, value, comment in entries(body)]
     return "\n".join(["| key | default | |", "|---|---|---|", *rows, ""]) if rows else ""
 
 
-def _entries(body: str) -> Iterator[tuple[str, str, str]]:
-    """(key path, default, comment) of every value; a comment above a key or behind it belongs to it."""
-    path: list[tuple[int, str]] = []
-    above: list[str] = []
-    for line in body.splitlines():
-        if line.strip().startswith("#"):
-            above.append(line.strip()[1:].strip())
-            continue
-        found = re.match(r"^( *)([\w./@-]+):(?: +(.*?))?(?:\s+# (.*))?$", line)
-        if not found or line.lstrip().startswith("- "):
-            above = []
-            continue
-        depth, key, value, behind = len(found[1]), found[2], found[3] or "", found[4]
-        path = [(d, k) for d, k in path if d < depth] + [(depth, key)]
-        comment = " ".join([*above, *([behind] if behind else [])])
-        above = []
-        if value and key != "_target_":
-            yield ".".join(k for _, k in path), value.replace("|", "\\|"), comment.replace("|", "\\|")
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def write_page(out: Path, page: str) -> None:

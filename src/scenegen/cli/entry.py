@@ -32,10 +32,12 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
+from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
 from scenegen.cli.system import system_sentence
 from scenegen.config.compose import register_resolvers
+from scenegen.config.documented import known_at_root, options_of
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
 from scenegen.config.quoting import readable
@@ -97,6 +99,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             register_resolvers()
+            register_help()
             sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(sys.argv[1:])))]
             if not wants_traceback:
                 os.environ[OURS] = "1"
@@ -211,12 +214,6 @@ def _bare(word: str) -> str:
     return f"such as {bare}=..." if bare.replace(".", "").replace("/", "").isidentifier() else "such as steps=500"
 
 
-def known_at_root(verb: str) -> set[str]:
-    """Keys and groups of a command's config, without composing it."""
-    text = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
-    return set(re.findall(r"^(?:  - )?([a-z_]+):", text, re.MULTILINE))
-
-
 def _other_word(key: str, verb: str) -> str | None:
     """Sentence about a key that moved, or that another tool has; None for any other."""
     if moved := moved_sentence(key):
@@ -240,7 +237,7 @@ def no_option(words: Sequence[str]) -> Refusal | None:
     """Refusal of a group that is given a number or null in place of an option, which Hydra answers with a traceback."""
     for word in words:
         group, _, value = word.partition("=")
-        options = _options(group)
+        options = options_of(group)
         if options and (NUMBER.fullmatch(value) or value in ("null", "true", "false", "{}", "[]")):
             size = "; the size of the pictures is size.height=... and size.width=..." if group == "width" else ""
             return Refusal(f"{word}: {group} takes one of {', '.join(options)}, and {value} is none of them{size}")
@@ -263,13 +260,9 @@ def refuse_words(words: Sequence[str]) -> None:
         if word.startswith("=") or re.fullmatch(r"[+~]+(=.*)?", word):
             raise Refusal(f"{word!r} names no key; an override is key=value or group=option, such as steps=500")
         group = word.removeprefix("~").partition("=")[0]
-        if word.startswith("~") and (options := _options(group)):
+        if word.startswith("~") and (options := options_of(group)):
             cure = f"{group}=none" if "none" in options else f"{group}= with one of {', '.join(options)}"
             raise Refusal(f"{word} takes away the whole group {group}, which the command reads; write {cure}")
-
-
-def _options(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) if group.isidentifier() else []
 
 
 def _unknown_key(error: OmegaConfBaseException, verb: str) -> str:

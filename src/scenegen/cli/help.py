@@ -1,0 +1,47 @@
+"""What a command's --help lists: the groups of its own defaults list with their options, and its own keys."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from scenegen.config.documented import groups_of, keys_of
+
+COLUMNS = 120
+"""Width of the lines."""
+
+_END = re.compile(r"(?<=\.) (?=[A-Z])")
+"""Between two sentences."""
+
+
+def register_help() -> None:
+    """Register `${help_groups:VERB}` and `${help_keys:VERB}` for the template in conf/hydra/help/; safe again."""
+    OmegaConf.register_new_resolver("help_groups", help_groups, replace=True)
+    OmegaConf.register_new_resolver("help_keys", help_keys, replace=True)
+
+
+def help_groups(verb: str) -> str:
+    """A line per group of a command: its options, those of --config-dir and experiments/ included."""
+    loader = GlobalHydra.instance().config_loader()
+    groups = [(group, ", ".join(sorted(loader.get_group_options(group)))) for group in groups_of(verb)]
+    return _table([(f"{group}=", options) for group, options in groups]) or "  (none)"
+
+
+def help_keys(verb: str) -> str:
+    """A line per key of a command's own file: its default, and the first sentence of its comment."""
+    return _table([(f"{key}={value}", _END.split(said)[0]) for key, value, said in keys_of(verb)])
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    width = min(max((len(left) for left, _ in rows), default=0), 32)
+    return "\n".join(line for left, right in rows for line in _row(left, right, width)).replace("$", "$$")
+
+
+def _row(left: str, right: str, width: int) -> list[str]:
+    lines = textwrap.wrap(right, COLUMNS - width - 4, break_on_hyphens=False) or [""]
+    margin = " " * (width + 4)
+    first = [f"  {left:{width}}  {lines.pop(0)}".rstrip()] if len(left) <= width else [f"  {left}"]
+    return first + [margin + line for line in lines]

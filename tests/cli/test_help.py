@@ -1,0 +1,45 @@
+"""What --help prints: the groups and keys of the command, and nothing of another command."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from scenegen.cli.help import register_help
+from scenegen.config.compose import register_resolvers
+from scenegen.config.documented import commands
+from scenegen.config.places import conf_folder
+
+
+@pytest.mark.parametrize("verb", commands())
+def test_help_lists_what_the_command_takes(verb: str) -> None:
+    register_resolvers()
+    register_help()
+    with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
+        cfg = compose(verb, return_hydra_config=True)
+        text = cfg.hydra.help.template
+        chosen = {group for group in cfg.hydra.runtime.choices if not re.search("[/@]", group)}
+        loader = GlobalHydra.instance().config_loader()
+        options = {group: set(loader.get_group_options(group)) for group in chosen}
+    groups = _rows(text.partition("Options (")[2].partition("Keys (")[0])
+    listed = {left.removesuffix("="): set(right.split(", ")) for left, right in groups.items() if left != "(none)"}
+    assert listed == options
+    keys = _rows(text.partition("Keys (key=value):")[2].partition("The config that")[0])
+    own = {str(key) for key in cfg} - chosen - {"hydra"}
+    assert {re.split("[=.]", left)[0] for left in keys} == own
+    assert f"python -m scenegen.{verb} " in text
+
+
+def _rows(table: str) -> dict[str, str]:
+    """Left column -> right column; a line that begins further right goes on with the one above."""
+    found: dict[str, str] = {}
+    for line in filter(str.strip, table.splitlines()[1:]):
+        if line.startswith("   "):
+            found[next(reversed(found))] += " " + line.strip()
+        else:
+            left, _, right = line.strip().partition("  ")
+            found[left] = right.strip()
+    return found
