@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from .hydra_once import read_once
 from .shared_folder import HERE, REASON, SHARED
 
 # Nets this small lose far more than they gain when threads wait for each other.
 torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
+
+read_once()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,25 @@
+"""Hydra in tests: the files of the checkout's conf/ and experiments/ are read once for all compositions of a process."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def read_once() -> None:
+    """Let Hydra keep what it read; a search path that holds a folder outside the checkout is read anew each time."""
+    from hydra._internal.config_repository import CachingConfigRepository
+
+    begin, kept = CachingConfigRepository.__init__, {}
+
+    def begin_with_what_was_read(self, delegate) -> None:
+        begin(self, delegate)
+        places = tuple(source.full_path() for source in delegate.get_sources())
+        files = [Path(place.partition("://")[2]) for place in places if place.startswith(("file://", "recipes://"))]
+        if all(file.resolve().is_relative_to(CHECKOUT) for file in files):
+            self.cache = kept.setdefault(places, {})
+
+    CachingConfigRepository.__init__ = begin_with_what_was_read
