@@ -1,4 +1,4 @@
-"""Hydra in tests: the files of the checkout's conf/ and experiments/ are read once for all compositions of a process."""
+"""Hydra in tests: the files of conf/ and experiments/ are read once for all compositions of a process."""
 
 from __future__ import annotations
 
