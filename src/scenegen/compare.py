@@ -35,10 +35,10 @@ def main(cfg: DictConfig) -> None:
     results = find((name.strip() for name in names), read_config=read_values)
     scorers = {run.record["scorer"] for run in results}
     if len(scorers) > 1:
-        raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; score them with one scorer=")
+        raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; name those of one in runs=")
     (scorer,) = scorers
     if scorer is None:
-        raise Refusal("the runs have no total to compare (scorer=none); give runs with scorer=jittor2022 or another")
+        raise Refusal("the runs have no total to compare, as no scorer was chosen; name runs in runs= that have one")
     comparison = compare(by_recipe(results), contest=contest_named(scorer), seed=settings.seed)
     show(comparison, console())
     for sentence in (sentence for run in results for sentence in run.way):

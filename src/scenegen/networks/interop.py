@@ -153,7 +153,7 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
     if set(state) != set(wanted):
         raise Refusal(
             f"{type(module).__name__} takes the files {', '.join(wanted) or 'of no letter'}, got "
-            f"{', '.join(map(str, state))}; G is the generator, E the encoder (vae=true only), Corr the "
+            f"{', '.join(map(str, state))}; G is the generator, E the encoder (model.vae=true only), Corr the "
             "correspondence, D the discriminator"
         )
     return [(f"{letter}/", children[name], state[letter]) for letter, name in wanted.items()]

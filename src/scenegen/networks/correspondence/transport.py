@@ -171,7 +171,7 @@ class Unbalanced:
 
     def __post_init__(self) -> None:
         if not 0 < self.reach < math.inf:
-            raise Refusal(f"reach={self.reach} is not a number above 0; transport=released has no such freedom")
+            raise Refusal(f"reach={self.reach} is not a number above 0; model.transport=released has no such freedom")
 
     def __call__(
         self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, diameters: list[float]

@@ -72,7 +72,7 @@ def write(
         raise Refusal(f"role={role} is not one of {', '.join(ROLES)}")
     halves = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in tensors.items()}
     if broken := [name for name, t in halves.items() if not t.isfinite().all()]:
-        raise Refusal(f"{broken[0]} is not finite, so {path} was not written; train with a smaller lr")
+        raise Refusal(f"{broken[0]} is not finite, so {path} was not written; train with a smaller optim.lr=")
     header = {"format": FORMAT, "role": role, "classes": json.dumps(list(classes)), "widths": json.dumps(list(widths))}
     data = safetensors.save(halves, metadata={**facts, **header})
     path = Path(path).expanduser()

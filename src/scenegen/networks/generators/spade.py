@@ -141,7 +141,7 @@ class SpadeGenerator(nn.Module):
                 f"{tuple(semantics.shape)}; num_classes and edges must match the data"
             )
         if self.latent is None and z is not None:
-            raise Refusal("this generator has no latent; leave z out, or build it with latent=256 (vae=true)")
+            raise Refusal("this generator has no latent; leave z out, or build it with latent=256 (model.vae=true)")
         if self.latent is not None and (z is None or z.shape != (semantics.shape[0], self.latent)):
             got = "none" if z is None else f"{tuple(z.shape)}"
             raise Refusal(f"this generator needs z of shape ({semantics.shape[0]}, {self.latent}), got {got}")
