@@ -1,13 +1,16 @@
-"""The commands, a line each: python -m scenegen; one of them: python -m scenegen VERB ..."""
+"""The commands, a line each: python -m scenegen; one of them: python -m scenegen VERB ...
+
+`scenegen completion bash` prints the script of a shell's completion, which asks `scenegen complete -- WORDS`.
+"""
 
 from __future__ import annotations
 
 import difflib
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from scenegen.config.moved import new_command
 from scenegen.config.places import conf_folder
 
 
@@ -18,16 +21,23 @@ def verbs() -> dict[str, str]:
 
 
 def main() -> int:
-    """List the commands, or run the one that is named."""
+    """List the commands, complete a word, or run the command that is named."""
+    if sys.argv[1:2] == ["complete"]:
+        return _complete(sys.argv[2:])
+    if sys.argv[1:2] == ["completion"]:
+        return _print_script(sys.argv[2:])
     known = verbs()
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         width = max(map(len, known))
         print("python -m scenegen VERB [group=option ...] [key.path=value ...]\n")
         print("\n".join(f"  {name:{width}}  {line}" for name, line in known.items()))
-        print("\npython -m scenegen VERB --help tells a command's options; docs/options.md has all of them")
+        print("\npython -m scenegen VERB --help lists a command's options; docs/options.md has all of them")
+        print("scenegen completion bash (zsh, fish) prints the script for <TAB>; docs/install.md says where it goes")
         return 0
     verb = sys.argv.pop(1)
     if verb not in known:
+        from scenegen.config.moved import new_command
+
         if now := new_command(verb):
             print(f"error: {verb} is `{now}` now; write python -m scenegen {now}", file=sys.stderr)
             return 2
@@ -36,6 +46,26 @@ def main() -> int:
         print(f"error: there is no command {verb!r}; {hint}Commands: {', '.join(known)}", file=sys.stderr)
         return 2
     runpy.run_module(f"scenegen.{verb}", run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _complete(words: Sequence[str]) -> int:
+    """Print the words that may stand in place of the last one, a line each."""
+    from scenegen.cli.completion import candidates
+
+    names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+    print("\n".join(candidates([word for word in words[:1] if word != "--"] + list(words[1:]), names)))
+    return 0
+
+
+def _print_script(shells: Sequence[str]) -> int:
+    """Print the completion's script of a shell; status 2 for one that has none."""
+    from scenegen.cli.completion import SCRIPTS
+
+    if len(shells) != 1 or shells[0] not in SCRIPTS:
+        print(f"error: write scenegen completion with one of {', '.join(SCRIPTS)}", file=sys.stderr)
+        return 2
+    print(SCRIPTS[shells[0]], end="")
     return 0
 
 

@@ -32,6 +32,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
+from scenegen.cli.completion import FLAGS
 from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
@@ -51,10 +52,6 @@ NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
-
-FLAGS = ("--help", "--hydra-help", "--cfg", "--resolve", "--package", "--info", "--run", "--multirun", "--config-dir",
-         "--config-path", "--config-name", "--shell-completion", "--experimental-rerun", "--version")  # fmt: skip
-"""Flags of Hydra, which every command takes."""
 
 OURS = "SCENEGEN_SENTENCES"
 """Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from scenegen.config.places import conf_folder
 
 _GROUP = re.compile(r"^  - (?:optional )?([a-z_]+): ", re.MULTILINE)
+_BASE = re.compile(r"^  - (?!_self_)(\w+)$", re.MULTILINE)
 _KEY = re.compile(r"^( *)([\w./@-]+):(?: +(.*?))?(?:\s+# (.*))?$")
 
 
@@ -29,6 +30,19 @@ def options_of(group: str) -> list[str]:
 def keys_of(verb: str) -> list[tuple[str, str, str]]:
     """(key path, default, comment) of the values that stand in a command's own file."""
     return list(entries(_text(verb).partition("\nhydra:\n")[0]))
+
+
+def keys_of_option(group: str, option: str) -> list[str]:
+    """Paths of the keys of an option below its group, those of the options of its own group that it starts from too."""
+    path = conf_folder() / group / f"{option}.yaml"
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    bases = _BASE.findall(text.partition("_self_")[0])
+    return [
+        *(key.removeprefix(f"{group}.") for key, _, _ in entries(text)),
+        *(key for base in bases for key in keys_of_option(group, base)),
+    ]
 
 
 def known_at_root(verb: str) -> set[str]:
