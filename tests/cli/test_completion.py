@@ -68,8 +68,7 @@ def test_an_option_has_the_keys_of_the_one_that_it_starts_from() -> None:
 def test_names_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("alpha", "beta"):
         (tmp_path / "runs" / name).mkdir(parents=True)
-        (tmp_path / "runs" / name / "run.json").write_text("{}")
-    (tmp_path / "runs" / "no_run").mkdir()
+    (tmp_path / "runs" / "notes.txt").touch()
     monkeypatch.chdir(tmp_path)
     assert answers("sample run=") == ["run=alpha", "run=beta"]
     assert answers("compare runs=alpha,") == ["runs=alpha,alpha", "runs=alpha,beta"]

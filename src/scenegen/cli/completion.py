@@ -18,7 +18,7 @@ FLAGS = ("--help", "--hydra-help", "--cfg", "--resolve", "--package", "--info", 
 """Flags of Hydra, which every command takes."""
 
 RUNS = ("run", "runs", "resume", "start_from")
-"""Keys that take the name of a run."""
+"""Keys that take the name of a run; those of a sweep stand in its folder, which is offered too."""
 
 BASH = r"""_scenegen() {
     local line="${COMP_LINE:0:COMP_POINT}" words found word before
@@ -92,7 +92,7 @@ def _values(verb: str, key: str, value: str) -> list[str]:
         return [f"{key}={before}{option}" for option in _options(bare) if option not in named]
     if bare in RUNS:
         before = value[: value.rfind(",") + 1]
-        return [f"{key}={before}{path.name}" for path in Path("runs").glob("*") if (path / "run.json").is_file()]
+        return [f"{key}={before}{path.name}" for path in Path("runs").glob("[!.]*/")]
     default = next((default for path, default, _ in keys_of(verb) if path == bare), "")
     return [f"{key}=true", f"{key}=false"] if default in ("true", "false") else []
 
