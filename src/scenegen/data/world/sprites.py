@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
 
 import numpy as np
@@ -17,17 +18,26 @@ class Sketch:
 
     def __init__(self) -> None:
         n = SIDE * 3
-        self.x = ((np.arange(n) + 0.5) / n - 0.5)[None, :].repeat(n, 0)
-        self.y = (1 - (np.arange(n) + 0.5) / n)[:, None].repeat(n, 1)
+        self.x = ((np.arange(n) + 0.5) / n - 0.5)[None, :]  # a row and a column: what depends on one of them
+        self.y = (1 - (np.arange(n) + 0.5) / n)[:, None]  # alone is computed once per column or row
         self.ink = np.zeros((n, n, 4))
 
+    def near(self, cx: float, cy: float, reach: float) -> Sketch:
+        """The part of the board within `reach` of a point in x and in y: what is drawn there is drawn on the board."""
+        columns = slice(*np.searchsorted(self.x[0], (cx - reach, cx + reach)))
+        rows = slice(*np.searchsorted(-self.y[:, 0], (-cy - reach, -cy + reach)))
+        part = copy(self)
+        part.x, part.y, part.ink = self.x[:, columns], self.y[rows], self.ink[rows, columns]
+        return part
+
     def add(self, mask, material: int, shade: float | np.ndarray = 1.0) -> None:
+        mask = np.broadcast_to(mask, self.ink.shape[:2])
         self.ink[mask] = 0
         self.ink[..., material][mask] = np.broadcast_to(shade, mask.shape)[mask]
         self.ink[..., 3][mask] = 1
 
     def poly(self, *points: tuple[float, float]) -> np.ndarray:
-        inside = np.zeros(self.x.shape, bool)
+        inside = np.zeros(self.ink.shape[:2], bool)
         for (x1, y1), (x2, y2) in zip(points, points[1:] + points[:1], strict=True):
             if y1 == y2:
                 continue
@@ -70,19 +80,20 @@ def _conifer(s: Sketch, rng) -> None:
 
 def _broadleaf(s: Sketch, rng, low: float = 0.3, wide: float = 0.38) -> None:
     s.add(np.abs(s.x) < 0.025 + 0.03 * np.clip(0.3 - s.y, 0, 1) * (s.y < low + 0.2), 1, 0.8)
-    s.ink[s.y > low + 0.25] = 0
+    s.ink[s.y[:, 0] > low + 0.25] = 0
     blobs = [(0.0, 0.62, 0.3)] + [
         (rng.uniform(-wide, wide) * 0.75, rng.uniform(low + 0.05, 0.84), rng.uniform(0.09, 0.17)) for _ in range(26)
     ]
     blobs = [b for b in blobs if (b[0] / wide) ** 2 + ((b[1] - 0.62) / 0.36) ** 2 < 0.9]
     order = sorted(blobs[1:], key=lambda b: b[1] - 0.3 * b[0])
     for cx, cy, r in [blobs[0], *order]:
-        angle = np.arctan2(s.y - cy, s.x - cx)
+        n = s.near(cx, cy, 1.2 * r)
+        angle = np.arctan2(n.y - cy, n.x - cx)
         edge = 1 + 0.10 * np.sin(angle * 9 + cx * 50) + 0.07 * np.sin(angle * 17 + cy * 70)
-        d = np.hypot(s.x - cx, s.y - cy) / (r * edge)
-        lit = 0.62 + 0.34 * ((s.x - cx) * 0.7 + (s.y - cy) * 0.8) / r + 0.35 * (cy - 0.55) + 0.25 * cx
-        speckle = 0.10 * np.sin(s.x * 170 + cy * 30) * np.sin(s.y * 190 + cx * 40)
-        s.add(d < 1, 0, np.clip(lit + speckle, 0.2, 1.3))
+        d = np.hypot(n.x - cx, n.y - cy) / (r * edge)
+        lit = 0.62 + 0.34 * ((n.x - cx) * 0.7 + (n.y - cy) * 0.8) / r + 0.35 * (cy - 0.55) + 0.25 * cx
+        speckle = 0.10 * np.sin(n.x * 170 + cy * 30) * np.sin(n.y * 190 + cx * 40)
+        n.add(d < 1, 0, np.clip(lit + speckle, 0.2, 1.3))
 
 
 def _house(s: Sketch, rng, wing: float) -> None:
@@ -225,9 +236,10 @@ def _bush(s: Sketch, rng) -> None:
         cx, cy, r = rng.uniform(-0.36, 0.36), rng.uniform(0.05, 0.5), rng.uniform(0.1, 0.18)
         cy *= 1 - (cx / 0.5) ** 2
         cy += 0.1
-        lit = 0.6 + 0.4 * ((s.x - cx) * 0.6 + (s.y - cy)) / r + 0.5 * (cy - 0.3)
-        d = np.hypot(s.x - cx, s.y - cy) / (r * (1 + 0.18 * np.sin(np.arctan2(s.y - cy, s.x - cx) * 11 + i)))
-        s.add((d < 1) & (s.y > 0), 0, np.clip(lit, 0.25, 1.3))
+        n = s.near(cx, cy, 1.2 * r)
+        lit = 0.6 + 0.4 * ((n.x - cx) * 0.6 + (n.y - cy)) / r + 0.5 * (cy - 0.3)
+        d = np.hypot(n.x - cx, n.y - cy) / (r * (1 + 0.18 * np.sin(np.arctan2(n.y - cy, n.x - cx) * 11 + i)))
+        n.add((d < 1) & (n.y > 0), 0, np.clip(lit, 0.25, 1.3))
     for _ in range(14):
         cx, cy = rng.uniform(-0.33, 0.33), rng.uniform(0.15, 0.5)
         s.add(s.disc(cx, cy, 0.025, 0.025), 1, 1.0)
