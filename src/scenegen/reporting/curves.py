@@ -29,8 +29,11 @@ def draw_curves(metrics: Path, out: Path) -> None:
     names = sorted({key for row in rows for key in row} - {"step"}, key=lambda key: (key not in TOTALS, key))
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(3.1 * columns, 2.1 * lines), layout="constrained")
+    wide, high = 3.1 * columns, 2.1 * lines + 0.3
+    figure = Figure(figsize=(wide, high))
     FigureCanvasAgg(figure)
+    # Margins in inches by hand: a layout that measures every text takes seconds.
+    figure.subplots_adjust(0.5 / wide, 0.5 / high, 1 - 0.12 / wide, 1 - 0.3 / high, wspace=0.28, hspace=0.38)
     for place, name in enumerate(names, start=1):
         points = [(int(row["step"]), float(row[name])) for row in rows if name in row]
         steps, values = (np.asarray(column, dtype=float) for column in zip(*points, strict=True))
@@ -40,8 +43,9 @@ def draw_curves(metrics: Path, out: Path) -> None:
         axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6, marker=dot)
         axes.set_title(drawn(name), fontsize=9, loc="left")
         axes.tick_params(labelsize=7)
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.supxlabel("step", fontsize=9)
+    figure.supxlabel("step", fontsize=9, y=0.08 / high)
     with whole(out) as part:
         figure.savefig(part, dpi=110, format="png")
 
