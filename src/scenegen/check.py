@@ -35,12 +35,15 @@ def run(cfg: DictConfig) -> int:
     from rich.progress import Progress
 
     from scenegen.base.files import write_json
+    from scenegen.base.outputs import require_place
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.doctor import examine, open_splits, print_report
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
+    if chosen.json:
+        require_place(Path(chosen.json), option="json")
     splits = (chosen.split,) if chosen.split else ("train", "test")
     datasets, faults = open_splits(lambda split: build.dataset(config, split=split), splits)
     with Progress(transient=True, console=Console(stderr=True)) as progress:
@@ -60,6 +63,7 @@ def run_losses(cfg: DictConfig) -> int:
     from rich.console import Console
 
     from scenegen.base.files import write_json
+    from scenegen.base.outputs import require_place
     from scenegen.config.plan import plan, read_settings
     from scenegen.reporting.objective_report import print_report
 
@@ -67,6 +71,8 @@ def run_losses(cfg: DictConfig) -> int:
         cfg.weights.policy = "random"  # shapes and costs are the same
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
+    if chosen.json:
+        require_place(Path(chosen.json), option="json")
     report = report_of(config)
     print_report(report, Console())
     if chosen.json:

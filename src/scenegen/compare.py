@@ -23,6 +23,7 @@ class Settings:
 @command("compare")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import console, printable
+    from scenegen.base.outputs import require_place
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
     from scenegen.reporting.comparison import compare
@@ -31,6 +32,8 @@ def main(cfg: DictConfig) -> None:
     from scenegen.scoring.contest import contest_named
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    if settings.json:
+        require_place(Path(settings.json), option="json")
     names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
     results = find((name.strip() for name in names), read_config=read_values)
     scorers = {run.record["scorer"] for run in results}

@@ -66,6 +66,7 @@ def take_folder(
     record = Record(dict(made), sorted(files), sorted(path.name for path in beside), list(notes))
     if out.exists() and not out.is_dir():
         raise Refusal(f"out={out} is a file; give a folder")
+    require_place(out, option="out")
     for option, path in reads.items():
         folder = path if path.is_dir() else path.parent
         if same_place(out, folder):
@@ -118,6 +119,7 @@ def require_own(path: Path, *, option: str, reads: Mapping[str, Path], recognise
     """
     if path.is_dir():
         raise Refusal(f"{option}={path} is a folder; give a file")
+    require_place(path, option=option)
     for name, read in reads.items():
         folder = read if read.is_dir() else None
         if (path.exists() and read.exists() and path.samefile(read)) or (folder and same_place(path.parent, folder)):
@@ -125,6 +127,29 @@ def require_own(path: Path, *, option: str, reads: Mapping[str, Path], recognise
     if path.exists() and not (path.is_file() and recognise(path.read_bytes())):
         raise Refusal(f"{option}={path} is there already and no command of this kind has written it; give another "
                       f"{option}=, or move it")  # fmt: skip
+
+
+def require_place(path: Path, *, option: str) -> None:
+    """Look, before the work begins, whether a file or folder can be made.
+
+    Args:
+        path: what will be written.
+        option: key that names it.
+
+    Raises:
+        Refusal: something above it is a file, or a folder in which this user may not write.
+    """
+    above = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), path.absolute().parent)
+    if not above.is_dir():
+        raise Refusal(f"{option}={path}: {_near(above)} is a file, and must be a folder; give another {option}=")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise Refusal(f"{option}={path}: this user may not write in the folder {_near(above)}; give another {option}=")
+
+
+def _near(path: Path) -> str:
+    """A path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def same_place(one: Path, other: Path) -> bool:

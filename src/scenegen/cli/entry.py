@@ -36,12 +36,12 @@ from scenegen.cli.completion import FLAGS
 from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
-from scenegen.cli.system import system_sentence
+from scenegen.cli.system import safe_streams, system_sentence
 from scenegen.config.compose import register_resolvers
 from scenegen.config.documented import known_at_root, options_of
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
-from scenegen.config.quoting import readable
+from scenegen.config.quoting import TEXT, readable
 from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
@@ -52,6 +52,11 @@ NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
 
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
+
+EMPTY = ("", "''", '""')
+
+MAY_BE_EMPTY = frozenset({"folder"})
+"""Keys of a text that mean something when empty: the root of submit's zip."""
 
 OURS = "SCENEGEN_SENTENCES"
 """Set where HYDRA_FULL_ERROR is ours: jobs of a sweep and DDP's processes inherit both and print sentences too."""
@@ -95,6 +100,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
         @functools.wraps(task)
         def main() -> None:
+            safe_streams()
             register_resolvers()
             register_help()
             sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(sys.argv[1:])))]
@@ -242,7 +248,7 @@ def no_option(words: Sequence[str]) -> Refusal | None:
 
 
 def refuse_words(words: Sequence[str]) -> None:
-    """Refuse overrides that name no key, or that take away a group which the command needs.
+    """Refuse overrides that name no key, that are empty where a name stands, or that take a needed group away.
 
     Raises:
         Refusal: with the way to write it.
@@ -256,6 +262,11 @@ def refuse_words(words: Sequence[str]) -> None:
             raise Refusal(f"there is no flag {flag}; {cure} Flags: {', '.join(FLAGS)}")
         if word.startswith("=") or re.fullmatch(r"[+~]+(=.*)?", word):
             raise Refusal(f"{word!r} names no key; an override is key=value or group=option, such as steps=500")
+        key, sign, value = word.lstrip("+").partition("=")
+        if sign and value in EMPTY and key.rpartition(".")[2] in TEXT - MAY_BE_EMPTY:
+            raise Refusal(f"{key}= is empty; write {key}=... with a name or path, or leave it out")
+        if value in ("{}", "[]") and (refusal := no_option([f"{key}={value}"])):
+            raise refusal
         group = word.removeprefix("~").partition("=")[0]
         if word.startswith("~") and (options := options_of(group)):
             cure = f"{group}=none" if "none" in options else f"{group}= with one of {', '.join(options)}"

@@ -22,6 +22,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "optim.lr_generator": (0, 100),
     "optim.lr_discriminator": (0, 100),
     "batch_size": (1, 1 << 20),
+    "seed": (0, (1 << 63) - 1),
     "steps": (1, 10**12),
     "init_gain": (0, 1000),
     "trainer.devices": (1, 4096),

@@ -50,6 +50,11 @@ class Machine:
                 f"trainer.devices and trainer.nodes must be 1 or more and trainer.workers 0 or more, "
                 f"got {self.devices}, {self.nodes}, {self.workers}"
             )
+        if any(word in self.strategy for word in ("spawn", "fork", "notebook")):
+            raise Refusal(
+                f"trainer.strategy={self.strategy} starts copies of this process, which a run with its lock and its "
+                "signals is not made for; use trainer=ddp"
+            )
         if self.devices * self.nodes > 1 and self.strategy == "auto":
             raise Refusal(f"trainer.devices={self.devices} needs processes that talk to each other; use trainer=ddp")
 
