@@ -155,6 +155,7 @@ def test_the_best_match_is_the_dense_one() -> None:
     assert torch.equal(best_match(theta, phi).flatten(1), want)
 
 
+@pytest.mark.slow  # without the instructions for it bf16 takes 40 s here
 def test_lower_precision_keeps_float32_where_it_matters() -> None:
     model, batch = model_of().eval(), batch_of()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
