@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scenegen.base.outputs import require_place
 from scenegen.base.refusal import Refusal
+from scenegen.training import memory
 from tests.bad_input.test_outputs import made
 from tests.cli.command_line import run
 from tests.table import Row, check, each
@@ -62,6 +64,43 @@ def test_a_place_without_rights_is_refused_before_the_work(tmp_path: Path, monke
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(Refusal, match=r"json=.*may not write in the folder .*give another json="):
         require_place(tmp_path / "new" / "x.json", option="json")
+
+
+MEMORY = [
+    Row("wide", f"train {OWN} width.ngf=4096 model=gaugan", words=("parameters take", "GiB", "width.ngf=")),
+    Row("large", f"train {OWN} size.height=16384 size.width=16384 batch_size=512 data.count=512",
+        words=("512 pictures of 16384x16384", "GiB", "size.height=", "batch_size=")),
+]  # fmt: skip
+
+
+@each(MEMORY)
+def test_memory_that_cannot_be_had_is_not_asked_for(row: Row) -> None:
+    check(row)
+
+
+def test_the_bound_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both numbers in the sentence; exactly what the machine has is allowed."""
+    asked = partial(memory.require_memory, parameters=1000, samples=2, height=10, width=10, classes=4)
+    bound = 1000 * 16 + 4 * 2 * 10 * 10 * (4 + 6)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: bound)
+    asked(processes=1, on_gpu=False)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: bound - 1)
+    with pytest.raises(Refusal, match=r"1,000 parameters take .* pictures of 10x10 .* this machine has"):
+        asked(processes=1, on_gpu=False)
+    asked(processes=1, on_gpu=True)
+    with pytest.raises(Refusal):
+        asked(processes=6, on_gpu=True)
+
+
+def test_a_limit_of_the_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = memory.memory_of_machine()
+    assert whole > 1 << 28
+    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "some").write_text("1048576\n")
+    monkeypatch.setattr(memory, "LIMITS", (tmp_path / "max", tmp_path / "none"))
+    assert memory.memory_of_machine() >= whole
+    monkeypatch.setattr(memory, "LIMITS", (tmp_path / "max", tmp_path / "some"))
+    assert memory.memory_of_machine() == 1 << 20
 
 
 KEYS = [

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Config = Mapping[str, Any]
 
+WIDE = 128
+"""Greatest base width at which no network of conf/ takes more than a few GiB, so that nothing is counted."""
+
 READS = {
     "label": "use data with label maps, such as data=folder",
     "image": "use data with pictures, such as data=folder",
@@ -138,8 +141,9 @@ def rounds(config: Config, data: Any) -> Any:
     from scenegen.networks.layers.init import initialise
     from scenegen.training.rounds import Rounds
 
-    torch.manual_seed(hash_seed(config["seed"], "weights"))
     machine = make(config["trainer"])
+    _require_memory(config, data, machine)
+    torch.manual_seed(hash_seed(config["seed"], "weights"))
     generator = model(config, data)
     require_offered("the model reads", generator.reads, data.offers, by="the data does", cures=READS)
     judge = discriminator(config, generator)
@@ -159,6 +163,31 @@ def rounds(config: Config, data: Any) -> Any:
         generator_every=config["generator_every"],
         log_grads_every=config["log_grads_every"],
         **{slot: make(node, offered={"model": generator}) for slot, node in tricks},
+    )
+
+
+def _require_memory(config: Config, data: Any, machine: Any) -> None:
+    """Refuse what the machine cannot hold, before it is asked for; wide networks are counted on the meta device."""
+    import torch
+
+    from scenegen.training.memory import require_memory
+
+    parameters = 0
+    if max(config["width"].values()) > WIDE and config.get("task") != "segmentation":  # whose nets have no width
+        with torch.device("meta"):
+            generator = model(config, data)
+            judge = discriminator(config, generator)
+        nets = [net for net in (generator, judge) if net is not None]
+        parameters = sum(number.numel() for net in nets for number in net.parameters())
+    height, width = Size(**config["size"]).pixels
+    require_memory(
+        parameters=parameters,
+        samples=-(-config["batch_size"] // machine.nodes),
+        height=height,
+        width=width,
+        classes=len(data.classes) if adversarial(config) else 0,
+        processes=machine.devices,
+        on_gpu=machine.accelerator != "cpu" and torch.cuda.is_available(),
     )
 
 
