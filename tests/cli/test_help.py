@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,6 +13,8 @@ from scenegen.cli.help import register_help
 from scenegen.config.compose import register_resolvers
 from scenegen.config.documented import commands
 from scenegen.config.places import conf_folder
+
+from .command_line import run
 
 
 @pytest.mark.parametrize("verb", commands())
@@ -31,6 +34,14 @@ def test_help_lists_what_the_command_takes(verb: str) -> None:
     own = {str(key) for key in cfg} - chosen - {"hydra"}
     assert {re.split("[=.]", left)[0] for left in keys} == own
     assert f"python -m scenegen.{verb} " in text
+
+
+def test_help_of_a_config_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("defaults:\n  - train\n  - override loss: cx\n  - _self_\nsteps: 3\n")
+    told = run("train", "--config-dir", str(tmp_path), "--config-name", "mine", "--help", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "\n  loss= " in told.stdout
+    assert "two_steps/" not in told.stdout
 
 
 def _rows(table: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ import re
 import textwrap
 
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from scenegen.config.documented import groups_of, keys_of
+from scenegen.config.documented import commands, groups_of, keys_of
 
 COLUMNS = 120
 """Width of the lines."""
@@ -23,16 +23,24 @@ def register_help() -> None:
     OmegaConf.register_new_resolver("help_keys", help_keys, replace=True)
 
 
-def help_groups(verb: str) -> str:
-    """A line per group of a command: its options, those of --config-dir and experiments/ included."""
+def help_groups(verb: str, *, _root_: DictConfig) -> str:
+    """A line per group of a command: its options, those of --config-dir and experiments/ included.
+
+    Args:
+        verb: the command, or a config of the user's own (--config-name).
+        _root_: the composed config, given by OmegaConf.
+    """
+    chosen = [str(group) for group in _root_.hydra.runtime.choices if not re.search("[/@]", str(group))]
+    groups = groups_of(verb) if verb in commands() else chosen
     loader = GlobalHydra.instance().config_loader()
-    groups = [(group, ", ".join(sorted(loader.get_group_options(group)))) for group in groups_of(verb)]
-    return _table([(f"{group}=", options) for group, options in groups]) or "  (none)"
+    rows = [(f"{group}=", ", ".join(sorted(loader.get_group_options(group)))) for group in groups]
+    return _table(rows) or "  (none)"
 
 
 def help_keys(verb: str) -> str:
     """A line per key of a command's own file: its default, and the first sentence of its comment."""
-    return _table([(f"{key}={value}", _END.split(said)[0]) for key, value, said in keys_of(verb)])
+    keys = keys_of(verb) if verb in commands() else []
+    return _table([(f"{key}={value}", _END.split(said)[0]) for key, value, said in keys]) or "  (those below)"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
