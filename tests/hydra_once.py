@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def read_once() -> None:
     """Let Hydra keep what it read; a search path that holds a folder outside the checkout is read anew each time."""
     from hydra._internal.config_repository import CachingConfigRepository
 
-    begin, kept = CachingConfigRepository.__init__, {}
+    begin, load, kept = CachingConfigRepository.__init__, CachingConfigRepository.load_config, {}
 
     def begin_with_what_was_read(self, delegate) -> None:
         begin(self, delegate)
@@ -23,3 +24,5 @@ def read_once() -> None:
             self.cache = kept.setdefault(places, {})
 
     CachingConfigRepository.__init__ = begin_with_what_was_read
+    # A composition changes what it was given, so each has a copy of its own.
+    CachingConfigRepository.load_config = lambda self, config_path: copy.deepcopy(load(self, config_path))

@@ -24,7 +24,7 @@ import re
 import shlex
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -65,6 +65,8 @@ class Row:
         after: looks at what came out.
         seconds: time that it may take.
         env: variables of the environment.
+        report: the findings on stdout are the answer, without an error's line (scenegen.check).
+        slow: runs in `make test-slow` alone.
     """
 
     name: str
@@ -76,14 +78,27 @@ class Row:
     after: Callable[[Finished], None] | None = None
     seconds: float = 60
     env: tuple[tuple[str, str], ...] = ()
+    report: bool = False
+    slow: bool = False
 
 
-def each(rows: list[Row]) -> pytest.MarkDecorator:
-    """Parametrize a test over rows: `@each(ROWS)` above `def test_refused(row): check(row)`."""
+def each(rows: Sequence[Row], *, quick: int | None = None) -> pytest.MarkDecorator:
+    """Parametrize a test over rows: `@each(ROWS)` above `def test_refused(row): check(row)`.
+
+    Args:
+        rows: the rows; no two of one name.
+        quick: number of rows that run in `make test`, spread over the table; the others run in `make test-slow`.
+            None: all that are not slow themselves.
+    """
     names = [row.name for row in rows]
     doubled = sorted({name for name in names if names.count(name) > 1})
     assert not doubled, f"rows of one name: {doubled}"
-    return pytest.mark.parametrize("row", rows, ids=names)
+    may = [name for name, row in zip(names, rows, strict=True) if not row.slow]
+    count = len(may) if quick is None else quick
+    assert count <= len(may), f"{count} quick rows of {len(may)}"
+    chosen = {may[place * len(may) // count] for place in range(count)}
+    marked = [pytest.param(row, id=row.name, marks=() if row.name in chosen else pytest.mark.slow) for row in rows]
+    return pytest.mark.parametrize("row", marked)
 
 
 def check(row: Row) -> Finished:
@@ -108,7 +123,8 @@ def check(row: Row) -> Finished:
         assert "Traceback" not in out + err, told
         assert "defect of scenegen" not in out + err, told
         assert not CONTROL.search(out + err.replace("\r", "")), told
-        if row.status:
+        assert not [line for line in out.splitlines() if line.startswith("error: ")], told
+        if row.status and not row.report:
             lines = err.replace("\r", "\n").splitlines()
             starts = [place for place, line in enumerate(lines) if line.startswith("error: ")]
             assert len(starts) == 1, told

@@ -35,15 +35,15 @@ def run(cfg: DictConfig) -> int:
     from rich.progress import Progress
 
     from scenegen.base.files import write_json
-    from scenegen.base.outputs import require_place
+    from scenegen.base.outputs import require_own
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
-    from scenegen.data.doctor import examine, open_splits, print_report
+    from scenegen.data.doctor import examine, is_report, open_splits, print_report
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
     if chosen.json:
-        require_place(Path(chosen.json), option="json")
+        require_own(Path(chosen.json), option="json", reads={}, recognise=is_report)
     splits = (chosen.split,) if chosen.split else ("train", "test")
     datasets, faults = open_splits(lambda split: build.dataset(config, split=split), splits)
     with Progress(transient=True, console=Console(stderr=True)) as progress:
@@ -63,16 +63,16 @@ def run_losses(cfg: DictConfig) -> int:
     from rich.console import Console
 
     from scenegen.base.files import write_json
-    from scenegen.base.outputs import require_place
+    from scenegen.base.outputs import require_own
     from scenegen.config.plan import plan, read_settings
-    from scenegen.reporting.objective_report import print_report
+    from scenegen.reporting.objective_report import is_report, print_report
 
     with open_dict(cfg):
         cfg.weights.policy = "random"  # shapes and costs are the same
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
     if chosen.json:
-        require_place(Path(chosen.json), option="json")
+        require_own(Path(chosen.json), option="json", reads={}, recognise=is_report)
     report = report_of(config)
     print_report(report, Console())
     if chosen.json:

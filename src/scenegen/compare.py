@@ -23,19 +23,22 @@ class Settings:
 @command("compare")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import console, printable
-    from scenegen.base.outputs import require_place
+    from scenegen.base.outputs import require_own
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
     from scenegen.reporting.comparison import compare
     from scenegen.reporting.results import by_recipe, find
-    from scenegen.reporting.verdict import show, write_json
+    from scenegen.reporting.verdict import is_comparison, show, write_json
     from scenegen.scoring.contest import contest_named
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    given = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
+    names = [name.strip() for name in given if name.strip()]
+    if not names:
+        raise Refusal("runs= names no run; give two finished runs or more (runs=a,b), or a sweep's folder")
     if settings.json:
-        require_place(Path(settings.json), option="json")
-    names = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
-    results = find((name.strip() for name in names), read_config=read_values)
+        require_own(Path(settings.json), option="json", reads={}, recognise=is_comparison)
+    results = find(names, read_config=read_values)
     scorers = {run.record["scorer"] for run in results}
     if len(scorers) > 1:
         raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; name those of one in runs=")

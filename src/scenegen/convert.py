@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
 
@@ -32,6 +33,7 @@ def convert(cfg: DictConfig) -> Path:
     import torch
     from omegaconf import OmegaConf
 
+    from scenegen.base.console import printable
     from scenegen.config import build
     from scenegen.config.opened import Vocabulary, note_vocabulary
     from scenegen.config.plan import plan, read_settings
@@ -50,7 +52,11 @@ def convert(cfg: DictConfig) -> Path:
     files = find_files(settings.files, epoch=str(settings.epoch))
     states = {letter: read_official(path) for letter, path in files.items()}
     judged = states.pop("D", None)
-    load_official(model, states)
+    read = ", ".join(f"{letter} {path.name}" for letter, path in files.items())
+    try:
+        load_official(model, states)
+    except Refusal as refusal:
+        raise Refusal(f"files={settings.files} ({read}): {refusal}") from refusal
     networks: dict[str, torch.nn.Module] = {"model": model}
     if judged is not None:
         load_official(judge, judged)
@@ -65,7 +71,7 @@ def convert(cfg: DictConfig) -> Path:
     note_vocabulary(folder, vocabulary)
     path = write_weights(folder, networks)
     count = sum(p.numel() for p in model.parameters())
-    print(f"{', '.join(f'{letter} {path.name}' for letter, path in files.items())}: every key fits, none is left over")
+    print(f"{printable(read)}: every key fits, none is left over")
     print(f"{path}: {count:,} parameters; next: python -m scenegen.sample run={settings.name} labels=FOLDER")
     return folder
 

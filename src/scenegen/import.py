@@ -39,7 +39,8 @@ class Settings:
 
 @command("import")
 def main(cfg: DictConfig) -> int:
-    from scenegen.base.console import bar, console
+    from scenegen.base.console import bar, console, printable
+    from scenegen.base.outputs import require_place
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.annotations.importing import FORMATS, Annotations, Wishes, coloured, import_annotations
@@ -55,6 +56,7 @@ def main(cfg: DictConfig) -> int:
         Path(chosen.out),
         Source(Path(chosen.annotations), images=Path(chosen.images) if chosen.images else None),
     )
+    require_place(out, option="out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"out={out} is there already and not empty; give a new folder")
     kind = FORMATS.get(chosen.format) or coloured(Path(str(chosen.table)), tolerance=chosen.tolerance)
@@ -74,7 +76,7 @@ def main(cfg: DictConfig) -> int:
     made = {**config, "data": {**config["data"], "root": str(out)}}
     report = examine({split: build.dataset(made, split=split) for split in ("train", "test")})
     print_report(report, console())
-    print(f"next: python -m scenegen.train data=folder data.root={out}")
+    print(f"next: python -m scenegen.train data=folder data.root={printable(str(out))}")
     return 0 if report.sound else 1
 
 

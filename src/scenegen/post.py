@@ -21,6 +21,7 @@ class Settings:
 
 @command("post")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.console import printable
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.sampling.apply_posts import apply_to_folder
@@ -31,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     if not posts:
         raise Refusal("no post was chosen; give post=bicubic, post=jpeg, or several in their order: post=bicubic+jpeg")
     files = apply_to_folder(Path(chosen.generated), Path(chosen.out), posts)
-    print(f"{len(files)} pictures in {chosen.out} ({', then '.join(post.stamp for post in posts)})")
+    print(f"{len(files)} pictures in {printable(chosen.out)} ({', then '.join(post.stamp for post in posts)})")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Settings:
 
 @command("report")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.console import printable
     from scenegen.base.outputs import require_own
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
@@ -55,7 +56,8 @@ def main(cfg: DictConfig) -> None:
         curves=settings.curves,
         seed=settings.seed,
     )
-    print(f"{page}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: {settings.leaderboard}")
+    print(f"{printable(str(page))}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: "
+          f"{printable(settings.leaderboard)}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ class Settings:
         for name in ("top_k", "batch_size"):
             if getattr(self, name) < 1:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
+        if self.workers < 0:
+            raise Refusal(f"workers={self.workers} must be 0 (none beside this process) or more")
         if not 0 <= self.diversity < 1:
             raise Refusal(f"diversity={self.diversity} must lie in 0..1 (below 1; 0 ranks by similarity alone)")
 
@@ -36,7 +38,7 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
-    from scenegen.base.console import bar
+    from scenegen.base.console import bar, printable
     from scenegen.base.files import write_text
     from scenegen.base.outputs import require_own
     from scenegen.config import build
@@ -69,7 +71,7 @@ def main(cfg: DictConfig) -> None:
     for path, text in files.values():
         write_text(path, text)
     means = ", ".join(f"{split} {index.first_score(split):.3f}" for split in splits)
-    print(f"{', '.join(str(path) for path, _ in files.values())} (mean similarity of the first: {means})")
+    print(f"{printable(', '.join(str(path) for path, _ in files.values()))} (mean similarity of the first: {means})")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ class Settings:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
         if self.count is not None and self.count < 1:
             raise Refusal(f"count={self.count} must be 1 or more, or null for all")
+        if self.sheet < 0:
+            raise Refusal(f"sheet={self.sheet} must be 0 (no contact sheet) or more")
         if self.lookup not in (True, False, "auto"):
             raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
         if self.fit != "refuse" and self.labels is None and self.style is None:
@@ -52,6 +54,7 @@ class Settings:
 
 @command("sample")
 def main(cfg: DictConfig) -> None:
+    from scenegen.base.console import printable
     from scenegen.base.files import write_json
     from scenegen.base.outputs import take_folder
     from scenegen.base.pictures import save_png
@@ -107,7 +110,7 @@ def main(cfg: DictConfig) -> None:
         notes=notes,
     )
     for note in notes:
-        print(note)
+        print(printable(note))
     files = generate(
         run.model,
         data,
@@ -122,13 +125,14 @@ def main(cfg: DictConfig) -> None:
     )
     if data.has_exemplars:
         write_json(exemplars, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
-    print(f"{len(files)} pictures in {out} (run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)})")
+    by = f"run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)}"
+    print(f"{len(files)} pictures in {printable(str(out))} ({by})")
     if chosen.sheet > 0:
         shown = spread(len(indices), chosen.sheet)
         painted = [files[place * n + k] for place in shown for k in range(n)]
         picture = draw_sheet(data, painted, indices=[indices[place] for place in shown], n_per_label=n, notes=notes)
         save_png(sheet, picture)
-        print(f"contact sheet: {sheet}")
+        print(f"contact sheet: {printable(str(sheet))}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from omegaconf import DictConfig
 
@@ -17,8 +18,8 @@ class Settings:
 
     generated: str | None
     rows: str | None
-    split: str
-    reference: str
+    split: Literal["train", "test"]
+    reference: Literal["train", "test"]
     styles: str | None
     count: int | None
     resize: str

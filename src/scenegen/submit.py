@@ -24,7 +24,7 @@ class Settings:
 
 @command("submit")
 def main(cfg: DictConfig) -> None:
-    from scenegen.base.console import bar
+    from scenegen.base.console import bar, printable
     from scenegen.base.files import own_file
     from scenegen.base.outputs import require_own
     from scenegen.config.groups import Size
@@ -49,9 +49,9 @@ def main(cfg: DictConfig) -> None:
     for path in pictures.files.values():
         own_file(path, folder)
     for warning in check(pictures, track=bar):
-        print(f"warning: {warning}")
+        print(f"warning: {printable(warning)}")
     digest = write_zip(pictures, Path(settings.out), folder=settings.folder)
-    print(f"{settings.out}: {len(names)} PNG of {size.pixels[1]}x{size.pixels[0]}, sha256 {digest[:16]}")
+    print(f"{printable(settings.out)}: {len(names)} PNG of {size.pixels[1]}x{size.pixels[0]}, sha256 {digest[:16]}")
 
 
 if __name__ == "__main__":

@@ -67,9 +67,11 @@ def made_by(choices: Sequence[str], way: Sequence[str] = ()) -> str:
 def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
+    from scenegen.config.tasks import require_task
     from scenegen.training.signals import Signals, Stopped
 
     hydra = HydraConfig.get()
+    require_task(hydra.runtime.choices)
     folder = Path(hydra.runtime.output_dir)
     with Signals() as signals:
         try:
@@ -110,7 +112,8 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from scenegen.reporting.deliver import deliver
     from scenegen.reporting.evaluate import evaluate
     from scenegen.reporting.showcase import showcase
-    from scenegen.runs.folder import create_run, remove_unbegun
+    from scenegen.runs.checkpoints import newest
+    from scenegen.runs.folder import create_run, remove_unbegun, require_free
     from scenegen.runs.lock import held
     from scenegen.runs.record import note_data, note_resume, read_record
     from scenegen.runs.resume_point import nothing_left, require_same_data, resume_point, set_aside_newer
@@ -121,6 +124,10 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from scenegen.training.start_from import take_over
 
     first = rank_zero_only.rank == 0
+    if first and not resuming:
+        require_free(folder)
+        if cfg.start_from is not None:
+            newest(find_run(cfg.start_from))
     with contextlib.ExitStack() as stack:
         changes, point = (), None
         record = read_record(folder)
@@ -166,6 +173,8 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             callbacks=build.interim(config, scorer, test),
             signals=signals,
         )
+        if point is not None:
+            prepared.require_fit(point.path)
         if settings.start_from is not None and point is None:
             taken = take_over(module, find_run(settings.start_from))
             if first:

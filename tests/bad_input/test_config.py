@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from tests.table import Row, check, each
-from tests.worlds import picture
+from dataclasses import replace
 
+from tests.table import Row, check, each
+from tests.worlds import label, pairs, picture, trained, write
+
+OWN = "train size=tiny width=tiny weights=random batch_size=2 steps=2 evaluate=false"
 TRAIN = "train size=tiny width=tiny weights=random data.count=4 data.test_count=4 batch_size=2 steps=2 evaluate=false"
 
 
@@ -14,9 +17,140 @@ def train(override: str, *words: str, **more) -> Row:
     return Row(f"train {override}", f"{TRAIN} {override}", words=words or (key,), **more)
 
 
+def own(override: str, *words: str, **more) -> Row:
+    """A training on other data than the embedded."""
+    return replace(train(override, *words, **more), command=f"{OWN} {override}")
+
+
 def other(command: str, *words: str, **more) -> Row:
     return Row(command, command, words=words, **more)
 
+
+NUMBERS = [
+    train("size.height=0", "size.height"),
+    train("size.height=-64"),
+    train("size.height=1.5"),
+    train("size.height=abc"),
+    train("size.height=null"),
+    train("size.height=40", "divisible by 32", "40"),
+    train("size.width=33", "divisible by 32", "33"),
+    train("size.height=1000000", "size.height"),
+    train("size.height=1e9"),
+    train("size=256", "size"),
+    train("width=64", "width"),
+    train("width.ngf=1e6"),
+    train("width.ngf=0"),
+    train("width.ngf=-4"),
+    train("width.ndf=0"),
+    train("width.hidden=0"),
+    train("width.ngf=text"),
+    train("model.latent=0"),
+    train("model.latent=-1"),
+    train("model.kernel=2", "kernel"),
+    train("model.norm=group", "norm", "instance"),
+    train("model.upsampling=none", "upsampling", "most"),
+    train("model.vae=maybe"),
+    train("discriminator.layers=0"),
+    train("discriminator.layers=40"),
+    train("discriminator.scales=0"),
+    train("discriminator.scales=50"),
+    train("discriminator.norm=group", "norm", "instance"),
+    train("batch_size=0", "batch_size=0"),
+    train("batch_size=-1", "batch_size=-1"),
+    train("batch_size=1.5", "batch_size"),
+    train("batch_size=many", "batch_size"),
+    train("batch_size=null", "batch_size"),
+    train("batch_size=1000", "batch_size=1000", "4", slow=True),
+    train("steps=0", "steps=0"),
+    train("steps=-5", "steps=-5"),
+    train("steps=1e30", "steps"),
+    train("steps=two", "steps"),
+    train("steps=null", "steps"),
+    train("steps=true", "steps"),
+    train("seed=1.5", "seed"),
+    train("seed=text", "seed"),
+    train("seed=null", "seed"),
+    train("log_every=0", "log_every=0"),
+    train("grid_every=0", "grid_every=0"),
+    train("checkpoint_every=0", "checkpoint_every=0"),
+    train("keep_checkpoints=0", "keep_checkpoints=0"),
+    train("interim_every=-1", "interim_every=-1"),
+    train("interim_count=0", "interim_count=0"),
+    train("log_grads_every=-1", "log_grads_every=-1"),
+    train("generator_every=0", "generator_every=0"),
+    train("init_gain=0", "init_gain=0"),
+    train("init_gain=inf", "init_gain"),
+    train("init_gain=nan", "init_gain"),
+    train("evaluate_count=1", "evaluate_count=1"),
+    train("evaluate=perhaps", "evaluate"),
+    train("reuse_fake=2", "reuse_fake"),
+    train("optim.lr_generator=-1"),
+    train("optim.lr_generator=0"),
+    train("optim.lr_generator=inf"),
+    train("optim.lr_generator=nan"),
+    train("optim.lr_generator=fast"),
+    train("optim.lr_discriminator=null"),
+    train("optim.eps=-1", "eps"),
+    train("optim.eps=nan", "eps"),
+    train("optim.betas=[0.0]", "betas"),
+    train("optim.betas=[0.0,1.5]", "betas"),
+    train("optim.betas=[0.0,a]", "betas"),
+    train("optim.betas=null", "betas"),
+    train("optim.decay_steps=-1", "decay_steps"),
+    train("data.count=0", "data.count"),
+    train("data.count=-3", "data.count"),
+    train("data.count=1.5", "data.count"),
+    train("data.test_count=0", "data.test_count"),
+    train("data.test_count=-1", "data.test_count"),
+    train("data.flip=2", "flip"),
+    train("data.flip=-0.1", "flip"),
+    train("data.cache_mib=-1", "cache_mib"),
+    train("data.cache_mib=text", "cache_mib"),
+    train("data.world=-1", "world"),
+    train("data.world=text", "world"),
+    train("trainer.devices=0", "devices"),
+    train("trainer.devices=-1", "devices"),
+    train("trainer.nodes=0", "nodes"),
+    train("trainer.workers=-1", "workers"),
+    train("trainer.workers=100000", "workers"),
+    train("trainer.precision=7", "precision"),
+    train("trainer.accelerator=abacus", "abacus"),
+    train("trainer.strategy=guess", "guess", slow=True),
+    train("trainer=gpu", "gpu"),
+]
+
+LOSSES = [
+    train("loss=nothing", "loss=nothing"),
+    train("loss=cx+nothing", "nothing"),
+    train("loss=+", "loss"),
+    train("loss=cx+", "loss"),
+    train("loss.vgg=null", "loss.vgg"),
+    train("loss.vgg=5", "loss.vgg"),
+    train("loss.vgg.weight=-1", "vgg"),
+    train("loss.vgg.weight=nan", "vgg"),
+    train("loss.vgg.weight=inf", "vgg"),
+    train("loss.vgg.weight=much", "loss.vgg.weight"),
+    train("loss.vgg.weight=null", "loss.vgg.weight"),
+    train("loss.vgg.layers={relu9_9:1.0}", "relu9_9"),
+    train("loss.vgg.layers=null", "layers"),
+    train("loss.vgg.layers=[relu1_1,relu1_1]", "layers"),
+    train("loss.vgg.layers={relu1_1:-1}", "relu1_1"),
+    train("loss.vgg.criterion=l3", "criterion=l3", "smooth_l1"),
+    train("loss.vgg.wieght=1", "wieght", "weight"),
+    train("loss.vgg.schedule=5", "schedule"),
+    train("loss.kld.weight=0.05 model.vae=false", "model.vae=true"),
+    train("loss=cx loss.cx.h=0", "h > 0"),
+    train("loss=cx loss.cx.distance=l9", "distance=l9"),
+    train("loss=cx loss.cx.patch=2", "patch=2"),
+    train("loss=cx loss.cx.max_points=0", "max_points=0"),
+    train("loss=oasis", "oasis"),
+    train("loss=warp_cycle", "warp_cycle"),
+    train("loss=labelmix", "labelmix"),
+    train("loss=cx_exemplar", "exemplar"),
+    train("discriminator=oasis", "loss.gan", "discriminator=patch"),
+    train("loss._target_=os.system", "loss"),
+    train("loss.gan._target_=os.system", "os.system"),
+]
 
 SPELLING = [
     train("modle=gaugan", "modle", "model"),
@@ -30,16 +164,22 @@ SPELLING = [
     train("gpus=1", "gpus"),
     train("ckpt_path=x", "ckpt_path"),
     train("max_steps=7", "max_steps"),
+    train("--gpus=1", "gpus"),
     train("size.hieght=64", "size.hieght", "height"),
     train("data.cont=4", "data.cont", "count"),
     train("optim.lr=1", "optim.lr"),
     train("+steps=5", "steps"),
     train("+new_key=5", "new_key"),
     train("~steps", "steps"),
+    train("~model", "model"),
     train("~size.height", "size.height"),
+    train("~optim", "optim"),
     train("~nothing", "nothing"),
+    train("=5", "=5"),
     train("steps", "steps"),
     train("steps==5", "steps"),
+    train("'steps=[1'", "steps='[1'"),
+    train("'steps={a:1'", "steps='{a:1'"),
     train("steps=1,2", "steps"),
     train("size=tiny,s256", "size"),
     train("model.width.depth=3", "model"),
@@ -56,6 +196,7 @@ SPELLING = [
     train("scorer=none_such evaluate=true", "scorer=none_such"),
     train("sweep.trials=3", "sweep"),
     train("'steps=${nothing}'", "nothing"),
+    train("'steps=${steps}'", "steps"),
     train("'steps=${oc.env:HOME}'", "steps"),
     train("'steps=${oc.env:NO_SUCH_VARIABLE}'", "NO_SUCH_VARIABLE"),
     train("'steps=${unknown_function:1}'", "unknown_function"),
@@ -64,6 +205,15 @@ SPELLING = [
     train("model._target_=os.system", "os.system"),
     train("model._target_=null", "model"),
     train("optim._target_=torch.optim.Adam", "torch.optim.Adam"),
+    train("model=smp task=scene", "model=smp", "gaugan"),
+    train("task=segmentation", "task=segmentation", "scenenet"),
+    own("data=folder", "data.root"),
+    own("data=scene", "data.root"),
+    own("data=ade20k", "data.root"),
+    own("data=coco_stuff", "data.root"),
+    own("data=folder data.root=nowhere", "data.root=nowhere"),
+    own("data=folder data.root=5", "data.root=5"),
+    own("data=folder data.root=[a]", "data.root"),
 ]
 
 COMMANDS = [
@@ -76,6 +226,8 @@ COMMANDS = [
     other("sample run=a batch_size=0", "batch_size=0"),
     other("sample run=a lookup=perhaps", "lookup=perhaps"),
     other("sample run=a seed=text", "seed"),
+    other("sample run=a sheet=-1", "sheet", build=trained),
+    other("sample run=a device=abacus", "abacus", build=trained),
     other("sample run=a ckpt=5", "ckpt", "checkpoint"),
     other("sample run=a model=gaugan", "model"),
     other("sample run=a data.root=x", "data"),
@@ -85,7 +237,8 @@ COMMANDS = [
     other("score generated=none_such", "none_such"),
     other("score generated=none_such size=tiny data.test_count=2", "none_such"),
     other("score rows=none_such.csv", "none_such.csv"),
-    other("score generated=x split=middle", "split=middle"),
+    other("score generated=x split=middle", "split='middle'", "train"),
+    other("score generated=x reference=middle", "reference='middle'", "train"),
     other("score generated=x resize=nearest", "resize=nearest", "bicubic"),
     other("score generated=x extra=perhaps", "extra=perhaps", "ignore"),
     other("score generated=x count=0", "count"),
@@ -98,34 +251,20 @@ COMMANDS = [
     other("score run=a", "run"),
     other("post", "generated"),
     other("post generated=x", "out"),
+    other("post generated=none_such out=y post=bicubic", "none_such"),
     other("post generated=x out=x post=bicubic", "x", build=lambda here: picture(here / "x" / "a.png")),
     other("post generated=x out=y", "post", build=lambda here: picture(here / "x" / "a.png")),
     other("post generated=x out=y post=none_such", "none_such", "jpeg"),
-    other(
-        "post generated=x out=y post=jpeg post.jpeg.quality=0",
-        "quality",
-        build=lambda here: picture(here / "x" / "a.png"),
-    ),
-    other(
-        "post generated=x out=y post=jpeg post.jpeg.quality=101",
-        "quality",
-        build=lambda here: picture(here / "x" / "a.png"),
-    ),
-    other(
-        "post generated=x out=y post=bicubic post.bicubic.factor=-1",
-        "factor",
-        build=lambda here: picture(here / "x" / "a.png"),
-    ),
-    other(
-        "post generated=x out=y post=bicubic post.bicubic.factor=1e9",
-        "factor",
-        build=lambda here: picture(here / "x" / "a.png"),
-    ),
-    other(
-        "post generated=x out=y post=bicubic post.bicubic.factor=nan",
-        "factor",
-        build=lambda here: picture(here / "x" / "a.png"),
-    ),
+    other("post generated=x out=y post=jpeg post.jpeg.quality=0", "quality",
+          build=lambda here: picture(here / "x" / "a.png")),
+    other("post generated=x out=y post=jpeg post.jpeg.quality=101", "quality",
+          build=lambda here: picture(here / "x" / "a.png")),
+    other("post generated=x out=y post=bicubic post.bicubic.factor=-1", "factor",
+          build=lambda here: picture(here / "x" / "a.png")),
+    other("post generated=x out=y post=bicubic post.bicubic.factor=1e9", "factor",
+          build=lambda here: picture(here / "x" / "a.png")),
+    other("post generated=x out=y post=bicubic post.bicubic.factor=nan", "factor",
+          build=lambda here: picture(here / "x" / "a.png")),
     other("convert", "files"),
     other("convert files=none_such", "none_such"),
     other("convert files=none_such source=none_such", "none_such", "spade"),
@@ -142,17 +281,22 @@ COMMANDS = [
     other("retrieve top_k=10 size=tiny data.count=4 data.test_count=2", "top_k=10"),
     other("retrieve top_k=2 diversity=2 size=tiny data.count=4 data.test_count=2", "diversity=2"),
     other("retrieve top_k=2 diversity=nan size=tiny data.count=4 data.test_count=2", "diversity"),
+    other("retrieve top_k=2 list_style=mine size=tiny data.count=4 data.test_count=2", "list_style", "mine", "contest"),
     other("retrieve top_k=2 batch_size=0 size=tiny data.count=4 data.test_count=2", "batch_size"),
+    other("retrieve top_k=2 workers=-1 size=tiny data.count=4 data.test_count=2", "workers"),
     other("retrieve data=folder data.root=none_such", "none_such"),
     other("retrieve by.net=5 top_k=2", "net"),
     other("check data=folder", "data.root"),
     other("check data=folder data.root=none_such", "none_such"),
+    other("check split=middle size=tiny data.count=2 data.test_count=2", "split", "middle", "train"),
     other("check deep=perhaps", "deep"),
     other("check loss=none_such", "none_such"),
     other("check loss=cx loss.cx.weight=text", "loss.cx.weight"),
     other("check modle=gaugan", "modle", "model"),
     other("compare", "runs"),
     other("compare runs=none_such", "none_such"),
+    other("compare runs=", "runs"),
+    other("compare runs=[]", "runs"),
     other("compare runs=5", "5"),
     other("compare runs=x", "x", build=lambda here: (here / "x").mkdir()),
     other("compare run=x", "run", "runs"),
@@ -163,19 +307,45 @@ COMMANDS = [
     other("report curves=5", "curves"),
     other("report run=x", "run", "runs"),
     other("submit", "generated"),
+    other("submit generated=none_such labels=x", "none_such", build=lambda here: label(here / "x/a.png")),
     other("submit generated=x labels=none_such", "none_such", build=lambda here: picture(here / "x" / "a.png")),
     other("submit generated=x labels=x count=-1", "count", build=lambda here: picture(here / "x" / "a.png")),
+    other("submit generated=x labels=x size.height=0", "size.height", build=lambda here: picture(here / "x" / "a.png")),
     other("submit generated=x labels=x size=tiny", "size", build=lambda here: picture(here / "x" / "a.png")),
     other("dashboard terms=5", "terms"),
     other("dashboard projekt=x", "projekt", "project"),
-]
+]  # fmt: skip
+
+PLACES = [
+    train("name=a", "runs", build=lambda here: write(here / "runs", "a file, no folder")),
+    train("name=a", "runs/a", build=lambda here: write(here / "runs" / "a", "a file, no folder")),
+    train("name=a", "runs/a", build=lambda here: write(here / "runs" / "a" / "config.yaml", "seed: 1")),
+    other("check data=folder data.root=d size=tiny json=none/such.json", "sound",
+          build=lambda here: pairs(here / "d"), status=0, spared=("none", "none/such.json")),
+]  # fmt: skip
+PLACES = [replace(row, name=f"{row.name} {place}") for place, row in enumerate(PLACES)]
 
 
-@each(SPELLING)
+@each(NUMBERS, quick=10)
+def test_numbers(row: Row) -> None:
+    check(row)
+
+
+@each(LOSSES, quick=6)
+def test_losses(row: Row) -> None:
+    check(row)
+
+
+@each(SPELLING, quick=10)
 def test_spelling(row: Row) -> None:
     check(row)
 
 
-@each(COMMANDS)
+@each(COMMANDS, quick=16)
 def test_commands(row: Row) -> None:
+    check(row)
+
+
+@each(PLACES, quick=2)
+def test_places(row: Row) -> None:
     check(row)

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import ExifTags, Image
 
 from tests.table import Row, check, each
 from tests.worlds import label, picture, scene, write
@@ -45,67 +46,73 @@ def gone(folder: Path, name: str) -> Path:
     return folder / name
 
 
+PICTURES = [
+    *spoilt("one missing", gone, "missing"),
+    *spoilt("all missing", lambda d, n: [p.unlink() for p in d.iterdir()], "made"),
+    *spoilt("one too many", lambda d, n: picture(d / "zz.png"), "zz.png"),
+    *spoilt("one empty", lambda d, n: write(d / n, b""), "unreadable"),
+    *spoilt("one a text", lambda d, n: write(d / n, "picture"), "unreadable"),
+    *spoilt("one cut short", lambda d, n: write(d / n, (d / n).read_bytes()[:600]), "unreadable"),
+    *spoilt("one of another size", lambda d, n: picture(d / n, size=(32, 64)), "32x64"),
+    *spoilt("one twice", lambda d, n: picture(d / n.replace(".png", ".jpg")), "twice"),
+    *spoilt("one of 16 bits", lambda d, n: Image.fromarray(np.full((64, 64), 4000, np.uint16)).save(d / n), "16"),
+    *spoilt("one transparent", lambda d, n: Image.new("RGBA", (64, 64), (9, 9, 9, 5)).save(d / n), "transparent"),
+    *spoilt("one a pipe", lambda d, n: os.mkfifo(gone(d, n)), "made"),
+    *spoilt("one a folder", lambda d, n: gone(d, n).mkdir(), "made"),
+    *spoilt("one a dangling link", lambda d, n: gone(d, n).symlink_to("nowhere.png"), "made"),
+    *spoilt("names of another kind", lambda d, n: [p.rename(p.with_stem(f"fake_{p.stem}")) for p in d.iterdir()],
+            "fake_"),
+    *spoilt("a PostScript file", lambda d, n: write(d / n, "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n"
+                                                           "%%EndComments\nshowpage\n"), "unreadable"),
+]  # fmt: skip
+
+TURNED = Image.Exif()
+TURNED[ExifTags.Base.Orientation] = 6
+
 SUBMITTED = [
-    Row(
-        "submit: one colour",
-        SUBMIT,
-        lambda here: (label(here / "maps/a.png"), Image.new("RGB", (64, 64), 5).save(picture(here / "made/a.png"))),
-        ("a.png", "single colour"),
-    ),
+    Row("submit: one colour", SUBMIT, lambda here: (label(here / "maps/a.png"), Image.new("RGB", (64, 64), 5).save(
+        picture(here / "made/a.png"))), ("a.png", "single colour")),
     Row("submit: a JPEG", SUBMIT, lambda here: (label(here / "maps/a.png"), picture(here / "made/a.jpg")), ("a.jpg",)),
-    Row(
-        "submit: count differs",
-        f"{SUBMIT} count=5",
-        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
-        ("5",),
-    ),
-    Row(
-        "submit: no label maps", SUBMIT, lambda here: (picture(here / "made/a.png"), (here / "maps").mkdir()), ("maps",)
-    ),
-    Row(
-        "submit: folder goes up",
-        f"{SUBMIT} folder=../../x",
-        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
-        ("folder",),
-    ),
-    Row(
-        "submit: folder is absolute",
-        f"{SUBMIT} folder=/etc",
-        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
-        ("folder",),
-    ),
-    Row(
-        "submit: out is a folder",
-        f"{SUBMIT} out=maps",
-        lambda here: (label(here / "maps/a.png"), picture(here / "made/a.png")),
-        ("maps",),
-    ),
+    Row("submit: count differs", f"{SUBMIT} count=5", lambda here: (label(here / "maps/a.png"), picture(
+        here / "made/a.png")), ("5",)),
+    Row("submit: no label maps", SUBMIT, lambda here: (picture(here / "made/a.png"), (here / "maps").mkdir()),
+        ("maps",)),
+    Row("submit: folder goes up", f"{SUBMIT} folder=../../x", lambda here: (label(here / "maps/a.png"), picture(
+        here / "made/a.png")), ("folder",)),
+    Row("submit: folder is absolute", f"{SUBMIT} folder=/etc", lambda here: (label(here / "maps/a.png"), picture(
+        here / "made/a.png")), ("folder",)),
+    Row("submit: out is a folder", f"{SUBMIT} out=maps", lambda here: (label(here / "maps/a.png"), picture(
+        here / "made/a.png")), ("maps",)),
+    Row("post: a text", POST, lambda here: write(here / "made/a.png", "text"), ("a.png",)),
+    Row("post: a pipe", POST, lambda here: (picture(here / "made/b.png"), os.mkfifo(here / "made/a.png")), ("a.png",)),
     Row("post: nothing there", POST, lambda here: (here / "made").mkdir(), ("made",)),
     Row("post: a file", POST, lambda here: write(here / "made", "x"), ("made",)),
-    Row(
-        "post: one name twice", POST, lambda here: (picture(here / "made/a.png"), picture(here / "made/a.jpg")), ("a",)
-    ),
+    Row("post: one name twice", POST, lambda here: (picture(here / "made/a.png"), picture(here / "made/a.jpg")),
+        ("a",)),
+    *[Row(f"post: {name}", POST, lambda here, spoil=spoil: (
+        picture(here / "made/a.png"), spoil(picture(here / "made/b.png"))), ("made/b.png", word))
+      for name, spoil, word in (
+          ("turned by EXIF", lambda p: Image.open(p).save(p, exif=TURNED), "EXIF"),
+          ("transparent", lambda p: Image.new("RGBA", (64, 64), (9, 9, 9, 5)).save(p), "transparent"),
+          ("16 bits", lambda p: Image.fromarray(np.full((64, 64), 4000, np.uint16)).save(p), "8-bit"))],
+    Row("post: out within a file", POST.replace("done", "kept/done"), lambda here: (
+        picture(here / "made/a.png"), write(here / "kept", "x")), ("out=kept/done", "kept")),
+    Row("post: out is a file", POST, lambda here: (picture(here / "made/a.png"), write(here / "done", "mine")),
+        ("done",)),
     Row("score: styles absent", f"{SCORE} scorer=jittor2023 styles=s.json", made, ("s.json",)),
-    Row(
-        "score: styles a list",
-        f"{SCORE} scorer=jittor2023 styles=s.json",
-        lambda here: (made(here), write(here / "s.json", [1])),
-        ("s.json",),
-    ),
-    Row(
-        "score: styles of numbers",
-        f"{SCORE} scorer=jittor2023 styles=s.json",
-        lambda here: (made(here), write(here / "s.json", {"a": 1})),
-        ("s.json",),
-    ),
-    Row(
-        "score: cache is a file",
-        f"{SCORE} cache=kept".replace("cache=off ", ""),
-        lambda here: (made(here), write(here / "kept", "x")),
-        ("kept",),
-    ),
+    Row("score: styles a list", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
+        made(here), write(here / "s.json", [1])), ("s.json",)),
+    Row("score: styles of numbers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
+        made(here), write(here / "s.json", {"a": 1})), ("s.json",)),
+    Row("score: styles of strangers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
+        made(here), write(here / "s.json", {"a": "b"})),
+        ("style", "a: b")),
+    Row("score: cache is a file", f"{SCORE} cache=kept".replace("cache=off ", ""), lambda here: (
+        made(here), write(here / "kept", "x")), ("kept",)),
+    Row("score: json in a file", f"{SCORE} json=kept/s.json", lambda here: (
+        made(here), write(here / "kept", "x")), ("kept",)),
     Row("score: count beyond", f"{SCORE} count=1", made, ("count=1",)),
-]
+]  # fmt: skip
 
 
 def table(name: str, content: str | bytes, *words: str) -> Row:
@@ -134,17 +141,24 @@ TABLES = [
     table("an open quote", HEAD + 'a,"0.5,5,50,0.25\n'),
     table("a picture", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
     table("a huge cell", HEAD + f"a,0.{'5' * 200000},5,50,0.25\n"),
+    Row("rows: an escape as a name", "score rows=t.csv", lambda here: write(
+        here / "t.csv", HEAD + "\x1b[31mred,0.5,5,50,0.9\n"), report=True),
     Row("rows: a folder", "score rows=t.csv", lambda here: (here / "t.csv").mkdir(), ("t.csv",)),
     Row("rows: a pipe", "score rows=t.csv", lambda here: os.mkfifo(here / "t.csv"), ("t.csv",)),
     Row("rows: absent", "score rows=t.csv", None, ("t.csv",)),
-]
+]  # fmt: skip
 
 
-@each(SUBMITTED)
+@each(PICTURES, quick=8)
+def test_pictures(row: Row) -> None:
+    check(row)
+
+
+@each(SUBMITTED, quick=9)
 def test_submitted(row: Row) -> None:
     check(row)
 
 
-@each(TABLES)
+@each(TABLES, quick=9)
 def test_tables(row: Row) -> None:
     check(row)

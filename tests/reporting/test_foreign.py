@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from scenegen.base.console import shown
 from scenegen.base.refusal import Refusal
 from scenegen.config.stored import read_values
 from scenegen.reporting.comparison import compare
-from scenegen.reporting.escaping import code, prose, shown
+from scenegen.reporting.escaping import code, prose
 from scenegen.reporting.publish import publish
 from scenegen.reporting.results import by_recipe, find, read
 from scenegen.reporting.verdict import show

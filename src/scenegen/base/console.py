@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\n(?!  )")
@@ -39,3 +40,8 @@ def printable(text: str) -> str:
     A line break stays where two blanks follow it, as in the reports of several faults.
     """
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def shown(text: str) -> str:
+    """Text in a table of the terminal, where brackets would begin a style or a link."""
+    return escape(printable(text))

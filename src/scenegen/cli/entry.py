@@ -51,6 +51,9 @@ NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
 
+BLOCKED = re.compile("Target '(.+?)' is blocklisted")
+"""Hydra's words for a target that it never makes."""
+
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
 EMPTY = ("", "''", '""')
@@ -192,10 +195,15 @@ def _sentence(error: BaseException, verb: str) -> str | None:
         return f"cannot read {error.override!r}: an override is key=value or group=option, {_bare(error.override)}"
     if isinstance(error, UNKNOWN_KEY):
         return _unknown_key(error, verb)
+    if isinstance(error, InstantiationException) and (target := BLOCKED.search(str(error))):
+        return f"_target_={target[1]} is refused by Hydra, because it can run any program; leave it out"
     if isinstance(error, ConfigCompositionException) and isinstance(error.__cause__, UNKNOWN_KEY):
         return None  # its cause says it
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         text = " ".join(str(error).split())
+        if isinstance(error, OmegaConfBaseException) and text.startswith("Recursive interpolation"):
+            named = ", ".join(word for word in sys.argv[1:] if "${" in word)
+            return f"an interpolation leads back to itself ({named or error.full_key}); write a value in its place"
         group = NO_GROUP.search(text)
         return (_other_word(group[1], verb) if group else None) or text
     return None
@@ -232,7 +240,8 @@ def _refusal_behind(error: BaseException) -> Refusal | None:
         if isinstance(cause, Refusal):
             return cause
         seen.add(id(cause))
-        cause = cause.__cause__
+        resolving = isinstance(cause, OmegaConfBaseException)  # raised by a function of ours that the config names
+        cause = cause.__cause__ or (cause.__context__ if resolving else None)
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from scenegen.base.documents import read_json
@@ -25,7 +26,7 @@ from scenegen.data.transforms import keeps_shape
 from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.interop import load_official
 from scenegen.runs.checkpoints import load, model_state, newest
-from scenegen.runs.folder import CLASSES, find_run
+from scenegen.runs.folder import CLASSES, CONFIG, find_run
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         Refusal: no such run, no checkpoint, a checkpoint of another model, or one that is no safe checkpoint.
     """
     folder = find_run(name)
-    config = plan(OmegaConf.create(read_config(folder))).config
+    config = _read_plan(folder)
     vocabulary = _read_vocabulary(folder)
     path = Path(checkpoint) if checkpoint else newest(folder)
     content = load(path)
@@ -271,6 +272,18 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         raise Refusal(f"device={device} cannot be used here ({str(error).splitlines()[0]}); use device=cpu") from error
     step = int(content["state_dict"]["clock"])
     return TrainedRun(folder, config, vocabulary, model.eval(), step)
+
+
+def _read_plan(folder: Path) -> dict[str, Any]:
+    """Checked config of a run; a sentence about it names the file."""
+    stored, cure = read_config(folder), "take the file as the training wrote it"
+    for group in ("model", "data", "size"):
+        if not isinstance(stored.get(group), dict):
+            raise Refusal(f"the run's config {folder / CONFIG} has no {group}; {cure}")
+    try:
+        return plan(OmegaConf.create(stored)).config
+    except (Refusal, OmegaConfBaseException) as error:
+        raise Refusal(f"the run's config {folder / CONFIG}: {error}") from error
 
 
 def _read_vocabulary(folder: Path) -> Vocabulary:

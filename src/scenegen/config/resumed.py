@@ -86,7 +86,12 @@ def resumed(config: Mapping[str, Any], overrides: Sequence[str], *, composed: Di
     for override in kept:
         if not _is_group(override):
             _set(after, override, run=run)
-    changes = changed(before, after)
+    try:
+        changes = changed(before, after)
+    except Refusal:  # another model, say, lacks a key that the run's loss refers to
+        if strange := [change for change in _as_written(before, after) if not change.kind]:
+            raise Refusal(_sentence(strange, run=run)) from None
+        raise
     if strange := [change for change in changes if not change.kind]:
         raise Refusal(_sentence(strange, run=run))
     return Resumed(after, tuple(changes))
@@ -105,6 +110,13 @@ def changed(before: DictConfig, after: DictConfig) -> list[Change]:
         if was != now and not follows:
             found.append(Change(key, was, now, kind))
     return found
+
+
+def _as_written(before: DictConfig, after: DictConfig) -> list[Change]:
+    """Values in which two configs differ as they are written, interpolations unfollowed."""
+    old, new = (_leaves(_plain(cfg)) for cfg in (before, after))
+    pairs = [(key, old.get(key, ABSENT), new.get(key, ABSENT)) for key in dict.fromkeys([*old, *new])]
+    return [Change(key, was, now, kind_of(key, was, now)) for key, was, now in pairs if was != now]
 
 
 def kind_of(key: str, was: Any, now: Any) -> str:

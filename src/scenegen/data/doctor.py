@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from scenegen.base.console import printable, shown
 from scenegen.base.records import Refusal
 from scenegen.data.inspection import Inspected, in_groups, inspect, near_duplicates
 from scenegen.data.labels import count_ids
@@ -126,7 +127,7 @@ def examine(
         for item in inspect(files, deep=deep, advance=advance):
             looked.setdefault(str(item.pair.label), (split, item))
     items = list(looked.values())
-    histogram, shown = _histogram([item.counts for _, item in items])
+    histogram, pictures = _histogram([item.counts for _, item in items])
     photos = [
         (f"{split}/{item.pair.image.name}", item.image) for split, item in items if item.pair.image and item.image
     ]
@@ -143,7 +144,7 @@ def examine(
     return Report(
         splits={split: len(dataset) for split, dataset in datasets.items()},
         sizes=_sizes(facts.size for facts in (item.image or item.label for _, item in items)),
-        classes=_rows(first, histogram, shown, len(items)),
+        classes=_rows(first, histogram, pictures, len(items)),
         unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
         faults=[fault for fault in found if fault.stops],
         remarks=[fault for fault in found if not fault.stops],
@@ -169,11 +170,11 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
             digest.update(f"{split}/{name}".encode() + raw.label.tobytes())
             digest.update(raw.image.tobytes() if raw.image is not None else b"")
             advance()
-    histogram, shown = _histogram(counts)
+    histogram, pictures = _histogram(counts)
     return Report(
         splits={split: len(dataset) for split, dataset in datasets.items()},
         sizes=_sizes(sizes),
-        classes=_rows(first, histogram, shown, len(counts)),
+        classes=_rows(first, histogram, pictures, len(counts)),
         unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
         faults=[],
         remarks=[],
@@ -186,6 +187,11 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
     )
 
 
+def is_report(content: bytes) -> bool:
+    """True for the JSON of a report."""
+    return b'"near_duplicates"' in content
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print the report, faults in full."""
     table = Table(title="classes", title_justify="left")
@@ -193,7 +199,7 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(column, justify="left" if column == "name" else "right")
     for row in report.classes:
         if row.pixels:
-            table.add_row(str(row.id), row.name, f"{row.share_of_pixels:.2%}", f"{row.share_of_pictures:.1%}")
+            table.add_row(str(row.id), shown(row.name), f"{row.share_of_pixels:.2%}", f"{row.share_of_pictures:.1%}")
     console.print(table)
     _line(console, "pairs", ", ".join(f"{split} {count}" for split, count in report.splits.items()))
     sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
@@ -215,11 +221,11 @@ def print_report(report: Report, console: Console) -> None:
     count = len(report.faults)
     console.print(f"[bold red]{count} fault{'s' * (count > 1)}[/] that would stop training:")
     for line in in_groups(report.faults):
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {printable(line)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(console: Console, what: str, content: str) -> None:
-    console.print(f"{what + ':':18}{content}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{what + ':':18}{printable(content)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _some(items: list[str]) -> str:
@@ -233,17 +239,17 @@ def _counted(items: list[str]) -> str:
 def _histogram(per_picture: Sequence[Mapping[int, int]]) -> tuple[Counter[int], Counter[int]]:
     """Pixels per id, and pictures per id."""
     pixels: Counter[int] = Counter()
-    shown: Counter[int] = Counter()
+    pictures: Counter[int] = Counter()
     for counts in per_picture:
         pixels.update(counts)
-        shown.update(counts.keys())
-    return pixels, shown
+        pictures.update(counts.keys())
+    return pixels, pictures
 
 
-def _rows(dataset: Pairs, pixels: Counter[int], shown: Counter[int], pictures: int) -> list[ClassRow]:
+def _rows(dataset: Pairs, pixels: Counter[int], pictures: Counter[int], count: int) -> list[ClassRow]:
     total = max(1, sum(pixels.values()))
     return [
-        ClassRow(i, name, pixels[i], pixels[i] / total, shown[i], shown[i] / max(1, pictures))
+        ClassRow(i, name, pixels[i], pixels[i] / total, pictures[i], pictures[i] / max(1, count))
         for i, name in enumerate(dataset.classes.names)
     ]
 

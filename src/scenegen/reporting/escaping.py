@@ -1,11 +1,9 @@
-"""Text of runs and recipes as it may stand in Markdown, in a plot and in a terminal's table: shown, never obeyed."""
+"""Text of runs and recipes as it may stand in Markdown and in a plot: shown, never obeyed."""
 
 from __future__ import annotations
 
 import html
 import re
-
-import rich.markup
 
 from scenegen.base.console import printable
 
@@ -27,8 +25,3 @@ def code(text: str) -> str:
 def drawn(text: str) -> str:
     """Text in a plot, where dollar signs would begin a formula."""
     return printable(text).replace("$", r"\$")
-
-
-def shown(text: str) -> str:
-    """Text in a table of the terminal, where brackets would begin a style or a link."""
-    return rich.markup.escape(printable(text))

@@ -124,6 +124,11 @@ def _targets(term: Any) -> tuple[str, ...]:
     return (term.target,) if term.target else ()
 
 
+def is_report(content: bytes) -> bool:
+    """True for the JSON of a report."""
+    return b'"extractors"' in content and b'"terms"' in content
+
+
 def print_report(report: ObjectiveReport, console: Console) -> None:
     """Two tables: the terms, and the extractors that they share."""
     console.print(f"[bold]Objective at {report.height}x{report.width}[/bold]")

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base import files
+from scenegen.base.console import shown
 from scenegen.reporting.comparison import LEVEL, Comparison, Pair
-from scenegen.reporting.escaping import shown
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -44,6 +44,11 @@ def write_json(comparison: Comparison, path: Path) -> None:
     content["pairs"] = [{**asdict(pair), "verdict": pair.verdict} for pair in comparison.pairs]
     content["conclusion"] = conclusion(comparison)
     files.write_json(path, content)
+
+
+def is_comparison(content: bytes) -> bool:
+    """True for the content of a file that `write_json` has written."""
+    return b'"conclusion"' in content and b'"pairs"' in content
 
 
 def _recipes(comparison: Comparison) -> Table:

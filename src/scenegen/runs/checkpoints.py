@@ -93,6 +93,8 @@ def require_resumable(content: Mapping[str, Any], *, path: Path) -> None:
         "rng": torch.Tensor,
     }
     wrong = [key for key, kind in shapes.items() if type(content.get(key)) is not kind]
+    if not wrong and not isinstance(content.get("callbacks", {}), dict):
+        wrong = ["callbacks"]
     if not wrong and content["global_step"] != int(content["state_dict"]["clock"]):
         wrong = ["global_step"]
     if not wrong and not _counts(content["loops"]):

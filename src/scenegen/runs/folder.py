@@ -77,13 +77,21 @@ def finished_runs(place: str | Path) -> list[Path]:
     Raises:
         Refusal: neither a run nor a folder with finished runs.
     """
-    base = next((p for p in (Path(place), HOME / place) if p.is_dir()), None)
+    base = next((p for p in (Path(place), HOME / place) if _is_folder(p)), None)
     if base is None:
         raise Refusal(f"there is no run or sweep {place} (looked for the folder itself and for {HOME}/{place})")
     folders = [base] if (base / RESULT).is_file() else sorted(p.parent for p in base.glob(f"*/{RESULT}"))
     if not folders:
         raise Refusal(f"{base} holds no finished run ({RESULT}); let it end with evaluate=true")
     return folders
+
+
+def _is_folder(path: Path) -> bool:
+    """True for a folder; false for what can be no name of one."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def require_own_files(folder: Path) -> Path:
@@ -139,11 +147,21 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
     try:
         write_new(folder / CONFIG, as_stored(cfg))
     except FileExistsError as error:
-        begun = "" if checkpoints_of(folder) else " that has saved nothing yet"
-        raise Refusal(
-            f"{folder} holds a run{begun} already; give another name=..., or go on with resume={name_of(folder)}"
-        ) from error
+        raise _taken(folder) from error
     write_json(folder / RECORD, {"config": digest, "overrides": overrides, **provenance()})
+
+
+def require_free(folder: Path) -> None:
+    """Refuse a folder that holds a run already, before anything is built."""
+    if is_run(folder):
+        raise _taken(folder)
+
+
+def _taken(folder: Path) -> Refusal:
+    begun = "" if checkpoints_of(folder) else " that has saved nothing yet"
+    return Refusal(
+        f"{folder} holds a run{begun} already; give another name=..., or go on with resume={name_of(folder)}"
+    )
 
 
 def stored_config(folder: Path) -> dict[str, Any]:

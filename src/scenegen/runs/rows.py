@@ -30,12 +30,18 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     text = read_text(path, what="the run's journal", cure=CURE, largest=LARGEST)
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    found = []
+    found, torn = [], 0
     try:
+        if reader.fieldnames and "step" not in reader.fieldnames:
+            raise Refusal(f"the run's journal {path} has no column step; {CURE.partition(', or ')[2]}")
         for row in reader:
+            if torn:
+                raise Refusal(f"the run's journal {path}, line {torn}: no whole row of a step; {CURE}")
             if STEP.fullmatch(row.get("step") or "") and None not in row and None not in row.values():
                 found.append({key: value for key, value in row.items() if value})
                 _require_numbers(found[-1], f"{path}, line {reader.line_num}")
+            else:
+                torn = reader.line_num
     except csv.Error as error:
         raise Refusal(f"the run's journal {path} is no CSV (line {reader.line_num}: {error}); {CURE}") from error
     return found

@@ -11,11 +11,10 @@ from rich.progress import track
 from torch import Tensor
 
 from scenegen.base.outputs import take_folder
-from scenegen.base.pictures import from_uint8, open_picture, save_png, to_array
+from scenegen.base.pictures import FORMATS, SUFFIXES, from_uint8, save_png, to_array
 from scenegen.base.records import Batch, Refusal
+from scenegen.data.photographs import read_photo
 from scenegen.posts.post import Post
-
-READ = {".png", ".jpg", ".jpeg"}
 
 
 @torch.no_grad()
@@ -38,10 +37,10 @@ def require_size(posts: Sequence[Post], *, height: int, width: int) -> None:
 
 
 def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path]:
-    """Write every picture of a folder after the posts, as NAME.png.
+    """Write every picture of a folder after the posts, as NAME.png; all are looked at before the first is written.
 
     Args:
-        source: folder of PNG and JPEG pictures.
+        source: folder of pictures.
         out: folder for the results, with their record; made if need be.
         posts: in their order.
 
@@ -49,23 +48,24 @@ def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path
         The files that were written.
 
     Raises:
-        Refusal: no folder, no pictures, two of one name, or an `out` that is read or holds what this call has not
-            written.
+        Refusal: no folder, no pictures, two of one name, one that is no file, is damaged, turned by EXIF, transparent
+            or of more than 8 bits, or an `out` that is read or holds what this call has not written.
     """
     if not source.is_dir():
-        raise Refusal(f"generated={source} is no folder; give one with pictures (PNG or JPEG)")
-    pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in READ and path.is_file())
+        raise Refusal(f"generated={source} is no folder; give one with pictures ({', '.join(FORMATS)})")
+    pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
     if not pictures:
-        raise Refusal(f"generated={source} holds no pictures (PNG or JPEG)")
+        raise Refusal(f"generated={source} holds no pictures ({', '.join(FORMATS)}); give the folder that does")
     stems = [path.stem for path in pictures]
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise Refusal(f"generated={source} holds {twice} twice, under two suffixes; keep one of them")
+    for path in pictures:
+        read_photo(path)
     choice = {"command": "post", "generated": str(source.resolve()), "posts": [post.stamp for post in posts]}
     take_folder(out, made=choice, files=[f"{stem}.png" for stem in stems], reads={"generated": source})
     files = []
     for path in track(pictures, description="posts", disable=len(pictures) < 16):
-        with open_picture(path) as opened:
-            pixels = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(np.array(read_photo(path))).permute(2, 0, 1)[None]
         made = apply_posts(from_uint8(pixels), Batch(name=(path.stem,)), posts)
         files.append(out / f"{path.stem}.png")
         save_png(files[-1], to_array(made[0]))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scenegen.base import files
+from scenegen.base.console import printable, shown
 from scenegen.scoring.contest import TOLERANCE, Contest, Row
 from scenegen.scoring.record import Score
 
@@ -27,9 +28,9 @@ def show(score: Score, console: Console) -> None:
         body += [Text(), _iou(score)]
     if score.synonyms:
         body += [_synonyms(score)]
-    body += [Text(f"! {warning}", style="yellow") for warning in score.warnings]
+    body += [Text(f"! {printable(warning)}", style="yellow") for warning in score.warnings]
     loud = "bold red" if any("RANDOM" in mark for mark in score.marks) else "yellow"
-    body += [Text(f"! {mark}", style=loud) for mark in score.marks]
+    body += [Text(f"! {printable(mark)}", style=loud) for mark in score.marks]
     title = f"{score.scorer or 'measures'}, {score.pictures} pictures"
     console.print(
         Panel(
@@ -74,7 +75,7 @@ def show_rows(rows: Sequence[Row], contest: Contest, console: Console) -> None:
         style = "" if row.agrees else "bold red"
         sign = Text("ok", style="green") if row.agrees else Text("DIFFERS")
         numbers = [*values, f"{row.published:.4f}", f"{row.computed:.4f}", f"{row.difference:+.5f}"]
-        table.add_row(row.name, *numbers, sign, style=style)
+        table.add_row(shown(row.name), *numbers, sign, style=style)
     console.print(table)
     wrong = sum(not row.agrees for row in rows)
     worst = max(abs(row.difference) for row in rows)
@@ -126,7 +127,7 @@ def _synonyms(score: Score) -> Table:
     for group in score.synonyms.values():
         shares = [f"{100 * x:.1f} %" for x in (group.share, group.right, group.within, group.outside)]
         most = f"{group.most[0]} as {group.most[1]}, {100 * group.most[2]:.1f} %" if group.most else ""
-        table.add_row(", ".join(group.classes), *shares, most)
+        table.add_row(shown(", ".join(group.classes)), *shares, shown(most))
     return table
 
 
@@ -161,7 +162,7 @@ def _class(item: tuple[str, tuple[float, float]]) -> tuple[RenderableType, ...]:
     colour = "green" if iou >= 0.6 else "yellow" if iou >= 0.3 else "red"
     full = round(iou * BAR)
     bar = Text("█" * full, style=colour).append("·" * (BAR - full), style="dim")
-    return name, f"{iou:.3f}", bar, f"{100 * share:.1f} %"
+    return shown(name), f"{iou:.3f}", bar, f"{100 * share:.1f} %"
 
 
 def _span(interval: tuple[float, float] | None) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
+from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import Loader, StatelessBatchSampler, make_loader
+from scenegen.runs.checkpoints import load
 from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, name_of, step_of
 from scenegen.runs.journal import Journal
 from scenegen.runs.resume_point import clock_of
@@ -26,6 +28,9 @@ from scenegen.training.machine import Machine
 from scenegen.training.ranks import Ranks
 from scenegen.training.rounds import Rounds
 from scenegen.training.signals import Signals
+
+FEW = 4
+"""Faults of a checkpoint that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,21 @@ class Prepared:
     loader: Loader
     folder: Path
     progress: Progress
+
+    def require_fit(self, checkpoint: Path) -> None:
+        """Refuse a checkpoint that holds something else than this module trains.
+
+        Raises:
+            Refusal: with the first names of weights that are missing, unknown, of another shape or kind of number, or
+                with the first part of the optimizers or of Lightning's counters that differs.
+        """
+        content = load(checkpoint)
+        faults = [*_weight_faults(self.module, content["state_dict"]), *_state_faults(self.module, content)]
+        faults += _counter_faults(content["loops"], {"fit_loop": self.trainer.fit_loop.state_dict()})
+        if faults:
+            more = f", and {len(faults) - FEW} more" if len(faults) > FEW else ""
+            raise Refusal(f"{checkpoint} does not fit its run ({', '.join(faults[:FEW])}{more}); put back the file as "
+                          "scenegen.train wrote it, or go on from another one: resume=FILE.ckpt")  # fmt: skip
 
     def run(self, *, loggers: Sequence[Logger] = (), checkpoint: Path | None = None, start: int | None = None) -> None:
         """Train to the end, from the start or from a checkpoint.
@@ -176,6 +196,60 @@ def fit(
 ) -> None:
     """Prepare and train in one call; see `prepare` for the options and `Prepared.run` for the rest."""
     prepare(module, data, **options).run(loggers=loggers, checkpoint=checkpoint)
+
+
+def _weight_faults(module: Rounds, theirs: Mapping[str, Tensor]) -> list[str]:
+    ours = module.state_dict()
+    if module.discriminator is None:  # runs of release 0.1 kept one that nothing trained
+        theirs = {name: value for name, value in theirs.items() if not name.startswith("discriminator.")}
+    faults = [f"{name} is missing" for name in ours if name not in theirs]
+    faults += [f"{name} is unknown" for name in theirs if name not in ours]
+    alike = [(name, theirs[name], value) for name, value in ours.items() if name in theirs]
+    return faults + [
+        f"{name} is {tuple(found.shape)} {found.dtype} there, {tuple(own.shape)} {own.dtype} here"
+        for name, found, own in alike
+        if found.shape != own.shape or found.is_floating_point() != own.is_floating_point()
+    ]
+
+
+def _state_faults(module: Rounds, content: Mapping[str, Any]) -> list[str]:
+    """Faults of the optimizers' state, whose numbers belong to the parameters in their order."""
+    faults = []
+    states: list[dict[str, Any]] = content["optimizer_states"]
+    optimizers = module.configure_optimizers()
+    if len(states) < len(optimizers):
+        return [f"it has the state of {len(states)} optimizers of {len(optimizers)}"]
+    for optimizer, state in zip(optimizers, states, strict=False):
+        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        kept = [index for group in state["param_groups"] for index in group["params"]]
+        if [len(group["params"]) for group in state["param_groups"]] != [
+            len(g["params"]) for g in optimizer.param_groups
+        ]:
+            faults.append("an optimizer has other parameters there than here")
+            continue
+        shapes = {index: parameter.shape for index, parameter in zip(kept, own, strict=True)}
+        faults += [
+            f"an optimizer's {name} of parameter {index} has another shape"
+            for index, values in state["state"].items()
+            for name, value in values.items()
+            if isinstance(value, Tensor) and value.ndim and value.shape != shapes.get(index)
+        ]
+    return faults
+
+
+def _counter_faults(there: Any, here: Any, place: str = "loops") -> list[str]:
+    """Counters of Lightning's that a checkpoint lacks."""
+    if not isinstance(here, Mapping):
+        return [] if isinstance(there, int) else [f"{place} is no counter"]
+    if not isinstance(there, Mapping):
+        return [f"{place} holds no counters"]
+    return [
+        fault
+        for key, value in here.items()
+        for fault in (
+            _counter_faults(there[key], value, f"{place}.{key}") if key in there else [f"{place} lacks {key}"]
+        )
+    ]
 
 
 def drop_grids(folder: Path, *, after: int) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from scenegen.base.console import printable
+from scenegen.base.console import shown
 from scenegen.data.annotations.importing import Imported
 
 SHOWN = 8
@@ -23,7 +22,7 @@ def print_import(done: Imported, console: Console) -> None:
     table.add_column("share", justify="right")
     table.add_column("words of the annotators, with their share")
     for name, words in sorted(done.classes.items(), key=lambda row: -sum(row[1].values())):
-        table.add_row(_plain(name), _share(sum(words.values()), total), _listed(words, total))
+        table.add_row(shown(name), _share(sum(words.values()), total), _listed(words, total))
     if done.unknown:
         table.add_row("unlabelled", _share(sum(done.unknown.values()), total), _listed(done.unknown, total))
     console.print(table)
@@ -37,7 +36,7 @@ def print_import(done: Imported, console: Console) -> None:
     for sentence, found in losses.items():
         if found:
             examples = ", ".join(list(found)[:3])
-            console.print(f"{len(found)} {sentence} (such as {_plain(examples)})", highlight=False)
+            console.print(f"{len(found)} {sentence} (such as {shown(examples)})", highlight=False)
     if done.turned:
         console.print(f"{done.turned} photographs were written turned as their EXIF says, as PNG", highlight=False)
     if done.filled:
@@ -46,8 +45,8 @@ def print_import(done: Imported, console: Console) -> None:
 
 def _listed(words: Mapping[str, int], total: int) -> str:
     rows = sorted(words.items(), key=lambda row: -row[1])
-    shown = ", ".join(f"{_plain(word)} {_share(pixels, total)}" for word, pixels in rows[:SHOWN])
-    return shown + (f", and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+    listed = ", ".join(f"{shown(word)} {_share(pixels, total)}" for word, pixels in rows[:SHOWN])
+    return listed + (f", and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
 
 
 def _counts(pictures: Mapping[str, int]) -> str:
@@ -56,7 +55,3 @@ def _counts(pictures: Mapping[str, int]) -> str:
 
 def _share(pixels: int, total: int) -> str:
     return f"{100 * pixels / max(total, 1):.1f} %"
-
-
-def _plain(text: str) -> str:
-    return escape(printable(text))

@@ -1,0 +1,39 @@
+"""Task of a training, which its model must fit: task=scene paints pictures, task=segmentation reads label maps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from scenegen.base.refusal import Refusal
+from scenegen.config.places import conf_folder
+
+USUAL = "scene"
+"""Task of models whose option names none."""
+
+_NAMED = re.compile(r"^  - override /task: (\w+)", re.MULTILINE)
+
+
+def task_of(model: str) -> str:
+    """Task that an option of model= is for."""
+    named = _NAMED.search((conf_folder() / "model" / f"{model}.yaml").read_text(encoding="utf-8"))
+    return named[1] if named else USUAL
+
+
+def require_task(choices: Mapping[str, str | None]) -> None:
+    """Refuse a model that does not do the chosen task.
+
+    Args:
+        choices: group -> option of a command line.
+
+    Raises:
+        Refusal: with the models of the task.
+    """
+    model, task = choices.get("model"), choices.get("task")
+    if not model or not task or task_of(model) == task:
+        return
+    fitting = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml") if task_of(path.stem) == task)
+    raise Refusal(
+        f"task={task} does not go with model={model}, which is for task={task_of(model)}; leave task= out, or choose "
+        f"model= of {', '.join(fitting)}"
+    )

@@ -1,0 +1,100 @@
+"""Texts that move a terminal's cursor, forge a line or bring a script into a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.table import Finished, Row, check, each
+from tests.worlds import finished, label, pairs, picture, trained, write
+
+EVIL = {
+    "colour": "\x1b[31mred",
+    "title": "\x1b]0;owned\x07x",
+    "cursor": "\x1b[2J\x1b[Hx",
+    "line": "x\nerror: all is well",
+    "return": "x\rerror: all is well",
+    "turn": "x\u202egnp.exe",
+    "c1": "x\x9b31m",
+    "separator": "x\u2028error: all is well",
+}
+"""Kind -> beginning of a file's name."""
+
+CHECK = "check data=folder data.root=data size=tiny"
+WHERE: dict[str, tuple[str, Callable[[Path, str], object]]] = {
+    "a faulty label": (CHECK, lambda here, name: label(pairs(here / "data") / "train/labels" / f"{name}.png", 9)),
+    "a faulty photograph": (CHECK, lambda here, name: write(
+        pairs(here / "data") / "train/images" / f"{name}.jpg", "text")),
+    "a label map": ("sample run=a labels=maps out=made", lambda here, name: (trained(here), label(
+        here / "maps" / f"{name}.png", 200))),
+    "a generated picture": ("submit generated=made labels=maps size.height=64 size.width=64", lambda here, name: (
+        label(here / "maps/a.png"), picture(here / "made" / f"{name}.png"))),
+    "a picture to process": ("post generated=made out=done post=bicubic", lambda here, name: write(
+        here / "made" / f"{name}.png", "text")),
+    "another layout": (CHECK, lambda here, name: (here / "data" / name).mkdir(parents=True)),
+    "a class": (CHECK, lambda here, name: pairs(here / "data", classes={"classes": [name, name, "water"]})),
+    "a key of a class list": (CHECK, lambda here, name: pairs(here / "data", classes={name: 1})),
+    "a column": ("score rows=t.csv", lambda here, name: write(here / "t.csv", f'"{name}",b\n1,2\n')),
+    "a cell": ("score rows=t.csv", lambda here, name: write(
+        here / "t.csv", f'row,mask_acc,aesthetic,fid,total\na,"{name}",5,50,0.2\n')),
+    "a run": ("sample run=none", lambda here, name: finished(here, name)),
+    "an index's class": ("train data=folder data.root=data size=tiny width=tiny weights=random batch_size=2 "
+                         "evaluate=false model=unite exemplar.index=i.json", lambda here, name: (pairs(here / "data"),
+                         write(here / "i.json", {"classes": [name, "b", "c"], "train": {}}))),
+}  # fmt: skip
+
+TOLD = [
+    Row(f"{place}: {kind}", command, lambda here, put=put, name=name: put(here, name),
+        report=place in ("a faulty label", "a faulty photograph"))
+    for place, (command, put) in WHERE.items() for kind, name in EVIL.items()
+    if kind in ("colour", "line") or (len(place) + len(kind)) % 4 == 0
+]  # fmt: skip
+
+OVERRIDES = [Row(f"an override: {kind}", f"sample 'run={name}'", None, ("run",)) for kind, name in EVIL.items()]
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>|`x`|\n# head"
+
+
+def no_script(done: Finished) -> None:
+    """Neither page nor table holds a tag that came from a run."""
+    page, board = (done.here / "page/index.html").read_text(), (done.here / "board.md").read_text()
+    for text in (page, board):
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+    assert "\n# head" not in board
+
+
+def recipe(here: Path) -> None:
+    run = finished(here, "a")
+    write(run / "run.json", {"overrides": [f"loss={SCRIPT}", "seed=0"]})
+    finished(here, "b", seed=1, loss="dists")
+
+
+def marked(here: Path) -> None:
+    run = finished(here, "a")
+    record = json.loads((run / "result.json").read_text())
+    write(run / "result.json", {**record, "marks": [SCRIPT], "scorer": SCRIPT})
+    finished(here, "b", seed=1, loss="dists")
+
+
+REPORT = "report runs=[a,b] out=page leaderboard=board.md pictures=0"
+PAGES = [
+    Row("a recipe", REPORT, recipe, status=0, spared=("page*", "board.md"), after=no_script),
+    Row("marks", REPORT, marked, status=0, spared=("page*", "board.md"), after=no_script),
+]
+
+
+@each(TOLD, quick=10)
+def test_told(row: Row) -> None:
+    check(row)
+
+
+@each(OVERRIDES, quick=3)
+def test_overrides(row: Row) -> None:
+    check(row)
+
+
+@each(PAGES, quick=1)
+def test_pages(row: Row) -> None:
+    check(row)
