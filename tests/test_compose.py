@@ -130,6 +130,13 @@ def test_wrong_values_are_reported_together_with_path_and_cure(overrides: list[s
         assert word in str(caught.value)
 
 
+def test_a_composition_leaves_no_trace_in_the_next() -> None:
+    """Hydra's own cache is of one composition; the tests' (hydra_once.py) is of the process."""
+    compose("train", ["++seed=5", "++loss.vgg.weight=7", "++model.vae=false"])
+    cfg = compose("train")
+    assert (cfg.seed, cfg.loss.vgg.weight, cfg.model.vae) == (0, 10.0, True)
+
+
 def test_the_hash_names_the_content_not_the_name_of_a_run() -> None:
     assert train("name=a").digest == train("name=b").digest
     assert train("seed=1").digest != train("seed=2").digest
