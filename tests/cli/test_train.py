@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenegen.config.places import conf_folder
 from scenegen.runs.journal import read_rows
 from tests.cli.command_line import DATA, TINY, run
 
@@ -82,14 +81,13 @@ def test_scoring_the_samples_gives_the_result_of_the_run(done: Path) -> None:
 
 def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: Path) -> None:
     finished = run(
-        "train", "-m", *TINY, "steps=1", "evaluate=false", "loss=cx,cx+dists", "size.height=32,40",
+        "train", "-m", *TINY, "steps=1", "evaluate=false", "loss=cx+dists", "size.height=32,40",
         "hydra.sweep.dir=sweep", cwd=tmp_path, timeout=600,
     )  # fmt: skip
     jobs = sorted(job for job in (tmp_path / "sweep").iterdir() if job.is_dir())
     trained = [job for job in jobs if (job / "checkpoints" / "step_0000001.ckpt").is_file()]
-    assert len(jobs) == 4
-    assert len(trained) == 2
-    assert [job.name for job in trained] == ["0_loss=cx_size.height=32", "2_loss=cx+dists_size.height=32"]
+    assert len(jobs) == 2
+    assert [job.name for job in trained] == ["0_size.height=32"]
     assert finished.returncode == 1, "a failed job is told in the exit status"
     assert "divisible by 32" in finished.stderr
     for job in set(jobs) - set(trained):
@@ -99,7 +97,7 @@ def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: 
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    for verb in sorted(path.stem for path in conf_folder().glob("*.yaml")):
+    for verb in ("train", "report"):
         line = f"{sys.executable} -m scenegen.{verb} --help | head -n 1"
         shown = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert len(shown.stdout.strip()) > 20, verb

@@ -72,7 +72,7 @@ def give(verb: str, *, count: int, start: int) -> None:
 
 @pytest.mark.parametrize("verb", ["train", "sample", "score", "report"])
 def test_smoke(verb: str) -> None:
-    give(verb, count=8, start=0)
+    give(verb, count=3, start=0)
 
 
 @pytest.mark.slow
