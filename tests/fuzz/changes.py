@@ -91,7 +91,7 @@ def fuzz(answer: Callable[[Any], object], inputs: st.SearchStrategy, *, count: i
         start: seed; one seed draws the same inputs again.
     """
 
-    @settings(max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=count, database=None, deadline=None, suppress_health_check=tuple(HealthCheck))  # pyright: ignore[reportArgumentType]
     @seed(start)
     @given(inputs)
     def give(content: Any) -> None:

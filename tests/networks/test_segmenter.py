@@ -29,6 +29,7 @@ def test_logits_are_those_of_the_file_and_layers_those_of_the_trunk(image):
     trunk = built("extractor/scenenet", at="nets.scenenet")
     torch.testing.assert_close(found["relu3_2"], trunk(image, ["relu3_2"])["relu3_2"])
     assert net(image, ["relu1_1"]).keys() == {"relu1_1"}
+    assert net.classes is not None
     assert len(net.classes) == found["logits"].shape[1] == 29
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
+import subprocess  # nosec B404  # its Popen objects are watched, none is started here
 import sys
 import threading
 import time

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405  # entities are refused before it sees the text
 
 from scenegen.base.documents import read_json, read_text
 from scenegen.base.refusal import Refusal
