@@ -326,26 +326,26 @@ PLACES = [
 PLACES = [replace(row, name=f"{row.name} {place}") for place, row in enumerate(PLACES)]
 
 
-@each(NUMBERS, quick=10)
+@each(NUMBERS, quick=6)
 def test_numbers(row: Row) -> None:
     check(row)
 
 
-@each(LOSSES, quick=6)
+@each(LOSSES, quick=4)
 def test_losses(row: Row) -> None:
     check(row)
 
 
-@each(SPELLING, quick=10)
+@each(SPELLING, quick=6)
 def test_spelling(row: Row) -> None:
     check(row)
 
 
-@each(COMMANDS, quick=16)
+@each(COMMANDS, quick=7)
 def test_commands(row: Row) -> None:
     check(row)
 
 
-@each(PLACES, quick=2)
+@each(PLACES, quick=1)
 def test_places(row: Row) -> None:
     check(row)

@@ -224,16 +224,16 @@ INDEXES = [
 ]  # fmt: skip
 
 
-@each(CLASSES, quick=10)
+@each(CLASSES, quick=7)
 def test_class_lists(row: Row) -> None:
     check(row)
 
 
-@each(FILES, quick=10)
+@each(FILES, quick=8)
 def test_files(row: Row) -> None:
     check(row)
 
 
-@each(INDEXES, quick=4)
+@each(INDEXES, quick=3)
 def test_indexes(row: Row) -> None:
     check(row)

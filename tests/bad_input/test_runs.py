@@ -208,8 +208,8 @@ RESULTS = [
         lambda here: write(here / "mine.json", "{}"), ("json=mine.json", "is there already")),
     Row("report: out is a file", "report out=page", lambda here: write(here / "page", "mine"), ("page",)),
     Row("report: out within a file", "report out=page/x", lambda here: write(here / "page", "mine"), ("out=page/x",)),
-    Row("import: out within a file", "import annotations=a format=labelme_xml out=page/x", lambda here: write(
-        here / "page", "mine"), ("out=page/x",)),
+    Row("import: out within a file", "import annotations=a format=labelme_xml out=page/x", lambda here: (write(
+        here / "page", "mine"), (here / "a").mkdir()), ("out=page/x",)),
     Row("report: leaderboard is a folder", "report out=page leaderboard=board", lambda here: (here / "board").mkdir(),
         ("leaderboard=board",)),
 ]  # fmt: skip
@@ -230,12 +230,12 @@ INPUTS = [
 ]  # fmt: skip
 
 
-@each(WHOLE, quick=14)
+@each(WHOLE, quick=9)
 def test_runs(row: Row) -> None:
     check(row)
 
 
-@each(RESULTS, quick=24)
+@each(RESULTS, quick=16)
 def test_results(row: Row) -> None:
     check(row)
 

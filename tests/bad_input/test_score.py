@@ -149,16 +149,16 @@ TABLES = [
 ]  # fmt: skip
 
 
-@each(PICTURES, quick=8)
+@each(PICTURES, quick=6)
 def test_pictures(row: Row) -> None:
     check(row)
 
 
-@each(SUBMITTED, quick=9)
+@each(SUBMITTED, quick=6)
 def test_submitted(row: Row) -> None:
     check(row)
 
 
-@each(TABLES, quick=9)
+@each(TABLES, quick=6)
 def test_tables(row: Row) -> None:
     check(row)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.cli.entry import explain
+from scenegen.cli.entry import explain, no_option, refuse_words
 from scenegen.config.compose import compose
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import plan
@@ -60,11 +60,12 @@ def words(verb: str) -> st.SearchStrategy:
 def give(verb: str, *, count: int, start: int) -> None:
     def answer(given: list[str]) -> None:
         try:
+            refuse_words(given)
             plan(compose(verb, [*NEEDED.get(verb, []), *given]))
         except Refusal:
             raise
         except Exception as error:
-            if explain(error) is None:
+            if no_option(given) is None and explain(error, verb=verb) is None:
                 raise
 
     fuzz(answer, words(verb), count=count, start=start)

@@ -198,5 +198,7 @@ def test_smoke(name: str, tmp_path: Path) -> None:
 def test_long(name: str, tmp_path: Path) -> None:
     until, start = time.monotonic() + SECONDS / len(NAMES), 1
     while time.monotonic() < until:
-        give(name, tmp_path, count=200, start=start)
+        turn = tmp_path / str(start)
+        turn.mkdir()
+        give(name, turn, count=200, start=start)
         start += 1

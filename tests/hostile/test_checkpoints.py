@@ -184,16 +184,16 @@ CONVERTED = [
 ]  # fmt: skip
 
 
-@each(TAKEN, quick=22)
+@each(TAKEN, quick=14)
 def test_sampled(row: Row) -> None:
     check(row)
 
 
-@each(STATES, quick=4)
+@each(STATES, quick=3)
 def test_resumed(row: Row) -> None:
     check(row)
 
 
-@each(CONVERTED, quick=2)
+@each(CONVERTED, quick=1)
 def test_converted(row: Row) -> None:
     check(row)

@@ -183,22 +183,22 @@ RECIPES = [
 ]  # fmt: skip
 
 
-@each(RUNS, quick=10)
+@each(RUNS, quick=6)
 def test_targets(row: Row) -> None:
     check(row)
 
 
-@each(YAMLS, quick=18)
+@each(YAMLS, quick=12)
 def test_yaml(row: Row) -> None:
     check(row)
 
 
-@each(READERS, quick=6)
+@each(READERS, quick=4)
 def test_readers(row: Row) -> None:
     check(row)
 
 
-@each(RECIPES, quick=8)
+@each(RECIPES, quick=6)
 def test_recipes(row: Row) -> None:
     check(row)
 

@@ -73,11 +73,11 @@ LINKS = [
 ]  # fmt: skip
 
 
-@each(NAMES, quick=14)
+@each(NAMES, quick=9)
 def test_names(row: Row) -> None:
     check(row)
 
 
-@each(LINKS, quick=4)
+@each(LINKS, quick=3)
 def test_links(row: Row) -> None:
     check(row)

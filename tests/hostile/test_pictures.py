@@ -109,11 +109,11 @@ PIPES = [
 ]  # fmt: skip
 
 
-@each(FORMATS, quick=18)
+@each(FORMATS, quick=11)
 def test_formats(row: Row) -> None:
     check(row)
 
 
-@each(PIPES, quick=7)
+@each(PIPES, quick=5)
 def test_what_is_no_file(row: Row) -> None:
     check(row)

@@ -85,12 +85,12 @@ PAGES = [
 ]
 
 
-@each(TOLD, quick=10)
+@each(TOLD, quick=7)
 def test_told(row: Row) -> None:
     check(row)
 
 
-@each(OVERRIDES, quick=3)
+@each(OVERRIDES, quick=2)
 def test_overrides(row: Row) -> None:
     check(row)
 

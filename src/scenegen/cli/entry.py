@@ -46,7 +46,7 @@ from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
 
-NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?([\d._]+(e[-+]?\d+)?|inf|nan)", re.IGNORECASE)
 
 NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 """Hydra's words for a group that is not in the defaults list."""
@@ -248,9 +248,10 @@ def _refusal_behind(error: BaseException) -> Refusal | None:
 def no_option(words: Sequence[str]) -> Refusal | None:
     """Refusal of a group that is given a number or null in place of an option, which Hydra answers with a traceback."""
     for word in words:
-        group, _, value = word.partition("=")
+        key, _, value = word.lstrip("+").partition("=")
+        group = key.partition("@")[0]
         options = options_of(group)
-        if options and (NUMBER.fullmatch(value) or value in ("null", "true", "false", "{}", "[]")):
+        if options and (NUMBER.fullmatch(value) or value in ("null", "true", "false") or value[:1] in ("{", "[")):
             size = "; the size of the pictures is size.height=... and size.width=..." if group == "width" else ""
             return Refusal(f"{word}: {group} takes one of {', '.join(options)}, and {value} is none of them{size}")
     return None
@@ -276,7 +277,7 @@ def refuse_words(words: Sequence[str]) -> None:
             raise Refusal(f"{key}= is empty; write {key}=... with a name or path, or leave it out")
         if value in ("{}", "[]") and (refusal := no_option([f"{key}={value}"])):
             raise refusal
-        group = word.removeprefix("~").partition("=")[0]
+        group = re.split("[=@]", word.removeprefix("~"), maxsplit=1)[0]
         if word.startswith("~") and (options := options_of(group)):
             cure = f"{group}=none" if "none" in options else f"{group}= with one of {', '.join(options)}"
             raise Refusal(f"{word} takes away the whole group {group}, which the command reads; write {cure}")
