@@ -211,7 +211,7 @@ def test_a_launcher_that_is_not_installed_says_what_to_install(launcher, monkeyp
     from hydra_plugins.scenegen.launcher import ElsewhereLauncher
 
     made = ElsewhereLauncher(of="hydra_plugins.hydra_nowhere_launcher.core.Launcher", extra=launcher)
-    with pytest.raises(Refusal, match=rf"needs hydra-nowhere-launcher.*scenegen\[{launcher}\]"):
+    with pytest.raises(Refusal, match=rf"needs hydra-nowhere-launcher.*install -e '\.\[{launcher}\]'"):
         made.setup(hydra_context=None, task_function=None, config=None)  # pyright: ignore[reportArgumentType]
 
 

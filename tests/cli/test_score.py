@@ -202,7 +202,7 @@ def test_the_logs_62_rows(shared, capsys):
 
 
 def test_a_refusal_is_one_sentence(tmp_path):
-    assert "rows=none.csv is no file" in sentence(run("score", "rows=none.csv", cwd=tmp_path))
+    assert "rows none.csv cannot be read" in sentence(run("score", "rows=none.csv", cwd=tmp_path))
 
 
 @pytest.mark.parametrize(
