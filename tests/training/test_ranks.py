@@ -81,13 +81,19 @@ def test_an_error_of_its_own_stays_what_it_is(error, tmp_path: Path):
 
 
 def test_who_waits_for_the_dead_is_ended(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    """The first process hangs in a call that never returns; and the second one where the first is gone."""
-    for local_rank, words in ((0, "rank 1 was ended by SIGKILL"), (1, "rank 0 ended before its time")):
+    """The first process hangs in a call that never returns; so does the second one, or its call breaks at once."""
+    for local_rank, breaks, words in (
+        (0, False, "rank 1 was ended by SIGKILL"),
+        (1, False, "rank 0 ended before its time"),
+        (1, True, "rank 0 ended before its time"),
+    ):
         if (child := os.fork()) == 0:
             started = other()
             os.environ[FIRST] = "1"
             with Ranks(trainer(started, local_rank=local_rank), tmp_path):
                 started.kill()
+                if breaks:
+                    raise GLOO
                 time.sleep(60)
             os._exit(9)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
@@ -99,18 +105,22 @@ def test_who_waits_for_the_dead_is_ended(tmp_path: Path, capfd: pytest.CaptureFi
     ("rank", "status", "words"), [(1, 1, "rank 1 was ended by SIGKILL"), (0, -9, "rank 0 ended before its time")]
 )
 def test_a_killed_process_of_a_real_run(rank: int, status: int, words: str, tmp_path: Path) -> None:
+    name = f"ranks_{os.getpid()}_{rank}"  # a test of another worker has a folder of the same name
     command = [sys.executable, "-m", "scenegen.train", *TINY, "steps=5000", "checkpoint_every=2", "evaluate=false",
-               "trainer=ddp", "trainer.accelerator=cpu", f"name={tmp_path.name}"]  # fmt: skip
+               "trainer=ddp", "trainer.accelerator=cpu", f"name={name}"]  # fmt: skip
     with (tmp_path / "said").open("w") as said:
         run = subprocess.Popen(command, cwd=tmp_path, stdout=said, stderr=said)
-    folder = tmp_path / "runs" / tmp_path.name
-    until(lambda: (folder / "checkpoints" / "step_0000004.ckpt").is_file(), seconds=240)
-    (started,) = set(processes(f"name={tmp_path.name}")) - {run.pid}
-    os.kill(started if rank else run.pid, signal.SIGKILL)
-    assert run.wait(timeout=60) == status
-    until(lambda: not processes(f"name={tmp_path.name}"), seconds=60)
+    try:
+        until(lambda: (tmp_path / f"runs/{name}/checkpoints/step_0000004.ckpt").is_file(), seconds=240)
+        (started,) = set(processes(f"name={name}")) - {run.pid}
+        os.kill(started if rank else run.pid, signal.SIGKILL)
+        assert run.wait(timeout=60) == status
+        until(lambda: not processes(f"name={name}"), seconds=60)
+    finally:
+        for left in processes(f"name={name}"):
+            os.kill(left, signal.SIGKILL)
     lines = (tmp_path / "said").read_text()
     assert lines.count("error: ") == 1
     assert words in lines
     assert "Traceback" not in lines
-    assert f"is whole: go on with resume={folder.name}" in lines
+    assert f"is whole: go on with resume={name}" in lines

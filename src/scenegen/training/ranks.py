@@ -55,6 +55,8 @@ class Ranks:
         if self.several:
             if self.local_rank == 0:
                 os.environ[FIRST] = str(os.getpid())
+            # torchrun and SLURM start every rank themselves: the first one is not the parent then, and is not watched.
+            self._first = int(os.environ.get(FIRST, os.getppid()))
             look = self._look_after_others if self.local_rank == 0 else self._look_after_first
             self._thread = threading.Thread(target=look, daemon=True, name="ranks")
             self._thread.start()
@@ -72,6 +74,7 @@ class Ranks:
             if isinstance(error, Exception) and not lost:
                 self._reason(self.local_rank).write_text(f"{error}")
             if lost:
+                self._leave_where_first_is_gone()  # the call may break before the watch looks again
                 raise Refusal("another process of this run ended") from error
         elif error is not None:
             self._end_others()
@@ -91,11 +94,13 @@ class Ranks:
                 return
 
     def _look_after_first(self) -> None:
-        first = int(os.environ.get(FIRST, os.getppid()))
         while not self._over.wait(PAUSE):
-            if os.getppid() != first:
-                cure = go_on(self.folder)
-                leave(f"the process of rank 0 ended before its time; {cure}" if self.local_rank == 1 else "")
+            self._leave_where_first_is_gone()
+
+    def _leave_where_first_is_gone(self) -> None:
+        if os.getppid() != self._first:
+            sentence = f"the process of rank 0 ended before its time; {go_on(self.folder)}"
+            leave(sentence if self.local_rank == 1 else "")
 
     def _take(self) -> None:
         """Take the started processes over from Lightning, whose watch then has none to look at."""
