@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def convert(cfg: DictConfig) -> Path:
     path = write_weights(folder, networks)
     count = sum(p.numel() for p in model.parameters())
     print(f"{printable(read)}: every key fits, none is left over")
-    print(f"{path}: {count:,} parameters; next: python -m scenegen.sample run={settings.name} labels=FOLDER")
+    run = shlex.quote(f"run={settings.name}")
+    print(f"{path}: {count:,} parameters; next: python -m scenegen.sample {run} labels=FOLDER")
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,7 +77,7 @@ def main(cfg: DictConfig) -> int:
     made = {**config, "data": {**config["data"], "root": str(out)}}
     report = examine({split: build.dataset(made, split=split) for split in ("train", "test")})
     print_report(report, console())
-    print(f"next: python -m scenegen.train data=folder data.root={printable(str(out))}")
+    print(printable(f"next: python -m scenegen.train data=folder {shlex.quote(f'data.root={out}')}"))
     return 0 if report.sound else 1
 
 

@@ -11,6 +11,9 @@ from omegaconf import DictConfig
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
+READ = ("labels", "instances", "exemplars", "style", "checkpoint")
+"""Options that name files or folders of the user's."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,7 +51,7 @@ class Settings:
 
     def reads(self) -> dict[str, Path]:
         """Option -> file or folder of the user's that is read."""
-        named = {name: getattr(self, name) for name in ("labels", "instances", "exemplars", "style", "checkpoint")}
+        named = {name: getattr(self, name) for name in READ}
         return {name: Path(value).expanduser() for name, value in named.items() if value is not None}
 
 
@@ -93,8 +96,7 @@ def main(cfg: DictConfig) -> None:
         "command": "sample",
         "run": str(run.folder.resolve()),
         "step": run.step,
-        **{name: str(reads[name].resolve()) if name in reads else None for name in ("labels", "exemplars", "style")},
-        **{name: str(reads[name].resolve()) if name in reads else None for name in ("checkpoint", "instances")},
+        **{name: str(reads[name].resolve()) if name in reads else None for name in READ},
         **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
         "size": size if isinstance(size, str) else list(size),
         "posts": [post.stamp for post in posts],

@@ -94,11 +94,11 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     """
     from scenegen.config.resumed import resumed
     from scenegen.config.stored import read_config
-    from scenegen.runs.folder import find_run
+    from scenegen.runs.folder import find_run, name_of
 
-    resuming = cfg.resume is not None
+    resuming, run = cfg.resume is not None, str(name_of(folder))
     if resuming:  # what would make another run is refused before anything is imported or locked
-        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=folder.name)
+        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=run)
 
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -121,6 +121,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from scenegen.sampling.sheets import spread
     from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, prepare
+    from scenegen.training.signals import Stopped
     from scenegen.training.start_from import take_over
 
     first = rank_zero_only.rank == 0
@@ -130,12 +131,10 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             newest(find_run(cfg.start_from))
     with contextlib.ExitStack() as stack:
         changes, point = (), None
-        record = read_record(folder)
         if resuming:
             if first:
                 stack.enter_context(held(folder))
-            record = read_record(folder)
-            found = resumed(read_config(folder), overrides, composed=cfg, run=folder.name)
+            found = resumed(read_config(folder), overrides, composed=cfg, run=run)
             point = resume_point(folder, str(cfg.resume))
             cfg, changes = found.config, found.changes
         chosen = plan(cfg, settings=Settings)
@@ -150,7 +149,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         require_sound(train, test)
         data = {"train": fingerprint(train), "test": fingerprint(test)}
         if resuming:
-            require_same_data(record.data, data, changes=changes, run=folder.name)
+            require_same_data(read_record(folder).data, data, changes=changes, run=run)
         # Built before training, so that what cannot be scored is known now and not after a day.
         scorer = build.scorer(config, test) if settings.evaluate else None
         posts = build.posts(config)
@@ -188,14 +187,16 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             set_aside_newer(folder, point)
             step = point.step if point is not None else 0
             note_resume(folder, cfg, step=step, digest=chosen.digest, overrides=overrides, changes=changes)
-            print(f"{folder.name} goes on from step {step} of {settings.steps}")
+            print(f"{run} goes on from step {step} of {settings.steps}")
         loggers = build.loggers(config, folder)
         try:
             prepared.run(loggers=loggers, checkpoint=point.path if point else None, start=point.step if point else 0)
-        except Exception:
+        except Exception:  # whatever it was: a run without a step gives its name back
             if first and not resuming and module.step == 0:
                 remove_unbegun(folder)
             raise
+        if signals.received is not None:  # it came while the last step was being saved
+            raise Stopped(signals.received, step=module.step)
         if not first:
             return None
         record = read_record(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -57,6 +59,13 @@ def test_a_sweep_keeps_its_commas(word: str, value: object) -> None:
 )  # fmt: skip
 def test_what_the_grammar_reads_keeps_its_meaning(word: str, value: object) -> None:
     assert read(word) == value
+
+
+def test_the_home_folder_is_meant_alone_and_in_a_sweep() -> None:
+    home = str(Path.home())
+    assert read("data.root=~/data") == read("data.root=~/data", "-m") == f"{home}/data"
+    assert read("data.root=~/a,~/b", "-m") == [f"{home}/a", f"{home}/b"]
+    assert read("annotations=~/a,b") == f"{home}/a,b"
 
 
 def test_words_that_are_no_values_stay() -> None:

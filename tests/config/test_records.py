@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ TARGET = f"{__name__}.Thing"
 @pytest.fixture(autouse=True)
 def own(monkeypatch: pytest.MonkeyPatch) -> None:
     """This file's classes are offered, as by extensions=."""
-    monkeypatch.setattr(targets, "_own", {TARGET: Path(__file__), f"{__name__}.Options": Path(__file__)})
+    monkeypatch.setattr(targets, "_own", {TARGET, f"{__name__}.Options"})
 
 
 def faults(**model: Any) -> str:

@@ -142,6 +142,47 @@ def test_coco_polygons_and_run_lengths(tmp_path: Path) -> None:
     assert (found == ID["sky"]).sum() == 5
 
 
+def test_a_picture_of_coco_that_cannot_be_used_is_left_out_alone(tmp_path: Path) -> None:
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}])
+    content = json.loads((root / "instances_val2017.json").read_text())
+    content["images"].insert(0, {"id": 1, "file_name": "gone.jpg", "height": HIGH, "width": WIDE})
+    content["images"].insert(0, {"id": 2, "file_name": "gone too.jpg", "height": HIGH, "width": WIDE})
+    (root / "instances_val2017.json").write_text(json.dumps(content))
+    with pytest.raises(Refusal, match="no photograph gone too") as refused:
+        run(root, tmp_path / "out", kind="coco")
+    assert "no photograph gone.*" in str(refused.value)
+    assert list(run(root, tmp_path / "out", kind="coco", skip_broken=True)) == ["val/labels/7.png"]
+
+
+def test_a_photograph_of_another_size_is_left_out_where_that_was_asked_for(tmp_path: Path) -> None:
+    photograph(tmp_path / "s/val2017/7.jpg", size=(WIDE, HIGH + 2))
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}])
+    (tmp_path / "s/val2017/7.jpg").replace(root / "val2017/7.jpg")
+    with pytest.raises(Refusal, match="was drawn on 40x30"):
+        run(root, tmp_path / "out", kind="coco")
+    with pytest.raises(Refusal, match=r"no picture could be used \(7\.jpg is 40x32"):
+        run(root, tmp_path / "out", kind="coco", skip_broken=True)
+
+
+def test_a_turned_tiff_and_a_turned_picture_that_follows_its_stored_pixels(tmp_path: Path) -> None:
+    """Pillow turns a TIFF by itself; COCO's regions follow the stored pixels."""
+    root = labelme(tmp_path / "src", xml([("sky", box(0, 0, HIGH - 1, 9))]))
+    (root / "images/a.jpg").unlink()
+    photograph(root / "images/a.tif", turn=6)
+    assert run(root, tmp_path / "out")["labels/a.png"].shape == (WIDE, HIGH)
+    stored = coco(tmp_path / "coco", [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}])
+    photograph(stored / "val2017/7.jpg", turn=6)
+    assert run(stored, tmp_path / "out2", kind="coco")["val/labels/7.png"].shape == (HIGH, WIDE)
+    with Image.open(tmp_path / "out2/val/images/7.png") as picture:
+        assert picture.size == (WIDE, HIGH)
+    assert json.loads((tmp_path / "out2/import.json").read_text())["turned"] == 0
+
+
+def test_a_thin_region_at_the_frame_keeps_its_width(tmp_path: Path) -> None:
+    found = run(labelme(tmp_path / "src", xml([("sky", box(5, 0, 30, 3))])), tmp_path / "out", snap=4.0)
+    assert (found["labels/a.png"][:4, 5:31] == ID["sky"]).all()
+
+
 def test_coco_panoptic_by_its_colours(tmp_path: Path) -> None:
     segments = [{"id": 300, "category_id": 1}, {"id": 70000, "category_id": 2}]
     root = coco(tmp_path / "src", [{"file_name": "7.png", "segments_info": segments}], name="panoptic_val2017")
@@ -220,7 +261,9 @@ def test_broken_files_are_named_all_at_once_or_skipped(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("word", "name"),
     [("Snowy Mountains_02", "mountain"), ("tree trunk", "tree"), ("beaches", "sand"), ("PALM TREE (occluded)", "tree"),
-     ("grass", "grass"), ("skies", "sky"), ("guard rails", "railing"), ("bus", "other"), ("spaceship x", None)],
+     ("grass", "grass"), ("houses", "house"), ("crops", "plant"), ("tree crop", "tree"), ("bushes", "plant"),
+     ("buses", "other"), ("horses", "other"), ("skies", "sky"), ("guard rails", "railing"), ("bus", "other"),
+     ("spaceship x", None)],
 )  # fmt: skip
 def test_words_by_their_longest_known_end(word: str, name: str | None) -> None:
     assert class_of(word, RULES) == name

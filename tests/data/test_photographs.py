@@ -14,7 +14,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.data.datasets import read_style
 from scenegen.data.doctor import examine
 from scenegen.data.inspection import require_sound
-from scenegen.data.photographs import Reading, read_photo
+from scenegen.data.photographs import Reading, profile_name, read_photo
 from tests.data import files
 from tests.options import replaced
 
@@ -174,3 +174,23 @@ def test_many_equal_faults_are_one_line_with_a_count(tmp_path):
     assert lines[1].startswith("  40 files (")
     assert "p000.png, p001.png, p002.png and 37 more)" in lines[1]
     assert len(lines) == 3
+
+
+def test_a_damaged_profile_is_no_reason_to_stop_and_says_so(tmp_path: Path) -> None:
+    """Pillow's ImageCmsProfile raises an OSError for bytes that are no profile."""
+    picture = Image.new("RGB", (16, 12), (200, 0, 0))
+    picture.save(tmp_path / "a.png", icc_profile=b"no profile at all")
+    assert read_photo(tmp_path / "a.png", reading=Reading()).getpixel((0, 0)) == (200, 0, 0)
+    with pytest.raises(Refusal, match=r"cannot be converted .*data\.icc=ignore"):
+        read_photo(tmp_path / "a.png", reading=Reading(icc="convert"))
+
+
+@pytest.mark.parametrize("icc", ["ignore", "convert"])
+def test_transparent_pixels_lie_on_white_whatever_is_done_with_the_profile(icc: Any, tmp_path: Path) -> None:
+    named, renamed = (word.encode("utf-16-be") for word in ("sRGB", "mine"))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(named, renamed)
+    Image.new("RGBA", (16, 12), (200, 0, 0, 0)).save(tmp_path / "a.png", icc_profile=profile)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert "mine" in profile_name(picture), "a profile that is converted"
+    found = read_photo(tmp_path / "a.png", reading=Reading(alpha="white", icc=icc))
+    assert min(np.asarray(found).flatten()) >= 254

@@ -9,13 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.config.resumed import Change
 from scenegen.reporting.made_with import made_with
 from scenegen.runs.folder import RECORD, create_run, stored_config
-from scenegen.runs.record import note_resume, overrides_of, read_record
+from scenegen.runs.record import Changed, note_resume, overrides_of, read_record
 
-STEPS = Change("steps", 2, 40, "length")
-RATE = Change("optim.lr", 0.1, 0.2, "course")
+STEPS = Changed("steps", 2, 40, "length")
+RATE = Changed("optim.lr", 0.1, 0.2, "course")
 
 
 @pytest.fixture
@@ -67,5 +66,5 @@ def test_a_run_that_never_stopped_is_as_it_began(tmp_path: Path) -> None:
 def test_a_damaged_record_is_refused_with_its_place(run: Path, damage: dict) -> None:
     path = run / RECORD
     path.write_text(json.dumps({**json.loads(path.read_text()), **damage}))
-    with pytest.raises(Refusal, match=r"run\.json.*start_from=a"):
+    with pytest.raises(Refusal, match=r"run\.json.*start_from=.*/a$"):
         read_record(run)

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from scenegen.base.refusal import Refusal
 from scenegen.config.compose import register_resolvers, run_folder
 from scenegen.config.stored import read_config
-from scenegen.runs.folder import CONFIG, create_run, find_run, require_own_files
-from scenegen.runs.names import name_of, place_of, require_plain
+from scenegen.runs.folder import CONFIG, create_run, find_run, name_of, require_own_files
+from scenegen.runs.names import place_of, require_plain
 
 CHOICES = {"experiment": "null", "model": "gaugan", "loss": "cx", "time": "now"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,4 +129,16 @@ def others(folder: Path) -> None:
 def test_the_reason_given_is_the_reason(tmp_path: Path, make: Callable[[Path], None], words: str):
     make(tmp_path)
     with pytest.raises(Refusal, match=words):
+        taken(tmp_path)
+
+
+def test_16_bits_of_colour_are_more_than_8(tmp_path: Path) -> None:
+    """Pillow decodes a 16-bit RGB PNG to 8 bits, and then no longer knows what it was."""
+    for name in NAMES:
+        rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in PIXELS)
+        head = struct.pack(">IIBBBBB", 16, 12, 16, 2, 0, 0, 0)
+        chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+        body = b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    with pytest.raises(Refusal, match=r"more than 8 bits per channel \(RGB\); write 8-bit PNG"):
         taken(tmp_path)

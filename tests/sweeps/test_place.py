@@ -33,7 +33,7 @@ def config(folder: object, subfolder: str = "${hydra.job.num}"):
         (None, "names no folder"),
         ("  ", "names no folder"),
         ("a\nb", r"names no folder"),
-        ("a\x1b[2Jb", r"'a\\x1b[2Jb' names no folder"),
+        ("a\x1b[2Jb", r"'a\x1b[2Jb' names no folder"),
         ("file", "file is a file"),
         ("file/s", "file is a file"),
         ("run", "holds a run"),
@@ -46,7 +46,7 @@ def test_an_odd_folder_is_refused_before_it_is_made(folder, words, tmp_path: Pat
     (tmp_path / "run" / "config.yaml").touch()
     with pytest.raises(Refusal, match=r"hydra\.sweep\.dir=.*") as caught:
         sweep_folder(config(folder))
-    assert words in str(caught.value).replace("\\\\x", "\\x") or words in str(caught.value)
+    assert words in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run"]
 
 

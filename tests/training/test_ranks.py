@@ -52,7 +52,7 @@ def test_a_killed_process_is_named_with_the_way_to_go_on(tmp_path: Path):
     left, killed = other(), other()
     killed.kill()
     killed.wait()
-    words = r"rank 2 was ended by SIGKILL; the checkpoint of step 7 is whole: .*resume=run$"
+    words = r"rank 2 was ended by SIGKILL; the checkpoint of step 7 is whole: go on with resume=.*/run$"
     with pytest.raises(Refusal, match=words), Ranks(trainer(left, killed), saved(tmp_path / "run", 7)):
         raise GLOO
     assert left.wait() == -signal.SIGKILL, "no process is left"

@@ -14,6 +14,12 @@ from typing import Any
 from scenegen.base.refusal import Refusal
 
 
+def near(path: Path) -> Path:
+    """A path as it is seen from the working directory, where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 @contextmanager
 def whole(path: Path, *, several_writers: bool = False) -> Iterator[Path]:
     """File beside `path` to write into; it becomes `path` where the block ends well, and is deleted where it fails.
@@ -62,7 +68,7 @@ def copy_file(source: Path, target: Path) -> Path:
 def write_text(path: Path, text: str) -> Path:
     """Write a text file, whole or not at all."""
     with whole(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
     return path
 
 
@@ -107,6 +113,6 @@ def write_json(path: Path, content: Any) -> Path:
 def read_json(path: Path) -> Any:
     """Content of a JSON file; None where there is none or a kill cut it short."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scenegen.base.documents import read_json
-from scenegen.base.files import write_json
+from scenegen.base.files import near, write_json
 from scenegen.base.refusal import Refusal
 
 RECORD = "samples.json"
@@ -141,15 +141,9 @@ def require_place(path: Path, *, option: str) -> None:
     """
     above = next((folder for folder in path.absolute().parents if os.path.lexists(folder)), path.absolute().parent)
     if not above.is_dir():
-        raise Refusal(f"{option}={path}: {_near(above)} is a file, and must be a folder; give another {option}=")
+        raise Refusal(f"{option}={path}: {near(above)} is a file, and must be a folder; give another {option}=")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise Refusal(f"{option}={path}: this user may not write in the folder {_near(above)}; give another {option}=")
-
-
-def _near(path: Path) -> str:
-    """A path as seen from here, where it lies below."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        raise Refusal(f"{option}={path}: this user may not write in the folder {near(above)}; give another {option}=")
 
 
 def same_place(one: Path, other: Path) -> bool:

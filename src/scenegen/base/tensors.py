@@ -42,7 +42,13 @@ def require_stored(path: Path, *, cure: str, legacy: bool = False) -> None:
             entries = archive.infolist()
     except FileNotFoundError as error:
         raise Refusal(f"there is no checkpoint {path}; give an existing file") from error
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RecursionError,
+    ) as error:  # zipfile on a damaged head
         raise Refusal(f"{path} is not a checkpoint that can be read safely ({error}); {cure}") from error
     packed = [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     claimed = sum(entry.file_size for entry in entries)

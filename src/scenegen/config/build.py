@@ -221,15 +221,17 @@ def scorer(config: Config, data: Any) -> Any:
     asked = {group for role, node in nodes.items() for group in _judges_of(config, role, node)}
     wanted |= asked
     given = {"classes": data.classes}
-    judges = {g: make(config[g], given) for g in JUDGES.values() if g in wanted - {"segmenter"} and config.get(g)}
-    left_out = ""
-    if "segmenter" in wanted and config.get("segmenter"):
-        try:
-            judges = {"segmenter": make(config["segmenter"], given), **judges}
-        except OtherClasses:
-            if not _shipped(config["segmenter"]) or {"segmenter"} & asked or total is None:
-                raise
-            left_out = f"mask_acc and the total of {total.name} (no segmenter reads these {len(data.classes)} classes)"
+    judges, left_out = {}, ""
+    for group in JUDGES.values():
+        if group in wanted and config.get(group):
+            try:
+                judges[group] = make(config[group], given)
+            except OtherClasses:
+                if group in asked or total is None or not _shipped(config[group]):
+                    raise
+                left_out = (
+                    f"mask_acc and the total of {total.name} (no segmenter reads these {len(data.classes)} classes)"
+                )
     measures = of_contest(total, **given, **judges) if total is not None else {}
     for role, node in nodes.items():
         measure = make(node, judges | given)

@@ -292,7 +292,6 @@ def _read_vocabulary(folder: Path) -> Vocabulary:
         raise Refusal(
             f"{folder} has no {CLASSES}, so what its label ids mean is unknown; was it made by scenegen.train?"
         )
-    cure = "copy it from the run as it was trained"
     what, cure = "the run's class list", "copy it from the run as it was trained"
     content: _Written = read_json(path, what=what, cure=cure, shape=_Written)
     try:

@@ -22,7 +22,8 @@ from scenegen.base.refusal import Refusal
 
 # fmt: off
 TEXT = frozenset({
-    "checkpoint", "dir", "dirpath", "exemplars", "file", "files", "folder", "generated", "group", "index", "json",
+    "annotations", "checkpoint", "dir", "dirpath", "exemplars", "extensions", "file", "files", "folder", "generated",
+    "group", "images", "index", "json", "table", "words",
     "labels", "leaderboard", "name", "out", "project", "resume", "root", "rows", "run", "runs", "start_from", "style",
     "styles", "test_index", "test_list",
 })
@@ -85,10 +86,12 @@ def _reads_as_meant(override: Override, key: str, *, sweeps: bool) -> bool:
 
 def _quoted_part(part: str, *, is_text: bool) -> str:
     override = _parsed(f"key={part}")
-    if override is None or override.is_sweep_override():
-        return _quoted(part.replace("\\,", ","))
-    value = override.value()
-    return part if not is_text or value is None or isinstance(value, str) else _quoted(part)
+    if override is not None and not override.is_sweep_override():
+        value = override.value()
+        if not is_text or value is None or isinstance(value, str):
+            return part
+    text = part.replace("\\,", ",")
+    return _quoted(os.path.expanduser(text) if is_text else text)
 
 
 def _structure(text: str) -> str | None:

@@ -21,6 +21,7 @@ from scenegen.config.groups import GROUPS
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import resolve
+from scenegen.runs.record import ABSENT, Changed
 
 MAY_CHANGE = {
     "length": "steps",
@@ -42,25 +43,13 @@ PRESETS = ("experiment", "task", "debug", "protocol", "launcher", "sweep")
 LEFT_ALONE = ("resume", "name", "extensions")
 """Keys of a command line that are no values of the run."""
 
-ABSENT = "(absent)"
-
-
-@dataclass(frozen=True)
-class Change:
-    """Change of one value; ABSENT where there was or is none."""
-
-    key: str
-    was: Any
-    now: Any
-    kind: str
-
 
 @dataclass(frozen=True)
 class Resumed:
     """Config that a run goes on with, unresolved, and the values of it that are new."""
 
     config: DictConfig
-    changes: tuple[Change, ...]
+    changes: tuple[Changed, ...]
 
 
 def resumed(config: Mapping[str, Any], overrides: Sequence[str], *, composed: DictConfig, run: str) -> Resumed:
@@ -97,7 +86,7 @@ def resumed(config: Mapping[str, Any], overrides: Sequence[str], *, composed: Di
     return Resumed(after, tuple(changes))
 
 
-def changed(before: DictConfig, after: DictConfig) -> list[Change]:
+def changed(before: DictConfig, after: DictConfig) -> list[Changed]:
     """Values in which two configs differ, as they are written and in what they mean."""
     old, new = (_leaves(_plain(cfg)) for cfg in (before, after))
     was_meant, now_meant = (_leaves(resolve(cfg)) for cfg in (before, after))
@@ -108,15 +97,15 @@ def changed(before: DictConfig, after: DictConfig) -> list[Change]:
         # What only follows another key (${steps}) is no change of its own, unless the course follows.
         follows = old.get(key, ABSENT) == new.get(key, ABSENT) and kind != "course"
         if was != now and not follows:
-            found.append(Change(key, was, now, kind))
+            found.append(Changed(key, was, now, kind))
     return found
 
 
-def _as_written(before: DictConfig, after: DictConfig) -> list[Change]:
+def _as_written(before: DictConfig, after: DictConfig) -> list[Changed]:
     """Values in which two configs differ as they are written, interpolations unfollowed."""
     old, new = (_leaves(_plain(cfg)) for cfg in (before, after))
     pairs = [(key, old.get(key, ABSENT), new.get(key, ABSENT)) for key in dict.fromkeys([*old, *new])]
-    return [Change(key, was, now, kind_of(key, was, now)) for key, was, now in pairs if was != now]
+    return [Changed(key, was, now, kind_of(key, was, now)) for key, was, now in pairs if was != now]
 
 
 def kind_of(key: str, was: Any, now: Any) -> str:
@@ -194,7 +183,7 @@ def _keys_above(cfg: DictConfig, key: str) -> str:
     return f"keys {'of ' + place if place else 'at its top'}: {', '.join(map(str, holder)) or 'none'}"
 
 
-def _sentence(changes: Sequence[Change], *, run: str) -> str:
+def _sentence(changes: Sequence[Changed], *, run: str) -> str:
     shown = ", ".join(f"{c.key}={_said(c.now)} (it has {_said(c.was)})" for c in changes[:4])
     more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
     return (

@@ -32,12 +32,12 @@ SPECIAL = re.compile(r"_\w+_")
 
 CURE = "give a .py file, or a folder of them, with your own classes and functions: extensions=PATH"
 
-_own: dict[str, Path] = {}
+_own: set[str] = set()
 
 
 def offered() -> frozenset[str]:
     """Every name that a `_target_` may have."""
-    return _of_conf(conf_folder()) | SCHEDULES | _own.keys()
+    return _of_conf(conf_folder()) | SCHEDULES | _own
 
 
 def extend(path: str | Path) -> None:
@@ -48,6 +48,8 @@ def extend(path: str | Path) -> None:
     Raises:
         Refusal: no such file, no Python, or a module that bears the name of an installed one.
     """
+    if not isinstance(path, str | Path):
+        raise Refusal(f"extensions={path} is no path; {CURE}")
     place = Path(path)
     files = sorted(place.glob("*.py")) if place.is_dir() else [place]
     if not files or files[0].suffix != ".py":
@@ -116,7 +118,7 @@ def _of_conf(folder: Path) -> frozenset[str]:
     return frozenset(name for text in texts for name in IN_YAML.findall(text))
 
 
-def _names_of(file: Path) -> dict[str, Path]:
+def _names_of(file: Path) -> set[str]:
     text = read_text(file, what="extensions:", cure=CURE)
     module = file.stem
     try:
@@ -126,7 +128,7 @@ def _names_of(file: Path) -> dict[str, Path]:
     if not module.isidentifier() or _is_taken(module, file):
         raise Refusal(f"extensions: {file} bears the name of another module; rename it, such as my_{module}.py")
     kinds = (ast.ClassDef, ast.FunctionDef)
-    return {f"{module}.{n.name}": file for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")}
+    return {f"{module}.{n.name}" for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")}
 
 
 def _is_taken(module: str, file: Path) -> bool:

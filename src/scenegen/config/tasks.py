@@ -14,9 +14,12 @@ USUAL = "scene"
 _NAMED = re.compile(r"^  - override /task: (\w+)", re.MULTILINE)
 
 
-def task_of(model: str) -> str:
-    """Task that an option of model= is for."""
-    named = _NAMED.search((conf_folder() / "model" / f"{model}.yaml").read_text(encoding="utf-8"))
+def task_of(model: str) -> str | None:
+    """Task that an option of model= is for; None for one of --config-dir, whose defaults list sets what it wants."""
+    file = conf_folder() / "model" / f"{model}.yaml"
+    if not file.is_file():
+        return None
+    named = _NAMED.search(file.read_text(encoding="utf-8"))
     return named[1] if named else USUAL
 
 
@@ -30,7 +33,7 @@ def require_task(choices: Mapping[str, str | None]) -> None:
         Refusal: with the models of the task.
     """
     model, task = choices.get("model"), choices.get("task")
-    if not model or not task or task_of(model) == task:
+    if not model or not task or task_of(model) in (None, task):
         return
     fitting = sorted(path.stem for path in (conf_folder() / "model").glob("*.yaml") if task_of(path.stem) == task)
     raise Refusal(

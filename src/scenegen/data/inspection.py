@@ -18,7 +18,7 @@ from PIL import Image
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
-from scenegen.data.labels import count_ids, outside_sentence, read_stored
+from scenegen.data.labels import ONE_CHANNEL, count_ids, outside_sentence, read_stored
 from scenegen.data.pairs import Fault, Files, Pair, size_problem
 from scenegen.data.photographs import Nature, Reading, Size, follows_stored, nature_of, nature_problem, photo_problem
 from scenegen.data.samples import Pairs
@@ -146,6 +146,8 @@ def inspect_pair(pair: Pair, files: Files, *, deep: bool) -> Inspected:
         faults.append(Fault(str(pair.label), sentence))
     if image is not None and image.nature is not None:
         faults += _photo_faults(pair, label.size, image.nature, files.reading)
+    if instance is not None and instance.colours:
+        faults.append(Fault(str(pair.instance), ONE_CHANNEL))
     if instance is not None and label.size and instance.size and label.size != instance.size:
         faults.append(Fault(str(pair.instance), f"an instance map of another size than the label map {pair.label}"))
     return Inspected(pair, label, image, instance, _class_counts(label, files), tuple(faults))
@@ -159,9 +161,12 @@ def _photo_faults(pair: Pair, label: Size | None, nature: Nature, reading: Readi
     if nature.turn != 1 and reading.exif == "ask" and follows_stored(nature, label):
         yield Fault(str(pair.image), f"EXIF orientation {nature.turn}, which its label map does not follow: the pixels "
                     "are taken as stored, as with data.exif=ignore", stops=False)  # fmt: skip
-    for remark in nature.remarks:
-        done = f": {_PROFILE[reading.icc]}" if remark.startswith("the colour profile") else ""
-        yield Fault(str(pair.image), remark + done, stops=False)
+    remarks = {
+        "CMYK, converted to RGB by the plain formula: save it as sRGB for its true colours": nature.cmyk,
+        "16 bits per channel: the upper 8 are read": nature.deep,
+        f"the colour profile {nature.profile!r}: {_PROFILE[reading.icc]}": nature.profile,
+    }
+    yield from (Fault(str(pair.image), remark, stops=False) for remark, holds in remarks.items() if holds)
     size = nature.upright_size if reading.exif == "apply" else nature.size
     asked = problem is not None and label in (nature.size, nature.upright_size)  # the choice mends the size
     if label is not None and not asked and (other := size_problem(label, size, reading=reading)):

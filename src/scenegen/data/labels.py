@@ -18,7 +18,7 @@ _GREY_STEP = {2: 85, 4: 17}
 """Pillow stretches 2- and 4-bit grey to 0..255; dividing by this gives the stored ids back."""
 _SINGLE_CHANNEL = {"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 _LOSSLESS = {"PNG", "BMP", "TIFF"}
-_LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp", "jpeg2000"}
+LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp", "jpeg2000"}
 NPY = ".npy"
 
 IN_DATA = (
@@ -81,11 +81,14 @@ def read_label(
     return ids.astype(np.uint8 if len(classes) <= 256 else np.int32)
 
 
+ONE_CHANNEL = "a map with three channels of colour, where one channel of ids is needed; save the ids"
+
+
 def read_ids(path: str | Path) -> np.ndarray:
     """The integers that a label or instance file stores, (h, w) uint8 or uint16, unchecked."""
     stored = read_stored(path)
     if stored.colours:
-        raise Refusal(f"{path}: a map with three channels of colour, where one channel of ids is needed; save the ids")
+        raise Refusal(f"{path}: {ONE_CHANNEL}")
     return stored.values
 
 
@@ -173,7 +176,7 @@ def resize_nearest(ids: np.ndarray, *, height: int, width: int) -> np.ndarray:
 
 def label_problem(picture: Image.Image) -> str | None:
     """Reason that an opened picture cannot be a label map, or None."""
-    lossy = picture.format == "TIFF" and picture.info.get("compression") in _LOSSY_TIFF
+    lossy = picture.format == "TIFF" and picture.info.get("compression") in LOSSY_TIFF
     if picture.format not in _LOSSLESS or lossy:
         return (
             f"a label map saved as {picture.format}{' with a lossy compression' * lossy}, which may change ids; save "

@@ -75,13 +75,17 @@ class Nature:
         size: (h, w) of the stored pixels.
         turn: EXIF orientation, 1 to 8; 1 is upright.
         transparent: some pixel is not opaque.
-        remarks: stated conversions, e.g. "CMYK is converted ...".
+        deep: 16 bits per channel, of which Pillow reads the upper 8.
+        cmyk: stored as CMYK.
+        profile: name of a colour profile other than sRGB, "" without one.
     """
 
     size: Size
     turn: int = 1
     transparent: bool = False
-    remarks: tuple[str, ...] = ()
+    deep: bool = False
+    cmyk: bool = False
+    profile: str = ""
 
     @property
     def upright_size(self) -> Size:
@@ -122,19 +126,17 @@ def photo_problem(picture: Image.Image) -> str | None:
 
 
 def nature_of(picture: Image.Image, path: Path | str) -> Nature:
-    """Facts of an opened picture; pixels are decoded only where they may be transparent."""
-    remarks = []
-    if picture.mode == "CMYK":
-        remarks.append("CMYK, converted to RGB by the plain formula: save it as sRGB for its true colours")
-    if isinstance(picture, ImageFile.ImageFile) and any(";16" in str(tile) for tile in picture.tile):
-        remarks.append("16 bits per channel: the upper 8 are read")
-    if profile := profile_name(picture):
-        remarks.append(f"the colour profile {profile!r}")
+    """Facts of a picture whose head was opened; pixels are decoded only where they may be transparent.
+
+    `deep` is known before pixels are decoded alone.
+    """
+    deep = isinstance(picture, ImageFile.ImageFile) and any(";16" in str(tile) for tile in picture.tile)
+    cmyk, profile = picture.mode == "CMYK", profile_name(picture)
     turn = _turn(picture, path)
     height, width = picture.height, picture.width
     if turn >= 5 and picture.format == "TIFF":
         height, width = width, height
-    return Nature((height, width), turn, _transparent(picture, path), tuple(remarks))
+    return Nature((height, width), turn, _transparent(picture, path), deep, cmyk, profile)
 
 
 def nature_problem(nature: Nature, *, reading: Reading, label: Size | None) -> str | None:
@@ -183,7 +185,7 @@ def turn_sentence(nature: Nature, label: Size | None, *, options: bool) -> str:
 def _name_of(profile: bytes) -> str:
     try:
         return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip() or "without a name"
-    except ImageCms.PyCMSError:
+    except (OSError, ImageCms.PyCMSError):  # ImageCmsProfile itself raises the first
         return "that cannot be read"
 
 
@@ -208,7 +210,7 @@ def _turn(picture: Image.Image, path: Path | str) -> int:
             value = late.get(ExifTags.Base.Orientation, 1)
     except Refusal:
         raise
-    except Exception:  # damaged metadata; viewers show such a picture as it is stored
+    except Exception:  # Pillow's answer to damaged metadata can be any error; viewers show it as it is stored
         return 1
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
@@ -235,8 +237,13 @@ def _transparent(picture: Image.Image, path: Path | str) -> bool:
 
 def _in_rgb(picture: Image.Image, path: Path, *, reading: Reading, transparent: bool) -> Image.Image:
     """Decoded pixels as RGB, by the choices."""
-    if reading.icc == "convert" and profile_name(picture):
-        source = io.BytesIO(picture.info["icc_profile"])
+    profile = picture.info["icc_profile"] if reading.icc == "convert" and profile_name(picture) else None
+    if transparent and reading.alpha == "white":
+        over = picture.convert("RGBA")
+        ground = Image.new("RGBA", over.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(ground, over).convert("RGB")
+    if profile is not None:
+        source = io.BytesIO(profile)
         flat = picture.convert("RGB") if picture.mode not in ("RGB", "L", "CMYK") else picture
         try:
             converted = ImageCms.profileToProfile(flat, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
@@ -244,8 +251,4 @@ def _in_rgb(picture: Image.Image, path: Path, *, reading: Reading, transparent: 
             raise Refusal(f"{path}: its colour profile cannot be converted ({error}); use data.icc=ignore") from error
         assert converted is not None
         return converted
-    if transparent and reading.alpha == "white":
-        over = picture.convert("RGBA")
-        ground = Image.new("RGBA", over.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, over).convert("RGB")
     return picture.convert("RGB")

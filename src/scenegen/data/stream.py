@@ -96,7 +96,7 @@ class Loader(DataLoader[Batch]):
         except Refusal as refusal:
             raise Refusal(str(refusal).strip().rpartition("Refusal: ")[2]) from refusal
         except OSError as error:
-            last = str(error).strip().splitlines()[-1].rpartition("Error: ")[2]
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1].rpartition("Error: ")[2]
             raise Refusal(
                 f"a file of the data can no longer be read ({last}); put it back, and resume the run"
             ) from error

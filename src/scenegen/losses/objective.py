@@ -152,7 +152,9 @@ class Term(Part):
 
     def forward(self, evidence: Evidence) -> Tensor:
         """The unweighted value, a scalar."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # every subclass has its own
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward()"
+        )  # abstract; no ABC, so that a stub need not have all of it
 
 
 class AdversarialTerm(Term):
@@ -160,7 +162,9 @@ class AdversarialTerm(Term):
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss, "D_fake" and "D_real", of detached generated and of real pictures."""
-        raise NotImplementedError(f"{type(self).__name__} has no discriminator()")  # every subclass has its own
+        raise NotImplementedError(
+            f"{type(self).__name__} has no discriminator()"
+        )  # abstract; no ABC, so that a stub need not have all of it
 
 
 class Penalty(Part):
@@ -181,7 +185,9 @@ class Penalty(Part):
             seed: of this step, for penalties that draw.
             judged: the judgements of both in this step, with graph.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no penalty()")  # every subclass has its own
+        raise NotImplementedError(
+            f"{type(self).__name__} has no penalty()"
+        )  # abstract; no ABC, so that a stub need not have all of it
 
 
 class Objective(nn.Module):

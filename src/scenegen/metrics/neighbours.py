@@ -9,6 +9,9 @@ from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 
+ROWS = 1024
+"""Rows whose distances are held at a time."""
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -61,4 +64,4 @@ def coverage_of(made: Tensor, real: Tensor, *, k: int) -> Coverage:
 
 def _radii(rows: Tensor, k: int) -> Tensor:
     """(n,) distance of each row to its k-th neighbour; the row itself is its own at 0."""
-    return torch.cdist(rows, rows).kthvalue(k + 1, dim=1).values
+    return torch.cat([torch.cdist(part, rows).kthvalue(k + 1, dim=1).values for part in rows.split(ROWS)])

@@ -53,8 +53,6 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
         raise Refusal(f"{path} cannot be read as weights ({reason[:160]}); {cure}") from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise Refusal(f"{path} holds no state dict (names of tensors); save `network.state_dict()` and give that file")
     return require_tensors(state, what=str(path), cure=cure)
 
 

@@ -26,4 +26,6 @@ class Post(nn.Module):
         Returns:
             (b, 3, h', w') in [-1, 1].
         """
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # every subclass has its own
+        raise NotImplementedError(
+            f"{type(self).__name__} has no forward()"
+        )  # abstract; no ABC, so that a stub need not have all of it

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scenegen.base.console import printable
-from scenegen.runs.record import Resume, read_record
-
-ABSENT = "(absent)"
+from scenegen.runs.record import ABSENT, Resume, read_record
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,3 @@ def require_plain(text: str, *, option: str) -> str:
         if len(part.encode("utf-8")) > LONGEST:
             raise Refusal(f"{said} has a part of {len(part.encode('utf-8'))} bytes, and at most {LONGEST} fit; {cure}")
     return text
-
-
-def name_of(folder: Path) -> str:
-    """Name by which a command finds a run: its place below runs/, or the folder itself."""
-    return str(folder.relative_to(HOME)) if HOME in folder.parents else str(folder)

@@ -13,15 +13,21 @@ from omegaconf import DictConfig
 from scenegen.base.documents import of_shape, read_json
 from scenegen.base.files import write_json, write_text
 from scenegen.base.refusal import Refusal
-from scenegen.runs.folder import CONFIG, RECORD, as_stored, provenance
+from scenegen.runs.folder import CONFIG, RECORD, as_stored, name_of, provenance
 
 CURE = "the file was changed or damaged: put it back, or start a new run from this one's networks with start_from="
 NOT_CHOICES = ("resume", "name", "seed")
 
+ABSENT = "(absent)"
+"""In place of a value that there was not, or is not."""
+
 
 @dataclass(frozen=True)
 class Changed:
-    """One value that a resume changed; `kind` is a key of config/resumed.py's MAY_CHANGE."""
+    """One value that a resume changed; `kind` is a key of config/resumed.py's MAY_CHANGE.
+
+    ABSENT where there was or is none.
+    """
 
     key: str
     was: Any
@@ -97,21 +103,19 @@ class Record:
     @property
     def way(self) -> list[str]:
         """Changes on the way that bear on the weights, e.g. "steps 2 -> 40 at step 2"."""
-        return [
-            f"{change.key} {change.was} -> {change.now} at step {resume.step}"
-            for resume in self.resumes
-            for change in resume.changes
-            if change.kind in ("length", "course", "machine") and resume.step > 0
-        ]
+        return self._changes("length", "course", "machine")
 
     @property
     def course(self) -> list[str]:
         """Changes that no run of one config has, so that runs with and without them are two recipes."""
+        return self._changes("course")
+
+    def _changes(self, *kinds: str) -> list[str]:
         return [
             f"{change.key} {change.was} -> {change.now} at step {resume.step}"
             for resume in self.resumes
             for change in resume.changes
-            if change.kind == "course" and resume.step > 0
+            if change.kind in kinds and resume.step > 0
         ]
 
 
@@ -121,7 +125,7 @@ def read_record(folder: Path) -> Record:
     Raises:
         Refusal: a damaged file.
     """
-    path, cure = folder / RECORD, f"{CURE}{folder.name}"
+    path, cure = folder / RECORD, f"{CURE}{name_of(folder)}"
     if not path.is_file():
         return Record("", [], [], None, {})
     content = read_json(path, what="the run's record", cure=cure, shape=dict[str, Any])
@@ -148,7 +152,7 @@ def note_data(folder: Path, data: Mapping[str, Any]) -> None:
 
 
 def note_resume(
-    folder: Path, cfg: DictConfig, *, step: int, digest: str, overrides: Sequence[str], changes: Sequence[Any]
+    folder: Path, cfg: DictConfig, *, step: int, digest: str, overrides: Sequence[str], changes: Sequence[Changed]
 ) -> None:
     """Write what a run goes on with into its folder: config.yaml, and one more entry of its record.
 
@@ -158,7 +162,7 @@ def note_resume(
         step: step that it goes on from.
         digest: of the config.
         overrides: of the command line.
-        changes: with the attributes of `Changed`.
+        changes: values that become others.
     """
     record = read_record(folder)
     born = provenance()
@@ -166,7 +170,7 @@ def note_resume(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         step=step,
         overrides=[word.removeprefix("++") for word in overrides],
-        changes=[Changed(change.key, change.was, change.now, change.kind) for change in changes],
+        changes=list(changes),
         before=record.config,
         config=digest,
         commit=born["commit"],

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scenegen.base.files import read_json
+from scenegen.base.files import near, read_json
 from scenegen.base.refusal import Refusal
 from scenegen.runs.checkpoints import load, require_resumable
-from scenegen.runs.folder import RESULT, checkpoint_path, checkpoints_of, is_checkpoint, step_of
+from scenegen.runs.folder import RESULT, checkpoint_path, checkpoints_of, is_checkpoint, name_of, step_of
 from scenegen.runs.record import read_record
 
 SUFFIX = ".ckpt"
@@ -48,7 +48,7 @@ def resume_point(folder: Path, resume: str) -> Point | None:
         return Point(saved[-1], clock_of(saved[-1]))
     except Refusal as refusal:
         whole = next((path for path in reversed(saved[:-1]) if _is_whole(path)), None)
-        cure = f"the checkpoint before it is whole: go on from it with resume={_near(whole)}" if whole else (
+        cure = f"the checkpoint before it is whole: go on from it with resume={near(whole)}" if whole else (
             f"no older checkpoint is whole: start a new run, or remove {saved[-1].parent} to start this one again"
         )  # fmt: skip
         raise Refusal(f"{refusal}; {cure}") from refusal
@@ -71,7 +71,7 @@ def nothing_left(
     """
     if point is None or point.step < steps:
         return None
-    name = folder.name
+    name = name_of(folder)
     if point.step > steps:
         raise Refusal(
             f"run {name} is at step {point.step}, and steps={steps} is less; give steps={point.step} or more, or "
@@ -139,24 +139,14 @@ def clock_of(checkpoint: Path) -> int:
         Refusal: another step than its name says, or a file that is no checkpoint of a run.
     """
     content = load(checkpoint)
-    state = content.get("state_dict")
-    clock = state.get("clock") if isinstance(state, dict) else None
-    if clock is None:
-        raise Refusal(f"{checkpoint} holds no step of a run (no state_dict with a clock); give one of scenegen.train")
     require_resumable(content, path=checkpoint)
-    step = int(clock)
+    step = int(content["state_dict"]["clock"])
     if is_checkpoint(checkpoint) and step != step_of(checkpoint):
         raise Refusal(
             f"{checkpoint} holds step {step}, and its name says {step_of(checkpoint)}; rename it to "
             f"{checkpoint_path(checkpoint.parent, step).name}, or move it out of the run's folder"
         )
     return step
-
-
-def _near(path: Path) -> Path:
-    """A path below the working directory as it is written there."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _is_whole(path: Path) -> bool:

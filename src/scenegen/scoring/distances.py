@@ -81,17 +81,28 @@ def _floor(
     target: Target, real: Reference, photos: Tensor | None, fid: Describing, options: Options, *, count: int
 ) -> Number | None:
     """Distance between real pictures at this N, which no generator can be expected to beat."""
-    if photos is not None and len(photos) == count:
-        held, rest, what = photos, target, "the label maps' own photographs"
-    else:
-        order = torch.from_numpy(np.random.default_rng(options.seed).permutation(len(real)))
-        aside = min(count, len(real) // 2)
-        held, what = real.features[order[:aside]], "held-out reference photographs"
-        rest = Target.of(Moments.of(real.features[order[aside:]])) if aside >= FLOOR_LEAST else None
-    if rest is None or len(held) < FLOOR_LEAST:
+    held, others, what = held_and_rest(real, photos, count=count, seed=options.seed)
+    if len(held) < FLOOR_LEAST:
         return None
+    rest = target if others is real.features else Target.of(Moments.of(others))
     judge = f"{what}, {len(held)} against {rest.count}"
     return Number(f"{fid_title(fid)} floor, real vs real", float(rest.distance(held)), len(held), judge)
+
+
+def held_and_rest(real: Reference, photos: Tensor | None, *, count: int, seed: int) -> tuple[Tensor, Tensor, str]:
+    """Two sets of real features for a floor, and the first one's name.
+
+    Args:
+        real: the reference.
+        photos: (n, d) of the label maps' own photographs, or None.
+        count: made pictures; as many real ones are held out where that leaves the half of them.
+        seed: of the split.
+    """
+    if photos is not None and len(photos) == count:
+        return photos, real.features, "the label maps' own photographs"
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(real)))
+    aside = min(count, len(real) // 2)
+    return real.features[order[:aside]], real.features[order[aside:]], "held-out reference photographs"
 
 
 def _warning(features: Tensor, floor: Number | None, fid: Describing) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from scenegen.base.documents import read_json
-from scenegen.base.pictures import open_picture
+from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.refusal import Refusal
+from scenegen.data.photographs import nature_of
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import View, keeps_shape
-from scenegen.scoring.picture_files import KINDS, fault_of, few, find, format_of, is_cmyk, nothing_sentence
+from scenegen.scoring.picture_files import KINDS, fault_of, few, find, format_of, nothing_sentence
 
 JPEG_WARNING = (
     "{count} of {total} pictures are JPEG: a JPEG step cost 0.075 of the total in the contest log, as much as its "
@@ -120,8 +121,10 @@ def take(
     ]
     unreadable, sized, shaped = [], [], []
     views: dict[str, View] = {}
+    cmyk = 0
     for name, path in track(list(files.items()), "reading pictures"):
-        problem, found = _problem(path)
+        problem, found, is_cmyk = _problem(path)
+        cmyk += is_cmyk
         if problem:
             unreadable.append(f"{path.name}: {problem}")
         elif found != size and resize == "none":
@@ -141,7 +144,6 @@ def take(
         report = "\n  ".join(f"{len(listed)} {what}{few(listed)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
     fit = labels.framing.fit if labels is not None and views else None
-    cmyk = sum(is_cmyk(files[name]) for name in names)
     return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk)
 
 
@@ -162,10 +164,12 @@ def read_styles(path: Path) -> dict[str, str]:
     return {Path(label).stem: Path(photo).stem for label, photo in named.items()}
 
 
-def _problem(path: Path) -> tuple[str, tuple[int, int]]:
-    """Fault of a picture ("" for none), and its (h, w)."""
+def _problem(path: Path) -> tuple[str, tuple[int, int], bool]:
+    """Fault of a picture ("" for none), its (h, w), and True where it is stored as CMYK."""
     try:
-        with open_picture(path) as picture:
-            return fault_of(picture, path), (picture.height, picture.width)
+        with open_picture(path, pixels=False) as picture:
+            nature = nature_of(picture, path)  # before the pixels: decoding loses the number of bits
+            load_pixels(picture, path)
+            return fault_of(picture, path, nature), (picture.height, picture.width), nature.cmyk
     except Refusal as refusal:
-        return str(refusal).removeprefix(f"{path}: "), (0, 0)
+        return str(refusal).removeprefix(f"{path}: "), (0, 0), False

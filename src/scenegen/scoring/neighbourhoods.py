@@ -10,7 +10,7 @@ from torch import Tensor
 from scenegen.base.refusal import Refusal
 from scenegen.metrics.neighbours import Coverage, coverage_of
 from scenegen.metrics.sliced import sliced_wasserstein
-from scenegen.scoring.distances import FLOOR_LEAST, Found
+from scenegen.scoring.distances import FLOOR_LEAST, Found, held_and_rest
 from scenegen.scoring.judges.protocols import Describing, fid_title
 from scenegen.scoring.measures import SetMeasure, Sets
 from scenegen.scoring.record import Number
@@ -34,13 +34,9 @@ class SlicedWasserstein(SetMeasure):
         self.stamp = f"{fid.stamp}, {directions} directions"
 
     def of_set(self, sets: Sets) -> Found:
-        count = len(sets.made)
-        order = torch.randperm(len(sets.real), generator=torch.Generator().manual_seed(sets.options.seed))
-        held, rest = sets.real.features[order[:count]], sets.real.features[order[count:]]
         beside = {}
-        if sets.photos is not None and len(sets.photos) == count:
-            held, rest = sets.photos, sets.real.features
-        if sets.options.floor and min(len(held), len(rest)) >= FLOOR_LEAST:
+        held, rest, _ = held_and_rest(sets.real, sets.photos, count=len(sets.made), seed=sets.options.seed)
+        if sets.options.floor and len(held) >= FLOOR_LEAST:
             floor = self._distance(held, rest, sets)
             beside["sliced_floor"] = Number(f"{self.name} floor, real vs real", floor, len(held), self.stamp)
         return Found(self._distance(sets.made, sets.real.features, sets), beside=beside)

@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from scenegen.base.pictures import open_picture
-from scenegen.data.photographs import nature_of, turn_sentence
+from scenegen.data.labels import LOSSY_TIFF
+from scenegen.data.photographs import Nature, turn_sentence
 
 KINDS = {
     ".png": "PNG",
@@ -27,7 +28,6 @@ SHOWN = 20
 """Names that a sentence spells out; it counts the rest."""
 
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK"}
-_LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp", "jpeg2000"}
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,13 @@ FORMATS = f"write 8-bit PNG (the endings {', '.join(KINDS)} are read)"
 """Cure of files in other formats."""
 
 
-def fault_of(picture: Image.Image, path: Path) -> str:
-    """Reason that a decoded picture cannot be scored as it is; "" for none."""
+def fault_of(picture: Image.Image, path: Path, nature: Nature) -> str:
+    """Reason that a picture cannot be scored as it is; "" for none."""
     meant = KINDS[path.suffix.lower()]
     kind = "JPEG" if picture.format == "MPO" else picture.format
     if kind != meant:
         return f"it is named {path.suffix} but holds {kind}; name it after what it is"
-    nature = nature_of(picture, path)
-    if picture.mode not in _MODES or any("16" in remark for remark in nature.remarks):
+    if picture.mode not in _MODES or nature.deep:
         return f"more than 8 bits per channel ({picture.mode}); write 8-bit PNG"
     if nature.transparent:
         return "it has transparent pixels"
@@ -103,12 +102,6 @@ def format_of(path: Path) -> str:
     """The format for the protocol: "png", "jpeg", "bmp", "tiff", "webp", "webp-lossy", "tiff-lossy"."""
     kind = KINDS[path.suffix.lower()].lower()
     return f"{kind}-lossy" if kind in ("webp", "tiff") and _is_lossy(path) else kind
-
-
-def is_cmyk(path: Path) -> bool:
-    """True for a file in CMYK, which is converted."""
-    with open_picture(path, pixels=False) as picture:
-        return picture.mode == "CMYK"
 
 
 def few(listed: Sequence[str]) -> str:
@@ -128,7 +121,7 @@ def _wanted_below(folder: Path, names: set[str]) -> int:
 def _is_lossy(path: Path) -> bool:
     with open_picture(path, pixels=False) as picture:
         if picture.format == "TIFF":
-            return picture.info.get("compression") in _LOSSY_TIFF
+            return picture.info.get("compression") in LOSSY_TIFF
     with open(path, "rb") as file:  # RIFF: a chunk VP8L holds lossless pixels, "VP8 " lossy ones
         head = file.read(12)
         while len(head := file.read(8)) == 8:

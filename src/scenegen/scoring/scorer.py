@@ -124,8 +124,7 @@ class Scorer:
         names = list(labels.names[:count])
         size = (int(height), int(width))
         framed = labels if isinstance(labels, Pairs) else None
-        rules: dict[str, Any] = {"resize": options.resize, "extra": options.extra, "labels": framed}
-        return take(generated, names, size=size, track=track, **rules)
+        return take(generated, names, size=size, labels=framed, resize=options.resize, extra=options.extra, track=track)
 
     def _score(
         self, tally: Tally, real: Reference | None, options: Options, measured: dict[str, Any], pictures: Generated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 from pathlib import Path
@@ -40,16 +41,16 @@ def conclude(log: Path, code: int, *, start: int) -> str:
         The reason in one sentence, e.g. "ended with status 1: the disk took no more (No space left on device)".
     """
     text = _tail(log, start=start)
-    said = _last_error(text)
+    said = found = _last_error(text)
     ended = f"ended with status {code}" if code >= 0 else f"ended by {_name(-code)}"
     if code == -signal.SIGKILL:
         ended += ", which the system sends where memory runs out"
     elif code >= 0 and not said:
-        said = " ".join((text.split("\n") or [""])[-1].rpartition("\r")[2].split()) or "no output"
+        said = " ".join(text.rpartition("\n")[2].rpartition("\r")[2].split()) or "no output"
     reason = f"{ended}: {said}" if said else ended
-    line = f"error: {said if code > 0 and _last_error(text) else reason}"
+    line = f"error: {found if code > 0 and found else reason}"
     if text.rpartition("\n")[2] != line:
-        with log.open("a") as file:
+        with contextlib.suppress(OSError), log.open("a") as file:  # a full disk: the reason is said all the same
             file.write(f"{'' if _ends_a_line(log) else chr(10)}{line}\n")
     return reason
 

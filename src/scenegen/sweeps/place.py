@@ -36,7 +36,7 @@ def sweep_folder(config: DictConfig) -> Path:
         )
     given = "" if sweep.dir is None else str(sweep.dir)
     if not given.strip() or printable(given) != given or "\n" in given:
-        raise Refusal(f"hydra.sweep.dir={printable(given)!r} names no folder; write hydra.sweep.dir=runs/NAME")
+        raise Refusal(f"hydra.sweep.dir={given!r} names no folder; write hydra.sweep.dir=runs/NAME")
     folder = Path(given).absolute()
     taken = next((place for place in (folder, *folder.parents) if place.exists()), folder)
     if not taken.is_dir():

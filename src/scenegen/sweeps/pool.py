@@ -10,11 +10,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from scenegen.base.files import read_json
+from scenegen.base.files import near, read_json
 from scenegen.runs.lock import holder
 from scenegen.sweeps.job import GRACE, VALUE, Job, Outcome, Running, standing
 from scenegen.sweeps.log import LOG
@@ -97,7 +96,7 @@ class Pool:
             return
         if standing(job) == "done":
             value = read_json(job.folder / VALUE)
-            self.say(f"job {job.number}: skipped, was done before: {value} ({_near(job.folder)})")
+            self.say(f"job {job.number}: skipped, was done before: {value} ({near(job.folder)})")
             self._ready.append((job, Outcome("skipped", value=value)))
             return
         need = self._need(job)
@@ -112,7 +111,7 @@ class Pool:
             return
         self.running.append(running)
         where = f" on GPU {','.join(devices)}" if devices else ""
-        self.say(f"job {job.number}{where} -> {_near(job.folder / LOG)}{running.how}")
+        self.say(f"job {job.number}{where} -> {near(job.folder / LOG)}{running.how}")
 
     def finished(self) -> list[tuple[Job, Outcome]]:
         """The jobs that have ended since the last call, after a short wait."""
@@ -145,7 +144,7 @@ class Pool:
         """
         if (other := holder(job.folder)) is None:
             return None
-        self.say(f"job {job.number}: waits for {other}, which still runs in {_near(job.folder)}")
+        self.say(f"job {job.number}: waits for {other}, which still runs in {near(job.folder)}")
         end = time.monotonic() + GRACE + PATIENCE
         while time.monotonic() < end:
             time.sleep(PAUSE)
@@ -172,11 +171,6 @@ def visible_gpus() -> list[str]:
     import torch
 
     return [str(i) for i in range(torch.cuda.device_count())]
-
-
-def _near(path: Path) -> Path:
-    """A path relative to the working directory, where it lies below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _interrupt(number: int, frame: object) -> None:

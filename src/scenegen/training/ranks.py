@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from torch.distributed import DistError
 
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
-from scenegen.runs.folder import checkpoints_of, step_of
+from scenegen.runs.folder import checkpoints_of, name_of, step_of
 
 FIRST = "SCENEGEN_FIRST_RANK"
 """Process id of the process that started the other ranks, for them."""
@@ -72,15 +73,13 @@ class Ranks:
         lost = is_lost(error)
         if self.local_rank > 0:
             if isinstance(error, Exception) and not lost:
-                self._reason(self.local_rank).write_text(f"{error}")
+                with contextlib.suppress(OSError):  # the error itself goes on; the first process then names the rank
+                    self._reason(self.local_rank).write_text(f"{error}")
             if lost:
                 self._leave_where_first_is_gone()  # the call may break before the watch looks again
                 raise Refusal("another process of this run ended") from error
         elif error is not None:
-            self._end_others()
-            sentence = self._sentence()
-            for rank in range(1, len(self._others) + 1):
-                self._reason(rank).unlink(missing_ok=True)
+            sentence = self._sentence(self._end_others())
             if lost:
                 raise Refusal(sentence) from error
 
@@ -89,8 +88,7 @@ class Ranks:
             self._take()
             if any(process.poll() for process in self._others):  # a status other than 0
                 if not self._over.wait(PATIENCE):
-                    self._end_others(patience=0)
-                    leave(self._sentence())
+                    leave(self._sentence(self._end_others(patience=0)))
                 return
 
     def _look_after_first(self) -> None:
@@ -104,28 +102,31 @@ class Ranks:
 
     def _take(self) -> None:
         """Take the started processes over from Lightning, whose watch then has none to look at."""
-        if isinstance(self._launcher, _SubprocessScriptLauncher) and self._launcher.procs:
-            self._others = list(self._launcher.procs)
-            self._launcher.procs.clear()
+        if isinstance(self._launcher, _SubprocessScriptLauncher):
+            while self._launcher.procs:  # Lightning may be starting more of them meanwhile
+                self._others.append(self._launcher.procs.pop(0))
 
-    def _end_others(self, patience: float = PATIENCE) -> None:
-        """Wait for the other processes, and kill those that do not end."""
+    def _end_others(self, patience: float = PATIENCE) -> dict[int, int]:
+        """Ranks that end by themselves and their statuses; those that do not end are killed."""
         self._take()
-        end = time.monotonic() + patience
-        for process in self._others:
+        codes, end = {}, time.monotonic() + patience
+        for rank, process in enumerate(self._others, 1):
             try:
-                process.wait(max(0.0, end - time.monotonic()))
+                codes[rank] = process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+        return codes
 
-    def _sentence(self) -> str:
-        """Which process ended first as far as can be known, why, and how to go on."""
-        said = {rank: self._reason(rank) for rank in range(1, len(self._others) + 1) if self._reason(rank).is_file()}
-        codes = {rank: process.poll() or 0 for rank, process in enumerate(self._others, 1)}
+    def _sentence(self, codes: dict[int, int]) -> str:
+        """Which process ended first as far as can be known, why, and how to go on; takes the reasons away."""
+        files = {rank: self._reason(rank) for rank in range(1, len(self._others) + 1)}
+        said = {rank: file.read_text(errors="replace") for rank, file in files.items() if file.is_file()}
+        for file in files.values():
+            file.unlink(missing_ok=True)
         killed = min((rank for rank, code in codes.items() if code < 0), default=None)
         if said:
             rank = min(said)
-            what = f"the process of rank {rank} failed: {printable(said[rank].read_text(errors='replace'))}"
+            what = f"the process of rank {rank} failed: {printable(said[rank])}"
         elif killed is not None:
             what = f"the process of rank {killed} was ended by {signal.Signals(-codes[killed]).name}"
         else:
@@ -147,7 +148,7 @@ def go_on(folder: Path) -> str:
     saved = checkpoints_of(folder)
     if not saved:
         return "no checkpoint was saved before, so start the run again"
-    return f"the checkpoint of step {step_of(saved[-1])} is whole: go on with resume={folder.name}"
+    return f"the checkpoint of step {step_of(saved[-1])} is whole: go on with resume={name_of(folder)}"
 
 
 def leave(sentence: str) -> None:

@@ -119,8 +119,10 @@ def _mask(region: Region, picture: Annotated, *, snap: float, tally: Tally) -> n
             tally.clipped.append(where)
         for axis, side in ((0, width), (1, height)):
             at = points[:, axis]
-            at[at <= snap] = np.minimum(at[at <= snap], 0)
-            at[at >= side - 1 - snap] = np.maximum(at[at >= side - 1 - snap], side - 1)
+            if at.max() > snap:  # what lies wholly at the frame keeps its width
+                at[at <= snap] = np.minimum(at[at <= snap], 0)
+            if at.min() < side - 1 - snap:
+                at[at >= side - 1 - snap] = np.maximum(at[at >= side - 1 - snap], side - 1)
         limit = 4 * max(height, width)  # a point a million pixels away would make the drawing slow
         draw.polygon([(float(x), float(y)) for x, y in points.clip(-limit, limit)], fill=1)
     return np.asarray(canvas, dtype=bool)

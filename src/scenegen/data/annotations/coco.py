@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,14 @@ class _Content:
     categories: list[_Category]
 
 
-def read(path: Path, source: Source) -> Iterator[Annotated]:
+def read(path: Path, source: Source) -> Iterator[Annotated | Refusal]:
     """The pictures of a panoptic or an instances file; the split is in the file's name.
 
+    Returns:
+        Each picture, or the refusal of one whose photograph, mask or regions cannot be used.
+
     Raises:
-        Refusal: another shape, an annotation of no picture or category, or a mask that is missing.
+        Refusal: another shape, or an annotation of no picture.
     """
     content: _Content = read_json(path, what="COCO file", cure=CURE, shape=_Content, largest=LARGEST)
     names = {category.id: category.name for category in content.categories}
@@ -75,25 +78,32 @@ def read(path: Path, source: Source) -> Iterator[Annotated]:
         raise Refusal(f"COCO file {path}: {len(strange)} annotations are of no picture (image_id {strange[0]}); {CURE}")
     split = next((SPLITS[word] for word in SPLITS if word in path.stem.lower()), "")
     for image in content.images:
-        stem, size = Path(image.file_name).stem, (image.height, image.width)
-        photograph = source.photograph(stem, near=path)
-        annotations = of_image[image.id]
-        if any(annotation.segments_info is not None for annotation in annotations):
-            ids, words = _panoptic(annotations[0], names, path, source)
-            if ids.shape != size:
-                raise Refusal(f"{path.name}: the panoptic PNG of {stem} is {ids.shape[1]}x{ids.shape[0]}, and the file "
-                              f"says {size[1]}x{size[0]}; give the PNGs that belong to it")  # fmt: skip
-            yield Annotated(stem, photograph, split, size, ids=ids, words=words)
-        else:
-            regions = [_region(annotation, names, size, path) for annotation in annotations]
-            yield Annotated(stem, photograph, split, size, regions)
+        try:
+            yield _picture(image, of_image[image.id], names, path, source, split)
+        except Refusal as refusal:
+            yield refusal
+
+
+def _picture(
+    image: _Image, annotations: list[_Annotation], names: dict[int, str], path: Path, source: Source, split: str
+) -> Annotated:
+    stem, size = PureWindowsPath(image.file_name).stem, (image.height, image.width)
+    photograph = source.photograph(stem, near=path)
+    if all(annotation.segments_info is None for annotation in annotations):
+        regions = [_region(annotation, names, size, path) for annotation in annotations]
+        return Annotated(stem, photograph, split, size, regions)
+    ids, words = _panoptic(annotations[0], names, path, source)
+    if ids.shape != size:
+        raise Refusal(f"{path.name}: the panoptic PNG of {stem} is {ids.shape[1]}x{ids.shape[0]}, and the file says "
+                      f"{size[1]}x{size[0]}; give the PNGs that belong to it")  # fmt: skip
+    return Annotated(stem, photograph, split, size, ids=ids, words=words)
 
 
 def _panoptic(
     annotation: _Annotation, names: dict[int, str], path: Path, source: Source
 ) -> tuple[np.ndarray, dict[int, str]]:
-    name = Path(annotation.file_name).name
-    masks = [file for file in source.ending(".png") if file.name == name]
+    name = PureWindowsPath(annotation.file_name).name
+    masks = source.by_name.get(name, [])
     masks = [file for file in masks if path.stem in file.parts] or masks
     if not masks:
         raise Refusal(f"{path.name}: the panoptic PNG {name} is not below {source.root}; put the PNGs' folder there")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ImageOps
 
 from scenegen.base.files import copy_file, whole_folder, write_json
 from scenegen.base.pictures import open_picture, save_png
@@ -19,6 +18,8 @@ from scenegen.data.annotations import coco, labelme, painted
 from scenegen.data.annotations.annotated import Annotated, Tally, fill_gaps, paint, words_of
 from scenegen.data.annotations.sources import Source
 from scenegen.data.annotations.words import class_of
+from scenegen.data.classes import ClassList
+from scenegen.data.photographs import Reading, nature_of, read_photo
 
 UNLABELLED = "unlabelled"
 MOST = 20
@@ -33,7 +34,7 @@ class Format:
     """A kind of annotation: its files below a source, and the reader of one."""
 
     files: Callable[[Source], list[Path]]
-    read: Callable[[Path, Source], Annotated | Iterable[Annotated]]
+    read: Callable[[Path, Source], Annotated | Iterable[Annotated | Refusal]]
 
 
 @dataclass
@@ -73,7 +74,12 @@ FORMATS: Mapping[str, Format] = {
     "coco": Format(lambda source: source.ending(".json"), coco.read),
     "cityscapes": Format(lambda source: source.ending("_labelids.png"), painted.read_cityscapes),
     "ade20k": Format(
-        lambda source: [path for path in source.ending(".png") if "annotations" in path.parts], painted.read_ade20k
+        lambda source: [
+            path
+            for path in source.ending(".png")
+            if "annotations" in (source.root.name, *path.relative_to(source.root).parts)
+        ],
+        painted.read_ade20k,
     ),
 }
 """Kinds that need nothing but their files; `colours` needs a table beside."""
@@ -117,7 +123,11 @@ class Annotations:
         for file in files:
             try:
                 found = self.kind.read(file, self.source)
-                yield from [found] if isinstance(found, Annotated) else found
+                for one in [found] if isinstance(found, Annotated) else found:
+                    if isinstance(one, Refusal):
+                        broken.append(str(one))
+                    else:
+                        yield one
             except Refusal as refusal:
                 broken.append(str(refusal))
         if broken and not self.skip_broken:
@@ -159,71 +169,85 @@ def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, t
         Refusal: no picture, broken files, a photograph of another size than its annotation, a name twice, too many
             classes, or no known word.
     """
-    done, seen, count = Imported(), set[str](), 0
-    for picture in track(annotations.pictures(done.skipped), "reading"):
-        seen |= set(words_of(picture))
-        count += 1
-    words = sorted(seen)
-    if not words:
-        raise Refusal(f"annotations={annotations.source.root} holds no annotated picture of format={annotations.name}")
-    names = list(wishes.classes) if wishes.classes is not None else words
+    done, meant, names = Imported(), dict[str, str | None](), wishes.classes
+    if names is None:
+        names = sorted(
+            {word for picture in track(annotations.pictures(), "words") for word in words_of(picture) if word}
+        )
+        meant.update(zip(names, names, strict=True))
     if len(names) > 254:
         raise Refusal(
             f"{len(names)} words would be as many classes, and 254 fit; bring them to fewer with words=FILE.yaml"
         )
-    meant = {word: class_of(word, wishes.rules) if wishes.classes is not None else word for word in words}
-    unlabelled = len(names)
-    id_of = {word: names.index(name) for word, name in meant.items() if name is not None}
-    if not id_of:
-        raise Refusal(f"none of the {len(words)} words is known ({', '.join(words[:10])}); give words=FILE.yaml")
+    ClassList(names=(*names, UNLABELLED), ignore=len(names))  # refuses names that classes.json may not hold
+    ids = {name: place for place, name in enumerate(names)}
     with whole_folder(out) as folder:
-        for picture in track(_counted(annotations.pictures(), count), "importing"):
-            place = folder / picture.split
-            label = paint(picture, id_of=id_of, unlabelled=unlabelled, snap=wishes.snap, tally=done.tally)
-            if wishes.fill:
-                done.filled += int((label == unlabelled).sum())
-                label = fill_gaps(label, unlabelled=unlabelled)
-            target = place / "labels" / f"{picture.name}.png"
-            if target.exists():
-                raise Refusal(f"two pictures are called {picture.name}; rename one, or import their folders apart")
-            save_png(target, label.astype(np.uint8))
-            done.turned += _write_photograph(picture, place / "images")
-            done.pictures[picture.split or "all"] += 1
-        write_json(folder / "classes.json", {"classes": [*names, UNLABELLED], "unlabelled": unlabelled})
-        done.unknown = {word: done.tally.pixels[word] for word in words if meant[word] is None}
-        for word in words:
-            if (name := meant[word]) is not None:
-                done.classes.setdefault(name, {})[word] = done.tally.pixels[word]
+        for picture in track(annotations.pictures(done.skipped), "importing"):
+            for word in words_of(picture):
+                if word not in meant:
+                    meant[word] = class_of(word, wishes.rules) if wishes.classes is not None else None
+            id_of = {word: ids[name] for word, name in meant.items() if name is not None}
+            _write(picture, folder / picture.split, id_of, wishes, annotations, done=done, unlabelled=len(names))
+        if not done.pictures or not any(meant.values()):
+            there = f"none of the {len(meant)} words is known ({', '.join(list(meant)[:10])}); give words=FILE.yaml"
+            there = there if done.pictures else f"no picture could be used ({'; '.join(done.skipped[:3])})"
+            raise Refusal(there if meant else f"annotations={annotations.source.root} holds no annotated picture of "
+                          f"format={annotations.name}")  # fmt: skip
+        write_json(folder / "classes.json", {"classes": [*names, UNLABELLED], "unlabelled": len(names)})
+        for word in sorted(meant):
+            pixels, name = done.tally.pixels[word], meant[word]
+            rows = done.unknown if name is None else done.classes.setdefault(name, {})
+            rows[word] = pixels
         write_json(folder / "import.json", done.as_dict())
     return done
 
 
-class _counted:
-    """An iterator whose length is known, for a progress bar."""
-
-    def __init__(self, items: Iterator[Any], count: int) -> None:
-        self._items, self._count = items, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._items
+def _write(
+    picture: Annotated,
+    place: Path,
+    id_of: Mapping[str, int],
+    wishes: Wishes,
+    annotations: Annotations,
+    *,
+    done: Imported,
+    unlabelled: int,
+) -> None:
+    """Write one picture and its label map, or leave it out where its photograph is broken and that was asked for."""
+    target = place / "labels" / f"{picture.name}.png"
+    if target.exists():
+        raise Refusal(f"two pictures are called {picture.name}; rename one, or import their folders apart")
+    try:
+        done.turned += _write_photograph(picture, place / "images")
+    except Refusal as refusal:
+        if not annotations.skip_broken:
+            raise
+        done.skipped.append(str(refusal))
+        return
+    label = paint(picture, id_of=id_of, unlabelled=unlabelled, snap=wishes.snap, tally=done.tally)
+    if wishes.fill:
+        done.filled += int((label == unlabelled).sum())
+        label = fill_gaps(label, unlabelled=unlabelled)
+    save_png(target, label.astype(np.uint8))
+    done.pictures[picture.split or "all"] += 1
 
 
 def _write_photograph(picture: Annotated, folder: Path) -> bool:
-    """Copy a photograph, turned for good where its annotation was drawn on that view; True where it was turned."""
+    """Write a photograph as its annotation was drawn on it, without an EXIF turn; True where it was turned.
+
+    Raises:
+        Refusal: damaged pixels, another size than the annotation's, or a turned photograph that would lose its alpha.
+    """
     with open_picture(picture.image) as opened:
-        turn = opened.getexif().get(0x0112, 1)
-        upright = ImageOps.exif_transpose(opened) if picture.turned and turn != 1 else opened
-        width, height = upright.size
-        if (height, width) != picture.size:
-            raise Refusal(
-                f"{picture.image.name} is {width}x{height}, and its annotation was drawn on {picture.size[1]}x"
-                f"{picture.size[0]}; give the photographs that were annotated as images=FOLDER"
-            )
-        if turn != 1:  # no turn is left for a reader to apply or to forget
-            save_png(folder / f"{picture.name}.png", np.asarray(upright.convert("RGB")))
-            return True
-    copy_file(picture.image, folder / f"{picture.name}{picture.image.suffix.lower()}")
-    return False
+        nature = nature_of(opened, picture.image)
+    size = nature.upright_size if picture.turned else nature.size
+    if size != picture.size:
+        raise Refusal(
+            f"{picture.image.name} is {size[1]}x{size[0]}, and its annotation was drawn on {picture.size[1]}x"
+            f"{picture.size[0]}; give the photographs that were annotated as images=FOLDER"
+        )
+    if nature.turn == 1:
+        copy_file(picture.image, folder / f"{picture.name}{picture.image.suffix.lower()}")
+        return False
+    reading = Reading(exif="apply" if picture.turned else "ignore")
+    save_png(folder / f"{picture.name}.png", np.asarray(read_photo(picture.image, reading=reading)))
+    return picture.turned

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 from xml.etree import ElementTree  # nosec B405  # entities are refused before it sees the text
 
@@ -36,7 +36,7 @@ def read_xml(path: Path, source: Source) -> Annotated:
         for thing in root.iter("object")
         if (thing.findtext("deleted") or "0").strip() != "1"
     ]
-    image = source.photograph(Path((root.findtext("filename") or "").strip()).stem or path.stem, near=path)
+    image = source.photograph(PureWindowsPath((root.findtext("filename") or "").strip()).stem or path.stem, near=path)
     return Annotated(path.stem, image, source.split_of(path), source.size_of(image, turned=True), regions, turned=True)
 
 
@@ -49,7 +49,7 @@ def read_desktop_json(path: Path, source: Source) -> Annotated:
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
         raise Refusal(f"LabelMe file {path} has no list of shapes; {JSON_CURE}")
     regions = [Region(str(shape.get("label", "")).strip(), list(_outline(shape, path))) for shape in shapes]
-    image = source.photograph(Path(str(content.get("imagePath") or path.stem)).stem, near=path)
+    image = source.photograph(PureWindowsPath(str(content.get("imagePath") or path.stem)).stem, near=path)
     return Annotated(path.stem, image, source.split_of(path), source.size_of(image, turned=True), regions, turned=True)
 
 

@@ -13,6 +13,8 @@ from scenegen.base.refusal import Refusal
 from scenegen.data.annotations.annotated import Annotated
 from scenegen.data.annotations.sources import Source
 from scenegen.data.bridges import ADE20K
+from scenegen.data.colour_maps import colours_of
+from scenegen.data.labels import read_ids
 
 CITYSCAPES = dict(enumerate((
     "unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road", "sidewalk",
@@ -53,8 +55,8 @@ def read_colours(path: Path, source: Source, *, table: Mapping[tuple[int, int, i
         Refusal: colours that no class has, with the nearest class, its distance and the number of pixels.
     """
     with open_picture(path) as picture:
-        rgb = np.asarray(picture.convert("RGB"), dtype=np.int64)
-    colours, places, counts = np.unique(rgb.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+        packed, places, counts = np.unique(colours_of(picture.convert("RGB")), return_inverse=True, return_counts=True)
+    colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1).astype(np.int64)
     known = np.array(list(table))
     distances = np.stack([np.abs(known - colour).max(1) for colour in colours])  # (colours, classes)
     nearest = distances.argmin(1)
@@ -71,7 +73,7 @@ def read_colours(path: Path, source: Source, *, table: Mapping[tuple[int, int, i
             f"{path.name}: {len(strange)} colours are no class': {said}; add them to the table, or allow that distance "
             "with tolerance=N"
         )
-    ids = nearest[places].reshape(rgb.shape[:2])
+    ids = nearest[places]
     stem = _shared_stem(path, source)
     return Annotated(stem, source.photograph(stem, near=path), source.split_of(path), (ids.shape[0], ids.shape[1]),
                      ids=ids, words=dict(enumerate(words)))  # fmt: skip
@@ -104,10 +106,7 @@ def read_colour_table(path: Path) -> dict[tuple[int, int, int], str]:
 
 
 def _by_ids(path: Path, stem: str, photograph: Path, source: Source, words: Mapping[int, str]) -> Annotated:
-    with open_picture(path) as picture:
-        if picture.mode not in ("L", "P", "I;16", "I"):
-            raise Refusal(f"{path.name}: mode {picture.mode} holds no ids; give the maps of ids, or format=colours")
-        ids = np.asarray(picture).astype(np.int64)
+    ids = read_ids(path).astype(np.int64)
     return Annotated(stem, photograph, source.split_of(path), (ids.shape[0], ids.shape[1]), ids=ids, words=words)
 
 
@@ -128,5 +127,9 @@ def colour_maps(source: Source) -> Iterator[Path]:
     """PNG and other lossless files below folders whose name speaks of labels, or all of them beside `images=`."""
     listed = source.ending(".png", ".bmp", ".tif", ".tiff", ".gif")
     folders = ("label", "mask", "annot", "gt", "seg", "colo")
-    spoken = [path for path in listed if any(word in part.lower() for part in path.parts[-3:-1] for word in folders)]
+    spoken = [
+        path
+        for path in listed
+        if any(word in part.lower() for part in path.relative_to(source.root).parts[-3:-1] for word in folders)
+    ]
     yield from spoken or (listed if source.photographs != source.root else [])

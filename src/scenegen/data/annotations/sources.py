@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.refusal import Refusal
+from scenegen.data.photographs import nature_of
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "val"}
 """Folder name, or a part of a file's name, -> the split of data=folder."""
@@ -34,6 +35,14 @@ class Source:
         """Regular files below the folder, in order of their paths."""
         return _files(self.root)
 
+    @cached_property
+    def by_name(self) -> dict[str, list[Path]]:
+        """Files by their names."""
+        found: dict[str, list[Path]] = defaultdict(list)
+        for path in self.files:
+            found[path.name].append(path)
+        return found
+
     def ending(self, *endings: str) -> list[Path]:
         """Files with one of some endings, in lower case."""
         return [path for path in self.files if path.name.lower().endswith(endings)]
@@ -41,7 +50,7 @@ class Source:
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
-        for path in _files(self.photographs):
+        for path in self.files if self.photographs == self.root else _files(self.photographs):
             if path.suffix.lower() in SUFFIXES:
                 found[path.stem].append(path)
         return found
@@ -75,9 +84,8 @@ class Source:
     def size_of(image: Path, *, turned: bool) -> tuple[int, int]:
         """(height, width) of a photograph, after its EXIF turn where `turned`."""
         with open_picture(image, pixels=False) as picture:
-            width, height = picture.size
-            sideways = turned and picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (width, height) if sideways else (height, width)
+            nature = nature_of(picture, image)
+        return nature.upright_size if turned else nature.size
 
 
 def _files(root: Path) -> list[Path]:
@@ -85,4 +93,5 @@ def _files(root: Path) -> list[Path]:
     for folder, folders, names in os.walk(root):
         folders.sort()
         found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
-    return [path for path in found if path.is_file() and path.resolve().is_relative_to(root.resolve())]
+    base = root.resolve()  # no link to a folder is followed, so a link to a file alone can lead out
+    return [p for p in found if p.is_file() and (not p.is_symlink() or p.resolve().is_relative_to(base))]

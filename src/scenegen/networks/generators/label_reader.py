@@ -54,7 +54,9 @@ class LabelReader(SceneModel):
         Returns:
             The file, and the stamp that a score will carry.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no save()")  # every reader has a file of its own kind
+        raise NotImplementedError(
+            f"{type(self).__name__} has no save()"
+        )  # abstract; no ABC, so that a stub need not have all of it
 
 
 def seeded(make, seed: int) -> nn.Module:

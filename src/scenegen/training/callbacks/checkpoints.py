@@ -13,6 +13,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.runs.checkpoints import first_line
 from scenegen.runs.folder import checkpoint_path, checkpoints_of, name_of
 from scenegen.runs.journal import Journal
+from scenegen.training.ranks import is_lost
 from scenegen.training.rounds import Rounds
 from scenegen.training.signals import Signals, Stopped
 
@@ -65,6 +66,8 @@ class Checkpoints(pl.Callback):
             with whole(path) as part:
                 trainer.save_checkpoint(part)
         except (OSError, RuntimeError) as error:
+            if is_lost(error):  # another process of the run ended; training/ranks.py says which
+                raise
             # torch's writer reports a full disk as a RuntimeError that quotes no errno.
             left = "earlier checkpoints are whole" if checkpoints_of(self.folder) else "no checkpoint was saved before"
             raise Refusal(
