@@ -109,12 +109,6 @@ class Samples:
         assert self.judges.aesthetic is not None, "a measure that reads marks brings the aesthetic model in `judges`"
         return self.judges.aesthetic(self.made)
 
-    @cached_property
-    def features(self) -> Tensor:
-        """(b, d) float features of the made pictures, for the distances."""
-        assert self.judges.fid is not None, "a measure that reads features brings the network in `judges`"
-        return self.judges.fid(self.made).float()
-
     def _given(self, what: str) -> Tensor:
         assert what in self.given, f"a measure that reads {what} names it in `needs`"
         return self.given[what]

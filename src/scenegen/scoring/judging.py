@@ -29,8 +29,8 @@ class Tally:
         counts: (classes, classes) pixels by true and predicted id, of the segmenter where there is one.
         counted: true where there was a segmenter and a label map to count.
         rows: role of a picture measure -> its rows, batch by batch.
-        features: of the made pictures, where a measure of sets was chosen.
-        photos: of the samples' own photographs, where the floor needs them.
+        features: role of a judge that describes pictures -> its features of the made ones, batch by batch.
+        photos: the same of the samples' own photographs, where the floor needs them.
         labels: hash of the label maps (of the photographs of samples without one).
         pictures: hash of the made pictures.
     """
@@ -38,8 +38,8 @@ class Tally:
     counts: Tensor
     counted: bool = False
     rows: dict[str, list[Tensor]] = field(default_factory=dict)
-    features: list[Tensor] = field(default_factory=list)
-    photos: list[Tensor] = field(default_factory=list)
+    features: dict[str, list[Tensor]] = field(default_factory=dict)
+    photos: dict[str, list[Tensor]] = field(default_factory=dict)
     labels: SetHash = field(default_factory=SetHash)
     pictures: SetHash = field(default_factory=SetHash)
 
@@ -100,11 +100,11 @@ def judge_generated(
         if judges.segmenter is not None and "label" in given:
             tally.counts += _confusion(sample, classes)
             tally.counted = True
-        if judges.fid is not None:
-            tally.features.append(sample.features.cpu())
+        for role, judge in judges.describing.items():
+            tally.features.setdefault(role, []).append(judge(made).float().cpu())
             if own_photos and all(s.image is not None for s in samples):
                 own = torch.stack([s.image for s in samples]).to(options.device)
-                tally.photos.append(judges.fid(own).float().cpu())
+                tally.photos.setdefault(role, []).append(judge(own).float().cpu())
     return tally
 
 

@@ -37,7 +37,7 @@ class Measure:
         stamp: identity of the measure, weights included; part of the protocol where the measure is chosen.
         needs: fields that a sample must have beside the made picture: of "image", "label", "style".
         judges: the frozen networks that look at the made pictures, by the names of `Samples`' views: "segmenter"
-            (prediction), "aesthetic" (marks), "FID" (features).
+            (prediction), "aesthetic" (marks); every other one describes pictures, such as "FID".
         stand_in: true where the number replaces one that cannot be had.
     """
 
@@ -92,7 +92,15 @@ class Sets:
 
 
 class SetMeasure(Measure):
-    """A measure of a set as a whole; its judge "FID" describes the pictures."""
+    """A measure of a set as a whole.
+
+    Attributes:
+        describer: of its judges the one that describes the pictures.
+        most: photographs of the reference that are described at most; None is all.
+    """
+
+    describer: str = "FID"
+    most: int | None = None
 
     def of_set(self, sets: Sets) -> Found:
         """The number of a set, with the numbers beside it."""

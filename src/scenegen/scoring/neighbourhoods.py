@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 from scenegen.metrics.neighbours import Coverage, coverage_of
-from scenegen.metrics.sliced import sliced_wasserstein
+from scenegen.metrics.sliced import sliced_wasserstein, transport
 from scenegen.scoring.distances import FLOOR_LEAST, Found, held_and_rest
 from scenegen.scoring.judges.protocols import Describing, fid_title
 from scenegen.scoring.measures import SetMeasure, Sets
@@ -39,7 +39,9 @@ class SlicedWasserstein(SetMeasure):
         if sets.options.floor and len(held) >= FLOOR_LEAST:
             floor = self._distance(held, rest, sets)
             beside["sliced_floor"] = Number(f"{self.name} floor, real vs real", floor, len(held), self.stamp)
-        return Found(self._distance(sets.made, sets.real.features, sets), beside=beside)
+        stream = torch.Generator().manual_seed(sets.options.seed)
+        moved = transport(sets.made, sets.real.features, directions=self.directions, generator=stream)
+        return Found(self._distance(sets.made, sets.real.features, sets), moved.influence.numpy(), beside)
 
     def _distance(self, x: Tensor, y: Tensor, sets: Sets) -> float:
         stream = torch.Generator().manual_seed(sets.options.seed)

@@ -19,7 +19,7 @@ from scenegen.scoring.contest import Contest
 from scenegen.scoring.distances import FLOOR_LEAST, Found
 from scenegen.scoring.gains import gains_of
 from scenegen.scoring.generated import Generated, take
-from scenegen.scoring.inputs import Options, Pictures, Track, chosen_style
+from scenegen.scoring.inputs import Chosen, Options, Pictures, Track, chosen_style
 from scenegen.scoring.judges.protocols import Judge, Judges, fid_title, marks
 from scenegen.scoring.judging import Tally, judge_generated, require_needs
 from scenegen.scoring.measures import HistCorr, Measure, PictureMeasure, SetMeasure, Sets
@@ -57,7 +57,7 @@ class Scorer:
         self.total, self.measures, self.classes = total, dict(measures), classes
         self.left_out = left_out
         held = {role: judge for measure in self.measures.values() for role, judge in measure.judges.items()}
-        self.judges = Judges(held.get("segmenter"), held.get("aesthetic"), held.get("FID"))
+        self.judges = Judges.of(held)
 
     def require(self, labels: Pictures) -> None:
         """Refuse data whose samples lack what the measures need, by the first of them."""
@@ -97,7 +97,6 @@ class Scorer:
         require_folder(options.cache)
         for measure in self.measures.values():
             measure.to(options.device)
-        fid = self.judges.fid
         with torch.inference_mode():
             tally = judge_generated(
                 pictures,
@@ -109,11 +108,20 @@ class Scorer:
                 options=options,
                 track=track,
             )
-        real = None
-        if fid is not None:
-            real = reference_of(photos, fid=fid, options=options, track=track, notice=notice)
+        real = {
+            role: reference_of(self._described(photos, role), fid=judge, options=options, track=track, notice=notice)
+            for role, judge in self.judges.describing.items()
+        }
         measured = self._measured(pictures, tally, real, styled=styles is not None, posts=options.posts)
         return self._score(tally, real, options, measured, pictures)
+
+    def _described(self, photos: Pictures, role: str) -> Pictures:
+        """The reference's photographs that a judge describes."""
+        limits = [m.most for m in self.measures.values() if isinstance(m, SetMeasure) and m.describer == role]
+        most = None if None in limits else max(filter(None, limits), default=None)
+        if most is None or len(photos) <= most:
+            return photos
+        return Chosen(photos, [i * len(photos) // most for i in range(most)])
 
     def _take(self, generated: Path, labels: Pictures, options: Options, track: Track) -> Generated:
         count = min(len(labels), options.count or len(labels))
@@ -127,18 +135,24 @@ class Scorer:
         return take(generated, names, size=size, labels=framed, resize=options.resize, extra=options.extra, track=track)
 
     def _score(
-        self, tally: Tally, real: Reference | None, options: Options, measured: dict[str, Any], pictures: Generated
+        self,
+        tally: Tally,
+        real: Mapping[str, Reference],
+        options: Options,
+        measured: dict[str, Any],
+        pictures: Generated,
     ) -> Score:
         found = self._of_sets(tally, real, options)
         rows = self._rows(tally, list(pictures.files), found)
         fid = found["fid"].value if "fid" in found else None
         values = {r: m.value for r, m in self.measures.items() if r in rows.measures and isinstance(m, PictureMeasure)}
+        values |= dict.fromkeys(_further(found), _not_below_zero)
         spread = intervals(rows, fid=fid, total=self.total, rng=np.random.default_rng(options.seed), values=values)
         accuracy = self._accuracy(tally, rows)
         parts = self._parts(tally, found, len(rows), spread)
         record = protocol(measure=measured, seed=options.seed, config_hash=options.config_hash)
-        if real is not None:
-            record["circumstances"]["reference"] = real.source
+        if real:
+            record["circumstances"]["reference"] = next(iter(real.values())).source
         return Score(
             scorer=None if self.total is None else self.total.name,
             total_interval=spread.get("total"),
@@ -149,21 +163,25 @@ class Scorer:
             floor=next((one.floor for one in found.values() if one.floor is not None), None),
             marks=tuple([f"left out: {self.left_out}"] if self.left_out else [])
             + marks(self._judged_by())
-            + (_in_reference(tally, real) if real is not None else ()),
+            + _in_reference(tally, real),
             warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),
             protocol=record,
             **self._total({role: part.value for role, part in parts.items()}),
             **accuracy,
         )
 
-    def _of_sets(self, tally: Tally, real: Reference | None, options: Options) -> dict[str, Found]:
+    def _of_sets(self, tally: Tally, real: Mapping[str, Reference], options: Options) -> dict[str, Found]:
+        sets = {
+            role: Sets(
+                torch.cat(tally.features[role]),
+                one,
+                torch.cat(tally.photos[role]) if role in tally.photos else None,
+                options,
+            )
+            for role, one in real.items()
+        }
         chosen = {role: measure for role, measure in self.measures.items() if isinstance(measure, SetMeasure)}
-        if not chosen:
-            return {}
-        assert real is not None, "a measure of sets brings the network that describes pictures in `judges`"
-        photos = torch.cat(tally.photos) if tally.photos else None
-        sets = Sets(torch.cat(tally.features), real, photos, options)
-        return {role: measure.of_set(sets) for role, measure in chosen.items()}
+        return {role: measure.of_set(sets[measure.describer]) for role, measure in chosen.items()}
 
     def _rows(self, tally: Tally, names: list[str], found: Mapping[str, Found]) -> PerPicture:
         mask = tally.of("mask_acc") if "mask_acc" in tally.rows else None
@@ -174,8 +192,8 @@ class Scorer:
             aesthetic=tally.of("aesthetic") if "aesthetic" in tally.rows else None,
             hist_corr=tally.of("hist_corr") if "hist_corr" in tally.rows else None,
             fid_influence=found["fid"].influence if "fid" in found else None,
-            features=torch.cat(tally.features).numpy() if tally.features else None,
-            measures={role: tally.of(role) for role in tally.rows if role not in PARTS},
+            features=torch.cat(tally.features["FID"]).numpy() if "FID" in tally.features else None,
+            measures={role: tally.of(role) for role in tally.rows if role not in PARTS} | _further(found),
         )
 
     def _parts(
@@ -220,7 +238,7 @@ class Scorer:
         return self.judges.by_role() | judgeless
 
     def _measured(
-        self, pictures: Generated, tally: Tally, real: Reference | None, *, styled: bool, posts: Sequence[str]
+        self, pictures: Generated, tally: Tally, real: Mapping[str, Reference], *, styled: bool, posts: Sequence[str]
     ) -> dict[str, Any]:
         """Everything that the numbers depend on; equal for scores that compare."""
         judges: dict[str, Any] = {role: judge.stamp for role, judge in self.judges.by_role().items()}
@@ -239,9 +257,11 @@ class Scorer:
         }
         if pictures.fit is not None:
             measured["fit"] = f"{pictures.fit}, as the label maps"
-        if (fid := self.judges.fid) is not None and real is not None:
+        if (fid := self.judges.fid) is not None:
             measured["fid"] = {"name": fid_title(fid), "resize": fid.resize, "covariance": "unbiased, float64"}
-            measured["reference"] = {"hash": real.hash, "count": len(real)}
+        if real:
+            described = next(iter(real.values()))
+            measured["reference"] = {"hash": described.hash, "count": len(described)}
         parts = PARTS if self.total is None else (*PARTS, *self.total.parts)
         if posts:
             measured["posts"] = list(posts)
@@ -258,9 +278,19 @@ def _picture_acc(rows: PerPicture) -> float:
     return float((rows.right[seen] / rows.counted[seen]).mean())
 
 
-def _in_reference(tally: Tally, real: Reference) -> tuple[str, ...]:
+def _further(found: Mapping[str, Found]) -> dict[str, np.ndarray]:
+    """Role -> (n,) parts of the pictures in a set's number, their mean; the Frechet distance has a place of its own."""
+    known = {role: one for role, one in found.items() if role not in PARTS}
+    return {role: one.value + one.influence for role, one in known.items() if one.influence is not None}
+
+
+def _not_below_zero(rows: np.ndarray) -> float:
+    return max(0.0, float(rows.mean()))
+
+
+def _in_reference(tally: Tally, real: Mapping[str, Reference]) -> tuple[str, ...]:
     """The mark of a score whose generated pictures stand, pixel by pixel, in the reference set."""
-    places = {digest: name for name, digest in real.digests.items()}
+    places = {digest: name for one in real.values() for name, digest in one.digests.items()}
     same = [(name, places[digest]) for name, digest in tally.pictures.digests.items() if digest in places]
     if not same:
         return ()

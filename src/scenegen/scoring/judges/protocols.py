@@ -6,8 +6,9 @@ them have `name`, `stamp` (weights) and `stand_in` (true when a total with it do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -55,11 +56,24 @@ class Judges:
         aesthetic: marks pictures 0..10.
         fid: describes pictures for the distances.
         Each is None where no measure reads it.
+        more: further ones that describe pictures, by role.
     """
 
     segmenter: Segmenting | None = None
     aesthetic: Marking | None = None
     fid: Describing | None = None
+    more: Mapping[str, Describing] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any]) -> Judges:
+        """The judges by the names that marks and protocols use."""
+        more = {role: judge for role, judge in held.items() if role not in ("segmenter", "aesthetic", "FID")}
+        return cls(held.get("segmenter"), held.get("aesthetic"), held.get("FID"), more)
+
+    @property
+    def describing(self) -> dict[str, Describing]:
+        """Those that describe pictures, by role."""
+        return {**({"FID": self.fid} if self.fid is not None else {}), **self.more}
 
     def by_role(self) -> dict[str, Judge]:
         """The judges that there are, under the names that marks and protocols use."""
@@ -67,6 +81,7 @@ class Judges:
             "segmenter": self.segmenter,
             "aesthetic": self.aesthetic,
             "FID": self.fid,
+            **self.more,
         }
         return {role: judge for role, judge in roles.items() if judge is not None}
 
