@@ -17,7 +17,7 @@ from scenegen.base.records import Refusal
 from scenegen.check import run
 from scenegen.config.compose import compose
 from scenegen.data.doctor import examine, open_splits
-from scenegen.data.inspection import near_duplicates, require_sound, scan
+from scenegen.data.inspection import require_sound, scan
 from tests.data import files
 from tests.options import replaced
 
@@ -144,10 +144,6 @@ def test_the_dataset_hash_is_of_names_and_contents(tmp_path):
     files.photo(roots[0] / "images/b.jpg", seed=7)
     changed = examine({"train": open_all(roots[0])}).digest
     assert len({one, renamed, changed}) == 3
-
-
-def test_near_duplicates_are_at_most_one_bit_apart():
-    assert near_duplicates([0b0, 0b1, 0b111, None, 0b110, None]) == [(0, 1), (2, 4)]
 
 
 def test_the_command_lists_all_faults_and_fails(tmp_path):

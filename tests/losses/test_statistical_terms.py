@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from tests.options import built, loss_term
 
 from scenegen.base.records import Posterior, Refusal, Synthesis
+from scenegen.data.classes import ClassList
 from scenegen.losses.colour import colour_consistency
 from scenegen.losses.contrastive import monce, patchnce
 from scenegen.losses.diversity import latent_regression, mode_seeking
@@ -136,21 +137,15 @@ def test_segmentation_brings_small_logits_to_the_label_maps_size():
     assert segmentation(sure, label) < 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Classes:
-    names: tuple[str, ...]
-    ignore: int | None = None
-
-
 def test_segmenter_and_data_must_agree(segmenter):
     nets = {"segmenter": segmenter}
     term = loss_term("seg", extractor="segmenter")
-    term.prepare(nets, Classes(segmenter.classes))
+    term.prepare(nets, ClassList(segmenter.classes))
     with pytest.raises(Refusal, match=r"reads 29 classes \(mountain, .*but the data has 2 \(a, b, .*role=trunk"):
-        term.prepare(nets, Classes(("a", "b")))
+        term.prepare(nets, ClassList(("a", "b")))
     with pytest.raises(Refusal, match=r"ignore=null, but the data's id of unknown is 28; use loss.seg.ignore=28"):
-        term.prepare(nets, Classes(segmenter.classes, ignore=28))
-    loss_term("seg", extractor="segmenter", ignore=28).prepare(nets, Classes(segmenter.classes, ignore=28))
+        term.prepare(nets, ClassList(segmenter.classes, ignore=28))
+    loss_term("seg", extractor="segmenter", ignore=28).prepare(nets, ClassList(segmenter.classes, ignore=28))
 
 
 LAYERS = {"relu1_2": 1.0, "relu3_2": 0.5}

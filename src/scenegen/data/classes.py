@@ -46,6 +46,11 @@ class ClassList:
     def __len__(self) -> int:
         return len(self.names)
 
+    def read_by(self, names: Sequence[str]) -> bool:
+        """True where a net of these classes reads the maps: the same ones, or all but an ignored last one."""
+        labelled = self.names[:-1] if self.ignore == len(self) - 1 else self.names
+        return tuple(names) in (self.names, labelled)
+
     @property
     def remap(self) -> dict[int, int]:
         """Id in label files -> id of the class, where the two differ."""

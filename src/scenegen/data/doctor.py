@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.console import printable, shown
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Inspected, in_groups, inspect, near_duplicates
+from scenegen.data.inspection import Facts, Inspected, in_groups, inspect
 from scenegen.data.labels import count_ids
+from scenegen.data.look_alikes import look_alikes
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
 
@@ -50,7 +52,8 @@ class Report:
         turned: photographs per EXIF orientation other than 1.
         grey: photographs without colour.
         duplicates: groups of photographs with equal bytes, as split/file.
-        near_duplicates: pairs that look alike (8x8 average hash, at most 1 of 64 bits apart).
+        near_duplicates: pairs that look alike (correlation of 24x24 thumbnails above 0.95, mirrored too), each
+            photograph with its nearest one in each split.
         instances: samples with instance maps.
         digest: sha256 over the sorted names and contents of all files; None without a deep look.
     """
@@ -131,13 +134,10 @@ def examine(
     photos = [
         (f"{split}/{item.pair.image.name}", item.image) for split, item in items if item.pair.image and item.image
     ]
-    names = [name for name, _ in photos]
     by_content = defaultdict(list)
     for name, facts in photos:
         by_content[facts.digest].append(name)
     equal = [group for digest, group in by_content.items() if digest and len(group) > 1]
-    same = {frozenset((a, b)) for group in equal for a in group for b in group}
-    alike = near_duplicates([facts.look for _, facts in photos])
     found = list(dict.fromkeys([*unmatched, *(fault for _, item in items for fault in item.faults)]))
     natures = [facts.nature for _, facts in photos if facts.nature]
     turns = Counter(f"orientation {nature.turn}" for nature in natures if nature.turn != 1)
@@ -151,10 +151,22 @@ def examine(
         turned=dict(sorted(turns.items())),
         grey=[name for name, facts in photos if facts.grey],
         duplicates=equal,
-        near_duplicates=[(names[a], names[b]) for a, b in alike if frozenset((names[a], names[b])) not in same],
+        near_duplicates=_near_duplicates(photos),
         instances=sum(item.instance is not None for _, item in items),
         digest=_digest(first.source.root, [item for _, item in items]) if deep else None,
     )
+
+
+def _near_duplicates(photos: Sequence[tuple[str, Facts]]) -> list[tuple[str, str]]:
+    """Pairs of photographs that look alike without being equal; of equal ones in a split the first speaks for all."""
+    splits = sorted({name.partition("/")[0] for name, _ in photos})
+    first: dict[tuple[str, str], tuple[str, np.ndarray]] = {}
+    for name, facts in photos:
+        if facts.look is not None:
+            first.setdefault((name.partition("/")[0], facts.digest), (name, facts.look))
+    found = look_alikes([look for _, look in first.values()], [splits.index(split) for split, _ in first])
+    kinds, names = list(first), [name for name, _ in first.values()]
+    return [(names[a], names[b]) for a, b in found if kinds[a][1] != kinds[b][1]]
 
 
 def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]) -> Report:

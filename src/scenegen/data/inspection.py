@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,18 @@ from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
 from scenegen.data.labels import ONE_CHANNEL, count_ids, outside_sentence, read_stored
+from scenegen.data.look_alikes import thumbnail
 from scenegen.data.pairs import Fault, Files, Pair, size_problem
-from scenegen.data.photographs import Nature, Reading, Size, follows_stored, nature_of, nature_problem, photo_problem
+from scenegen.data.photographs import (
+    Nature,
+    Reading,
+    Size,
+    follows_stored,
+    nature_of,
+    nature_problem,
+    photo_problem,
+    upright,
+)
 from scenegen.data.samples import Pairs
 
 _PROFILE = {
@@ -49,7 +59,7 @@ class Facts:
         colours: `ids` are colours.
         nature: metadata that change what its pixels mean (photographs).
         digest: sha256 of the file (deep only).
-        look: 64-bit average hash of an 8x8 thumbnail, None for flat pictures (photographs, deep only).
+        look: (24, 24, 3) uint8 thumbnail, None for flat pictures (photographs, deep only).
         grey: the photograph has no colour (deep only).
     """
 
@@ -59,7 +69,7 @@ class Facts:
     colours: bool = False
     nature: Nature | None = None
     digest: str = ""
-    look: int | None = None
+    look: np.ndarray | None = field(default=None, repr=False, compare=False)
     grey: bool = False
 
 
@@ -232,10 +242,8 @@ def _look_at_photo(path: str, deep: bool, size: int) -> Facts:
                 load_pixels(picture, path)
             return Facts(size=shape, nature=nature)
         load_pixels(picture, path)
-        thumbnail = np.asarray(picture.convert("L").resize((8, 8), Image.Resampling.BOX), dtype=np.float32)
-        return Facts(
-            size=shape, nature=nature, digest=_digest(path), look=_average_hash(thumbnail), grey=_is_grey(picture)
-        )
+        look = thumbnail(upright(picture, nature))
+        return Facts(size=shape, nature=nature, digest=_digest(path), look=look, grey=_is_grey(picture))
 
 
 def _ends_well(path: str, kind: str | None, size: int) -> bool:
@@ -253,12 +261,6 @@ def _digest(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _average_hash(thumbnail: np.ndarray) -> int | None:
-    if thumbnail.std() < 2.0:
-        return None  # Flat pictures would all look alike.
-    return int.from_bytes(np.packbits(thumbnail > thumbnail.mean()).tobytes(), "big")
-
-
 def _is_grey(picture: Image.Image) -> bool:
     if picture.mode in ("L", "LA", "1"):
         return True
@@ -266,14 +268,3 @@ def _is_grey(picture: Image.Image) -> bool:
     pixels = np.asarray(small, dtype=np.int16)
     # JPEG adds a little colour noise to a grey picture; a tinted one is a colour picture.
     return bool((pixels.max(axis=2) - pixels.min(axis=2)).max() <= 4)
-
-
-def near_duplicates(looks: Sequence[int | None], *, distance: int = 1) -> list[tuple[int, int]]:
-    """Pairs of pictures whose average hashes differ in at most `distance` of 64 bits."""
-    known = np.array([i for i, look in enumerate(looks) if look is not None], dtype=np.intp)
-    codes = np.array([look for look in looks if look is not None], dtype=np.uint64)
-    found = []
-    for row, code in enumerate(codes):
-        close = np.flatnonzero(np.bitwise_count(codes[row + 1 :] ^ code) <= distance) + row + 1
-        found += [(int(known[row]), int(known[other])) for other in close]
-    return found

@@ -118,6 +118,12 @@ def read_photo(path: Path, *, reading: Reading = STRICT, label: Size | None = No
     return rgb.transpose((_STORED if turned else _UPRIGHT)[nature.turn])
 
 
+def upright(picture: Image.Image, nature: Nature) -> Image.Image:
+    """A decoded picture as viewers show it."""
+    seen = nature.turn == 1 or picture.format == "TIFF"  # of which Pillow turns the pixels itself
+    return picture if seen else picture.transpose(_UPRIGHT[nature.turn])
+
+
 def photo_problem(picture: Image.Image) -> str | None:
     """Reason that an opened picture cannot be a photograph, or None."""
     if picture.mode in PHOTO_MODES:

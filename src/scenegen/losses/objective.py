@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class Classes(Protocol):
 
     @property
     def ignore(self) -> int | None: ...
+
+    def read_by(self, names: Sequence[str]) -> bool:
+        """True where a net of these classes reads the label maps."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Segmentation(Term):
                 f"use loss.seg.ignore={_spell(classes.ignore)}"
             )
         net = extractors[self.extractor]
-        if net.classes is not None and tuple(net.classes) != tuple(classes.names):
+        if net.classes is not None and not classes.read_by(net.classes):
             read = net.classes
             raise Refusal(
                 f"{net.stamp} reads {len(read)} classes ({', '.join(read[:4])}, ...), but the data has "

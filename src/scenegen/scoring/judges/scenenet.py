@@ -83,10 +83,12 @@ def require_classes(
 ) -> None:
     """Refuse a segmenter that was trained for other classes than the label maps have, naming both lists.
 
+    A class that is ignored and stands last is nothing to read: its pixels count in no measure.
+
     Raises:
-        OtherClasses: the lists differ.
+        OtherClasses: the lists differ in a name or an id of a class that counts.
     """
-    if tuple(reads) != classes.names:
+    if not classes.read_by(reads):
         raise OtherClasses(
             f"the segmenter {stamp} reads {len(reads)} classes ({', '.join(reads)}) but the label maps have "
             f"{len(classes)} ({', '.join(classes.names)}); train one for them with python -m "

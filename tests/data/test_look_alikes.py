@@ -1,0 +1,147 @@
+"""Copies are found however they were saved again; different landscapes are not, however alike their layout is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from scenegen.data import look_alikes as rooms
+from scenegen.data.doctor import examine, open_splits
+from scenegen.data.look_alikes import SAME, look_alikes, thumbnail
+from tests.data import files
+from tests.options import replaced
+from tests.shared_folder import SHARED
+
+
+def view(seed: int) -> Image.Image:
+    """A smooth picture of its own."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((160, 120), Image.Resampling.BICUBIC)
+
+
+def horizon(sky: tuple[int, int, int], ground: tuple[int, int, int]) -> Image.Image:
+    """Bright above, dark below: the layout of most landscapes."""
+    picture = Image.new("RGB", (160, 120), sky)
+    picture.paste(ground, (0, 66, 160, 120))
+    return picture
+
+
+def brightened(picture: Image.Image) -> Image.Image:
+    return ImageEnhance.Brightness(picture).enhance(1.08)
+
+
+def mirrored(picture: Image.Image) -> Image.Image:
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+def half(picture: Image.Image) -> Image.Image:
+    return picture.resize((80, 60), Image.Resampling.LANCZOS)
+
+
+COPIES = {
+    "saved again": lambda picture: picture,
+    "mirrored": mirrored,
+    "brightened": brightened,
+    "resized": half,
+    "all at once": lambda picture: half(brightened(mirrored(picture))),
+    "stretched": lambda picture: picture.resize((90, 90)),
+}
+
+
+def examined(root: Path, train: dict[str, Image.Image], val: dict[str, Image.Image]):
+    """The doctor's report on two splits with these photographs."""
+    for split, photos in (("train", train), ("val", val)):
+        files.dataset(root / split, list(photos))
+        (root / split / "classes.json").replace(root / "classes.json")
+        for name, picture in photos.items():
+            picture.save(root / split / "images" / f"{name}.jpg", quality=70)
+    found, _ = open_splits(lambda split: replaced("data/folder", split=split, root=str(root), height=8, width=16))
+    return examine(found)
+
+
+def test_a_copy_in_the_other_split_is_found_however_it_was_saved(tmp_path):
+    copies = {f"copy{i}": change(view(i)) for i, change in enumerate(COPIES.values())}
+    report = examined(tmp_path, {f"p{i}": view(i) for i in range(9)}, {**copies, "other": view(99)})
+    expected = {(f"train/p{i}.jpg", f"test/copy{i}.jpg") for i in range(len(COPIES))}
+    assert set(report.leaks) == expected
+    assert report.duplicates == [["train/p0.jpg", "test/copy0.jpg"]]  # saved the same way: equal bytes
+
+
+def test_a_shared_layout_is_no_alarm(tmp_path):
+    dusk, field = horizon((250, 170, 90), (30, 40, 90)), horizon((200, 220, 250), (170, 30, 30))
+    report = examined(tmp_path, {"dusk": dusk}, {"field": field})
+    assert (report.leaks, report.near_duplicates) == ([], [])
+
+
+def test_a_photograph_that_its_tag_turns_is_its_upright_copy():
+    from scenegen.data.photographs import Nature, upright
+
+    stored = view(3).transpose(Image.Transpose.ROTATE_90)  # a viewer turns it back by orientation 6
+    seen = upright(stored, Nature((160, 120), turn=6))
+    looks = [thumbnail(seen), thumbnail(view(3))]
+    assert look_alikes([look for look in looks if look is not None], [0, 1]) == [(0, 1)]
+
+
+def test_flat_photographs_say_nothing():
+    assert thumbnail(Image.new("RGB", (50, 40), (10, 200, 30))) is None
+
+
+def test_a_film_names_each_frame_once_per_split_and_no_more():
+    frame = thumbnail(view(1))
+    assert frame is not None
+    found = look_alikes([frame] * 60, [i % 2 for i in range(60)])
+    assert len(found) <= 120
+    assert {i for pair in found for i in pair} == set(range(60))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(512, 2048), (7, 5), (1, 3), (5, 40)])
+def test_blocks_and_bounds_leave_nothing_out(monkeypatch, rows, columns):
+    monkeypatch.setattr(rooms, "ROWS", rows)
+    monkeypatch.setattr(rooms, "COLUMNS", columns)
+    draw = np.random.default_rng(0)
+    base = draw.integers(0, 256, (8, 24, 24, 3))
+    noisy = base[draw.integers(0, 8, 40)] + draw.normal(0, draw.uniform(5, 30, (40, 1, 1, 1)), (40, 24, 24, 3))
+    pixels = noisy.clip(0, 255).astype(np.uint8)
+    pixels[20:] = pixels[20:, :, ::-1]
+    groups = draw.integers(0, 3, 40).tolist()
+    assert look_alikes(list(pixels), groups) == by_brute_force(pixels, groups)
+
+
+def by_brute_force(pixels: np.ndarray, groups: list[int]) -> list[tuple[int, int]]:
+    """The same by numpy's correlation coefficients, pair by pair."""
+    count, pairs = len(pixels), set()
+    value = np.array([[max(corr(a, b), corr(a, b[:, ::-1])) for b in pixels] for a in pixels])
+    for i in range(count):
+        for group in set(groups):
+            others = [j for j in range(count) if j != i and groups[j] == group and value[i, j] > SAME]
+            if others:
+                j = max(others, key=lambda j: value[i, j])
+                pairs.add((min(i, j), max(i, j)))
+    assert 10 < len(pairs) < 80
+    return sorted(pairs)
+
+
+def corr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+@pytest.mark.shared
+def test_real_landscapes_raise_no_alarm_across_their_splits_and_a_planted_copy_does():
+    folder = SHARED / "data/labelme_landscapes"
+    looks, groups = [], []
+    for group, split in enumerate(("train", "val")):
+        for path in sorted((folder / split / "images").iterdir()):
+            with Image.open(path) as picture:
+                looks.append(thumbnail(picture))
+            groups.append(group)
+    looks = [look for look in looks if look is not None]
+    assert len(looks) == 1447
+    assert [pair for pair in look_alikes(looks, groups) if groups[pair[0]] != groups[pair[1]]] == []
+    with Image.open(sorted((folder / "train/images").iterdir())[400]) as picture:
+        planted = thumbnail(half(brightened(mirrored(picture))))
+    assert planted is not None
+    found = look_alikes([*looks, planted], [*groups, 1])
+    assert [pair for pair in found if groups[pair[0]] == 0 and pair[1] == 1447] == [(400, 1447)]
