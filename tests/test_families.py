@@ -155,7 +155,8 @@ def same(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("model", FAMILIES)
 def test_two_and_two_steps_are_four_and_the_average_samples(model: str, tmp_path: Path) -> None:
     fewer = ("model.iterations=1",) if model == "cocosnetv2" else ()  # each is a second of PatchMatch
-    chosen = config(f"model={model}", "trick=ema", *EMBEDDED, *fewer)
+    tricks = {"gaugan": "+class_noise+borders+bilinear+even_start", "unite": "+class_noise+borders"}.get(model, "")
+    chosen = config(f"model={model}", f"trick=ema{tricks}", *EMBEDDED, *fewer)
     straight = train(chosen, tmp_path / "a", steps=4)
     train(chosen, tmp_path / "b", steps=2)
     workers = 2 if model == "cocosnetv1" else 0

@@ -12,7 +12,7 @@ from hydra.utils import get_object, instantiate
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.flat import filled
-from scenegen.config.groups import Size
+from scenegen.config.groups import LAYER_SLOTS, Size
 from scenegen.config.targets import mappings, require_offered
 
 if TYPE_CHECKING:
@@ -81,8 +81,13 @@ def dataset(config: Config, *, split: str) -> Any:
 
 
 def model(config: Config, data: Any) -> Any:
-    """The generator side, fitted to a dataset's classes."""
-    return make(config["model"], num_classes=len(data.classes), offered={"edges": data.has_instances})
+    """The generator side, fitted to a dataset's classes, its layers changed as the tricks say."""
+    made = make(config["model"], num_classes=len(data.classes), offered={"edges": data.has_instances})
+    tricks = config.get("trick") or {}
+    for slot in LAYER_SLOTS:
+        if slot in tricks:
+            make(tricks[slot], model=made)
+    return made
 
 
 def discriminator(config: Config, generator: SceneModel) -> Any:
@@ -152,7 +157,7 @@ def rounds(config: Config, data: Any) -> Any:
             if not (network is generator and generator.keeps_start):
                 initialise(network, gain=config["init_gain"])
             machine.prepare(network)
-    tricks = (config.get("trick") or {}).items()
+    tricks = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
     return Rounds(
         model=generator,
         discriminator=judge,
@@ -162,7 +167,7 @@ def rounds(config: Config, data: Any) -> Any:
         reuse_fake=config["reuse_fake"],
         generator_every=config["generator_every"],
         log_grads_every=config["log_grads_every"],
-        **{slot: make(node, offered={"model": generator}) for slot, node in tricks},
+        **{slot: make(node, offered={"model": generator}) for slot, node in tricks.items()},
     )
 
 

@@ -138,6 +138,9 @@ class Group:
     computes: bool = True
 
 
+LAYER_SLOTS = ("noise", "borders", "enlarging", "start")
+"""Slots of `trick` that change the generator's layers when it is built; the others are slots of the round."""
+
 GROUPS = {
     "size": Group(record=Size),
     "width": Group(record=Width),
@@ -148,7 +151,7 @@ GROUPS = {
     "model": Group(supplied={"num_classes", "edges"}),
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
     "loss": Group(additive=True),
-    "trick": Group(supplied={"model"}, additive=True, slots=("average", "augment", "clip")),
+    "trick": Group(supplied={"model"}, additive=True, slots=("average", "augment", "clip", *LAYER_SLOTS)),
     "post": Group(additive=True, ordered=True),
     "optim": Group(),
     "trainer": Group(),

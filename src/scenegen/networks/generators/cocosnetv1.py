@@ -98,7 +98,7 @@ class CoCosNet(ExemplarModel):
         )
 
     def _check_noise(self, count: int, noise: Tensor | None) -> None:
-        wanted = None if self.noise_shape is None else (count, *self.noise_shape)
+        wanted = None if self.noise_shape is None or self.key_alone else (count, *self.noise_shape)
         given = None if noise is None else tuple(noise.shape)
         if given != wanted:
             raise Refusal(

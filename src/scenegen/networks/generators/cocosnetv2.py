@@ -14,7 +14,7 @@ from scenegen.networks.correspondence.cocosnetv2 import LEVELS, NORMS, Hierarchi
 from scenegen.networks.generators.exemplar_model import ExemplarModel
 from scenegen.networks.layers.norm import choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
-from scenegen.networks.layers.spade import nearest
+from scenegen.networks.layers.spade import Doubled, nearest
 
 STEP, SMALLEST = 32, 64
 
@@ -44,6 +44,7 @@ class TranslationNet(nn.Module):
         self.up_2 = block(4 * ngf, out=2 * ngf)
         self.up_3 = block(2 * ngf, out=ngf)
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
+        self.doubled = Doubled()
 
     def forward(self, warped: tuple[Tensor, ...], planes: Tensor) -> Tensor:
         """Paint a picture.
@@ -61,7 +62,7 @@ class TranslationNet(nn.Module):
         condition = nearest(full, (h // STEP, w // STEP))
         x = self.head_0(self.fc(condition), condition)
         for blocks in ((self.G_middle_0, self.G_middle_1), (self.up_0,), (self.up_1,), (self.up_2,), (self.up_3,)):
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = self.doubled(x)
             condition = nearest(full, x.shape[-2:])
             for block in blocks:
                 x = block(x, condition)

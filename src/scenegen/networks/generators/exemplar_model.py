@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
+from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.layers.semantics import batch_semantics, exemplar_semantics
 
 
-class ExemplarModel(SceneModel):
+class ExemplarModel(Painter):
     """A generator family that takes its style from the batch's exemplars; a family paints in `_paint`.
 
     Args:
@@ -95,7 +96,7 @@ class ExemplarModel(SceneModel):
             )
 
     def _checked(self, batch: Batch, *, photograph: Tensor | None, noise: Tensor | None) -> Synthesis:
-        self._check_noise(len(batch), noise)
+        self._check_noise(len(batch), None if self.key_alone else noise)
         labels = exemplar_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
         planes = self.condition(batch)
         if batch.exemplar is None or (labels is None and "exemplar_label" in self.reads):
@@ -107,4 +108,5 @@ class ExemplarModel(SceneModel):
                 "matching needs both at one size, so resize the exemplars"
             )
         require_sides(*planes.shape[-2:], family=self.family, step=self.step, smallest=self.smallest)
-        return self._paint(planes, batch.exemplar, labels, photograph=photograph, noise=noise)
+        with self.drawn(planes, noise) as own:
+            return self._paint(planes, batch.exemplar, labels, photograph=photograph, noise=own)

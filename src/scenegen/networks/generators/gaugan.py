@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
+from scenegen.base.records import Batch, Posterior, Refusal, Synthesis
+from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.spade import DOUBLINGS, SpadeGenerator
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import batch_semantics
 
 
-class GauGAN(SceneModel):
+class GauGAN(Painter):
     """Label maps to pictures; with `vae` also a style latent, learnt by encoding the photographs.
 
     Args:
@@ -124,6 +125,10 @@ class GauGAN(SceneModel):
 
     def _paint(self, batch: Batch, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
         planes = self.condition(batch)
+        with self.drawn(planes, noise) as own:
+            return self._painted(planes, noise=own, style=style)
+
+    def _painted(self, planes: Tensor, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
         if self.encoder is None:
             if noise is not None or style is not None:
                 raise Refusal("this model has no VAE, so noise and style do nothing; leave them out or set vae=true")
@@ -131,11 +136,11 @@ class GauGAN(SceneModel):
         if noise is None and style is None:
             raise Refusal("sampling the VAE needs noise (b, latent) or a style picture; give one of them")
         if noise is not None:
-            noise = self._for_each(noise, len(batch), "noise")
+            noise = self._for_each(noise, len(planes), "noise")
         mu = logvar = None
         z = noise
         if style is not None:
-            mu, logvar = (self._for_each(t, len(batch), "style") for t in self.encoder(style))
+            mu, logvar = (self._for_each(t, len(planes), "style") for t in self.encoder(style))
             z = mu if noise is None else torch.addcmul(mu, noise.to(mu.dtype), torch.exp(0.5 * logvar))
         assert z is not None
         return Synthesis(image=self.generator(planes, z), posterior=Posterior(z=z, mu=mu, logvar=logvar))

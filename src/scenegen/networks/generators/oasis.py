@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Posterior, Refusal, SceneModel, Synthesis
+from scenegen.base.records import Batch, Posterior, Refusal, Synthesis
+from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.spade import DOUBLINGS, start_grid
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
 from scenegen.networks.layers.semantics import batch_semantics
-from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest
+from scenegen.networks.layers.spade import SPADE, Doubled, SPADEBlock, nearest
 
 MULTIPLES = (16, 16, 16, 8, 4, 2, 1)
 """Widths around the six blocks, in units of ngf."""
@@ -76,6 +77,7 @@ class OasisGenerator(nn.Module):
             SPADEBlock(a, out=b, modulation=modulation, spectral=spectral) for a, b in pairwise(widths)
         )
         self.fc = nn.Conv2d(inputs, widths[0], 3, padding=1)
+        self.doubled = Doubled()
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -109,7 +111,7 @@ class OasisGenerator(nn.Module):
         x = self.fc(planes)
         for i, block in enumerate(self.body):
             if i:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = self.doubled(x)
                 planes = condition(x.shape[-2:])
             x = block(x, planes)
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
@@ -127,7 +129,7 @@ class OasisGenerator(nn.Module):
             raise Refusal(f"this generator needs z of shape ({len(semantics)}, {self.latent}), got {got}")
 
 
-class Oasis(SceneModel):
+class Oasis(Painter):
     """Label maps and noise to pictures; trained against `OasisDiscriminator` alone.
 
     Args:
@@ -207,5 +209,6 @@ class Oasis(SceneModel):
         if noise is not None and len(noise) == 1:
             noise = noise.expand(len(batch), *noise.shape[1:])
         planes = self.condition(batch)
-        image = self.generator(planes, noise, size=planes.shape[-2:])
-        return Synthesis(image=image, posterior=None if noise is None else Posterior(z=noise))
+        with self.drawn(planes, noise) as z:
+            image = self.generator(planes, z, size=planes.shape[-2:])
+        return Synthesis(image=image, posterior=None if z is None else Posterior(z=z))

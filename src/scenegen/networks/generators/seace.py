@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scenegen.networks.layers.attention import NonLocal, attend
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
-from scenegen.networks.layers.spade import SPADEBlock, nearest
+from scenegen.networks.layers.spade import Doubled, SPADEBlock, nearest
 
 
 class Gaze(NamedTuple):
@@ -60,8 +60,13 @@ class SEACE(nn.Module):
         hidden: width in the middle, 128 as published.
         gathers: whether guides come with a gaze; published files hold the weights for it in any case.
 
+    Attributes:
+        noise: changes the features before they are normalised (a ClassNoise); None as published.
+
     Source: Zhan et al., CVPR 2021 (UNITE), section 3.3 (semantic-activation normalization), equations 6 to 8.
     """
+
+    noise: nn.Module | None
 
     def __init__(
         self, channels: int, *, layout: int, warped: int, norm: nn.Module, hidden: int, gathers: bool = False
@@ -71,6 +76,7 @@ class SEACE(nn.Module):
         def shared(inputs: int, out: int) -> nn.Sequential:
             return nn.Sequential(nn.Conv2d(inputs, out, 3, padding=1), nn.ReLU(inplace=True))
 
+        self.channels = channels
         self.param_free_norm = norm
         self.seg_shared = shared(layout, hidden)
         self.ref_shared = shared(warped, warped)
@@ -80,6 +86,7 @@ class SEACE(nn.Module):
         self.coef = nn.Parameter(torch.zeros(()))
         self.ref_shared.requires_grad_(gathers)
         self.coef.requires_grad_(gathers)
+        self.register_module("noise", None)
 
     def forward(self, x: Tensor, guide: Guide) -> Tensor:
         """Modulate (b, channels, h, w)."""
@@ -89,7 +96,7 @@ class SEACE(nn.Module):
             gathered = attend(gaze.query, gaze.key, values).mT.unflatten(2, gaze.grid)
             warped = torch.addcmul(warped, self.coef, nearest(gathered, x.shape[-2:]))
         mixed = torch.lerp(self.seg_shared(layout), self.ref_shared2(warped), confidence)
-        normalised = self.param_free_norm(x)
+        normalised = self.param_free_norm(x if self.noise is None else self.noise(x))
         return torch.addcmul(normalised + self.beta(mixed), normalised, self.gamma(mixed))
 
 
@@ -146,6 +153,7 @@ class SeaceGenerator(nn.Module):
         self.G_out_0 = block(4 * ngf, 2 * ngf, 2 * ngf, gathers=True)
         self.G_out_1 = block(2 * ngf, ngf, 3, layout=semantic_channels)
         self.conv_img1 = nn.Conv2d(ngf, 3, 3, padding=1)
+        self.doubled = Doubled()
         self.attn2, self.attn3, self.attn4 = (SelfCorrelation(width * ngf) for width in (2, 4, 8))
 
     def forward(self, layout: tuple[Tensor, ...], warped: tuple[Tensor, ...], confidence: Tensor) -> Tensor:
@@ -173,14 +181,10 @@ class SeaceGenerator(nn.Module):
         x = self.fc(nearest(torch.cat([s5, y5], dim=1), (h // 8, w // 8)))
         x = self.G_head_0(x, Guide(s5, y5, confidence).at((h // 8, w // 8)))
         deep = Guide(s4, y4, confidence, gaze4).at((h // 4, w // 4))
-        x = self.G_middle_1(self.G_middle_0(_doubled(x), deep), deep._replace(gaze=None))
-        x = self.G_up_0(_doubled(x), Guide(s3, y3, confidence, gaze3).at((h // 2, w // 2)))
-        x = self.G_up_1(_doubled(x), Guide(s3, y3, confidence).at((h, w)))
-        x = self.attn(_doubled(x))
+        x = self.G_middle_1(self.G_middle_0(self.doubled(x), deep), deep._replace(gaze=None))
+        x = self.G_up_0(self.doubled(x), Guide(s3, y3, confidence, gaze3).at((h // 2, w // 2)))
+        x = self.G_up_1(self.doubled(x), Guide(s3, y3, confidence).at((h, w)))
+        x = self.attn(self.doubled(x))
         x = self.G_out_0(x, Guide(s2, y2, confidence, gaze2).at((2 * h, 2 * w)))
-        x = self.G_out_1(_doubled(x), Guide(s1, y1, confidence).at((4 * h, 4 * w)))
+        x = self.G_out_1(self.doubled(x), Guide(s1, y1, confidence).at((4 * h, 4 * w)))
         return torch.tanh(at_least_float32(self.conv_img1(F.leaky_relu(x, 0.2))))
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="nearest")

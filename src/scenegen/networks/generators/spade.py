@@ -10,7 +10,7 @@ from scenegen.base.records import Refusal
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
-from scenegen.networks.layers.spade import SPADE, Padding, SPADEBlock, nearest
+from scenegen.networks.layers.spade import SPADE, Doubled, Padding, SPADEBlock, nearest
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
 """Number of doublings of the start grid, by the name of the published option."""
@@ -92,6 +92,7 @@ class SpadeGenerator(nn.Module):
         self.up_3 = block(2 * ngf, ngf)
         self.up_4 = block(ngf, last) if upsampling == "most" else None
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
+        self.doubled = Doubled()
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -118,7 +119,7 @@ class SpadeGenerator(nn.Module):
         x = self.head_0(x, condition)
         for block, doubled in self._upper():
             if doubled:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = self.doubled(x)
                 condition = nearest(semantics, x.shape[-2:])
             if block is self.up_2 and self.attn is not None:
                 x = self.attn(x)

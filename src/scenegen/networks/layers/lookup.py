@@ -103,6 +103,8 @@ class LookupSPADE(nn.Module):
         if windows is None:
             return self.spade(x, condition)
         scale_shift = self._modulation(windows)
+        if self.spade.noise is not None:
+            x = self.spade.noise(x)
         if isinstance(self.norm, GlobalBatchNorm | nn.BatchNorm2d):
             _fold(scale_shift, self.norm)
         else:
@@ -131,7 +133,9 @@ class LookupSPADE(nn.Module):
 def looks_up(model: SceneModel) -> bool:
     """True when `look_up` speeds a model up: its generator has SPADE layers, padded with zeros."""
     layers = _spades(model)
-    return bool(layers) and all(isinstance(layer.pad, nn.Identity) for layer in layers)
+    return bool(layers) and all(
+        isinstance(layer.pad, nn.Identity) and layer.mlp_gamma.padding_mode == "zeros" for layer in layers
+    )
 
 
 def look_up(model: SceneModel) -> None:

@@ -29,11 +29,13 @@ class SPADE(nn.Module):
 
     Attributes:
         norm_name: of the norm among the state dict's keys.
+        noise: changes the features before they are normalised (a ClassNoise); None as published.
 
     Source: Park et al. 2019, SPADE, equation 1 and figure 3.
     """
 
     norm_name: ClassVar[str] = "param_free_norm"
+    noise: nn.Module | None
 
     def __init__(
         self,
@@ -54,12 +56,14 @@ class SPADE(nn.Module):
         def conv(inputs: int, outputs: int) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, kernel, padding=0 if reflect else kernel // 2)
 
+        self.channels = channels
         self.add_module(self.norm_name, norm)
         self.pad = nn.ReflectionPad2d(kernel // 2) if reflect else nn.Identity()
         shared = [conv(condition_channels, hidden), nn.ReLU(inplace=True)]
         self.mlp_shared = nn.Sequential(*([self.pad] if reflect else []), *shared)
         self.mlp_gamma = conv(hidden, channels)
         self.mlp_beta = conv(hidden, channels)
+        self.register_module("noise", None)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Modulate the features.
@@ -72,7 +76,7 @@ class SPADE(nn.Module):
             (b, channels, h, w) norm(x) * (1 + gamma) + beta.
         """
         hidden = self.pad(self.mlp_shared(nearest(condition, x.shape[-2:])))  # padded once for both that follow
-        normalised = self.get_submodule(self.norm_name)(x)
+        normalised = self.get_submodule(self.norm_name)(x if self.noise is None else self.noise(x))
         # gamma and beta stay two convolutions: one over joined weights measured 0.96 to 1.4 of their time
         return torch.addcmul(normalised + self.mlp_beta(hidden), normalised, self.mlp_gamma(hidden))
 
@@ -165,3 +169,19 @@ def nearest(condition: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     if condition.shape[-2:] == torch.Size(size):
         return condition
     return F.interpolate(condition, size=tuple(size), mode="nearest")
+
+
+class Doubled(nn.Module):
+    """A map at twice its size, as between the blocks of every generator here.
+
+    Attributes:
+        mode: "nearest" as published, or "bilinear".
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode: Literal["nearest", "bilinear"] = "nearest"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w) to (b, channels, 2 h, 2 w)."""
+        return F.interpolate(x, scale_factor=2, mode=self.mode)
