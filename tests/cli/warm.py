@@ -30,6 +30,11 @@ import torchmetrics  # noqa: F401
 import torchvision  # noqa: F401
 import watch
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from hydra_once import look_for_the_mode_where_it_is_set, read_once
+
+sys.path.pop()
+
 
 def next_order(orders: Iterable[str], answers: int, *, ready: bool = False) -> str | None:
     """In each child, once it stands where its order wants it: the module to run. None when there are no more orders."""
@@ -68,33 +73,14 @@ def get_ready() -> None:
     for module in sorted(Path(scenegen.__file__).parent.glob("*/**/*.py")):
         name = module.relative_to(Path(scenegen.__file__).parents[1]).with_suffix("").parts
         importlib.import_module(".".join(name).removesuffix(".__init__"))
-    shorten_hydra()
+    read_once()
+    look_for_the_mode_where_it_is_set()
     from scenegen.config.compose import compose
 
     for verb in ("train", "sample"):
         compose(verb, ["seed=1"])
     watch.adopt_orphans()
     gc.freeze()
-
-
-def shorten_hydra() -> None:
-    """Take two thirds off a composition without another result: files of conf/ are read once for all commands, and
-    hydra.mode, which no config here sets, is not looked for by composing everything twice.
-    """
-    from hydra._internal.config_repository import CachingConfigRepository
-    from hydra._internal.hydra import Hydra
-
-    begin, mode, read = CachingConfigRepository.__init__, Hydra.get_mode, {}
-
-    def with_what_was_read(self, delegate) -> None:
-        begin(self, delegate)
-        self.cache = read
-
-    def mode_of_words(self, config_name, overrides) -> object:
-        return mode(self, config_name, overrides) if "hydra.mode" in " ".join(overrides) else None
-
-    CachingConfigRepository.__init__ = with_what_was_read
-    Hydra.get_mode = mode_of_words
 
 
 def become(folder: Path, order: dict) -> None:

@@ -215,8 +215,7 @@ class Judgement:
     Attributes:
         logits: per scale the raw score map, (b, 1, h', w') (or (b, classes + 1, h, w) for segmenting ones).
         features: per scale the feature maps before the score, shallow to deep.
-        label: (b, h, w) int64 class ids under which a segmenting discriminator judged; -1 at pixels that do not
-            count.
+        label: (b, h, w) int64 class ids under which a segmenting discriminator judged.
     """
 
     logits: tuple[Tensor, ...]
