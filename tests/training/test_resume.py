@@ -19,7 +19,7 @@ STEPS = (
     "keep_checkpoints=100",
     "evaluate=false",
     "grid_every=1000",
-    "trick=ema",
+    "trick=ema+diffaugment",
     "optim.decay_steps=30",
 )
 

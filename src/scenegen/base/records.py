@@ -215,7 +215,8 @@ class Judgement:
     Attributes:
         logits: per scale the raw score map, (b, 1, h', w') (or (b, classes + 1, h, w) for segmenting ones).
         features: per scale the feature maps before the score, shallow to deep.
-        label: (b, h, w) int64 class ids under which a segmenting discriminator judged.
+        label: (b, h, w) int64 class ids under which a segmenting discriminator judged; -1 at pixels that do not
+            count.
     """
 
     logits: tuple[Tensor, ...]

@@ -108,6 +108,8 @@ KEYS = {
     "no_ganFeat_loss": "loss.feature_matching.weight=0",
     "ema": "trick=ema",
     "use_ema": "trick=ema",
+    "DiffAugment": "trick=diffaugment",
+    "diffaug": "trick=diffaugment",
     "grad_clip": "trick=clip",
     "gradient_clip_val": "trick=clip",
     "random_seed": "seed=...",
@@ -161,6 +163,8 @@ OPTIONS = {
     ("logger", "tb"): "tensorboard",
     ("extractor", "vgg19"): "vgg",
     ("trick", "average"): "ema",
+    ("trick", "diffaug"): "diffaugment",
+    ("trick", "diff_augment"): "diffaugment",
 }
 """(group, another tool's option) -> the nearest option here."""
 

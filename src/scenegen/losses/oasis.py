@@ -18,21 +18,24 @@ from scenegen.losses.objective import AdversarialTerm, Classes, Evidence, Judge,
 from scenegen.losses.penalties import checked_every
 from scenegen.networks.frozen.extractors import Extractor
 
+LEFT_OUT = -100
+"""Wanted id of the pixels that do not count."""
+
 
 def class_weights(label: Tensor, *, num_classes: int, unknown: int | None = None) -> Tensor:
     """Weights that make every class of a batch count alike, whatever its area.
 
     Args:
-        label: (b, h, w) int64 class ids.
+        label: (b, h, w) int64 class ids; -1 does not count.
         num_classes: of the labels.
-        unknown: the id whose pixels do not count, or None.
+        unknown: the id whose pixels do not count either, or None.
 
     Returns:
         (num_classes,) float32: b h w / (K n_c) for each of the K classes that are there, n_c pixels of it; else 0.
 
     Source: Sushko et al., ICLR 2021, eq. 2.
     """
-    counts = torch.bincount(label.flatten(), minlength=num_classes).float()
+    counts = torch.bincount(label.flatten() + 1, minlength=num_classes + 1)[1:].float()
     if unknown is not None:
         counts[unknown] = 0
     present = counts > 0
@@ -58,20 +61,26 @@ def named_right(judgement: Judgement, *, balanced: bool = True, unknown: int | N
     if balanced:
         of_classes = class_weights(label, num_classes=logits.shape[1] - 1, unknown=unknown)
         weights = F.pad(of_classes, (1, 0)).to(logits.dtype)
-    return F.cross_entropy(logits, label + 1, weight=weights, reduction="sum") / label.numel()
+    wanted = counting(label + 1, label)
+    return F.cross_entropy(logits, wanted, weight=weights, ignore_index=LEFT_OUT, reduction="sum") / label.numel()
 
 
 def named_fake(judgement: Judgement) -> Tensor:
     """Cross-entropy of the logits with "fake" at every pixel, unweighted. Source: Sushko et al., ICLR 2021, eq. 1."""
     logits, label = segmented(judgement)
-    return F.cross_entropy(logits, torch.zeros_like(label))
+    return F.cross_entropy(logits, counting(torch.zeros_like(label), label), ignore_index=LEFT_OUT)
+
+
+def counting(wanted: Tensor, label: Tensor) -> Tensor:
+    """Wanted ids, LEFT_OUT where the label map has -1: pixels that a trick blanked name no class and are no fake."""
+    return wanted.masked_fill(label < 0, LEFT_OUT)
 
 
 def mix_mask(label: Tensor, coins: Tensor, *, chained: bool = False) -> Tensor:
     """The mask of LabelMix: every class is taken whole from one of two pictures.
 
     Args:
-        label: (b, h, w) int64 class ids.
+        label: (b, h, w) int64 class ids; pixels of -1, which do not count, take the generated picture.
         coins: (num_classes,) bool, true for classes taken from the real picture; the same for the whole batch.
         chained: the release's replacement of ids one after the other in one map: class 0 with coin 1 becomes
             class 1 and takes its coin, where class 1 is in the batch.
@@ -84,7 +93,7 @@ def mix_mask(label: Tensor, coins: Tensor, *, chained: bool = False) -> Tensor:
     if chained and len(coins) > 1:
         follows = (label == 1).any() & coins[0]
         coins = torch.cat([torch.where(follows, coins[1:2], coins[:1]), coins[1:]])
-    return coins[label].unsqueeze(1)
+    return F.pad(coins, (1, 0))[label + 1].unsqueeze(1)
 
 
 def labelmix(mixed: Tensor, fake: Tensor, real: Tensor, mask: Tensor) -> Tensor:

@@ -73,6 +73,9 @@ class Rounds(pl.LightningModule):
             named = " and ".join(f"loss.{name}.weight=0" for name in objective.penalties)
             raise Refusal("the discriminator normalises its gradient, so a penalty on that gradient has nothing left "
                           f"to do; use {named}, or discriminator=patch")  # fmt: skip
+        if augment is not None and augment.judges and discriminator is None:
+            raise Refusal("trick.augment changes what a discriminator sees, but without an adversarial term there is "
+                          "none; add one, e.g. loss=hinge, or use trick=none")  # fmt: skip
         self.automatic_optimization = False
         self.model = model
         self.discriminator = discriminator
@@ -195,7 +198,8 @@ class Rounds(pl.LightningModule):
         shown = self.model.shown(batch, synthesis)
         if self.augment is None:
             return shown
-        return self.augment.shown(shown, seed=hash_seed(self.seed, "augment shown", self.step))
+        first = self.trainer.global_rank * len(shown.fake)
+        return self.augment.part(shown, seed=hash_seed(self.seed, "augment shown", self.step), first=first)
 
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.networks.layers.semantics import named_classes
 
 MULTIPLES = (2, 2, 4, 4, 8, 8)
 """Widths of the halving blocks' results, in units of ndf; published with ndf 64."""
@@ -140,7 +141,7 @@ class OasisDiscriminator(Discriminator):
         planes = self.planes(condition, image)
         if h % self.step or w % self.step:
             raise Refusal(f"this discriminator needs sides divisible by {self.step}, got {h}x{w}; resize the pictures")
-        label = planes[:, : self.num_classes].argmax(1)
+        label = named_classes(planes[:, : self.num_classes])
         return Judgement(logits=(self.segment(image),), label=label)
 
     def segment(self, image: Tensor) -> Tensor:

@@ -71,6 +71,12 @@ def semantics(
     return planes
 
 
+def named_classes(planes: Tensor) -> Tensor:
+    """Class ids of one-hot planes (b, n, h, w); -1 where no plane is set, as where a trick blanked or moved them."""
+    largest, ids = planes.max(1)
+    return torch.where(largest > 0, ids, -1)
+
+
 def instance_edges(instance: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
     """Pixels whose instance id differs from one of their four neighbours (edges are two pixels thick).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,15 @@ from scenegen.base.records import Batch, Shown
 
 
 class Augment(nn.Module):
-    """Base of the slot's options; both methods change nothing by default.
+    """Base of the slot's options; its methods change nothing by default.
 
     Equal seeds draw equal changes, so a resumed run draws the same as an uninterrupted one.
+
+    Attributes:
+        judges: it acts on what a discriminator sees, and is refused where there is none.
     """
+
+    judges: ClassVar[bool] = False
 
     def batch(self, batch: Batch, *, seed: int) -> Batch:
         """The batch of a round, pictures and label maps changed alike."""
@@ -25,6 +31,14 @@ class Augment(nn.Module):
     def shown(self, shown: Shown, *, seed: int) -> Shown:
         """The input of the discriminator, condition, generated and real pictures changed alike, with gradient."""
         return shown
+
+    def part(self, shown: Shown, *, seed: int, first: int) -> Shown:
+        """`shown` of the pictures first, first + 1, ... of the round's whole batch.
+
+        Options that draw for each picture do so by its place, which makes a batch in parts, or on several processes,
+        equal to the whole.
+        """
+        return self.shown(shown, seed=seed)
 
 
 class Distort(Augment):
