@@ -107,8 +107,9 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
     semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
-        if (name == "oasis") != (model == "oasis"):
-            cure = "use loss=oasis with discriminator=oasis" if model == "oasis" else "discriminator=patch or sesame"
+        if (name in ("oasis", "segmenting")) != (model == "oasis"):
+            oasis = "use loss=oasis with discriminator=oasis or segmenting"
+            cure = oasis if model == "oasis" else "discriminator=patch or sesame"
             with pytest.raises(Refusal, match=cure):
                 build.objective(own, generator, data)
         else:
@@ -123,6 +124,8 @@ def test_generators_and_discriminators_of_two_families_meet() -> None:
         ("model=oasis", "discriminator=sesame", "loss=hinge+feature_matching", "loss.labelmix.weight=0"),
         ("model=gaugan", "discriminator=oasis", "loss=oasis+labelmix", "loss.feature_matching.weight=0"),
         ("model=unite", "discriminator=oasis", "loss=oasis+labelmix", "loss.feature_matching.weight=0"),
+        ("model=gaugan", "discriminator=segmenting", "loss=oasis+labelmix"),
+        ("model=oasis", "discriminator=segmenting", "loss=feature_matching"),
     ):
         chosen = config(*overrides, *EMBEDDED)
         build.rounds(chosen, build.dataset(chosen, split="train"))

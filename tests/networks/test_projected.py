@@ -1,4 +1,4 @@
-"""The projected discriminator: what is frozen, what learns, what it is told."""
+"""The projected discriminator: what is frozen, what learns, what it sees of the label map."""
 
 from __future__ import annotations
 
@@ -26,12 +26,26 @@ def narrow_vgg() -> Extractor:
     return Extractor(features, taps=taps, stamp="narrow")
 
 
+def lite() -> Extractor:
+    return options.built("extractor/efficientnet", at="nets.efficientnet", size="lite1")
+
+
 BACKBONES = {"scenenet": lambda: options.built("extractor/scenenet", at="nets.scenenet"), "vgg": narrow_vgg}
 
 
 def built(backbone: str = "scenenet", **changes) -> ProjectedDiscriminator:
     torch.manual_seed(0)
-    net = options.built("discriminator/projected", backbone=BACKBONES[backbone](), **{**TAKES, **changes})
+    option = "discriminator/projected_perceptual"
+    net = options.built(option, backbone=BACKBONES[backbone](), **{**TAKES, **changes})
+    initialise(net, gain=options.INIT_GAIN)
+    return net
+
+
+def published(**changes) -> ProjectedDiscriminator:
+    """On Lite1, with the option's own layers, deviations and condition."""
+    torch.manual_seed(0)
+    takes = {"semantic_channels": 5, "height": 64, "width": 64, "ndf": 4}
+    net = options.built("discriminator/projected", backbone=lite(), **{**takes, **changes})
     initialise(net, gain=options.INIT_GAIN)
     return net
 
@@ -49,7 +63,7 @@ def pictures(count: int = 2, *, height: int = 32, width: int = 64, seed: int = 0
 def test_only_the_heads_learn(backbone):
     net = built(backbone)
     semantics, image = pictures()
-    frozen = [*net.backbone.features.parameters(), *net.projection.buffers()]
+    frozen = [*net.stages.backbone.features.parameters(), *net.projection.buffers()]
     before = [t.clone() for t in frozen]
     heads = [p.detach().clone() for p in net.heads.parameters()]
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
@@ -60,10 +74,10 @@ def test_only_the_heads_learn(backbone):
         optimizer.zero_grad()
         score.backward()
         optimizer.step()
-    assert not any(p.requires_grad for p in net.backbone.features.parameters())
+    assert not any(p.requires_grad for p in net.stages.backbone.features.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, frozen, strict=True))
     assert all(not torch.equal(a, b) for a, b in zip(heads, net.heads.parameters(), strict=True))
-    assert all(p.grad is None for p in net.backbone.features.parameters())
+    assert all(p.grad is None for p in net.stages.backbone.features.parameters())
     assert {id(p) for p in net.parameters()} == {id(p) for p in net.heads.parameters()}
     assert all(name.startswith(("heads.", "projection.")) for name in net.state_dict())
 
@@ -109,7 +123,7 @@ def test_one_map_of_scores_per_layer_of_about_one_size():
 
 def test_mixing_hands_coarse_features_down_and_never_fine_ones_up():
     net = built()
-    layers = list(net.backbone(pictures()[1], LAYERS).values())
+    layers = list(net.stages.backbone(pictures()[1], LAYERS).values())
     mixed = net.projection(layers)
     other = net.projection([*layers[:3], layers[3] + 1])
     assert all(not torch.equal(a, b) for a, b in zip(mixed, other, strict=True))
@@ -142,3 +156,48 @@ def test_what_does_not_fit_is_refused():
         built(layers=())
     with pytest.raises(Refusal, match="ndf must be positive"):
         built(ndf=0)
+
+
+SCENENET = (194039.65625, -10021.53125, -265.9056702, -70.897789)
+"""Means of the four score maps of `built("scenenet")` on `pictures()`, spectral vectors as drawn, by the code of commit
+9a4595d."""
+
+
+def test_on_scenenet_it_gives_what_it_always_gave():
+    net = built().eval()
+    judged = net(*pictures())
+    found = torch.stack([logits.mean() for logits in judged.logits])
+    torch.testing.assert_close(found, torch.tensor(SCENENET), rtol=1e-4, atol=0)
+
+
+def test_on_lite1_every_head_scores_each_class_by_its_share():
+    net = published().eval()
+    assert net.stages.strides == [4, 8, 16, 32]
+    semantics, image = pictures(2, width=64, height=64)
+    judged = net(semantics, image)
+    assert [tuple(logits.shape[1:]) for logits in judged.logits] == [(1, 8, 8), (1, 8, 8), (1, 4, 4), (1, 2, 2)]
+    # the labels' blocks are as wide as a position of stride 8: the vote is the class' own score
+    *_, scores = net.heads[1](torch.cat([net.projection(net.stages(image))[1], semantics[..., 4::8, 4::8]], dim=1))
+    chosen = semantics[..., 4::8, 4::8].argmax(1, keepdim=True)
+    torch.testing.assert_close(judged.logits[1], scores[:, :1] + scores[:, 1:].gather(1, chosen))
+
+
+def test_published_scores_stand_at_the_coarsest_stride():
+    shapes = [tuple(s.shape[2:]) for s in published(score_stride=None)(*pictures(1, height=64, width=64)).logits]
+    assert shapes == [(2, 2)] * 4
+    assert all("backbone" not in name for name in published().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"condition": "sum"}, "condition=sum is not one of shares, projection"),
+        ({"score_stride": 6}, "score_stride=6 is no power of 2; use 8, or null, the coarsest"),
+        ({"height": 16}, "smaller than one position of layer bottleneck_s32, which needs 32 pixels"),
+        ({"layers": ["bottleneck_s8", "expansion_s8"]}, "must get coarser, but their strides are bottleneck_s8 8"),
+        ({"layers": ["bottleneck_s64"]}, "has no layer bottleneck_s64; it has image, bottleneck_s2"),
+    ],
+)
+def test_what_does_not_fit_lite1_is_refused(changes, said):
+    with pytest.raises(Refusal, match=said):
+        published(**changes)

@@ -220,7 +220,13 @@ GIVEN: dict[str, dict[str, Any]] = {
         "cam": False,
         "decoder": False,
     },
-    "scenegen.networks.discriminators.projected.ProjectedDiscriminator": {"ndf": 64, "seed": 0},
+    "scenegen.networks.discriminators.projected.ProjectedDiscriminator": {
+        "deviations": None,
+        "condition": "shares",
+        "score_stride": None,
+        "ndf": 64,
+        "seed": 0,
+    },
     "scenegen.networks.discriminators.sesame.SesameDiscriminator": {
         "ndf": 64,
         "layers": 4,

@@ -45,7 +45,7 @@ class FeatureMatching(Term):
     Range: the discriminator's features; >= 0, 0 for equal pictures
     """
 
-    needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
+    needs: frozenset[str] = frozenset({"judgement.features", "real_judgement"})
 
     def forward(self, evidence: Evidence) -> Tensor:
         return feature_matching(*evidence.judgements())

@@ -39,8 +39,10 @@ CURES = {
     "warp.aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
     "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
+    "judgement.features": "use discriminator=patch or sesame with an adversarial loss of scores such as loss=hinge, or "
+    "discriminator=segmenting with loss=oasis,",
     "logits": "use a model that reads label maps, such as model=scenenet",
-    "segmentation": "use loss=oasis with discriminator=oasis",
+    "segmentation": "use loss=oasis with discriminator=oasis or segmenting",
 }
 """Need of a term -> the option that offers it."""
 
@@ -133,7 +135,7 @@ class Part(nn.Module):
 
     Attributes:
         needs: paths of Synthesis ("posterior.mu", "warp.label"), fields of Batch ("exemplar", "label"), "judgement",
-            "real_judgement", "segmentation", "again" or "encode".
+            "real_judgement", "judgement.features", "segmentation", "again" or "encode".
         reads: extractor -> the layers that it is read at.
         target: the picture that the generated one is compared with: "real", "exemplar" or "source"; "" for none.
     """
@@ -201,7 +203,8 @@ class Objective(nn.Module):
         terms: name -> term; those with weight 0 are dropped.
         weights: name -> finite weight >= 0.
         extractors: name -> frozen extractor; those that no term reads are not kept.
-        offers: of the model, its discriminator and the data; "judgement" stands for "real_judgement" too.
+        offers: of the model, its discriminator and the data; "judgement" and "segmentation" stand for "real_judgement"
+            too.
         schedules: name -> schedule whose value is the weight at a step, in place of the one in `weights`.
         classes: of the data; None where they are not known yet.
 
@@ -228,7 +231,8 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         kept = active(terms, weights)
-        offered = frozenset({*offers, "real_judgement"} if "judgement" in offers else offers)
+        judged = not {"judgement", "segmentation"}.isdisjoint(offers)
+        offered = frozenset({*offers, "real_judgement"} if judged else offers)
         for name, term in kept.items():
             require_offered(f"loss.{name} needs", term.needs, offered, by="the model does", cures=CURES,
                             otherwise=f" or loss.{name}.weight=0")  # fmt: skip

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
+from scenegen.networks.discriminators.stages import FrozenStages
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.layers.norm import spectral_layer
 
 WIDEST = 512
-PROBE = 64
-"""Side of the blank picture off which the layers' channels and strides are read."""
+CONDITIONS = ("shares", "projection")
 
 
 class RandomConv(nn.Module):
@@ -67,25 +67,26 @@ class Projection(nn.Module):
 
 
 class ProjectedHead(nn.Module):
-    """The judge of one scale: halves its map so often that all scales' scores have about one size, then scores it.
+    """The judge of one scale: halves its map a few times, then scores it.
 
     Args:
         channels: of the input.
         ndf: width of the first convolution; doubled with each, up to 512.
         halvings: convolutions of stride 2.
+        out: score maps.
     """
 
-    def __init__(self, channels: int, *, ndf: int, halvings: int) -> None:
+    def __init__(self, channels: int, *, ndf: int, halvings: int, out: int) -> None:
         super().__init__()
         widths = [channels, *(min(ndf * 2**i, WIDEST) for i in range(halvings + 1))]
         self.groups = nn.ModuleList(
             _group(a, out=b, kernel=4 if i < halvings else 3, stride=2 if i < halvings else 1)
             for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.score = spectral_layer(widths[-1], out=1, kernel=3, stride=1, padding=1, norm="none")
+        self.score = spectral_layer(widths[-1], out=out, kernel=3, stride=1, padding=1, norm="none")
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Every group's result; the last is the score map (b, 1, h', w')."""
+        """Every group's result; the last is the score maps (b, out, h', w')."""
         maps = []
         for group in self.groups:
             x = group(x)
@@ -94,22 +95,28 @@ class ProjectedHead(nn.Module):
 
 
 class ProjectedDiscriminator(Discriminator):
-    """Spectrally normalised heads on a frozen backbone's features, one per layer, each with the labels beside them.
+    """Spectrally normalised heads on a frozen backbone's features, one per layer, each under the label map.
 
-    The features of a layer are mixed with fixed random weights, and the shares of the labels under each of its
-    positions are concatenated to them. Only the heads are trained; the backbone is in no state dict, gradients pass
-    through it to the picture.
+    The features of a layer are divided by their deviation, mixed with fixed random weights, and the shares of the
+    labels under each of its positions are concatenated to them. That alone is a weak condition beside strong features:
+    a generator could ignore its map and please the heads. So by default a head also gives one score per class, and the
+    classes under a position vote with their shares ("projection"). Only the heads are trained; the backbone is in no
+    state dict, gradients pass through it to the picture.
 
     Args:
         semantic_channels: of the planes beside the picture.
         backbone: a frozen feature network of the house.
         height, width: of the pictures.
         layers: of the backbone, fine to coarse, each coarser than the one before.
+        deviations: see `FrozenStages`.
+        condition: "shares" (concatenated to the features alone), or "projection" (class scores beside that).
+        score_stride: of the score maps, a power of 2; heads of coarser layers keep their own. Null is the coarsest
+            layer's, as published.
         ndf: base width of the heads.
         seed: of the fixed mixing weights, which state dicts hold.
 
-    Source: Sauer et al., NeurIPS 2021 (Projected GANs converge faster), section 3 and 4; labels and a frozen backbone
-        for semantic synthesis after Berrada et al. 2023 (DP-SIMS), whose discriminator names classes instead.
+    Source: Sauer et al., NeurIPS 2021 (Projected GANs converge faster), section 3 and 4; class scores weighed by the
+        condition after Miyato and Koyama, ICLR 2018 (cGANs with projection discriminator), eq. 4.
     """
 
     per_sample: bool = True
@@ -122,22 +129,33 @@ class ProjectedDiscriminator(Discriminator):
         height: int,
         width: int,
         layers: Sequence[str],
+        deviations: str | Sequence[float] | None,
+        condition: str,
+        score_stride: int | None,
         ndf: int,
         seed: int,
     ) -> None:
         super().__init__()
         if semantic_channels < 0 or ndf < 1:
             raise Refusal(f"ndf must be positive and semantic_channels not negative, got {ndf} and {semantic_channels}")
-        channels, strides = _layers(backbone, layers)
+        if condition not in CONDITIONS:
+            raise Refusal(f"discriminator.condition={condition} is not one of {', '.join(CONDITIONS)}")
+        if score_stride is not None and (score_stride < 1 or score_stride & (score_stride - 1)):
+            raise Refusal(f"discriminator.score_stride={score_stride} is no power of 2; use 8, or null, the coarsest")
+        self.stages = FrozenStages(backbone, layers=layers, deviations=deviations)
+        self.stages.refuse_small(height, width)
         self.condition_channels = semantic_channels
-        self.layers = tuple(layers)
-        self.smallest = strides[-1]
-        self._refuse_small(height, width)
-        self.backbone = backbone
-        self.projection = Projection(channels, seed=seed)
+        self.voting = condition == "projection"
+        self.projection = Projection(self.stages.channels, seed=seed)
+        wanted = self.stages.strides[-1] if score_stride is None else score_stride
         self.heads = nn.ModuleList(
-            ProjectedHead(c + semantic_channels, ndf=ndf, halvings=(self.smallest // stride).bit_length() - 1)
-            for c, stride in zip(channels, strides, strict=True)
+            ProjectedHead(
+                c + semantic_channels,
+                ndf=ndf,
+                halvings=max(wanted // stride, 1).bit_length() - 1,
+                out=1 + semantic_channels * self.voting,
+            )
+            for c, stride in zip(self.stages.channels, self.stages.strides, strict=True)
         )
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
@@ -154,39 +172,23 @@ class ProjectedDiscriminator(Discriminator):
             Refusal: when the channels or the sizes differ, or pictures are smaller than one coarsest position.
         """
         planes = self.planes(condition, image)
-        self._refuse_small(*image.shape[-2:])
-        found = self.backbone(image, self.layers)
+        self.stages.refuse_small(*image.shape[-2:])
         logits, features = [], []
-        for x, head in zip(self.projection([found[name] for name in self.layers]), self.heads, strict=True):
+        for x, head in zip(self.projection(self.stages(image)), self.heads, strict=True):
             shares = F.adaptive_avg_pool2d(planes.to(x.dtype), x.shape[-2:])
             *maps, score = head(torch.cat([x, shares], dim=1))
-            logits.append(score)
+            logits.append(self._voted(score, planes))
             features.append(tuple(maps))
         return Judgement(logits=tuple(logits), features=tuple(features))
 
-    def _refuse_small(self, height: int, width: int) -> None:
-        if min(height, width) < self.smallest:
-            raise Refusal(
-                f"a {height}x{width} picture is smaller than one position of layer {self.layers[-1]}, which needs "
-                f"{self.smallest} pixels a side; use larger pictures, or leave that layer out of discriminator.layers"
-            )
+    def _voted(self, scores: Tensor, planes: Tensor) -> Tensor:
+        """(b, 1 + n, h', w') scores to one map: the first, and the classes' by their shares."""
+        if not self.voting:
+            return scores
+        shares = F.adaptive_avg_pool2d(planes.to(scores.dtype), scores.shape[-2:])
+        return scores[:, :1] + (scores[:, 1:] * shares).sum(1, keepdim=True)
 
 
 def _group(channels: int, *, out: int, kernel: int, stride: int) -> nn.Sequential:
     layer = spectral_layer(channels, out=out, kernel=kernel, stride=stride, padding=1, norm="none")
     return nn.Sequential(layer, nn.LeakyReLU(0.2, inplace=True))
-
-
-@torch.no_grad()
-def _layers(backbone: Extractor, names: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Channels and strides of a backbone's layers."""
-    if not names:
-        raise Refusal(f"discriminator.layers is empty; choose some of {', '.join(backbone.layers)}")
-    found = backbone(torch.zeros(1, 3, PROBE, PROBE), names)
-    strides = [PROBE // found[name].shape[-1] for name in names]
-    if any(coarse <= fine for fine, coarse in pairwise(strides)):
-        listed = ", ".join(f"{name} {stride}" for name, stride in zip(names, strides, strict=True))
-        raise Refusal(
-            f"discriminator.layers must get coarser, but their strides are {listed}; reorder or leave some out"
-        )
-    return [found[name].shape[1] for name in names], strides

