@@ -66,9 +66,13 @@ def test_what_does_not_fit_is_refused(changes: dict, said: str) -> None:
 
 
 def test_no_deviation_is_made_up_for_other_weights() -> None:
-    cure = "no deviation is stored for layer .*RANDOM WEIGHTS; use discriminator.deviations=null"
-    with pytest.raises(Refusal, match=cure):
-        FrozenStages(trunk(weights="random"), layers=["bottleneck_s4"], deviations="stored")
+    image = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
+    random = trunk(weights="random")
+    (found,) = FrozenStages(random, layers=["bottleneck_s4"], deviations="stored")(image)
+    assert torch.equal(found, random(image, ["bottleneck_s4"])["bottleneck_s4"])
+    scenenet = options.built("extractor/scenenet", at="nets.scenenet")
+    with pytest.raises(Refusal, match=r"no deviation is stored for layer relu2_2 of scenenet.*deviations=null"):
+        FrozenStages(scenenet, layers=["relu2_2"], deviations="stored")
 
 
 def test_the_judge_s_network_is_no_backbone() -> None:

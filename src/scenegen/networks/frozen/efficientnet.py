@@ -204,7 +204,7 @@ class LiteTrunk(Extractor):
         resize_to: see `Extractor`.
 
     Attributes:
-        deviations: those of `DEVIATIONS`; none with random weights.
+        deviations: those of `DEVIATIONS`; 1 with random weights, whose maps nobody measured.
 
     Raises:
         Refusal: the judge's network is asked for, or the file cannot be had.
@@ -218,12 +218,11 @@ class LiteTrunk(Extractor):
             )
         net, taps, stamp = load(size, weights=weights, folder=folder)
         super().__init__(net, taps=taps, stamp=stamp, treatment=ToTensorFlow(), resize_to=resize_to, aliases=AS_VGG)
-        if weights == "published":
-            self.deviations = {
-                f"{kind}_s{stride}": deviation
-                for kind, found in DEVIATIONS[size].items()
-                for stride, deviation in zip(STRIDES, found, strict=True)
-            }
+        self.deviations = {
+            f"{kind}_s{stride}": deviation if weights == "published" else 1.0
+            for kind, found in DEVIATIONS[size].items()
+            for stride, deviation in zip(STRIDES, found, strict=True)
+        }
 
 
 AS_VGG: Mapping[str, str] = {
