@@ -317,8 +317,8 @@ class Discriminator(nn.Module):
         joint: generated and real pictures are judged in one pass (batch statistics see both).
         per_sample: a picture's judgement does not depend on the others of the pass.
         slope_bounded: the scores' slope is bounded by construction, so that a penalty on it has nothing left to do.
-        offers: "judgement" for scores, "segmentation" for class scores at every pixel, "judgement.features" where a
-            judgement shows feature maps.
+        offers: "judgement" for scores, "segmentation" for class scores at every pixel, "judgement.features" where
+            one of them shows feature maps beside these.
         xavier_everywhere: the published start reaches the spectrally normalised weights too.
     """
 
@@ -327,7 +327,7 @@ class Discriminator(nn.Module):
     per_sample: bool = False
     slope_bounded: ClassVar[bool] = False
     xavier_everywhere: ClassVar[bool] = False
-    offers: ClassVar[frozenset[str]] = frozenset({"judgement", "judgement.features"})
+    offers: ClassVar[frozenset[str]] = frozenset({"judgement"})
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
         """Judge pictures under a condition.

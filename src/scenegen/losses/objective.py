@@ -46,6 +46,9 @@ CURES = {
 }
 """Need of a term -> the option that offers it."""
 
+IMPLIED = {"judgement": ("real_judgement", "judgement.features"), "segmentation": ("real_judgement",)}
+"""Offer of a discriminator -> what comes with it."""
+
 
 class Classes(Protocol):
     """A class list: names in id order, and the id of unknown."""
@@ -203,8 +206,8 @@ class Objective(nn.Module):
         terms: name -> term; those with weight 0 are dropped.
         weights: name -> finite weight >= 0.
         extractors: name -> frozen extractor; those that no term reads are not kept.
-        offers: of the model, its discriminator and the data; "judgement" and "segmentation" stand for "real_judgement"
-            too.
+        offers: of the model, its discriminator and the data; "judgement" and "segmentation" stand for what `IMPLIED`
+            names too.
         schedules: name -> schedule whose value is the weight at a step, in place of the one in `weights`.
         classes: of the data; None where they are not known yet.
 
@@ -231,8 +234,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         kept = active(terms, weights)
-        judged = not {"judgement", "segmentation"}.isdisjoint(offers)
-        offered = frozenset({*offers, "real_judgement"} if judged else offers)
+        offered = frozenset(offers).union(*(also for name, also in IMPLIED.items() if name in offers))
         for name, term in kept.items():
             require_offered(f"loss.{name} needs", term.needs, offered, by="the model does", cures=CURES,
                             otherwise=f" or loss.{name}.weight=0")  # fmt: skip

@@ -185,7 +185,8 @@ class ProjectedDiscriminator(Discriminator):
         """(b, 1 + n, h', w') scores to one map: the first, and the classes' by their shares."""
         if not self.voting:
             return scores
-        shares = F.adaptive_avg_pool2d(planes.to(scores.dtype), scores.shape[-2:])
+        h, w = scores.shape[-2:]
+        shares = F.adaptive_avg_pool2d(planes.to(scores.dtype), (h, w))
         return scores[:, :1] + (scores[:, 1:] * shares).sum(1, keepdim=True)
 
 
