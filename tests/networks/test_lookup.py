@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from torch import Tensor
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
 from scenegen.networks.generators.gaugan import GauGAN
-from scenegen.networks.layers import lookup
+from scenegen.networks.generators.layer_changes import set_borders
+from scenegen.networks.layers import windows
 from scenegen.networks.layers.init import initialise
-from scenegen.networks.layers.lookup import LookupSPADE, distinct_pixels, distinct_windows, look_up, looks_up
+from scenegen.networks.layers.lookup import LookupSPADE, look_up, looks_up, tabulate
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.networks.layers.spade import SPADE
+from scenegen.networks.layers.windows import distinct_pixels, distinct_windows
 from tests.options import built
 
 SMALL: dict[str, Any] = {"num_classes": 29, "ngf": 4, "hidden": 16, "height": 64, "width": 128}
@@ -35,6 +38,14 @@ MODELS = {
 
 def gaugan(**changes: Any) -> GauGAN:
     return built("model/gaugan", **{**SMALL, "edges": False, "vae": False, **changes})
+
+
+TABULATED = {**MODELS, "replicated": lambda: replicated(gaugan())}
+
+
+def replicated(model: GauGAN) -> GauGAN:
+    set_borders(model=model, mode="replicate")
+    return model
 
 
 def maps(count: int) -> Tensor:
@@ -76,7 +87,7 @@ def noise_of(model, batch: Batch) -> Tensor | None:
 @pytest.mark.parametrize("name", MODELS)
 def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch):
     if everywhere:
-        monkeypatch.setattr(lookup, "MOST_DISTINCT", 1.0)
+        monkeypatch.setattr(windows, "MOST_DISTINCT", 1.0)
     model = MODELS[name]()
     batch = batch_of(maps(2))
     trained(model, batch)
@@ -162,3 +173,34 @@ def test_what_cannot_be_looked_up_is_refused():
     assert not looks_up(exemplars)
     with pytest.raises(Refusal, match="nothing to look up; use lookup=false"):
         look_up(exemplars.eval())
+
+
+@pytest.mark.parametrize("name", TABULATED)
+def test_tabulated_steps_have_the_gradients_of_convolutions(name: str) -> None:
+    batch = batch_of(maps(2))
+    model = trained(TABULATED[name](), batch).double()
+    batch = dataclasses.replace(batch, image=batch.image.double())
+    twin = copy.deepcopy(model)
+    tabulate(twin)
+    assert list(twin.state_dict()) == list(model.state_dict())
+    calls = []
+    for layer in twin.modules():
+        if isinstance(layer, SPADE):
+            layer.mlp_gamma.register_forward_hook(lambda *_: calls.append(1))
+    found = []
+    for net in (model, twin):
+        torch.manual_seed(1)
+        noise = torch.randn(2, *net.noise_shape, dtype=torch.float64) if net.noise_shape else None
+        image = net.train()(batch, noise=noise).image
+        weights = torch.linspace(-1, 1, image.numel(), dtype=image.dtype).view_as(image)
+        (image * weights).sum().backward()
+        found.append((image.detach(), {n: p.grad for n, p in net.named_parameters()}))
+    (expected, slopes), (image, others) = found
+    assert torch.allclose(image, expected, atol=1e-6)
+    assert len(calls) < sum(isinstance(layer, SPADE) for layer in twin.modules())  # most layers looked up
+    largest = max(float(slope.abs().max()) for slope in slopes.values())
+    for key, slope in slopes.items():
+        assert torch.allclose(others[key], slope, rtol=1e-6, atol=1e-10 * largest), key
+    fast = copy.deepcopy(model).eval()
+    look_up(fast)
+    assert torch.allclose(fast(batch, noise=noise).image, model.eval()(batch, noise=noise).image, atol=1e-9)

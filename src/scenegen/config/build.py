@@ -144,6 +144,7 @@ def rounds(config: Config, data: Any) -> Any:
     from scenegen.base.records import require_offered
     from scenegen.base.seeding import hash_seed
     from scenegen.networks.layers.init import initialise
+    from scenegen.networks.layers.lookup import tabulate
     from scenegen.training.rounds import Rounds
 
     machine = make(config["trainer"])
@@ -157,6 +158,8 @@ def rounds(config: Config, data: Any) -> Any:
             if not (network is generator and generator.keeps_start):
                 initialise(network, gain=config["init_gain"])
             machine.prepare(network)
+    if machine.lookup:
+        tabulate(generator)
     tricks = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
     return Rounds(
         model=generator,

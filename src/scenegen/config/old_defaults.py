@@ -359,6 +359,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "strategy": "auto",
         "channels_last": False,
         "compile": False,
+        "lookup": False,
         "workers": 0,
     },
     "scenegen.training.optim.TwoTimescaleAdam": {

@@ -30,6 +30,7 @@ class Machine:
             half of a step leaves the other half's parameters alone.
         channels_last: memory format of the convolutions.
         compile: torch.compile for generator and discriminator (on 2 CPU cores it made training slower).
+        lookup: compute SPADE's modulations once per distinct window of labels, forward and backward.
         workers: processes that load pictures.
     """
 
@@ -40,6 +41,7 @@ class Machine:
     strategy: str
     channels_last: bool
     compile: bool
+    lookup: bool
     workers: int
 
     def __post_init__(self) -> None:
@@ -50,6 +52,9 @@ class Machine:
                 f"trainer.devices and trainer.nodes must be 1 or more and trainer.workers 0 or more, "
                 f"got {self.devices}, {self.nodes}, {self.workers}"
             )
+        if self.compile and self.lookup:
+            raise Refusal("trainer.compile=true wants shapes that do not change, but the tables of trainer.lookup=true "
+                          "are as large as a batch has windows; set one of them to false")  # fmt: skip
         if any(word in self.strategy for word in ("spawn", "fork", "notebook")):
             raise Refusal(
                 f"trainer.strategy={self.strategy} starts copies of this process, which a run with its lock and its "

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.networks.layers.windows import Survey, Windows, scale_shift
 
 Padding = Literal["zeros", "reflect"]
 
@@ -30,6 +31,8 @@ class SPADE(nn.Module):
     Attributes:
         norm_name: of the norm among the state dict's keys.
         noise: changes the features before they are normalised (a ClassNoise); None as published.
+        survey: finds the distinct windows of the condition, each of which is then modulated once, forward and
+            backward; shared by the layers of one generator. None convolves every pixel.
 
     Source: Park et al. 2019, SPADE, equation 1 and figure 3.
     """
@@ -51,6 +54,7 @@ class SPADE(nn.Module):
         if kernel % 2 == 0:
             raise Refusal(f"a SPADE kernel must be odd, got {kernel}; use {kernel - 1} or {kernel + 1}")
 
+        self.survey: Survey | None = None
         reflect = padding_mode == "reflect"
 
         def conv(inputs: int, outputs: int) -> nn.Conv2d:
@@ -75,10 +79,22 @@ class SPADE(nn.Module):
         Returns:
             (b, channels, h, w) norm(x) * (1 + gamma) + beta.
         """
-        hidden = self.pad(self.mlp_shared(nearest(condition, x.shape[-2:])))  # padded once for both that follow
+        condition = nearest(condition, x.shape[-2:])
         normalised = self.get_submodule(self.norm_name)(x if self.noise is None else self.noise(x))
+        windows = self.survey.of(condition) if self.survey is not None else None
+        if windows is not None:
+            return self._look_up(normalised, windows)
+        hidden = self.pad(self.mlp_shared(condition))  # padded once for both that follow
         # gamma and beta stay two convolutions: one over joined weights measured 0.96 to 1.4 of their time
         return torch.addcmul(normalised + self.mlp_beta(hidden), normalised, self.mlp_gamma(hidden))
+
+    def _look_up(self, normalised: Tensor, windows: Windows) -> Tensor:
+        rows = scale_shift(windows, self.mlp_shared[0], self.mlp_gamma, self.mlp_beta).to(normalised.dtype)
+        b, _, h, w = normalised.shape
+        index = windows.index.view(b, h, w)
+        # two dense gathers: the gradient of one joined gather would be put together from two halves first
+        scale, shift = (F.embedding(index, part).permute(0, 3, 1, 2) for part in rows.chunk(2, dim=1))
+        return torch.addcmul(shift, normalised, scale)
 
 
 class SqueezeExcite(nn.Module):
