@@ -179,6 +179,7 @@ def test_what_cannot_be_looked_up_is_refused():
 def test_tabulated_steps_have_the_gradients_of_convolutions(name: str) -> None:
     batch = batch_of(maps(2))
     model = trained(TABULATED[name](), batch).double()
+    assert batch.image is not None
     batch = dataclasses.replace(batch, image=batch.image.double())
     twin = copy.deepcopy(model)
     tabulate(twin)
