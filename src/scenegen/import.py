@@ -41,7 +41,7 @@ class Settings:
 @command("import")
 def main(cfg: DictConfig) -> int:
     from scenegen.base.console import bar, console, printable
-    from scenegen.base.outputs import require_place
+    from scenegen.base.outputs import require_new_folder
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.annotations.importing import FORMATS, Annotations, Wishes, coloured, import_annotations
@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> int:
     from scenegen.data.annotations.sources import Source
     from scenegen.data.annotations.words import SHIPPED, listed_classes, read_rules
     from scenegen.data.classes import LANDSCAPE
-    from scenegen.data.doctor import examine, print_report
+    from scenegen.data.doctor import examine, open_splits, print_report
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -57,9 +57,7 @@ def main(cfg: DictConfig) -> int:
         Path(chosen.out),
         Source(Path(chosen.annotations), images=Path(chosen.images) if chosen.images else None),
     )
-    require_place(out, option="out")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refusal(f"out={out} is there already and not empty; give a new folder")
+    require_new_folder(out, option="out")
     kind = FORMATS.get(chosen.format) or coloured(Path(str(chosen.table)), tolerance=chosen.tolerance)
     rules, classes = {}, None
     if chosen.words != "own":
@@ -75,7 +73,11 @@ def main(cfg: DictConfig) -> int:
     )
     print_import(done, console())
     made = {**config, "data": {**config["data"], "root": str(out)}}
-    report = examine({split: build.dataset(made, split=split) for split in ("train", "test")})
+    try:
+        found, faults = open_splits(lambda split: build.dataset(made, split=split))
+    except Refusal as refusal:
+        raise Refusal(f"the import is whole in {out}, but too small to train on: {refusal}") from refusal
+    report = examine(found, faults=faults)
     print_report(report, console())
     print(printable(f"next: python -m scenegen.train data=folder {shlex.quote(f'data.root={out}')}"))
     return 0 if report.sound else 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -11,9 +13,11 @@ from PIL import Image
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.annotations.importing import FORMATS, Annotations, Wishes, coloured, import_annotations
+from scenegen.data.annotations.painted import colour_maps
 from scenegen.data.annotations.sources import Source
 from scenegen.data.annotations.words import SHIPPED, class_of, plain, read_rules
-from scenegen.data.classes import LANDSCAPE
+from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
+from scenegen.data.classes import LANDSCAPE, ClassList
 
 WIDE, HIGH = 40, 30
 RULES = read_rules(SHIPPED, classes=LANDSCAPE.names)
@@ -280,3 +284,176 @@ def test_word_rules_are_refused_with_their_line(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(Refusal, match=words):
             read_rules(file, classes=LANDSCAPE.names)
+
+
+@pytest.mark.parametrize("source", [COCO_STUFF, ADE20K], ids=["coco_stuff", "ade20k"])
+def test_words_of_public_sets_go_where_their_bridge_brings_them(source: ClassList) -> None:
+    """The bridge is by name and knows no synonyms; where it finds a landscape class, the words must find that one."""
+    for name, place in zip(source.names, bridge(source).tolist(), strict=True):
+        if LANDSCAPE.names[place] != "other":
+            assert class_of(name, RULES) == LANDSCAPE.names[place], name
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("sky-other-merged", "sky"), ("tree-merged", "tree"), ("wall-stone", "wall"), ("wall-wood", "wall"),
+     ("building-other-merged", "building"), ("water-other", "water"), ("dirt-merged", "earth"),
+     ("playingfield", "field"),
+     ("floor-wood", "other"), ("floor-other-merged", "other"), ("rock-merged", "rock"), ("leaves", "plant"),
+     ("stone wall", "wall"), ("another", None), ("merged", None)],
+)  # fmt: skip
+def test_words_of_coco(word: str, name: str | None) -> None:
+    """Categories of COCO's panoptic and stuff files, as their authors list them."""
+    assert class_of(word, RULES) == name
+
+
+def test_compressed_run_lengths_by_pycocotools(tmp_path: Path) -> None:
+    mask = pytest.importorskip("pycocotools.mask")
+    ids = np.zeros((HIGH, WIDE), np.uint8)
+    ids[3:9, 5:30] = ids[20:, ::3] = 1
+    packed = mask.encode(np.asfortranarray(ids))
+    shape = {"size": packed["size"], "counts": packed["counts"].decode()}
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": shape}])
+    found = run(root, tmp_path / "out", kind="coco")["val/labels/7.png"]
+    assert ((found == ID["boat"]) == ids.astype(bool)).all()
+
+
+def test_one_file_of_a_folder_and_files_that_speak_of_one_picture(tmp_path: Path) -> None:
+    """COCO's folder holds captions and several kinds of annotations of the same pictures."""
+    shape = [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}]
+    root = coco(tmp_path / "src", shape)
+    (root / "captions_val2017.json").write_text(json.dumps({"images": [], "annotations": [{"caption": "a boat"}]}))
+    with pytest.raises(Refusal, match=r"1 of 2 files cannot be read:\n.*captions_val2017.json.*annotations=FILE.json"):
+        run(root, tmp_path / "out", kind="coco")
+    assert list(run(root / "instances_val2017.json", tmp_path / "out", kind="coco")) == ["val/labels/7.png"]
+    (root / "captions_val2017.json").unlink()
+    coco(root, shape, name="stuff_val2017")
+    with pytest.raises(Refusal, match=r"two annotations are of a picture called 7; .*one folder or one file"):
+        run(root, tmp_path / "out2", kind="coco")
+    with pytest.raises(
+        Refusal, match=r"no file of format=ade20k, which reads annotations/\*/\*.png of its scene parsing"
+    ):
+        run(root, tmp_path / "out3", kind="ade20k")
+    with pytest.raises(Refusal, match=r"annotations=.*gone.json: there is no such folder or file"):
+        run(root / "gone.json", tmp_path / "out3", kind="coco")
+
+
+def shapes_json(root: Path, shapes: list[dict], **more) -> Path:
+    """A picture of LabelMe's desktop tool."""
+    photograph(root / "p.jpg", turn=more.pop("turn", None))
+    (root / "p.json").write_text(json.dumps({"imagePath": "p.jpg", "shapes": shapes, **more}))
+    return root
+
+
+def test_masks_of_labelme_reach_over_the_frame_and_words_for_nothing_are_nothing(tmp_path: Path) -> None:
+    inside = np.zeros((10, 12), bool)
+    inside[2:8, 3:11] = True
+    content = io.BytesIO()
+    Image.fromarray(inside).save(content, format="PNG")
+    mask = {"label": "boat", "shape_type": "mask", "points": [[-4, 5], [7, 14]],
+            "mask": base64.b64encode(content.getvalue()).decode()}  # fmt: skip
+    nothing = [{"label": word, "points": box(20, 0, 39, 29)} for word in ("__ignore__", "_background_", "")]
+    found = run(shapes_json(tmp_path / "s", [mask, *nothing]), tmp_path / "out", kind="labelme_json", classes=None)
+    expected = np.zeros((HIGH, WIDE), bool)
+    expected[7:13, 0:7] = True
+    assert ((found["labels/p.png"] == 0) == expected).all()
+    assert json.loads((tmp_path / "out/classes.json").read_text())["classes"] == ["boat", "unlabelled"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (
+            {"label": "a", "shape_type": "mask", "points": [[0, 0], [3, 3]], "mask": "no base 64"},
+            "a mask that is no PNG",
+        ),
+        ({"label": "a", "shape_type": "mask", "points": [[0, 0]], "mask": ""}, "a mask that is no PNG"),
+        ({"label": "a", "shape_type": "mask", "points": [[1e999, 0], [1, 1]], "mask": ""}, "a mask that is no PNG"),
+        ({"label": "a", "shape_type": "cuboid", "points": []}, "the kind 'cuboid'.*broken=skip"),
+        ({"label": "a", "points": [[1, 2, 3]]}, "no pairs of numbers"),
+    ],
+)
+def test_broken_shapes_of_labelme(tmp_path: Path, shape: dict, words: str) -> None:
+    text = json.dumps({"shapes": [shape]}).replace("Infinity", "1e999")
+    shapes_json(tmp_path / "s", [])
+    (tmp_path / "s/p.json").write_text(text)
+    with pytest.raises(Refusal, match=words):
+        run(tmp_path / "s", tmp_path / "out", kind="labelme_json")
+
+
+def test_a_photograph_that_was_resized_after_its_annotation_is_refused(tmp_path: Path) -> None:
+    """Both tools state the size that they drew on; outlines would land elsewhere without a word."""
+    sky = [{"label": "sky", "points": box(0, 0, 39, 9)}]
+    root = shapes_json(tmp_path / "s", sky, imageHeight=2 * HIGH, imageWidth=2 * WIDE)
+    with pytest.raises(Refusal, match=f"p.jpg is {WIDE}x{HIGH}, and its annotation was drawn on {2 * WIDE}x{2 * HIGH}"):
+        run(root, tmp_path / "out", kind="labelme_json")
+    size = f"<imagesize><nrows>{HIGH + 1}</nrows><ncols>{WIDE}</ncols></imagesize>"
+    text = xml([("sky", box(0, 0, 39, 9))]).replace("</filename>", f"</filename>{size}")
+    with pytest.raises(Refusal, match=f"drawn on {WIDE}x{HIGH + 1}"):
+        run(labelme(tmp_path / "x", text), tmp_path / "out")
+
+
+@pytest.mark.parametrize(("height", "width", "shape"), [(WIDE, HIGH, (WIDE, HIGH)), (HIGH, WIDE, (HIGH, WIDE))])
+def test_the_stated_size_tells_which_view_was_drawn_on(tmp_path: Path, height: int, width: int, shape) -> None:
+    sky = [{"label": "sky", "points": box(0, 0, 9, 9)}]
+    root = shapes_json(tmp_path / "s", sky, imageHeight=height, imageWidth=width, turn=6)
+    assert run(root, tmp_path / "out", kind="labelme_json")["labels/p.png"].shape == shape
+
+
+def test_pictures_without_a_labelled_pixel_are_left_out_and_named(tmp_path: Path) -> None:
+    """Cityscapes' test split has no labels: its maps are void."""
+    for split, value in (("train", 23), ("test", 1)):
+        photograph(tmp_path / f"c/leftImg8bit/{split}/ulm/{split}_leftImg8bit.png")
+        target = tmp_path / f"c/gtFine/{split}/ulm/{split}_gtFine_labelIds.png"
+        target.parent.mkdir(parents=True)
+        Image.fromarray(np.full((HIGH, WIDE), value, np.uint8)).save(target)
+    assert list(run(tmp_path / "c", tmp_path / "out", kind="cityscapes", classes=None)) == ["train/labels/train.png"]
+    account = json.loads((tmp_path / "out/import.json").read_text())
+    assert (account["blank"], account["classes"]) == (["test"], {"sky": {"sky": HIGH * WIDE}})
+    outside = labelme(tmp_path / "x", xml([("sky", box(100, 100, 120, 120))]))
+    with pytest.raises(Refusal, match="none of the 1 pictures has a labelled pixel: 1 polygons lie outside"):
+        run(outside, tmp_path / "out2")
+
+
+def test_strange_colours_of_many_maps_are_one_line_with_counts(tmp_path: Path) -> None:
+    (tmp_path / "s/masks").mkdir(parents=True)
+    rgb = np.full((HIGH, WIDE, 3), (128, 128, 128), np.uint8)
+    rgb[0] = (0, 0, 7)
+    for i in range(25):
+        photograph(tmp_path / f"s/images/p{i}.jpg")
+        Image.fromarray(rgb).save(tmp_path / f"s/masks/p{i}.png")
+    table = tmp_path / "classes.csv"
+    table.write_text("name,r,g,b\nsky,128,128,128\nbuilding,128,0,0\n")
+    with pytest.raises(Refusal) as refused:
+        run(tmp_path / "s", tmp_path / "out", table=table)
+    said = str(refused.value).splitlines()
+    assert len(said) == 2
+    assert said[0] == "25 of 25 files cannot be read:"
+    assert f"25 colour maps: 1 colours are no class': (0, 0, 7) on {25 * WIDE} pixels of 25 maps" in said[1]
+    assert "(nearest: sky, 128 away)" in said[1]
+    assert "tolerance=128 takes all" in said[1]
+
+
+def test_colour_maps_that_were_saved_as_jpeg_need_a_tolerance(tmp_path: Path) -> None:
+    photograph(tmp_path / "s/images/p.jpg", size=(64, 48))
+    rgb = np.full((48, 64, 3), (128, 128, 128), np.uint8)
+    rgb[20:] = (128, 0, 0)
+    (tmp_path / "s/gt").mkdir()
+    Image.fromarray(rgb).save(tmp_path / "s/gt/p.jpg", quality=80)
+    table = tmp_path / "classes.csv"
+    table.write_text("name,r,g,b\nsky,128,128,128\nbuilding,128,0,0\n")
+    with pytest.raises(Refusal, match=r"colours are no class'.*; and \d+ more; add them to the table"):
+        run(tmp_path / "s", tmp_path / "out", table=table)
+    found = run(tmp_path / "s", tmp_path / "out", table=table, tolerance=120)["labels/p.png"]
+    assert (found[:16] == ID["sky"]).all()
+    assert (found[24:] == ID["building"]).all()
+
+
+@pytest.mark.parametrize(
+    ("folder", "speaks"),
+    [("labels", True), ("trainannot", True), ("gtFine", True), ("SegmentationClass", True), ("label_colors", True),
+     ("color_maps", True), ("daylight", False), ("images", False), ("length", False), ("train", False)],
+)  # fmt: skip
+def test_folders_that_speak_of_labels(tmp_path: Path, folder: str, speaks: bool) -> None:
+    photograph(tmp_path / folder / "p.png")
+    assert len(list(colour_maps(Source(tmp_path)))) == speaks

@@ -129,6 +129,20 @@ def require_own(path: Path, *, option: str, reads: Mapping[str, Path], recognise
                       f"{option}=, or move it")  # fmt: skip
 
 
+def require_new_folder(path: Path, *, option: str) -> None:
+    """Refuse a folder that holds something, or that cannot be made.
+
+    Args:
+        path: the folder that will be written as a whole.
+        option: option that names it.
+    """
+    require_place(path, option=option)
+    if path.exists() and not path.is_dir():
+        raise Refusal(f"{option}={path} is a file; give a folder")
+    if path.is_dir() and (there := sorted(found.name for found in path.iterdir())):
+        raise Refusal(f"{option}={path} holds {_few(there)}; give another {option}=, or empty it")
+
+
 def require_place(path: Path, *, option: str) -> None:
     """Look, before the work begins, whether a file or folder can be made.
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from scenegen.data.annotations.words import NOTHING
+
 Polygon = Sequence[tuple[float, float]]
 
 
@@ -60,10 +62,11 @@ class Tally:
 
 
 def words_of(picture: Annotated) -> Iterator[str]:
-    """Words of a picture, one per region, or those of the ids that it shows."""
-    yield from (region.word for region in picture.regions)
+    """Words of a picture, one per region, or those of the ids that it shows; none that says nothing is there."""
+    yield from (region.word for region in picture.regions if region.word not in NOTHING)
     if picture.ids is not None:
-        yield from (picture.words[i] for i in np.unique(picture.ids).tolist() if i in picture.words)
+        shown = (picture.words[i] for i in np.unique(picture.ids).tolist() if i in picture.words)
+        yield from (word for word in shown if word not in NOTHING)
 
 
 def paint(picture: Annotated, *, id_of: Mapping[str, int], unlabelled: int, snap: float, tally: Tally) -> np.ndarray:

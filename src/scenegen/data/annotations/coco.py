@@ -1,5 +1,7 @@
 """COCO: panoptic JSON with its PNGs, and instances JSON with polygons or run lengths.
 
+Compressed run lengths are read by pycocotools (the extra `coco`); plain ones and polygons need no package.
+
 Source: Lin et al., ECCV 2014; Kirillov et al., CVPR 2019 (panoptic): an id is R + 256 G + 256^2 B.
 """
 
@@ -19,7 +21,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.data.annotations.annotated import Annotated, Region
 from scenegen.data.annotations.sources import SPLITS, Source
 
-CURE = "it should hold images, annotations and categories as COCO's JSON files do"
+CURE = "it should hold images, annotations and categories as COCO's JSON files do; one file: annotations=FILE.json"
 LARGEST = 2 << 30
 """Bytes; COCO's instances_train2017.json has 0.45e9."""
 
@@ -136,7 +138,7 @@ def _run_lengths(counts: Any, size: tuple[int, int], path: Path) -> np.ndarray:
             from pycocotools import mask
         except ImportError as error:
             raise Refusal(f"COCO file {path} has compressed run lengths, which pycocotools reads: "
-                          "pip install pycocotools") from error  # fmt: skip
+                          "pip install -e '.[coco]' in the checkout") from error  # fmt: skip
         return mask.decode({"size": [height, width], "counts": counts.encode()}).astype(bool)
     if (
         not isinstance(counts, list)

@@ -31,8 +31,15 @@ Track = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of annotation: its files below a source, and the reader of one."""
+    """A kind of annotation.
 
+    Attributes:
+        wants: its files in words.
+        files: those below a source.
+        read: the reader of one.
+    """
+
+    wants: str
     files: Callable[[Source], list[Path]]
     read: Callable[[Path, Source], Annotated | Iterable[Annotated | Refusal]]
 
@@ -48,6 +55,7 @@ class Imported:
         turned: photographs that were written turned, as their EXIF says.
         filled: pixels that took the nearest class.
         skipped: broken files that were left out.
+        blank: pictures without a labelled pixel, which were left out.
         tally: polygons outside, clipped, empty.
     """
 
@@ -57,23 +65,28 @@ class Imported:
     turned: int = 0
     filled: int = 0
     skipped: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
         return {
             "pictures": dict(self.pictures), "classes": self.classes, "unknown": self.unknown, "turned": self.turned,
-            "filled_pixels": self.filled, "skipped": self.skipped, "polygons_outside": self.tally.outside,
-            "polygons_clipped": self.tally.clipped, "polygons_without_area": self.tally.empty,
+            "filled_pixels": self.filled, "skipped": self.skipped, "blank": self.blank,
+            "polygons_outside": self.tally.outside, "polygons_clipped": self.tally.clipped,
+            "polygons_without_area": self.tally.empty,
         }  # fmt: skip
 
 
 FORMATS: Mapping[str, Format] = {
-    "labelme_xml": Format(lambda source: source.ending(".xml"), labelme.read_xml),
-    "labelme_json": Format(lambda source: source.ending(".json"), labelme.read_desktop_json),
-    "coco": Format(lambda source: source.ending(".json"), coco.read),
-    "cityscapes": Format(lambda source: source.ending("_labelids.png"), painted.read_cityscapes),
+    "labelme_xml": Format("*.xml", lambda source: source.ending(".xml"), labelme.read_xml),
+    "labelme_json": Format("*.json", lambda source: source.ending(".json"), labelme.read_desktop_json),
+    "coco": Format("*.json", lambda source: source.ending(".json"), coco.read),
+    "cityscapes": Format(
+        "*_gtFine_labelIds.png", lambda source: source.ending("_labelids.png"), painted.read_cityscapes
+    ),
     "ade20k": Format(
+        "annotations/*/*.png of its scene parsing (ADEChallengeData2016)",
         lambda source: [
             path
             for path in source.ending(".png")
@@ -89,7 +102,8 @@ def coloured(table: Path, *, tolerance: int) -> Format:
     """The kind of colour maps with a table of colours."""
     colours = painted.read_colour_table(table)
     read = functools.partial(painted.read_colours, table=colours, tolerance=tolerance)
-    return Format(lambda source: list(painted.colour_maps(source)), read)
+    wants = "pictures in a folder called labels, masks, annotations, gt, segmentation or colors, or any with images="
+    return Format(wants, lambda source: list(painted.colour_maps(source)), read)
 
 
 @dataclass(frozen=True)
@@ -116,27 +130,32 @@ class Annotations:
         files = self.kind.files(self.source)
         if not files:
             raise Refusal(
-                f"annotations={self.source.root} holds no file of format={self.name}; "
+                f"annotations={self.source.given} holds no file of format={self.name}, which reads {self.kind.wants}; "
                 f"formats are {', '.join(FORMATS)}, colours"
             )
-        broken: list[str] = []
+        broken: list[Refusal] = []
         for file in files:
             try:
                 found = self.kind.read(file, self.source)
                 for one in [found] if isinstance(found, Annotated) else found:
                     if isinstance(one, Refusal):
-                        broken.append(str(one))
+                        broken.append(one)
                     else:
                         yield one
             except Refusal as refusal:
-                broken.append(str(refusal))
+                broken.append(refusal)
         if broken and not self.skip_broken:
-            more = f"\n  and {len(broken) - MOST} more" * (len(broken) > MOST)
-            raise Refusal(
-                f"{len(broken)} of {len(files)} files cannot be read:\n  " + "\n  ".join(broken[:MOST]) + more
-            )
+            raise Refusal("\n  ".join([f"{len(broken)} of {len(files)} files cannot be read:", *_listed(broken)]))
         if skipped is not None:
-            skipped += broken
+            skipped += map(str, broken)
+
+
+def _listed(broken: Sequence[Refusal]) -> list[str]:
+    """Sentences about broken files, the first ones and how many there are; one about all strange colours."""
+    strange = [refusal for refusal in broken if isinstance(refusal, painted.StrangeColours)]
+    others = [str(refusal) for refusal in broken if not isinstance(refusal, painted.StrangeColours)]
+    said = [*([str(painted.together(strange))] if strange else []), *others]
+    return said[:MOST] + [f"and {len(said) - MOST} more"] * (len(said) > MOST)
 
 
 @dataclass(frozen=True)
@@ -188,11 +207,8 @@ def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, t
                     meant[word] = class_of(word, wishes.rules) if wishes.classes is not None else None
             id_of = {word: ids[name] for word, name in meant.items() if name is not None}
             _write(picture, folder / picture.split, id_of, wishes, annotations, done=done, unlabelled=len(names))
-        if not done.pictures or not any(meant.values()):
-            there = f"none of the {len(meant)} words is known ({', '.join(list(meant)[:10])}); give words=FILE.yaml"
-            there = there if done.pictures else f"no picture could be used ({'; '.join(done.skipped[:3])})"
-            raise Refusal(there if meant else f"annotations={annotations.source.root} holds no annotated picture of "
-                          f"format={annotations.name}")  # fmt: skip
+        if not done.pictures:
+            raise Refusal(_nothing(annotations, done, meant))
         write_json(folder / "classes.json", {"classes": [*names, UNLABELLED], "unlabelled": len(names)})
         for word in sorted(meant):
             pixels, name = done.tally.pixels[word], meant[word]
@@ -200,6 +216,20 @@ def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, t
             rows[word] = pixels
         write_json(folder / "import.json", done.as_dict())
     return done
+
+
+def _nothing(annotations: Annotations, done: Imported, meant: Mapping[str, str | None]) -> str:
+    """Sentence about an import without a picture."""
+    if done.skipped:
+        return f"no picture could be used ({'; '.join(done.skipped[:3])})"
+    if not meant:
+        return f"annotations={annotations.source.given} holds no annotated picture of format={annotations.name}"
+    if not any(meant.values()):
+        return f"none of the {len(meant)} words is known ({', '.join(list(meant)[:10])}); give words=FILE.yaml"
+    return (
+        f"none of the {len(done.blank)} pictures has a labelled pixel: {len(done.tally.outside)} polygons lie outside "
+        f"their picture, {len(done.tally.empty)} have no area; give the annotated photographs as images=FOLDER"
+    )
 
 
 def _write(
@@ -215,7 +245,12 @@ def _write(
     """Write one picture and its label map, or leave it out where its photograph is broken and that was asked for."""
     target = place / "labels" / f"{picture.name}.png"
     if target.exists():
-        raise Refusal(f"two pictures are called {picture.name}; rename one, or import their folders apart")
+        raise Refusal(f"two annotations are of a picture called {picture.name}; rename one, or import them apart: "
+                      "annotations= takes one folder or one file")  # fmt: skip
+    label = paint(picture, id_of=id_of, unlabelled=unlabelled, snap=wishes.snap, tally=done.tally)
+    if (label == unlabelled).all():
+        done.blank.append(picture.name)
+        return
     try:
         done.turned += _write_photograph(picture, place / "images")
     except Refusal as refusal:
@@ -223,7 +258,6 @@ def _write(
             raise
         done.skipped.append(str(refusal))
         return
-    label = paint(picture, id_of=id_of, unlabelled=unlabelled, snap=wishes.snap, tally=done.tally)
     if wishes.fill:
         done.filled += int((label == unlabelled).sum())
         label = fill_gaps(label, unlabelled=unlabelled)

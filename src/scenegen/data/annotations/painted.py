@@ -1,8 +1,13 @@
-"""Label maps of other projects: Cityscapes' and ADE20K's ids, and colour maps by a table of colours."""
+"""Label maps of other projects: Cityscapes' and ADE20K's ids, and colour maps by a table of colours.
+
+cityscapesscripts is not used: its part in reading *_labelIds.png is the list of names that stands here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +29,13 @@ CITYSCAPES = dict(enumerate((
 )))  # fmt: skip
 """Names of the ids in *_labelIds.png (Cordts et al., CVPR 2016); -1 is the licence plate."""
 
+VOID = 4
+"""Ids below this one (unlabeled, ego vehicle, rectification border, out of roi) are no part of the scene."""
+
 ADE20K_WORDS = {i: name for i, name in enumerate(ADE20K.names) if i != ADE20K.ignore}
 
 TABLE_CURE = "write one line per class, as in  name,r,g,b  and  sky,128,128,128"
+Colour = tuple[int, int, int]
 NAMED = 6
 """Strange colours that a refusal names."""
 
@@ -34,7 +43,8 @@ NAMED = 6
 def read_cityscapes(path: Path, source: Source) -> Annotated:
     """A picture of Cityscapes by its *_gtFine_labelIds.png."""
     stem = path.name.removesuffix("_labelIds.png").removesuffix("_gtFine").removesuffix("_gtCoarse")
-    return _by_ids(path, stem, source.photograph(stem, near=path, suffix="_leftImg8bit"), source, CITYSCAPES)
+    return _by_ids(path, stem, source.photograph(stem, near=path, suffix="_leftImg8bit"), source,
+                   {i: name for i, name in CITYSCAPES.items() if i >= VOID})  # fmt: skip
 
 
 def read_ade20k(path: Path, source: Source) -> Annotated:
@@ -42,7 +52,7 @@ def read_ade20k(path: Path, source: Source) -> Annotated:
     return _by_ids(path, path.stem, source.photograph(path.stem, near=path), source, ADE20K_WORDS)
 
 
-def read_colours(path: Path, source: Source, *, table: Mapping[tuple[int, int, int], str], tolerance: int) -> Annotated:
+def read_colours(path: Path, source: Source, *, table: Mapping[Colour, str], tolerance: int) -> Annotated:
     """A picture of a colour map.
 
     Args:
@@ -52,40 +62,84 @@ def read_colours(path: Path, source: Source, *, table: Mapping[tuple[int, int, i
         tolerance: greatest distance of a channel at which a colour still counts as a class' (0: equal colours alone).
 
     Raises:
-        Refusal: colours that no class has, with the nearest class, its distance and the number of pixels.
+        StrangeColours: colours that no class has, with the nearest class, its distance and the number of pixels.
     """
     with open_picture(path) as picture:
         packed, places, counts = np.unique(colours_of(picture.convert("RGB")), return_inverse=True, return_counts=True)
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1).astype(np.int64)
-    known = np.array(list(table))
-    distances = np.stack([np.abs(known - colour).max(1) for colour in colours])  # (colours, classes)
-    nearest = distances.argmin(1)
-    strange = np.flatnonzero(distances.min(1) > tolerance)
-    words = list(table.values())
-    if len(strange):
-        worst = sorted(strange, key=lambda i: -counts[i])[:NAMED]
-        said = "; ".join(
-            f"{tuple(colours[i].tolist())} on {counts[i]} pixels "
-            f"(nearest: {words[nearest[i]]}, {distances[i].min()} away)"
-            for i in worst
-        )
-        raise Refusal(
-            f"{path.name}: {len(strange)} colours are no class': {said}; add them to the table, or allow that distance "
-            "with tolerance=N"
-        )
+    words, distance = list(table.values()), np.full(len(colours), 256)
+    nearest = np.zeros(len(colours), dtype=np.int64)
+    for place, known in enumerate(table):
+        there = np.abs(colours - known).max(axis=1)
+        nearest[there < distance] = place
+        distance = np.minimum(distance, there)
+    if len(strange := np.flatnonzero(distance > tolerance)):
+        found = {_colour(colours[i]): Strange(words[nearest[i]], int(distance[i]), int(counts[i])) for i in strange}
+        raise StrangeColours(path.name, found)
     ids = nearest[places]
     stem = _shared_stem(path, source)
     return Annotated(stem, source.photograph(stem, near=path), source.split_of(path), (ids.shape[0], ids.shape[1]),
                      ids=ids, words=dict(enumerate(words)))  # fmt: skip
 
 
-def read_colour_table(path: Path) -> dict[tuple[int, int, int], str]:
+@dataclass(frozen=True)
+class Strange:
+    """A colour that no class has: the nearest class, its distance in the farthest channel, pixels and maps with it."""
+
+    nearest: str
+    distance: int
+    pixels: int
+    maps: int = 1
+
+
+class StrangeColours(Refusal):
+    """Colours of one map, or of several put together, that no class of the table has.
+
+    Args:
+        name: of the map.
+        found: colour -> what is known of it.
+    """
+
+    def __init__(self, name: str, found: Mapping[Colour, Strange]) -> None:
+        self.name, self.found = name, found
+        worst = sorted(found.items(), key=lambda row: -row[1].pixels)[:NAMED]
+        said = "; ".join(
+            f"{colour} on {strange.pixels} pixels"
+            + f" of {strange.maps} maps" * (strange.maps > 1)
+            + f" (nearest: {strange.nearest}, {strange.distance} away)"
+            for colour, strange in worst
+        )
+        more = f"; and {len(found) - NAMED} more" * (len(found) > NAMED)
+        most = max(strange.distance for strange in found.values())
+        super().__init__(
+            f"{name}: {len(found)} colours are no class': {said}{more}; add them to the table, or allow that distance "
+            f"with tolerance=N (tolerance={most} takes all)"
+        )
+
+
+def together(strange: Sequence[StrangeColours]) -> StrangeColours:
+    """The strange colours of several maps, each colour once."""
+    found: dict[Colour, Strange] = {}
+    for colour, one in (row for each in strange for row in each.found.items()):
+        before = found.get(colour)
+        found[colour] = one if before is None else replace(
+            one, pixels=before.pixels + one.pixels, maps=before.maps + one.maps
+        )  # fmt: skip
+    return StrangeColours(strange[0].name if len(strange) == 1 else f"{len(strange)} colour maps", found)
+
+
+def _colour(channels: np.ndarray) -> Colour:
+    red, green, blue = map(int, channels)
+    return red, green, blue
+
+
+def read_colour_table(path: Path) -> dict[Colour, str]:
     """Colour -> class, from a CSV with the columns name, r, g, b.
 
     Raises:
         Refusal: another head, a channel outside 0..255, or one colour twice.
     """
-    found: dict[tuple[int, int, int], str] = {}
+    found: dict[Colour, str] = {}
     for place, row in enumerate(
         read_table(path, what="colour table", cure=TABLE_CURE, columns=("name", "r", "g", "b")), 2
     ):
@@ -124,12 +178,17 @@ def _shared_stem(path: Path, source: Source) -> str:
 
 
 def colour_maps(source: Source) -> Iterator[Path]:
-    """PNG and other lossless files below folders whose name speaks of labels, or all of them beside `images=`."""
-    listed = source.ending(".png", ".bmp", ".tif", ".tiff", ".gif")
-    folders = ("label", "mask", "annot", "gt", "seg", "colo")
-    spoken = [
-        path
-        for path in listed
-        if any(word in part.lower() for part in path.relative_to(source.root).parts[-3:-1] for word in folders)
-    ]
-    yield from spoken or (listed if source.photographs != source.root else [])
+    """Pictures below folders whose name speaks of labels; or all lossless ones beside `images=`, or the one given."""
+    lossless = (".png", ".bmp", ".tif", ".tiff", ".gif")
+    listed = source.ending(*lossless, ".jpg", ".jpeg", ".webp")
+    spoken = [path for path in listed if any(map(_speaks, path.relative_to(source.root).parts[-3:-1]))]
+    others = source.photographs != source.root or source.given != source.root
+    yield from spoken or ([path for path in listed if path.suffix.lower() in lossless] if others else [])
+
+
+def _speaks(folder: str) -> bool:
+    """True for the name of a folder of labels: labels, masks, trainannot, gtFine, SegmentationClass, color_maps."""
+    words = re.split(r"[^a-z]+", folder.lower())
+    return any(word.startswith(("gt", "seg", "colo")) for word in words) or any(
+        part in folder.lower() for part in ("label", "mask", "annot", "groundtruth")
+    )

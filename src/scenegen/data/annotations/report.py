@@ -31,6 +31,7 @@ def print_import(done: Imported, console: Console) -> None:
         "polygons outside their picture were left out": done.tally.outside,
         "polygons beyond their picture's frame were cut": done.tally.clipped,
         "polygons without area were left out": done.tally.empty,
+        "pictures without a labelled pixel were left out": done.blank,
         "files that cannot be read were left out": done.skipped,
     }
     for sentence, found in losses.items():

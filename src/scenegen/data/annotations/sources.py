@@ -16,19 +16,21 @@ SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "
 
 
 class Source:
-    """Files below one folder; links that lead out of it are not followed.
+    """Files below one folder, or one file of it; links that lead out of the folder are not followed.
 
     Args:
-        root: the folder.
+        root: the folder, or the one file of it that is read.
         images: the folder of the photographs, where it is another one.
     """
 
     def __init__(self, root: Path, *, images: Path | None = None) -> None:
-        self.root = root
-        for key, folder in (("annotations", root), ("images", images)):
-            if folder is not None and not folder.is_dir():
-                raise Refusal(f"{key}={folder}: there is no such folder; give the folder of the annotations")
-        self.photographs = images or root
+        if not root.exists():
+            raise Refusal(f"annotations={root}: there is no such folder or file; give the folder of the annotations")
+        if images is not None and not images.is_dir():
+            raise Refusal(f"images={images}: there is no such folder; give the folder of the photographs")
+        self.given = root
+        self.root = root if root.is_dir() else root.parent
+        self.photographs = images or self.root
 
     @cached_property
     def files(self) -> list[Path]:
@@ -44,8 +46,9 @@ class Source:
         return found
 
     def ending(self, *endings: str) -> list[Path]:
-        """Files with one of some endings, in lower case."""
-        return [path for path in self.files if path.name.lower().endswith(endings)]
+        """Annotation files with one of some endings, in lower case."""
+        listed = self.files if self.given == self.root else [self.given]
+        return [path for path in listed if path.name.lower().endswith(endings)]
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:

@@ -12,6 +12,9 @@ from scenegen.base.refusal import Refusal
 SHIPPED = Path(__file__).with_name("landscape.yaml")
 """Word rules for the contest's 29 classes."""
 
+NOTHING = frozenset({"", "unlabelled", "unlabeled", "__ignore__", "_background_"})
+"""Words that say that nothing is labelled: LabelMe's own two, and the name of unlabelled pixels."""
+
 CURE = "write one line per class, as in  tree: [tree, palm, forest]"
 
 
@@ -34,8 +37,11 @@ def read_rules(path: Path, *, classes: Collection[str]) -> dict[str, str]:
 
 
 def plain(word: str) -> str:
-    """A word in lower case, without digits, marks and the plural: "Trees_02 (occluded)" is "tree"."""
-    text = re.sub(r"\(.*?\)|(?<=\w )(crop(ped)?|occluded)\b", " ", word.lower())
+    """A word in lower case, without digits, marks and the plural: "Trees_02 (occluded)" is "tree".
+
+    COCO's endings that name no thing go too: "sky-other-merged" is "sky".
+    """
+    text = re.sub(r"\(.*?\)|(?<=\w )(crop(ped)?|occluded)\b|-(other|stuff|merged)\b", " ", word.lower())
     return " ".join(_singular(part) for part in re.sub(r"[^a-z\u00c0-\uffff]+", " ", text).split())
 
 
