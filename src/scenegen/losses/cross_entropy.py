@@ -43,6 +43,8 @@ def class_balance(label: Tensor, *, num_classes: int, power: float, ignore: int 
 class CrossEntropy(Term):
     """Cross-entropy of the model's class scores with the label map, mean over the pixels that count.
 
+    Scores of a lower resolution than the label map are compared with the ids in the middle of their cells.
+
     Args:
         balance: the power of `class_balance`.
 
@@ -70,6 +72,8 @@ class CrossEntropy(Term):
         if logits is None:
             raise Refusal("loss.cross_entropy needs class scores, which the model did not give; use model=scenenet")
         logits = full_precision(logits)
+        if logits.shape[-2:] != label.shape[-2:]:  # coarser scores answer for the middle of their cells
+            label = F.interpolate(label[:, None].double(), size=logits.shape[-2:], mode="nearest-exact")[:, 0].long()
         weight = class_balance(label, num_classes=logits.shape[1], power=self.balance, ignore=self.ignore)
         weight = weight.to(logits.dtype)
         summed = F.cross_entropy(logits, label, weight=weight, reduction="sum")

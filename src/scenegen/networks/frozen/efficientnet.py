@@ -9,6 +9,7 @@ squeeze-and-excitation, stem and head not widened; weights of the TensorFlow che
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import weights as pinned
@@ -188,6 +190,15 @@ def load(size: str, *, weights: str, folder: str | Path | None) -> tuple[nn.Sequ
     state = torch.load(pinned.packaged(file, folder), map_location="cpu", weights_only=True)
     net.load_state_dict(_renamed(state, keys))
     return net.eval(), taps, f"{file.network}-{file.sha256[:8]}"
+
+
+def folded(net: nn.Sequential) -> nn.Sequential:
+    """A trunk in eval mode whose batch norms are folded into its convolutions: equal but for rounding, and faster."""
+    plain = copy.deepcopy(net).eval()
+    for module in plain.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
+            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
+    return plain
 
 
 class LiteTrunk(Extractor):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen import halves, netfile
 from scenegen.networks.frozen import weights as pinned
 from scenegen.networks.frozen.extractors import Extractor
 
@@ -179,9 +179,9 @@ class Segmenter(nn.Module):
         self.stamp = stamp
         self.facts = dict(facts)
         self.ignore = int(facts["ignore"]) if facts.get("ignore") else None
-        height, width = netfile.numbers("[" + facts.get("size", "0x0").replace("x", ",") + "]", count=2)
+        height, width = halves.numbers("[" + facts.get("size", "0x0").replace("x", ",") + "]", count=2)
         self._pixels = height * width
-        self._scale = netfile.numbers(facts.get("feature_scale", "[1, 1, 1]"), count=len(FEATURE_LAYERS))
+        self._scale = halves.numbers(facts.get("feature_scale", "[1, 1, 1]"), count=len(FEATURE_LAYERS))
 
     @classmethod
     def load(cls, name: str | Path = "scorer", *, folder: str | Path | None = None) -> Segmenter:
@@ -265,7 +265,7 @@ def find(name: str | Path, *, folder: str | Path | None = None) -> Path:
     if folder is not None and (Path(folder).expanduser() / own).is_file():
         return Path(folder).expanduser() / own
     if not (SHIPPED / own).is_file():
-        shipped = ", ".join(sorted(p.stem.removeprefix("scenenet_") for p in SHIPPED.glob("*.safetensors")))
+        shipped = ", ".join(sorted(p.stem.removeprefix("scenenet_") for p in SHIPPED.glob("scenenet_*.safetensors")))
         raise Refusal(f"there is no net {name}; shipped are {shipped}, or give the path of a .safetensors file")
     return SHIPPED / own
 
