@@ -193,11 +193,24 @@ def load(size: str, *, weights: str, folder: str | Path | None) -> tuple[nn.Sequ
 
 
 def folded(net: nn.Sequential) -> nn.Sequential:
-    """A trunk in eval mode whose batch norms are folded into its convolutions: equal but for rounding, and faster."""
+    """A trunk in eval mode without what only costs time: equal but for rounding, and twice as fast.
+
+    Batch norms are folded into their convolutions, which pad by themselves where SAME padding is even; ReLU6 writes in
+    place, always upon the fresh result of a convolution.
+    """
     plain = copy.deepcopy(net).eval()
     for module in plain.modules():
-        if isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[1], nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(module[0], module[1]), nn.Identity()
+        if isinstance(module, nn.ReLU6):
+            module.inplace = True
+        if not (isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[0], SameConv)):
+            continue
+        conv = fuse_conv_bn_eval(module[0], module[1])
+        if conv.stride == (1, 1):
+            kernel, channels = conv.kernel_size[0], (conv.in_channels, conv.out_channels)
+            same = nn.Conv2d(*channels, kernel, padding=kernel // 2, groups=conv.groups)
+            same.load_state_dict(conv.state_dict())
+            conv = same
+        module[0], module[1] = conv, nn.Identity()
     return plain
 
 

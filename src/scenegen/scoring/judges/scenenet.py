@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from scenegen.base.refusal import Refusal
@@ -15,18 +17,19 @@ class SceneNetSegmenter(nn.Module):
 
     Args:
         classes: the class list of the label maps.
-        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
+        name: "scorer" (shipped, of the rendered world), "photographs" (shipped, of photographs), or a file
+            that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
 
     Raises:
         Refusal: the segmenter was trained for other classes.
     """
 
-    name = "scenenet"
     stand_in = True
 
     def __init__(self, *, classes: ClassList, name: str, folder: str | None) -> None:
         super().__init__()
+        self.name = shown_name(name)
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
         require_classes(self.net.classes, classes, stamp=self.stamp)
@@ -39,18 +42,21 @@ class SceneNetSegmenter(nn.Module):
 class SceneNetFeatures(nn.Module):
     """Pooled features of the scoring SceneNet: a Frechet distance of its own, `FID(scenenet)`, never plain FID.
 
+    That of the net of photographs is `FID(scenenet-photographs)`.
+
     Args:
-        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
+        name: "scorer" (shipped, of the rendered world), "photographs" (shipped, of photographs), or a file
+            that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
     """
 
-    name = "scenenet"
-    title = "FID(scenenet)"
     stand_in = True
     resize = "none"
 
     def __init__(self, *, name: str, folder: str | None) -> None:
         super().__init__()
+        self.name = shown_name(name)
+        self.title = f"FID({self.name})"
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
 
@@ -63,7 +69,8 @@ class SceneNetStages(Extractor):
     """The trunk of the scoring SceneNet for measures that compare features; layers "image", "relu1_1" ... "relu5_2".
 
     Args:
-        name: "scorer" (shipped), or a file that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
+        name: "scorer" (shipped, of the rendered world), "photographs" (shipped, of photographs), or a file
+            that `python -m scenegen.train model=scenenet model.role=scorer` wrote.
         folder: where another scenenet_<name>.safetensors is looked for first.
     """
 
@@ -72,6 +79,11 @@ class SceneNetStages(Extractor):
         trunk = net.net.trunk
         taps = {layer: i for i, (layer, _) in enumerate(trunk.named_children()) if layer.startswith("relu")}
         super().__init__(trunk, taps=taps, stamp=net.stamp, mean=None, std=None)
+
+
+def shown_name(name: str) -> str:
+    """The name of a judge in tables: scenenet, or scenenet-NAME for a shipped net beside the usual one."""
+    return "scenenet" if name == "scorer" or Path(name).suffix else f"scenenet-{name}"
 
 
 class OtherClasses(Refusal):
