@@ -1,4 +1,4 @@
-"""The shipped readers of photographs on real ones: as good as their headers say, and other than the rendered world's."""
+"""The shipped readers of photographs on real ones: as good as stated, and of two families."""
 
 from __future__ import annotations
 
