@@ -13,7 +13,7 @@ from scenegen.losses.cross_entropy import CrossEntropy
 from scenegen.losses.objective import Objective
 from scenegen.networks.frozen import lite_reader
 from scenegen.networks.frozen.families import family_of
-from scenegen.networks.frozen.lite_reader import CHANNELS, LiteDecoder, Reading
+from scenegen.networks.frozen.lite_reader import CHANNELS, LiteDecoder, LiteReader, Reading
 from scenegen.networks.generators.lite_reader import LiteReaderModel
 from tests.options import built
 
@@ -77,10 +77,12 @@ def test_height_and_the_whole_picture_count() -> None:
 
 def test_lite2_is_frozen_and_in_no_state_dict(model: LiteReaderModel) -> None:
     assert all(name.startswith("net.decoder.") for name in model.state_dict())
-    assert {id(p) for p in model.parameters()} == {id(p) for p in model.net.decoder.parameters()}
+    net = model.net
+    assert isinstance(net, LiteReader)
+    assert {id(p) for p in model.parameters()} == {id(p) for p in net.decoder.parameters()}
     image, label = pictures(), torch.zeros(2, 64, 96, dtype=torch.long)
     coarse = model.train()(Batch(image=image, label=label)).logits
-    assert not any(m.training for m in model.net.trunk.features.modules())
+    assert not any(m.training for m in net.trunk.features.modules())
     fine = model.eval().sample(Batch(image=image)).logits
     assert coarse is not None
     assert fine is not None

@@ -15,7 +15,7 @@ from safetensors.torch import save as pack
 from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import render
-from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen import halves, netfile
 from scenegen.networks.frozen.scenenet import (
     SHIPPED,
     WIDTHS,
@@ -200,7 +200,7 @@ def test_values_that_are_no_numbers_are_refused(tmp_path):
 def test_missing_files_and_names_are_refused(tmp_path):
     with pytest.raises(Refusal, match="cannot be read"):
         Segmenter.load(tmp_path / "none.safetensors")
-    with pytest.raises(Refusal, match="shipped are scorer, trunk"):
+    with pytest.raises(Refusal, match="shipped are photographs, scorer, trunk"):
         Segmenter.load("judge")
     with pytest.raises(Refusal, match="not a policy"):
         trunk_of(weights="imagenet")
@@ -213,7 +213,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(netfile.os, "fsync", full)
+    monkeypatch.setattr(halves.os, "fsync", full)
     with pytest.raises(Refusal, match="No space left"):
         write_net(path, net=make_net(1))
     assert path.read_bytes() == before

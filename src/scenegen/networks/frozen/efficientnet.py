@@ -202,9 +202,12 @@ def folded(net: nn.Sequential) -> nn.Sequential:
     for module in plain.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True
-        if not (isinstance(module, nn.Sequential) and len(module) > 1 and isinstance(module[0], SameConv)):
+        if not isinstance(module, nn.Sequential) or len(module) < 2:
             continue
-        conv = fuse_conv_bn_eval(module[0], module[1])
+        conv, norm = module[0], module[1]
+        if not isinstance(conv, SameConv) or not isinstance(norm, nn.BatchNorm2d):
+            continue
+        conv: nn.Conv2d = fuse_conv_bn_eval(conv, norm)
         if conv.stride == (1, 1):
             kernel, channels = conv.kernel_size[0], (conv.in_channels, conv.out_channels)
             same = nn.Conv2d(*channels, kernel, padding=kernel // 2, groups=conv.groups)

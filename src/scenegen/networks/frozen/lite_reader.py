@@ -82,16 +82,16 @@ class LiteDecoder(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, ConvRelu):
                 state[f"{name}.conv.weight"], state[f"{name}.conv.bias"] = module.folded()
-        for i, (norm, lateral) in enumerate(zip(self.standard, self.lateral, strict=True)):
+        for i, norm in enumerate(self.standard):
             if isinstance(norm, nn.BatchNorm2d):
-                deviation, mean = (norm.running_var + norm.eps).sqrt(), norm.running_mean
-                weight = lateral.weight / deviation[:, None, None]
-                state[f"lateral.{i}.weight"] = weight
-                state[f"lateral.{i}.bias"] = lateral.bias - (weight[..., 0, 0] @ mean)
-                if i == len(MAPS) - 1:  # the mean of the deepest map passes the same norm
-                    whole = self.whole.weight / deviation[:, None, None]
-                    state["whole.weight"] = whole
-                    state[f"lateral.{i}.bias"] = state[f"lateral.{i}.bias"] - (whole[..., 0, 0] @ mean)
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                deviation = (norm.running_var + norm.eps).sqrt()
+                deepest = ("whole",) if i == len(MAPS) - 1 else ()  # its mean passes the same norm
+                for name in (f"lateral.{i}", *deepest):
+                    state[f"{name}.weight"] = own[f"{name}.weight"] / deviation[:, None, None]
+                    moved = state[f"{name}.weight"][..., 0, 0] @ norm.running_mean
+                    state[f"lateral.{i}.bias"] = state[f"lateral.{i}.bias"] - moved
         plain.load_state_dict(state)
         return plain.to(self.head.weight.device).requires_grad_(False).eval()
 
@@ -161,7 +161,7 @@ class Reading(nn.Module):
             raise Refusal(f"{file.path} does not hold the net that its header describes: {first}") from error
         self.net = LiteReader(decoder.requires_grad_(False), weights=weights, folder=folder).eval()
         height, width = halves.numbers("[" + file.header.get("size", "").replace("x", ",") + "]", count=2)
-        self._pixels, self.mirror = height * width, mirror
+        self._pixels, self.mirror = int(height * width), mirror
         manner = f"read at {height:.0f}x{width:.0f}{', mirrored too' if mirror else ''}"
         self.stamp = f"lite-reader:{file.digest[:12]} on {self.net.trunk_stamp}, {manner}"
 
