@@ -207,13 +207,15 @@ def folded(net: nn.Sequential) -> nn.Sequential:
         conv, norm = module[0], module[1]
         if not isinstance(conv, SameConv) or not isinstance(norm, nn.BatchNorm2d):
             continue
-        conv: nn.Conv2d = fuse_conv_bn_eval(conv, norm)
-        if conv.stride == (1, 1):
-            kernel, channels = conv.kernel_size[0], (conv.in_channels, conv.out_channels)
-            same = nn.Conv2d(*channels, kernel, padding=kernel // 2, groups=conv.groups)
-            same.load_state_dict(conv.state_dict())
-            conv = same
-        module[0], module[1] = conv, nn.Identity()
+        fused = fuse_conv_bn_eval(conv, norm)
+        if fused.stride == (1, 1):
+            kernel, channels = fused.kernel_size[0], (fused.in_channels, fused.out_channels)
+            even = nn.Conv2d(*channels, kernel, padding=kernel // 2, groups=fused.groups)
+            even.load_state_dict(fused.state_dict())
+            module[0] = even
+        else:
+            module[0] = fused
+        module[1] = nn.Identity()
     return plain
 
 
