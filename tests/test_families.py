@@ -174,6 +174,26 @@ def test_two_and_two_steps_are_four_and_the_average_samples(model: str, tmp_path
     assert [Image.open(file).size for file in files] == [(64, 64)] * 2
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [("discriminator=segmenting", "loss=oasis+labelmix"), ("discriminator=projected",)],
+    ids=lambda overrides: overrides[0],
+)
+def test_discriminators_on_a_frozen_backbone_go_on_bit_for_bit(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    chosen = config("model=gaugan", "model.vae=false", *overrides, *EMBEDDED)
+    train(chosen, tmp_path / "a", steps=3)
+    train(chosen, tmp_path / "b", steps=2)
+    train(chosen, tmp_path / "b", steps=3, checkpoint=newest(tmp_path / "b"))
+    first, second = (torch.load(newest(tmp_path / name), weights_only=True) for name in "ab")
+    for part in ("state_dict", "optimizer_states"):
+        assert same(first[part], second[part]), part
+    judge = [key for key in first["state_dict"] if key.startswith("discriminator.")]
+    assert judge
+    assert not any("backbone" in key for key in judge)
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    assert all(row["feature_matching"] > 0 for row in rows(tmp_path / "a"))
+
+
 def write_pairs(root: Path, *, labels: str, images: str, classes: int, dtype: type, count: int = 3) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
