@@ -14,7 +14,7 @@ from scenegen.base.records import Batch, Refusal, SceneModel
 from scenegen.networks.generators.painter import Painter
 from scenegen.networks.layers.class_noise import ClassNoise, NoiseField, keys_of, normal_of
 from scenegen.networks.layers.init import initialise
-from scenegen.networks.layers.lookup import look_up, looks_up
+from scenegen.networks.layers.lookup import LookupSPADE, look_up
 from scenegen.sampling.generate import draw_noise
 from tests.options import built
 from tests.test_families import FAMILIES
@@ -134,15 +134,17 @@ def test_a_sample_is_painted_alike_in_any_batch_and_copies_differ() -> None:
         model.get_submodule("generator")(model.condition(batch))
 
 
-def test_looked_up_modulations_have_the_noise_too() -> None:
-    model = strengthened(painter("gaugan", "class_noise")).eval()
+@pytest.mark.parametrize("tricks", [("class_noise",), ("class_noise", "borders"), ("borders", "bilinear")])
+def test_looked_up_modulations_paint_the_same(tricks: tuple[str, ...]) -> None:
+    model = strengthened(painter("gaugan", *tricks)).eval()
     label = torch.zeros(2, 64, 64, dtype=torch.long)
     label[:, 20:] = 3
+    label[1, 5:40, 62:] = 1  # at the border
     batch = without_exemplars(a_batch(label))
     fast = copy.deepcopy(model)
     look_up(fast)
     torch.testing.assert_close(painted(fast, batch), painted(model, batch), atol=2e-5, rtol=0)
-    assert looks_up(painter("gaugan", "borders"))
+    assert isinstance(fast.get_submodule("generator.up_3.norm_0"), LookupSPADE)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +170,24 @@ def test_a_constant_map_is_painted_evenly(
     for left_out in needed:
         rest = [name for name in needed if name != left_out]
         assert spread(*rest, *more) > 1e-3, f"without {left_out}"
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("cocosnetv1", {}), ("cocosnetv2", {}), ("unite", {"adaptor": {"coordinate_features": False}})],
+)
+def test_a_constant_map_with_a_flat_exemplar_is_painted_evenly(family: str, changes: dict[str, Any]) -> None:
+    """Blocks of the exemplar families reflect; start, last convolution and label features see zeros, as published."""
+    label = torch.full((2, 64, 64), 2)
+    batch = replace(a_batch(label), exemplar=torch.zeros(2, 3, 64, 64), exemplar_label=label)
+
+    def spread(*tricks: str, **other: Any) -> float:
+        return float(painted(painter(family, *tricks, **{**changes, **other}), batch).std((2, 3)).max())
+
+    assert spread("borders") < 1e-5
+    assert spread() > 1e-2
+    if family == "unite":
+        assert spread("borders", adaptor={}) > 1e-3, "its published labels have coordinates beside them"
 
 
 def test_bilinear_maps_have_no_steps() -> None:

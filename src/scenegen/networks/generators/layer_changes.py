@@ -40,7 +40,7 @@ def add_class_noise(*, model: SceneModel) -> None:
 
 
 def set_borders(*, model: SceneModel, mode: Borders) -> None:
-    """Let the convolutions of a model's generator see its own edge pixels beyond the border instead of zeros.
+    """Let convolutions of the generator and of its correspondence see edge pixels beyond the border instead of zeros.
 
     A zero beyond the border is a mark that every convolution sees and hands on inwards, so that a frame of other
     brightness stands around each picture.
@@ -54,9 +54,11 @@ def set_borders(*, model: SceneModel, mode: Borders) -> None:
     """
     if mode not in get_args(Borders):
         raise Refusal(f"trick.borders.mode={mode} is not one of {', '.join(get_args(Borders))}")
-    for part in _generator(model, trick="borders").modules():
-        if isinstance(part, nn.Conv2d) and part.padding_mode == "zeros" and any(map(int, part.padding)):
-            part.padding_mode = mode
+    painting = ("generator", "correspondence")  # UNITE modulates with features that its correspondence makes
+    for name, network in _painter(model, trick="borders").named_children():
+        for part in network.modules() if name in painting else ():
+            if isinstance(part, nn.Conv2d) and part.padding_mode == "zeros" and any(map(int, part.padding)):
+                part.padding_mode = mode
 
 
 def set_enlarging(*, model: SceneModel, mode: Enlarged) -> None:
