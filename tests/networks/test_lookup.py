@@ -171,7 +171,7 @@ def test_what_cannot_be_looked_up_is_refused():
     exemplars = built("model/cocosnetv1", num_classes=5, height=64, width=64, ngf=4, hidden=8)
     assert any(isinstance(m, SPADE) for m in exemplars.generator.modules())
     assert not looks_up(exemplars)
-    with pytest.raises(Refusal, match="nothing to look up; use trainer.lookup=false"):
+    with pytest.raises(Refusal, match=r"nothing to look up; use trainer.lookup=false"):
         tabulate(exemplars)
     with pytest.raises(Refusal, match="nothing to look up; use lookup=false"):
         look_up(exemplars.eval())
