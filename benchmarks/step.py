@@ -118,9 +118,9 @@ class Variant:
         self.machine = build.make(self.config["trainer"])
         self.batch = batch
 
-    def steps(self, count: int) -> list[float]:
+    def steps(self, count: int, *, watch: Stopwatch | None = None) -> list[float]:
         """Make so many steps; seconds of each."""
-        watch = Stopwatch()
+        watch = watch or Stopwatch()
         start = self.module.step
         sampler = StatelessBatchSampler(
             len(self.data), batch_size=self.batch, seed=0, total_steps=start + count, start_step=lambda: start
