@@ -246,7 +246,9 @@ class LiteTrunk(Extractor):
                 f"trained; use size={' or '.join(OF_LOSSES)} for losses and discriminators"
             )
         net, taps, stamp = load(size, weights=weights, folder=folder)
-        super().__init__(net, taps=taps, stamp=stamp, treatment=ToTensorFlow(), resize_to=resize_to, aliases=AS_VGG)
+        super().__init__(
+            folded(net), taps=taps, stamp=stamp, treatment=ToTensorFlow(), resize_to=resize_to, aliases=AS_VGG
+        )
         self.deviations = {
             f"{kind}_s{stride}": deviation if weights == "published" else 1.0
             for kind, found in DEVIATIONS[size].items()
