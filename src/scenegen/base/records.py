@@ -106,6 +106,11 @@ class Batch:
         pinned: dict[str, Any] = {name: value.pin_memory() for name, value in self.tensors().items()}
         return dataclasses.replace(self, **pinned)
 
+    def rows(self, start: int, stop: int) -> Batch:
+        """The samples start, ..., stop - 1."""
+        some: dict[str, Any] = {name: value[start:stop] for name, value in self.tensors().items()}
+        return dataclasses.replace(self, **some, name=self.name[start:stop])
+
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """A value that follows from the batch, computed when it is first asked for and kept as long as the batch."""
         if key not in self._made:

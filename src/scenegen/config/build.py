@@ -87,6 +87,8 @@ def model(config: Config, data: Any) -> Any:
     for slot in LAYER_SLOTS:
         if slot in tricks:
             make(tricks[slot], model=made)
+    if config.get("attention"):
+        make(config["attention"]).into_generator(made)
     return made
 
 
@@ -95,7 +97,10 @@ def discriminator(config: Config, generator: SceneModel) -> Any:
     if not adversarial(config):
         return None
     offered = {"num_classes": generator.num_classes}
-    return make(config["discriminator"], semantic_channels=generator.condition_channels, offered=offered)
+    judge = make(config["discriminator"], semantic_channels=generator.condition_channels, offered=offered)
+    if config.get("attention"):
+        make(config["attention"]).into_discriminator(judge)
+    return judge
 
 
 def adversarial(config: Config) -> bool:
@@ -160,17 +165,20 @@ def rounds(config: Config, data: Any) -> Any:
             machine.prepare(network)
     if machine.lookup:
         tabulate(generator)
-    tricks = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
+    terms = objective(config, generator, data)
+    offered = {"model": generator, "objective": terms, "samples": config["batch_size"] // machine.world}
+    nodes: Config = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
+    tricks = {slot: make(node, offered=offered) for slot, node in nodes.items()}
     return Rounds(
         model=generator,
         discriminator=judge,
-        objective=objective(config, generator, data),
+        objective=terms,
         optim=make(config["optim"]),
         seed=config["seed"],
         reuse_fake=config["reuse_fake"],
         generator_every=config["generator_every"],
         log_grads_every=config["log_grads_every"],
-        **{slot: make(node, offered={"model": generator}) for slot, node in tricks.items()},
+        **{slot: trick for slot, trick in tricks.items() if trick is not None},
     )
 
 

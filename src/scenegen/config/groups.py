@@ -138,7 +138,7 @@ class Group:
     computes: bool = True
 
 
-LAYER_SLOTS = ("noise", "borders", "enlarging", "start")
+LAYER_SLOTS = ("noise", "enlarging", "borders", "start")
 """Slots of `trick` that change the generator's layers when it is built; the others are slots of the round."""
 
 GROUPS = {
@@ -150,8 +150,13 @@ GROUPS = {
     "exemplar": Group(supplied={"data", "gallery"}),
     "model": Group(supplied={"num_classes", "edges"}),
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
+    "attention": Group(),
     "loss": Group(additive=True),
-    "trick": Group(supplied={"model"}, additive=True, slots=("average", "augment", "clip", *LAYER_SLOTS)),
+    "trick": Group(
+        supplied={"model", "objective", "samples"},
+        additive=True,
+        slots=("average", "augment", "clip", "accumulate", "pace", "smoothing", *LAYER_SLOTS),
+    ),
     "post": Group(additive=True, ordered=True),
     "optim": Group(),
     "trainer": Group(),
@@ -171,6 +176,9 @@ GROUPS = {
 """Every key at the root of a config that is no scalar of a command."""
 
 ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
+
+LATER = ("attention",)
+"""Groups that came when recipes and runs had digests already: without a choice they are no part of one."""
 
 ORDERED = tuple(name for name, group in GROUPS.items() if group.ordered)
 

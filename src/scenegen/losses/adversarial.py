@@ -9,6 +9,7 @@ Family: Adversarial objectives
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,7 @@ class LeastSquares(AdversarialTerm):
     """
 
     needs: frozenset[str] = frozenset({"judgement"})
+    targets_label: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float) -> None:
         super().__init__()
@@ -89,6 +91,7 @@ class NonSaturating(AdversarialTerm):
     """
 
     needs: frozenset[str] = frozenset({"judgement"})
+    targets_label: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float) -> None:
         super().__init__()
@@ -118,6 +121,7 @@ class Saturating(AdversarialTerm):
     """
 
     needs: frozenset[str] = frozenset({"judgement"})
+    targets_label: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float) -> None:
         super().__init__()
@@ -199,6 +203,7 @@ class RelativisticLeastSquares(AdversarialTerm):
     """
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
+    targets_label: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float) -> None:
         super().__init__()
@@ -233,6 +238,7 @@ class RelativisticCrossEntropy(AdversarialTerm):
     """
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement"})
+    targets_label: ClassVar[bool] = True
 
     def __init__(self, *, real_label: float) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -167,7 +167,15 @@ class Term(Part):
 
 
 class AdversarialTerm(Term):
-    """The term that trains a discriminator beside the generator; an objective has at most one."""
+    """The term that trains a discriminator beside the generator; an objective has at most one.
+
+    Attributes:
+        targets_label: real scores have a label as their target, `real_label`, which may be smoothed.
+        real_label: 1, or less.
+    """
+
+    targets_label: ClassVar[bool] = False
+    real_label: float = 1.0
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss, "D_fake" and "D_real", of detached generated and of real pictures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 import pytorch_lightning as pl
@@ -13,9 +14,11 @@ from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, Scen
 from scenegen.base.seeding import hash_seed
 from scenegen.losses.objective import Objective
 from scenegen.training.optim import Optim
+from scenegen.training.tricks.accumulate import Accumulate, Part, averaged, in_turn
 from scenegen.training.tricks.augment import Augment
 from scenegen.training.tricks.average import Ema
 from scenegen.training.tricks.clip import Clip
+from scenegen.training.tricks.pace import Pace
 
 
 class Rounds(pl.LightningModule):
@@ -39,6 +42,8 @@ class Rounds(pl.LightningModule):
         average: the slot of the model's average (trick=ema), which is then the one to sample from.
         augment: the slot of random changes of the batch and of the pictures that the discriminator sees.
         clip: the slot of a bound on the gradients.
+        accumulate: the slot of batches in parts.
+        pace: the slot of rounds without a discriminator step.
 
     Raises:
         Refusal: for rounds that would be empty, and for a penalty on a slope that is bounded by construction.
@@ -58,6 +63,8 @@ class Rounds(pl.LightningModule):
         average: Ema | None = None,
         augment: Augment | None = None,
         clip: Clip | None = None,
+        accumulate: Accumulate | None = None,
+        pace: Pace | None = None,
     ) -> None:
         super().__init__()
         if (discriminator is not None) != objective.adversarial:
@@ -65,6 +72,10 @@ class Rounds(pl.LightningModule):
         if generator_every > 1 and discriminator is None:
             raise Refusal(f"generator_every={generator_every} skips generator steps, but without a discriminator "
                           "(loss.gan.weight=0) a round would be empty; use generator_every=1")  # fmt: skip
+        if pace is not None and (discriminator is None or generator_every > 1 < pace.discriminator_every):
+            raise Refusal(f"trick.pace.discriminator_every={pace.discriminator_every} leaves rounds empty without a "
+                          f"discriminator or beside generator_every={generator_every}; use trick=none, or "
+                          "generator_every=1 and an adversarial term such as loss=hinge")  # fmt: skip
         if objective.penalties and discriminator is None:
             named = " and ".join(f"loss.{name}.weight=0" for name in objective.penalties)
             raise Refusal("a penalty joins the discriminator's loss, but without an adversarial term there is none; "
@@ -88,9 +99,12 @@ class Rounds(pl.LightningModule):
         self.optim = optim
         self.seed = seed
         self.reuse_fake = reuse_fake
+        self.accumulate = accumulate
         self.generator_every = generator_every
+        self.discriminator_every = 1 if pace is None else pace.discriminator_every
         self.log_grads_every = log_grads_every
         self.step = 0
+        self._part = Part(Batch())  # of the round's batch, that is at work
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
 
     @property
@@ -110,20 +124,17 @@ class Rounds(pl.LightningModule):
         found = self.optimizers()
         generator, *rest = cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
         values: dict[str, Tensor] = {}
-        synthesis = None
         if self.augment is not None:
             batch = self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
+        parts = [Part(batch)] if self.accumulate is None else self.accumulate.split(batch)
+        made: list[Synthesis] = []
+        judge = self.discriminator if self.step % self.discriminator_every == 0 else None
         if self.step % self.generator_every == 0:
-            synthesis = self._generate(batch, "generator")
             # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
-            optimizer = generator.optimizer if rest else generator
-            values |= self._generator_step(batch, synthesis, optimizer)
-        if self.discriminator is not None:
-            if synthesis is None or not self.reuse_fake:
-                with torch.no_grad():
-                    synthesis = self._generate(batch, "discriminator")
-            shown = self._shown(batch, synthesis)
-            values |= self._discriminator_step(self.discriminator, shown, rest[0])
+            optimizer = generator.optimizer if judge is not None else generator
+            made, values = self._generator_step(parts, optimizer)
+        if judge is not None:
+            values |= self._discriminator_step(judge, parts, made if self.reuse_fake else [], rest[0])
         if self.ema is not None:
             self.ema.update(self.model, step=self.step)
         self.step += 1
@@ -134,28 +145,33 @@ class Rounds(pl.LightningModule):
         self.log("step", float(self.step), batch_size=len(batch))
 
     def _generator_step(
-        self, batch: Batch, synthesis: Synthesis, optimizer: torch.optim.Optimizer | LightningOptimizer
-    ) -> dict[str, Tensor]:
-        fake = real = None
+        self, parts: list[Part], optimizer: torch.optim.Optimizer | LightningOptimizer
+    ) -> tuple[list[Synthesis], dict[str, Tensor]]:
+        made, reports = [], []
         self._freeze_judges(True)
-        if self.discriminator is not None:
-            fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
-        total, values = self.objective.generator(
-            batch=batch,
-            synthesis=synthesis,
-            fake=fake,
-            real=real,
-            replicas=self.trainer.world_size,
-            seed=hash_seed(self.seed, "objective", self.step),
-            again=self._again(batch),
-            encode=self.model.encode if "encode" in self.model.offers else None,
-            step=self.step,
-            slopes=self.log_grads_every > 0 and self.step % self.log_grads_every == 0,
-        )
-        self._descend(optimizer, total, side="generator")
+        for part in in_turn(parts, (self.model, self.discriminator)):
+            self._part, batch, fake, real = part, part.batch, None, None
+            synthesis = self._generate(batch, "generator")
+            if self.discriminator is not None:
+                fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
+            total, values = self.objective.generator(
+                batch=batch,
+                synthesis=synthesis,
+                fake=fake,
+                real=real,
+                replicas=self.trainer.world_size * part.of,
+                seed=hash_seed(self.seed, "objective", self.step),
+                again=self._again(batch),
+                encode=self.model.encode if "encode" in self.model.offers else None,
+                step=self.step,
+                slopes=self.log_grads_every > 0 and self.step % self.log_grads_every == 0,
+            )
+            self._descend(optimizer, total, side="generator")
+            made.append(synthesis)
+            reports.append({**values, "G": total.detach()})
         optimizer.step()
         self._freeze_judges(False)
-        return {**values, "G": total.detach()}
+        return made, averaged(reports)
 
     def _generator_judgements(self, judge: Discriminator, shown: Shown) -> tuple[Judgement, Judgement | None]:
         """The judgements that the generator's terms read; of the real pictures only where one needs it."""
@@ -165,29 +181,42 @@ class Rounds(pl.LightningModule):
         return fake, look(judge, shown.condition, shown.real) if "real_judgement" in self.objective.needs else None
 
     def _discriminator_step(
-        self, judge: Discriminator, shown: Shown, optimizer: LightningOptimizer
+        self, judge: Discriminator, parts: list[Part], made: list[Synthesis], optimizer: LightningOptimizer
     ) -> dict[str, Tensor]:
-        shown = Shown(shown.condition, shown.fake.detach(), shown.real)
-        fake, real = judgements(judge, shown)
-        total, values = self.objective.discriminator(fake, real)
-        penalty, penalties = self.objective.penalty(
-            lambda picture: judge(shown.condition, picture),
-            fake=shown.fake,
-            real=shown.real,
-            judged=(fake, real),
-            seed=hash_seed(self.seed, "penalty", self.step),
-            step=self.step,
-        )
-        self._descend(optimizer, total + penalty, side="discriminator")
+        """A step on the pictures of the generator step, or without any on new ones."""
+        reports = []
+        for part in in_turn(parts, (self.model, judge)):
+            self._part, batch = part, part.batch
+            if made:
+                synthesis = made[part.number]
+            else:
+                with torch.no_grad():
+                    synthesis = self._generate(batch, "discriminator")
+            shown = self._shown(batch, synthesis)
+            shown = Shown(shown.condition, shown.fake.detach(), shown.real)
+            fake, real = judgements(judge, shown)
+            total, values = self.objective.discriminator(fake, real)
+            penalty, penalties = self.objective.penalty(
+                partial(judge, shown.condition),
+                fake=shown.fake,
+                real=shown.real,
+                judged=(fake, real),
+                seed=hash_seed(self.seed, "penalty", self.step),
+                step=self.step,
+            )
+            self._descend(optimizer, total + penalty, side="discriminator")
+            reports.append({**values, **penalties, "D": (total + penalty).detach()})
         optimizer.step()
-        return {**values, **penalties, "D": (total + penalty).detach()}
+        return averaged(reports)
 
     def _descend(self, optimizer: torch.optim.Optimizer | LightningOptimizer, loss: Tensor, *, side: str) -> None:
-        for group in optimizer.param_groups:
-            group["lr"] = self.optim.rate(self.step, side=side)
-        optimizer.zero_grad(set_to_none=True)
-        self.manual_backward(loss)
-        if self.clip is not None:
+        """Add a part's gradients; with the last one they are whole and bounded."""
+        if self._part.number == 0:
+            for group in optimizer.param_groups:
+                group["lr"] = self.optim.rate(self.step, side=side)
+            optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss if self._part.of == 1 else loss / self._part.of)
+        if self._part.last and self.clip is not None:
             self.clip(p for group in optimizer.param_groups for p in group["params"])
 
     def _freeze_judges(self, frozen: bool) -> None:
@@ -198,8 +227,8 @@ class Rounds(pl.LightningModule):
         shown = self.model.shown(batch, synthesis)
         if self.augment is None:
             return shown
-        first = self.trainer.global_rank * len(shown.fake)
-        return self.augment.part(shown, seed=hash_seed(self.seed, "augment shown", self.step), first=first)
+        seed = hash_seed(self.seed, "augment shown", self.step)
+        return self.augment.part(shown, seed=seed, first=self._part.rows(self.trainer.global_rank).start)
 
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))
@@ -210,10 +239,11 @@ class Rounds(pl.LightningModule):
         return self.model.sample(batch, noise=self._noise(batch, "again")) if wanted else None
 
     def _noise(self, batch: Batch, side: str) -> Tensor | None:
-        """This process's rows of the global batch's noise: the same numbers for any number of processes."""
-        world, rank, b = self.trainer.world_size, self.trainer.global_rank, len(batch)
-        rows = self.model.prior(world * b, seed=hash_seed(self.seed, "noise", side, self.step))
-        return None if rows is None else rows[rank * b : (rank + 1) * b].to(batch.device, batch.dtype)
+        """The present part's rows of the global batch's noise: equal for any number of processes and parts."""
+        count = self.trainer.world_size * self._part.of * len(batch)
+        noise = self.model.prior(count, seed=hash_seed(self.seed, "noise", side, self.step))
+        rows = self._part.rows(self.trainer.global_rank)
+        return None if noise is None else noise[rows].to(batch.device, batch.dtype)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         state = checkpoint["state_dict"]

@@ -30,6 +30,9 @@ class PatchNet(nn.Module):
             (class activation maps).
         decoder: classes of the decoder that the exemplar families' files hold and never run; 0 for none.
 
+    Attributes:
+        before: channels before the last group, where attention stands.
+
     Source: Park et al. 2019, SPADE, appendix A (discriminator); Isola et al. 2017, pix2pix, section 3.2.2.
     """
 
@@ -64,7 +67,8 @@ class PatchNet(nn.Module):
         self.add_module(f"model{layers}", nn.Sequential(nn.Conv2d(widths[-1], 1, 4, padding=padding)))
         self.layers = layers
         before = widths[-2] if layers > 1 else ndf
-        self.attn = NonLocal(before, spectral=spectral, fused=False) if attention else None
+        self.before = before
+        self.attn: nn.Module | None = NonLocal(before, spectral=spectral, fused=False) if attention else None
         self.cam = cam
         if cam:
             linear = SpectralLinear if spectral else nn.Linear
@@ -213,6 +217,10 @@ class PatchDiscriminator(MultiScale):
             scales=scales,
             **shared,
         )
+
+    def networks(self) -> list[PatchNet]:
+        """The networks, from the full size down."""
+        return [net for net in self.children() if isinstance(net, PatchNet)]
 
     def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         """Planes and picture, concatenated."""

@@ -44,7 +44,7 @@ class TranslationNet(nn.Module):
         self.up_2 = block(4 * ngf, out=2 * ngf)
         self.up_3 = block(2 * ngf, out=ngf)
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
-        self.doubled = Doubled()
+        self.doubled = Doubled([n * ngf for n in (8, 8, 8, 4, 2)])
 
     def forward(self, warped: tuple[Tensor, ...], planes: Tensor) -> Tensor:
         """Paint a picture.
@@ -61,8 +61,9 @@ class TranslationNet(nn.Module):
         full = full.to(autocast_dtype(full) or full.dtype)  # once here, not in each of 25 convolutions
         condition = nearest(full, (h // STEP, w // STEP))
         x = self.head_0(self.fc(condition), condition)
-        for blocks in ((self.G_middle_0, self.G_middle_1), (self.up_0,), (self.up_1,), (self.up_2,), (self.up_3,)):
-            x = self.doubled(x)
+        levels = ((self.G_middle_0, self.G_middle_1), (self.up_0,), (self.up_1,), (self.up_2,), (self.up_3,))
+        for place, blocks in enumerate(levels):
+            x = self.doubled(x, place)
             condition = nearest(full, x.shape[-2:])
             for block in blocks:
                 x = block(x, condition)

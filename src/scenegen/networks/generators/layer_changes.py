@@ -15,6 +15,7 @@ from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.seace import SEACE
 from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.class_noise import ClassNoise, NoiseField
+from scenegen.networks.layers.enlarging import PixelShuffled, ResizeConv
 from scenegen.networks.layers.spade import SPADE, Doubled
 
 Borders = Literal["replicate", "reflect"]
@@ -81,6 +82,33 @@ def set_enlarging(*, model: SceneModel, mode: Enlarged) -> None:
             part.mode = mode
 
 
+def set_pixelshuffle(*, model: SceneModel, nearest_start: bool) -> None:
+    """Enlarge the maps between the blocks of a model's generator by sub-pixel convolutions.
+
+    Args:
+        model: freshly built; changed in place.
+        nearest_start: start as nearest enlargings (ICNR).
+
+    Raises:
+        Refusal: for a model without such a generator.
+    """
+    for part in _doublings(model, trick="pixelshuffle"):
+        part.learnt = nn.ModuleList(PixelShuffled(width, nearest_start=nearest_start) for width in part.widths)
+
+
+def set_resize_conv(*, model: SceneModel) -> None:
+    """Put a convolution behind every nearest enlarging of a model's generator.
+
+    Args:
+        model: freshly built; changed in place.
+
+    Raises:
+        Refusal: for a model without such a generator.
+    """
+    for part in _doublings(model, trick="resize_conv"):
+        part.learnt = nn.ModuleList(ResizeConv(width) for width in part.widths)
+
+
 class EvenStart(nn.Linear):
     """A latent's linear map, the same at every position of the start grid.
 
@@ -119,6 +147,10 @@ def set_even_start(*, model: SceneModel) -> None:
     generator.fc = EvenStart(
         generator.fc.in_features, generator.fc.out_features // (rows * columns), positions=rows * columns
     )
+
+
+def _doublings(model: SceneModel, *, trick: str) -> list[Doubled]:
+    return [part for part in _generator(model, trick=trick).modules() if isinstance(part, Doubled)]
 
 
 def _generator(model: SceneModel, *, trick: str) -> nn.Module:

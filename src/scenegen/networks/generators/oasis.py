@@ -40,8 +40,13 @@ class OasisGenerator(nn.Module):
         spectral: spectral norm on the blocks' convolutions.
         kernel: of the SPADE convolutions.
 
+    Attributes:
+        dual: a layer of the last block's input and result (DAGAN's gates); None as published.
+
     Source: Sushko et al., ICLR 2021 (OASIS), section 3.3 and appendix (table of the generator).
     """
+
+    dual: nn.Module | None
 
     def __init__(
         self,
@@ -77,7 +82,8 @@ class OasisGenerator(nn.Module):
             SPADEBlock(a, out=b, modulation=modulation, spectral=spectral) for a, b in pairwise(widths)
         )
         self.fc = nn.Conv2d(inputs, widths[0], 3, padding=1)
-        self.doubled = Doubled()
+        self.doubled = Doubled(widths[1:-1])
+        self.register_module("dual", None)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -109,11 +115,14 @@ class OasisGenerator(nn.Module):
 
         planes = condition(self.grid if size is None else start_grid(*size, upsampling="normal"))
         x = self.fc(planes)
+        entering = x
         for i, block in enumerate(self.body):
             if i:
-                x = self.doubled(x)
+                x = self.doubled(x, i - 1)
                 planes = condition(x.shape[-2:])
-            x = block(x, planes)
+            entering, x = x, block(x, planes)
+        if self.dual is not None:
+            x = self.dual(entering, x)
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
 
     def _check(self, semantics: Tensor, z: Tensor | None) -> None:

@@ -32,8 +32,13 @@ class SpadeGenerator(nn.Module):
         padding_mode: of the convolutions in the blocks; the exemplar families reflect.
         attention: a non-local block before up_2, at half the picture's size (CoCosNet).
 
+    Attributes:
+        dual: a layer of the last block's input and result (DAGAN's gates); None as published.
+
     Source: Park et al. 2019, SPADE, figure 4 right and appendix A.
     """
+
+    dual: nn.Module | None
 
     def __init__(
         self,
@@ -92,7 +97,10 @@ class SpadeGenerator(nn.Module):
         self.up_3 = block(2 * ngf, ngf)
         self.up_4 = block(ngf, last) if upsampling == "most" else None
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
-        self.doubled = Doubled()
+        deep = [widest] * (1 if upsampling == "normal" else 2)
+        top = [ngf] if upsampling == "most" else []
+        self.doubled = Doubled([*deep, widest, 8 * ngf, 4 * ngf, 2 * ngf, *top])
+        self.register_module("dual", None)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -117,13 +125,18 @@ class SpadeGenerator(nn.Module):
         condition = nearest(semantics, grid)
         x = self.fc(condition) if z is None else self.fc(z).unflatten(1, (-1, *grid))
         x = self.head_0(x, condition)
+        place = 0
+        entering = x
         for block, doubled in self._upper():
             if doubled:
-                x = self.doubled(x)
+                x = self.doubled(x, place)
+                place += 1
                 condition = nearest(semantics, x.shape[-2:])
             if block is self.up_2 and self.attn is not None:
                 x = self.attn(x)
-            x = block(x, condition)
+            entering, x = x, block(x, condition)
+        if self.dual is not None:
+            x = self.dual(entering, x)
         return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
 
     def _upper(self) -> list[tuple[nn.Module, bool]]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from scenegen.base.records import Discriminator, SceneModel
+from scenegen.networks.layers.enlarging import Enlarging
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralWeight
 
 
@@ -16,7 +17,8 @@ def initialise(module: nn.Module, *, gain: float, generator: torch.Generator | N
     Plain convolutions and linear maps: Xavier normal with `gain`; affine batch norms: N(1, gain); spectrally
     normalised layers: uniform within 1 / sqrt(fan in), because the official initialiser misses them once
     the network was moved to a GPU, and every published result was trained so; a network with
-    `xavier_everywhere` (OASIS, whose initialiser runs before the move) draws those as Xavier too. All biases are zero.
+    `xavier_everywhere` (OASIS, whose initialiser runs before the move) draws those as Xavier too; learnt enlarging
+    layers draw their own start. All biases are zero.
 
     Args:
         module: a network; it stays on its device.
@@ -27,9 +29,9 @@ def initialise(module: nn.Module, *, gain: float, generator: torch.Generator | N
     """
     everywhere = isinstance(module, SceneModel | Discriminator) and module.xavier_everywhere
     for part in module.modules():
-        if isinstance(part, SpectralWeight):
+        if isinstance(part, SpectralWeight | Enlarging):
             part.reset(generator)
-            if everywhere:
+            if everywhere and isinstance(part, SpectralWeight):
                 nn.init.xavier_normal_(part.weight_orig, gain=gain, generator=generator)
         elif isinstance(part, nn.Linear | nn.modules.conv._ConvNd):
             nn.init.xavier_normal_(part.weight, gain=gain, generator=generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -188,16 +188,28 @@ def nearest(condition: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
 
 
 class Doubled(nn.Module):
-    """A map at twice its size, as between the blocks of every generator here.
+    """A map at twice its size, as between the blocks of every generator here, and what stands behind it there.
+
+    Args:
+        widths: channels of the map at each doubling of a pass, from the first to the last.
 
     Attributes:
         mode: "nearest" as published, or "bilinear".
+        learnt: one layer per doubling that takes the place of `mode`, or None as published.
+        after: number of a doubling -> a layer behind it (attention), or None as published.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.mode: Literal["nearest", "bilinear"] = "nearest"
+    learnt: nn.ModuleList | None
+    after: nn.ModuleDict | None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, channels, h, w) to (b, channels, 2 h, 2 w)."""
-        return F.interpolate(x, scale_factor=2, mode=self.mode)
+    def __init__(self, widths: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.mode: Literal["nearest", "bilinear"] = "nearest"
+        self.register_module("learnt", None)
+        self.register_module("after", None)
+
+    def forward(self, x: Tensor, place: int = 0) -> Tensor:
+        """(b, channels, h, w) to (b, channels, 2 h, 2 w); `place` is the number of the doubling within the pass."""
+        x = F.interpolate(x, scale_factor=2, mode=self.mode) if self.learnt is None else self.learnt[place](x)
+        return self.after[str(place)](x) if self.after is not None and str(place) in self.after else x
