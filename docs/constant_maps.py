@@ -1,7 +1,7 @@
 """Where the grid comes from: maps of one label painted by each family, and by each with one suspect taken away.
 
 python docs/constant_maps.py             generators as they start, their contrast set to that of a picture
-python docs/constant_maps.py run=NAME    a trained run, changed when it paints
+python docs/constant_maps.py run=NAME    a trained run, changed when it paints; and the frame of its test pictures
 
 Where every pixel has one label and the exemplar is grey, only the network itself can make a difference between two
 places. Printed in grey levels: the deviation within a picture, the step from the outermost rows and columns to those
@@ -15,14 +15,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch
 from scenegen.config import build
 from scenegen.config.compose import compose
-from scenegen.config.opened import open_run
+from scenegen.config.opened import TrainedRun, open_run
 from scenegen.config.plan import plan
 from scenegen.data.world import render
 from scenegen.networks.generators.layer_changes import set_borders, set_enlarging, set_even_start
@@ -43,6 +45,22 @@ def strengths(image: Tensor) -> list[float]:
     cut = [profile[:, : profile.shape[1] // 32 * 32] for profile in profiles]
     powers = [torch.stack([p.unflatten(1, (-1, n)).mean(1).square().mean() for p in cut]).mean() for n in PERIODS]
     return [float(grey.flatten(1).std(1).mean()), float(step), *(float(power.sqrt()) for power in powers)]
+
+
+def frame(grey: Tensor) -> float:
+    """Step from the outermost two rows or columns to the four inside them, per picture and side; grey (b, h, w)."""
+    sides = [grey.rot90(turn, (1, 2)) for turn in range(4)]
+    steps = [(side[:, :2].mean((1, 2)) - side[:, 2:6].mean((1, 2))).abs() for side in sides]
+    return float(torch.stack(steps).mean())
+
+
+def frames(opened: TrainedRun) -> tuple[float, float]:
+    """Frame of a run's test pictures, and of their photographs."""
+    data = opened.dataset("test")
+    real = torch.stack([data[(0, index)].image for index in range(len(data))])
+    files = sorted((opened.folder / "samples").glob("*.png"))
+    made = torch.stack([torch.from_numpy(np.array(Image.open(file))) for file in files]).double()
+    return frame(made.mean(3)), frame(real.double().mean(1))
 
 
 def variants(model: Painter, *, untrained: bool) -> Iterator[tuple[str, Painter]]:
@@ -101,8 +119,8 @@ def main() -> None:
     given = OmegaConf.from_dotlist(sys.argv[1:])
     names = ["spread", "border", *(f"period {n}" for n in PERIODS)]
     print(" ".join(["family".ljust(22), "changed".ljust(18), *(name.rjust(9) for name in names)]))
-    if "run" in given:
-        opened = open_run(str(given.run))
+    opened = open_run(str(given.run)) if "run" in given else None
+    if opened is not None:
         models = [(str(given.run), opened.model, (opened.config["size"]["height"], opened.config["size"]["width"]))]
     else:
         flat = ("model.adaptor.coordinate_features=false",)
@@ -111,10 +129,13 @@ def main() -> None:
     for name, model, size in models:
         assert isinstance(model, Painter)
         constant = batch(exemplars="exemplar" in model.reads, constant=True, size=size)
-        for changed, variant in variants(model, untrained="run" not in given):
+        for changed, variant in variants(model, untrained=opened is None):
             with torch.no_grad():
                 image = variant.sample(constant, noise=variant.prior(COUNT, seed=1)).image
             print(" ".join([name.ljust(22), changed.ljust(18), *(f"{value:9.2f}" for value in strengths(image))]))
+    if opened is not None and (opened.folder / "samples").is_dir():
+        made, real = frames(opened)
+        print(f"frame of its test pictures {made:.2f}, of the photographs {real:.2f}")
 
 
 if __name__ == "__main__":
