@@ -39,7 +39,7 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.config.opened import Vocabulary, note_vocabulary
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
-    from scenegen.networks.interop import find_files, load_official, read_official
+    from scenegen.networks.interop import JUDGES, find_files, load_official, read_official
     from scenegen.runs.checkpoints import write_weights
     from scenegen.runs.folder import create_run
     from scenegen.runs.names import place_of
@@ -52,15 +52,15 @@ def convert(cfg: DictConfig) -> Path:
     judge = build.discriminator(chosen.config, model)
     files = find_files(settings.files, epoch=str(settings.epoch))
     states = {letter: read_official(path) for letter, path in files.items()}
-    judged = states.pop("D", None)
+    judged = {letter: states.pop(letter) for letter in JUDGES if letter in states}
     read = ", ".join(f"{letter} {path.name}" for letter, path in files.items())
     try:
         load_official(model, states)
     except Refusal as refusal:
         raise Refusal(f"files={settings.files} ({read}): {refusal}") from refusal
     networks: dict[str, torch.nn.Module] = {"model": model}
-    if judged is not None:
-        load_official(judge, judged)
+    if judged and judge is not None:
+        load_official(judge, judged.get("D", judged))
         networks["discriminator"] = judge
     # resolved: the record must not depend on a later command line
     create_run(

@@ -71,14 +71,15 @@ def main(cfg: DictConfig) -> int:
         }
         require_own(Path(settings.json), option="json", reads=reads, recognise=is_score)
     labels = still(build.dataset(chosen.config, split=settings.split))
-    same = settings.reference == settings.split
+    photos = build.dataset(chosen.config, split=settings.reference).reference()
+    same = settings.reference == settings.split and type(photos) is type(labels)
     scorer = build.scorer(chosen.config, labels)
     if told := build.left_out(chosen.config, scorer):
         print(f"! {told}")
     score = scorer.score(
         Path(str(settings.generated)),
         labels,
-        reference=None if same else still(build.dataset(chosen.config, split=settings.reference)),
+        reference=None if same else photos,
         styles=read_styles(Path(settings.styles)) if settings.styles else None,
         options=Options.of(settings, config_hash=chosen.digest),
         track=bar,

@@ -19,6 +19,7 @@ from scenegen.base.refusal import Refusal
 __all__ = [
     "Batch",
     "Branches",
+    "Contrast",
     "Cycle",
     "Discriminator",
     "Judgement",
@@ -153,15 +154,40 @@ class Warp:
 
 @dataclass(frozen=True)
 class Cycle:
-    """The pictures of a translation there and back.
+    """The pictures of two generators, one there and one back.
 
     Attributes:
+        back: (b, c, h, w) the real picture, translated to the source's domain.
         there_and_back: (b, c, h, w) the source, translated and translated back.
-        same: (b, c, h, w) a picture of the target domain, translated to its own domain.
+        back_and_there: (b, c, h, w) the real picture, translated back and there again.
+        same: (b, c, h, w) the real picture, translated to its own domain.
+        same_back: (b, c, h, w) the source, translated to its own domain.
     """
 
+    back: Tensor
     there_and_back: Tensor
+    back_and_there: Tensor
     same: Tensor | None = None
+    same_back: Tensor | None = None
+
+
+Rows = tuple[tuple[Tensor, Tensor], ...]
+"""Per layer (queries, keys), each (b, p, n) rows of unit length at the same p places of two pictures."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A generator's own features of a picture that it made and of the one that it was made from.
+
+    Attributes:
+        there: rows of the generated picture (queries) and of the source (keys).
+        same: rows of the real picture translated to its own domain, and of the real picture.
+        mirrored: this step mirrored the pictures on their way through the generator.
+    """
+
+    there: Rows
+    same: Rows | None = None
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,6 +211,7 @@ class Synthesis:
         posterior: of models with a latent.
         warp: of models that warp an exemplar.
         cycle: of models that translate there and back.
+        contrast: of models that compare places of their own features.
         branches: of models that separate content and noise.
         coarse: (b, c, h', w') the picture of an earlier stage.
         logits: (b, classes, h, w) class scores, of models that read label maps off pictures.
@@ -194,6 +221,7 @@ class Synthesis:
     posterior: Posterior | None = None
     warp: Warp | None = None
     cycle: Cycle | None = None
+    contrast: Contrast | None = None
     branches: Branches | None = None
     coarse: Tensor | None = None
     logits: Tensor | None = None
@@ -256,7 +284,9 @@ class SceneModel(nn.Module):
         num_classes: of the labels that it reads; 0 for a model that reads none.
         size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
             paints at the size that it was built for.
+        judged_first: the discriminator steps before the generator, on the same pictures.
         keeps_start: the initial weights are those that the constructor drew; otherwise the run's init_gain rules.
+        normal_start: initial weights are N(0, init_gain), not Xavier's.
         xavier_everywhere: the published start reaches the spectrally normalised weights too.
     """
 
@@ -266,7 +296,9 @@ class SceneModel(nn.Module):
     condition_channels: int = 0
     num_classes: int = 0
     size_step: int | None = None
+    judged_first: ClassVar[bool] = False
     keeps_start: ClassVar[bool] = False
+    normal_start: ClassVar[bool] = False
     xavier_everywhere: ClassVar[bool] = False
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
@@ -319,18 +351,22 @@ class Discriminator(nn.Module):
 
     Attributes:
         condition_channels: of the planes beside a picture, 0 for none.
+        domains: pictures of three channels each that stand side by side in what is judged.
         joint: generated and real pictures are judged in one pass (batch statistics see both).
         per_sample: a picture's judgement does not depend on the others of the pass.
         slope_bounded: the scores' slope is bounded by construction, so that a penalty on it has nothing left to do.
         offers: "judgement" for scores, "segmentation" for class scores at every pixel, "judgement.features" where
             one of them shows feature maps beside these.
-        xavier_everywhere: the published start reaches the spectrally normalised weights too.
+        keeps_start, normal_start, xavier_everywhere: see `SceneModel`.
     """
 
     condition_channels: int = 0
+    domains: ClassVar[int] = 1
     joint: ClassVar[bool] = True
     per_sample: bool = False
     slope_bounded: ClassVar[bool] = False
+    keeps_start: ClassVar[bool] = False
+    normal_start: ClassVar[bool] = False
     xavier_everywhere: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset({"judgement"})
 

@@ -27,6 +27,7 @@ READS = {
     "label": "use data with label maps, such as data=folder",
     "image": "use data with pictures, such as data=folder",
     "instance": "use data with instance maps, or model.edges=false",
+    "source": "use data=unpaired, or degrade=smaller",
     "exemplar": "use exemplar=retrieved",
     "exemplar_label": "use exemplar=retrieved",
 }
@@ -74,6 +75,8 @@ def dataset(config: Config, *, split: str) -> Any:
     height, width = Size(**config["size"]).pixels
     given = {"height": height, "width": width, "seed": config["seed"]}
     data = make(config["data"], split=split, **given)
+    if config.get("degrade"):
+        data = data.degraded(make(config["degrade"]))
     if not config.get("exemplar"):
         return data
     gallery = data if split == "train" else make(config["data"], split="train", **given)
@@ -114,7 +117,11 @@ def adversarial(config: Config) -> bool:
 def offered_by_data(config: Config) -> frozenset[str]:
     """Fields of Batch that a config's data will fill, read off the config only."""
     exemplars = ("exemplar", "exemplar_label", "self_reference") if config.get("exemplar") else ()
-    return frozenset({"label", "image", "instance", *exemplars})
+    unpaired = config["data"]["_target_"] == "scenegen.data.unpaired.unpaired"
+    pictures = config["data"]["_target_"] == "scenegen.data.photos.pictures"
+    given = ("source",) if unpaired or config.get("degrade") else ()
+    labels = () if unpaired or pictures else ("label", "instance")
+    return frozenset({"image", *labels, *given, *exemplars})
 
 
 def objective(config: Config, generator: SceneModel, data: Any = None) -> Any:
@@ -160,13 +167,15 @@ def rounds(config: Config, data: Any) -> Any:
     judge = discriminator(config, generator)
     for network in (generator, judge):
         if network is not None:
-            if not (network is generator and generator.keeps_start):
+            if not network.keeps_start:
                 initialise(network, gain=config["init_gain"])
             machine.prepare(network)
     if machine.lookup:
         tabulate(generator)
     terms = objective(config, generator, data)
+    height, width = Size(**config["size"]).pixels
     offered = {"model": generator, "objective": terms, "samples": config["batch_size"] // machine.world}
+    offered |= {"height": height, "width": width, "domains": judge.domains if judge else 1}
     nodes: Config = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
     tricks = {slot: make(node, offered=offered) for slot, node in nodes.items()}
     return Rounds(

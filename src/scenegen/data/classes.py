@@ -184,3 +184,6 @@ LANDSCAPE = ClassList(
     ),
 )
 """The 29 classes of the Jittor landscape contest, 2022 and 2023, in id order (no unknown class)."""
+
+NO_LABELS = ClassList(names=("picture",), colours=((128, 128, 128),))
+"""Class list of data without label maps: one class, which no pixel carries."""

@@ -60,8 +60,8 @@ class World:
 
     def __init__(self, numbers: range, *, seed: int, height: int, width: int, cache_bytes: int) -> None:
         self.classes = LANDSCAPE
+        self.has_labels = self.has_images = True
         self.has_instances = False
-        self.has_images = True
         self.names = [f"world_{number:07d}" for number in numbers]
         self.numbers = numbers
         self.seed = seed

@@ -177,9 +177,9 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
     for split, dataset in datasets.items():
         for index, name in enumerate(dataset.names):
             raw = dataset.source.load(index)
-            counts.append(count_ids(raw.label))
-            sizes.append(raw.label.shape)
-            digest.update(f"{split}/{name}".encode() + raw.label.tobytes())
+            counts.append({} if raw.label is None else count_ids(raw.label))
+            sizes.append(raw.shape)
+            digest.update(f"{split}/{name}".encode() + (b"" if raw.label is None else raw.label.tobytes()))
             digest.update(raw.image.tobytes() if raw.image is not None else b"")
             advance()
     histogram, pictures = _histogram(counts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scenegen.data.pairs import Files
+from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
 
 SAMPLED = 16
@@ -24,9 +25,13 @@ def fingerprint(data: Pairs) -> dict[str, Any]:
         "names": _hash(data.names),
         "classes": _hash([*data.classes.names, data.classes.ignore]),
     }
+    photos = [source for source in data.sources if isinstance(source, Photos)]
     if isinstance(data.source, Files):
         kinds = zip(*((pair.label, pair.image, pair.instance) for pair in data.source.pairs), strict=True)
         files = [[path for path in kind if path is not None] for kind in kinds]
+    else:
+        files = [[photo.image for photo in source.photos] for source in photos]
+    if files:
         found["sizes"] = _hash(path.stat().st_size for kind in files for path in kind)
         found["content"] = _hash(_content(path) for kind in files for path in _some(kind))
     return found

@@ -31,6 +31,7 @@ from scenegen.data.photographs import (
     photo_problem,
     upright,
 )
+from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
 
 _PROFILE = {
@@ -94,11 +95,25 @@ def scan(dataset: Pairs, *, deep: bool = False) -> list[Fault]:
         dataset: datasets without files (the procedural world) have no faults.
         deep: decode every photograph as well.
     """
+    photos = [source for source in dataset.sources if isinstance(source, Photos)]
+    if photos:
+        return [fault for source in photos for fault in _scan_photos(source, deep=deep)]
     files = dataset.source
     if not isinstance(files, Files):
         return []
     faults = [fault for item in inspect(files, deep=deep) for fault in item.faults]
     return [*files.unmatched, *faults]
+
+
+def _scan_photos(source: Photos, *, deep: bool) -> Iterator[Fault]:
+    """Faults of photographs without label maps."""
+    for photo in source.photos:
+        facts = _facts(photo.image, "photo", deep)
+        problem = facts.problem
+        if problem is None and facts.nature is not None:
+            problem = nature_problem(facts.nature, reading=source.reading, label=None)
+        if problem is not None:
+            yield Fault(str(photo.image), problem)
 
 
 def require_sound(*datasets: Pairs, deep: bool = False) -> None:

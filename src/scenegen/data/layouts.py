@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from scenegen.base.seeding import hash_seed
 from scenegen.data.bridges import ADE20K, COCO_STUFF
 from scenegen.data.classes import LANDSCAPE, ClassList, class_list
 from scenegen.data.labels import IN_DATA
-from scenegen.data.pairs import Fault, Files, Naming, Pair, match_files, natural_key
+from scenegen.data.pairs import Fault, Files, Naming, match_files, natural_key
 from scenegen.data.photographs import STRICT, Reading
 
 LOG = logging.getLogger(__name__)
@@ -129,6 +129,14 @@ def open_files(
     return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure, reading)
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=_Named)
+
+
 def check_split(split: str) -> str:
     """The split itself, or a Refusal."""
     if split not in ("train", "test"):
@@ -137,8 +145,8 @@ def check_split(split: str) -> str:
 
 
 def hold_out(
-    pairs: Sequence[Pair], *, split: str, fraction: float, names: Sequence[str] | None = None
-) -> tuple[Pair, ...]:
+    pairs: Sequence[Item], *, split: str, fraction: float, names: Sequence[str] | None = None
+) -> tuple[Item, ...]:
     """One side of a split that is a function of the files' names alone.
 
     Args:

@@ -123,6 +123,10 @@ class ClassBorders:
         return self.source.names
 
     @property
+    def has_labels(self) -> bool:
+        return self.source.has_labels
+
+    @property
     def has_images(self) -> bool:
         return self.source.has_images
 
@@ -140,7 +144,7 @@ class ClassBorders:
     def load(self, index: int) -> Raw:
         """The sample, its label map as the instance map too."""
         raw = self.source.load(index)
-        return replace(raw, instance=raw.label.astype(np.int32))
+        return replace(raw, instance=raw.ids.astype(np.int32))
 
 
 def require_shape(files: Files, *, target: Target, option: str, things: str, notice: Notice) -> None:

@@ -41,11 +41,30 @@ class Fault:
 
 @dataclass(frozen=True)
 class Raw:
-    """One sample as its files have it: label (h, w) class ids, RGB photograph, instance ids (h, w)."""
+    """One sample as its files have it: label (h, w) class ids, RGB photograph, instance ids (h, w); absent is None."""
 
-    label: np.ndarray
+    label: np.ndarray | None = None
     image: Image.Image | None = None
     instance: np.ndarray | None = None
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The label map, of samples that have one.
+
+        Raises:
+            Refusal: where there is none.
+        """
+        if self.label is None:
+            raise Refusal("these photographs have no label maps; choose data that have, such as data=folder")
+        return self.label
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the label map, of the photograph where there is none."""
+        if self.label is not None:
+            return self.label.shape[0], self.label.shape[1]
+        assert self.image is not None
+        return self.image.height, self.image.width
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,10 @@ class Files:
     @property
     def names(self) -> list[str]:
         return [pair.name for pair in self.pairs]
+
+    @property
+    def has_labels(self) -> bool:
+        return True
 
     @property
     def has_instances(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -25,6 +25,8 @@ class Source(Protocol):
     def classes(self) -> ClassList: ...
     @property
     def names(self) -> list[str]: ...
+    @property
+    def has_labels(self) -> bool: ...
     @property
     def has_instances(self) -> bool: ...
     @property
@@ -54,6 +56,10 @@ class Exemplars(Protocol):
     def choose(self, epoch: int, index: int) -> int | None:
         """Place in `source`, or None where the sample is its own exemplar."""
         ...
+
+
+Degrade = Callable[[np.ndarray], np.ndarray]
+"""A photograph (h, w, 3) uint8 -> the worse picture (h', w', 3) uint8 that is given in its place."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,18 @@ class Pairs(torch.utils.data.Dataset):
         has_exemplars: samples carry a style picture with its labels.
         source: where the samples come from (pairs.Files has the paths).
         exemplars: chooses the style pictures, or None.
+        degrade: makes the source out of the photograph, or None.
     """
 
-    def __init__(self, source: Source, *, framing: Framing, seed: int = 0, exemplars: Exemplars | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        framing: Framing,
+        seed: int = 0,
+        exemplars: Exemplars | None = None,
+        degrade: Degrade | None = None,
+    ) -> None:
         if not len(source):
             raise Refusal("this split holds no pictures; give it some, or another data.val_fraction")
         self.source = source
@@ -107,14 +122,38 @@ class Pairs(torch.utils.data.Dataset):
         self.names = source.names
         self.has_instances = source.has_instances
         self.exemplars = exemplars
+        self.degrade = degrade
         self.has_exemplars = exemplars is not None
 
     @property
     def offers(self) -> frozenset[str]:
         """Fields of Batch that the samples fill."""
-        found = {"label": True, "image": self.source.has_images, "instance": self.has_instances}
+        found = {"label": self.source.has_labels, "image": self.source.has_images, "instance": self.has_instances}
+        found["source"] = self.degrade is not None and self.source.has_images
         found |= dict.fromkeys(("exemplar", "exemplar_label", "self_reference"), self.has_exemplars)
         return frozenset(name for name, there in found.items() if there)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Everything that samples are read from."""
+        return (self.source,)
+
+    def still(self) -> Pairs:
+        """The same samples without random cuts and mirrors, as a score and a reference set need them."""
+        if not self.framing.random:
+            return self
+        return Pairs(self.source, framing=replace(self.framing, random=False), seed=self.seed, degrade=self.degrade)
+
+    def reference(self) -> Pairs:
+        """The pictures that should come out, still."""
+        return self.still()
+
+    def degraded(self, degrade: Degrade) -> Pairs:
+        """The same samples, each with the source that its photograph makes."""
+        if not self.source.has_images or self.offers >= {"source"}:
+            raise Refusal("degrade= makes a source out of each photograph, but these samples have none, or a source of "
+                          "their own; leave it out, or choose data of photographs such as data=pictures")  # fmt: skip
+        return Pairs(self.source, framing=self.framing, seed=self.seed, exemplars=self.exemplars, degrade=degrade)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -122,12 +161,14 @@ class Pairs(torch.utils.data.Dataset):
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         raw = self.source.load(index)
-        view = self.framing.view(raw.label.shape, seed=hash_seed(self.seed, "augment", epoch, index))
+        view = self.framing.view(raw.shape, seed=hash_seed(self.seed, "augment", epoch, index))
+        image = None if raw.image is None else view.of_photo(raw.image)
         sample = Sample(
             name=self.names[index],
-            label=_ids(view.of_ids(raw.label)),
-            image=None if raw.image is None else _planes(view.of_photo(raw.image)),
+            label=None if raw.label is None else _ids(view.of_ids(raw.label)),
+            image=None if image is None else planes(image),
             instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
+            source=None if self.degrade is None or image is None else planes(self.degrade(image)),
             classes=len(self.classes),  # a source refuses ids outside them when it reads a file
         )
         return sample if self.exemplars is None else self._with_exemplar(sample, raw, epoch, index, self.exemplars)
@@ -135,11 +176,11 @@ class Pairs(torch.utils.data.Dataset):
     def _with_exemplar(self, sample: Sample, raw: Raw, epoch: int, index: int, exemplars: Exemplars) -> Sample:
         chosen = exemplars.choose(epoch, index)
         other = raw if chosen is None else exemplars.source.load(chosen)
-        view = self.framing.view(other.label.shape, seed=hash_seed(self.seed, "exemplar", epoch, index))
+        view = self.framing.view(other.shape, seed=hash_seed(self.seed, "exemplar", epoch, index))
         return replace(
             sample,
-            exemplar=None if other.image is None else _planes(view.of_photo(other.image)),
-            exemplar_label=_ids(view.of_ids(other.label)),
+            exemplar=None if other.image is None else planes(view.of_photo(other.image)),
+            exemplar_label=_ids(view.of_ids(other.ids)),
             self_reference=chosen is None,
         )
 
@@ -193,5 +234,6 @@ def _ids(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.astype(np.int64))
 
 
-def _planes(array: np.ndarray) -> Tensor:
+def planes(array: np.ndarray) -> Tensor:
+    """(h, w, c) to (c, h, w)."""
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()

@@ -79,6 +79,22 @@ class LeastSquares(AdversarialTerm):
         }
 
 
+class HalvedLeastSquares(LeastSquares):
+    """`LeastSquares` with half of the discriminator's loss, as CUT has it (and CycleGAN, per discriminator).
+
+    Args:
+        real_label: see `LeastSquares`.
+
+    Formula: G: mean((k - 1)^2); D: (mean((r - 1)^2) + mean(k^2)) / 2
+    Range: scores k (generated) and r (real) of any size; >= 0
+    Source: Park et al., ECCV 2020 (CUT), released code; Zhu et al., ICCV 2017, section 4.
+    """
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminator's loss."""
+        return {side: part / 2 for side, part in super().discriminator(fake, real).items()}
+
+
 class NonSaturating(AdversarialTerm):
     """D: softplus(-real) + softplus(fake); G: softplus(-fake): cross-entropy on scores.
 

@@ -41,6 +41,12 @@ CURES = {
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "judgement.features": "use discriminator=patch or sesame with an adversarial loss of scores such as loss=hinge, or "
     "discriminator=segmenting with loss=oasis,",
+    "cycle.there_and_back": "use model=cyclegan",
+    "cycle.back_and_there": "use model=cyclegan",
+    "cycle.same": "use model=cyclegan with model.identity=true",
+    "cycle.same_back": "use model=cyclegan with model.identity=true",
+    "contrast": "use model=cut or fastcut",
+    "source": "use data with given pictures, such as data=unpaired or degrade=smaller",
     "logits": "use a model that reads label maps, such as model=scenenet",
     "segmentation": "use loss=oasis with discriminator=oasis or segmenting",
 }

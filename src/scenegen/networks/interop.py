@@ -13,8 +13,15 @@ from scenegen.base.records import Refusal
 from scenegen.base.tensors import require_stored, require_tensors
 
 WRAPPER = "module."
-PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence"}
+PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence", "F": "heads",
+         "G_A": "there", "G_B": "back", "D_A": "of_target", "D_B": "of_source"}  # fmt: skip
 """Official file letters (latest_net_G.pth, ...) and the submodules of ours that they fill."""
+
+JUDGES = ("D", "D_A", "D_B")
+"""Letters of a discriminator's files, which may be missing."""
+
+HEADS = "F"
+"""Letter of the projections that only CUT's training reads, which may be missing."""
 
 AVERAGE = "EMA"
 
@@ -71,7 +78,7 @@ def find_files(files: str | Mapping[str, str], *, epoch: str = "latest") -> dict
     if isinstance(files, str):
         names = {letter: (f"{epoch}_net_{letter}.pth", f"{epoch}_{letter}.pth") for letter in letters}
         found = {k: path for k, both in names.items() for n in both if (path := Path(files) / n).is_file()}
-        if not found.keys() & {"G", AVERAGE}:
+        if not found.keys() & {"G", "G_A", AVERAGE}:
             raise Refusal(f"{files} holds no {epoch}_net_G.pth and no {epoch}_{AVERAGE}.pth; give another epoch=, or "
                           "each file by its letter: files='{G: one.pth, E: two.pth}'")  # fmt: skip
     else:
@@ -103,7 +110,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
     faults: list[str] = []
     theirs, ours, common = 0, 0, 0
     for name, part, given in _parts(module, state):
-        given = _unwrap(given)
+        given = _without_statistics(part, _unwrap(given))
         own = part.state_dict()
         theirs, ours, common = theirs + len(given), ours + len(own), common + len(given.keys() & own.keys())
         # batch norms of old files have no counter, and it is never read
@@ -148,11 +155,16 @@ def _parts(module: nn.Module, state: Mapping) -> list[tuple[str, nn.Module, Mapp
         else:
             return [("", module, state)]
     wanted = {letter: name for letter, name in PARTS.items() if name in children}
+    if "G" in state and "G_A" in wanted:  # the file of one direction, as the authors' test model reads it
+        state = {"G_A" if letter == "G" else letter: given for letter, given in state.items()}
+    if HEADS not in state:
+        wanted.pop(HEADS, None)
     if set(state) != set(wanted):
         raise Refusal(
             f"{type(module).__name__} takes the files {', '.join(wanted) or 'of no letter'}, got "
             f"{', '.join(map(str, state))}; G is the generator, E the encoder (model.vae=true only), Corr the "
-            "correspondence, D the discriminator"
+            "correspondence, D the discriminator, G_A and G_B the generators there and back (model.both_ways=false "
+            "takes one of them alone), F the heads"
         )
     return [(f"{letter}/", children[name], state[letter]) for letter, name in wanted.items()]
 
@@ -184,6 +196,13 @@ def _right_vector(original: Tensor, normalised: Tensor, u: Tensor) -> Tensor:
     v = torch.linalg.lstsq(matrix.double(), u.double()[:, None]).solution[:, 0]
     sigma = (original.double().norm() / normalised.double().norm()).item()
     return (v * sigma / torch.dot(u.double(), matrix.double() @ v)).to(original.dtype)
+
+
+def _without_statistics(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights without the statistics that instance norms of torch 0.3 stored and never read."""
+    bare = {name for name, m in part.named_modules() if isinstance(m, nn.InstanceNorm2d) and not m.track_running_stats}
+    ends = ("running_mean", "running_var", VERSION_ONLY)
+    return {key: t for key, t in given.items() if not (key.endswith(ends) and key.rpartition(".")[0] in bare)}
 
 
 def _shape(tensor: Tensor) -> str:

@@ -79,7 +79,7 @@ def evaluate(
     score = scorer.score(
         folder / SAMPLES,
         labels,
-        reference=still(train),
+        reference=train.reference(),
         styles=test.exemplar_names() or None,
         options=options,
         track=bar,

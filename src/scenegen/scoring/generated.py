@@ -149,7 +149,7 @@ def take(
 
 def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:
     """The view of a label map, and the (h, w) of its file."""
-    height, width = labels.source.load(labels.names.index(name)).label.shape
+    height, width = labels.source.load(labels.names.index(name)).shape
     return labels.framing.view((height, width), seed=0), (height, width)
 
 

@@ -150,9 +150,7 @@ def photo_of(sample: Any) -> Tensor:
 
 def still(pictures: Any) -> Any:
     """The same pictures without random cuts and mirrors, as a reference set needs them."""
-    if not (isinstance(pictures, Pairs) and pictures.framing.random):
-        return pictures
-    return Pairs(pictures.source, framing=dataclasses.replace(pictures.framing, random=False), seed=pictures.seed)
+    return pictures.still() if isinstance(pictures, Pairs) else pictures
 
 
 class Chosen:

@@ -18,6 +18,7 @@ from scenegen.training.tricks.accumulate import Accumulate, Part, averaged, in_t
 from scenegen.training.tricks.augment import Augment
 from scenegen.training.tricks.average import Ema
 from scenegen.training.tricks.clip import Clip
+from scenegen.training.tricks.history import ImagePool
 from scenegen.training.tricks.pace import Pace
 
 
@@ -44,6 +45,7 @@ class Rounds(pl.LightningModule):
         clip: the slot of a bound on the gradients.
         accumulate: the slot of batches in parts.
         pace: the slot of rounds without a discriminator step.
+        history: the slot of a store of earlier pictures for the discriminator, which is in the checkpoint.
 
     Raises:
         Refusal: for rounds that would be empty, and for a penalty on a slope that is bounded by construction.
@@ -65,6 +67,7 @@ class Rounds(pl.LightningModule):
         clip: Clip | None = None,
         accumulate: Accumulate | None = None,
         pace: Pace | None = None,
+        history: ImagePool | None = None,
     ) -> None:
         super().__init__()
         if (discriminator is not None) != objective.adversarial:
@@ -87,6 +90,10 @@ class Rounds(pl.LightningModule):
         if augment is not None and augment.judges and discriminator is None:
             raise Refusal("trick.augment changes what a discriminator sees, but without an adversarial term there is "
                           "none; add one, e.g. loss=hinge, or use trick=none")  # fmt: skip
+        if history is not None and (discriminator is None or discriminator.condition_channels):
+            why = "no adversarial term trains one" if discriminator is None else "this one judges under a condition"
+            raise Refusal(f"trick=image_pool shows earlier pictures to a discriminator of pictures alone, but {why}; "
+                          "leave it out of trick=, or use model=cyclegan")  # fmt: skip
         self.automatic_optimization = False
         self.model = model
         self.discriminator = discriminator
@@ -105,6 +112,7 @@ class Rounds(pl.LightningModule):
         self.log_grads_every = log_grads_every
         self.step = 0
         self._part = Part(Batch())  # of the round's batch, that is at work
+        self.history = history
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
 
     @property
@@ -129,12 +137,17 @@ class Rounds(pl.LightningModule):
         parts = [Part(batch)] if self.accumulate is None else self.accumulate.split(batch)
         made: list[Synthesis] = []
         judge = self.discriminator if self.step % self.discriminator_every == 0 else None
-        if self.step % self.generator_every == 0:
-            # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
-            optimizer = generator.optimizer if judge is not None else generator
-            made, values = self._generator_step(parts, optimizer)
+        # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
+        optimizer = generator.optimizer if judge is not None else generator
+        generates, first = self.step % self.generator_every == 0, judge is not None and self.model.judged_first
+        if generates and first:
+            made = self._made(parts)
+        elif generates:
+            made, values = self._generator_step(parts, [], optimizer)
         if judge is not None:
-            values |= self._discriminator_step(judge, parts, made if self.reuse_fake else [], rest[0])
+            values |= self._discriminator_step(judge, parts, made if self.reuse_fake or first else [], rest[0])
+        if generates and first:
+            values |= self._generator_step(parts, made, optimizer)[1]
         if self.ema is not None:
             self.ema.update(self.model, step=self.step)
         self.step += 1
@@ -144,14 +157,23 @@ class Rounds(pl.LightningModule):
         # Loggers take their axis from this key: the number of rounds that are done, as in a checkpoint's name.
         self.log("step", float(self.step), batch_size=len(batch))
 
+    def _made(self, parts: list[Part]) -> list[Synthesis]:
+        """Every part's pictures with their graph, for models that are judged before they step."""
+        made = []
+        for part in in_turn(parts, (self.model,)):
+            self._part = part
+            made.append(self._generate(part.batch, "generator"))
+        return made
+
     def _generator_step(
-        self, parts: list[Part], optimizer: torch.optim.Optimizer | LightningOptimizer
+        self, parts: list[Part], ready: list[Synthesis], optimizer: torch.optim.Optimizer | LightningOptimizer
     ) -> tuple[list[Synthesis], dict[str, Tensor]]:
+        """A step on pictures that are ready, or without any on new ones, which are returned."""
         made, reports = [], []
         self._freeze_judges(True)
         for part in in_turn(parts, (self.model, self.discriminator)):
             self._part, batch, fake, real = part, part.batch, None, None
-            synthesis = self._generate(batch, "generator")
+            synthesis = ready[part.number] if ready else self._generate(batch, "generator")
             if self.discriminator is not None:
                 fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
             total, values = self.objective.generator(
@@ -192,7 +214,7 @@ class Rounds(pl.LightningModule):
             else:
                 with torch.no_grad():
                     synthesis = self._generate(batch, "discriminator")
-            shown = self._shown(batch, synthesis)
+            shown = self._shown(batch, synthesis, remember=True)
             shown = Shown(shown.condition, shown.fake.detach(), shown.real)
             fake, real = judgements(judge, shown)
             total, values = self.objective.discriminator(fake, real)
@@ -223,12 +245,22 @@ class Rounds(pl.LightningModule):
         for parameter in self._judges:
             parameter.requires_grad_(not frozen)
 
-    def _shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
+    def _shown(self, batch: Batch, synthesis: Synthesis, *, remember: bool = False) -> Shown:
+        """The discriminator's input; with `remember` some pictures are exchanged for earlier ones (the history)."""
         shown = self.model.shown(batch, synthesis)
+        if remember and self.history is not None:
+            shown = Shown(shown.condition, self._remembered(self.history, shown.fake.detach()), shown.real)
         if self.augment is None:
             return shown
         seed = hash_seed(self.seed, "augment shown", self.step)
         return self.augment.part(shown, seed=seed, first=self._part.rows(self.trainer.global_rank).start)
+
+    def _remembered(self, history: ImagePool, fresh: Tensor) -> Tensor:
+        """This process's rows of all processes' pictures, after the history has seen all of them."""
+        world, b = self.trainer.world_size, len(fresh)
+        every = cast(Tensor, self.all_gather(fresh)).flatten(0, 1) if world > 1 else fresh
+        shown = history(every, seed=hash_seed(self.seed, "history", self.step, self._part.number))
+        return shown[self.trainer.global_rank * b :][:b]
 
     def _generate(self, batch: Batch, side: str) -> Synthesis:
         return self.model(batch, noise=self._noise(batch, side))

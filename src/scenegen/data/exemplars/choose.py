@@ -213,7 +213,7 @@ def label_counts(source: Source) -> Iterable[Mapping[int, int]]:
     if isinstance(source, Files):
         return [item.counts for item in inspect(source, deep=False)]
     known = source.label_counts
-    return known if known is not None else [count_ids(source.load(i).label) for i in range(len(source))]
+    return known if known is not None else [count_ids(source.load(i).ids) for i in range(len(source))]
 
 
 def _places(path: Path, data: Pairs, gallery: Pairs, *, split: str) -> list[list[int]]:

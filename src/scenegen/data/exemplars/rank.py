@@ -38,6 +38,7 @@ def untracked(items: Iterable[Any], description: str) -> Iterable[Any]:
 class LabelsAlone:
     """A source without its photographs, which take most of the time to read."""
 
+    has_labels = True
     has_instances = False
     has_images = False
     styles = label_counts = None

@@ -17,8 +17,9 @@ def initialise(module: nn.Module, *, gain: float, generator: torch.Generator | N
     Plain convolutions and linear maps: Xavier normal with `gain`; affine batch norms: N(1, gain); spectrally
     normalised layers: uniform within 1 / sqrt(fan in), because the official initialiser misses them once
     the network was moved to a GPU, and every published result was trained so; a network with
-    `xavier_everywhere` (OASIS, whose initialiser runs before the move) draws those as Xavier too; learnt enlarging
-    layers draw their own start. All biases are zero.
+    `xavier_everywhere` (OASIS, whose initialiser runs before the move) draws those as Xavier too; one with
+    `normal_start` (CycleGAN) draws N(0, gain) for Xavier; learnt enlarging layers draw their own start. All biases are
+    zero.
 
     Args:
         module: a network; it stays on its device.
@@ -28,13 +29,17 @@ def initialise(module: nn.Module, *, gain: float, generator: torch.Generator | N
     Source: specified behaviour of the SPADE release (`init_type=xavier`); Glorot and Bengio 2010, equation 16.
     """
     everywhere = isinstance(module, SceneModel | Discriminator) and module.xavier_everywhere
+    normal = isinstance(module, SceneModel | Discriminator) and module.normal_start
     for part in module.modules():
         if isinstance(part, SpectralWeight | Enlarging):
             part.reset(generator)
             if everywhere and isinstance(part, SpectralWeight):
                 nn.init.xavier_normal_(part.weight_orig, gain=gain, generator=generator)
         elif isinstance(part, nn.Linear | nn.modules.conv._ConvNd):
-            nn.init.xavier_normal_(part.weight, gain=gain, generator=generator)
+            if normal:
+                nn.init.normal_(part.weight, std=gain, generator=generator)
+            else:
+                nn.init.xavier_normal_(part.weight, gain=gain, generator=generator)
             if part.bias is not None:
                 part.bias.zero_()
         elif isinstance(part, GlobalBatchNorm | nn.BatchNorm2d | nn.SyncBatchNorm):
