@@ -19,7 +19,7 @@ from tests.fuzz.changes import fuzz
 SECONDS = float(os.environ.get("SCENEGEN_FUZZ_SECONDS", "200")) / 2
 VERBS = sorted(path.stem for path in conf_folder().glob("*.yaml"))
 NEEDED = {"sample": ["run=a"], "compare": ["runs=a"], "submit": ["generated=a", "labels=b"], "convert": ["files=a"],
-          "post": ["generated=a", "out=b", "post=bicubic"]}  # fmt: skip
+          "post": ["generated=a", "out=b", "post=bicubic"], "soup": ["runs=[a]", "name=b"]}  # fmt: skip
 
 GROUPS = {str(folder.relative_to(conf_folder())): sorted(path.stem for path in folder.glob("*.yaml"))
           for folder in conf_folder().rglob("*") if folder.is_dir() and "hydra" not in folder.parts}  # fmt: skip

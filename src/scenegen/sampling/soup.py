@@ -1,0 +1,101 @@
+"""A soup of checkpoints: the mean of their weights, its statistics computed anew, and the choice of the ones in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scenegen.base.records import Batch, Refusal, SceneModel
+from scenegen.base.seeding import hash_seed
+from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralWeight
+
+State = Mapping[str, Tensor]
+POWER_STEPS = 30
+"""Of a soup's spectral norms, whose vectors are those of no checkpoint."""
+
+
+def mean_state(states: Mapping[str, State]) -> dict[str, Tensor]:
+    """The mean of every weight, taken in float64; whole numbers are those of the first.
+
+    Args:
+        states: name of a checkpoint -> its weights.
+
+    Raises:
+        Refusal: where names or shapes differ.
+
+    Source: Wortsman et al., ICML 2022 (model soups), section 2; for generators: Yazici et al., ICLR 2019.
+    """
+    (first, wanted), *others = states.items()
+    for name, state in others:
+        shapes, own = ({key: tuple(value.shape) for key, value in s.items()} for s in (state, wanted))
+        if shapes != own:
+            key = sorted(key for key in shapes.keys() | own.keys() if shapes.get(key) != own.get(key))[0]
+            raise Refusal(
+                f"{name} and {first} are checkpoints of unlike models ({key} is {shapes.get(key, 'absent')} in one and "
+                f"{own.get(key, 'absent')} in the other), which make no soup; name runs of one model and size"
+            )
+
+    def mean(key: str) -> Tensor:
+        values = [state[key] for state in states.values()]
+        whole = not values[0].is_floating_point()
+        return values[0].clone() if whole else torch.stack([v.double() for v in values]).mean(0).to(values[0].dtype)
+
+    return {key: mean(key) for key in wanted}
+
+
+def chosen(
+    order: Sequence[str], distance: Callable[[Sequence[str]], float], *, alone: Mapping[str, float]
+) -> tuple[list[str], float]:
+    """The greedy soup: from the best on, a checkpoint stays where the soup with it is nearer than without.
+
+    Args:
+        order: names, the best first.
+        distance: of the soup of some names; smaller is better.
+        alone: name -> distance of the checkpoint alone.
+
+    Returns:
+        The names in the soup, and its distance.
+
+    Source: Wortsman et al., ICML 2022, recipe 1.
+    """
+    kept, best = [order[0]], alone[order[0]]
+    for name in order[1:]:
+        found = distance([*kept, name])
+        if found < best:
+            kept, best = [*kept, name], found
+    return kept, best
+
+
+@torch.no_grad()
+def renew(model: SceneModel, batches: Sequence[Batch], *, seed: int) -> None:
+    """Compute running statistics and spectral norms of a model anew, in place.
+
+    Batch norms take the mean of their statistics over the batches, in training passes; spectral norms take
+    POWER_STEPS power steps from where they are, first.
+
+    Args:
+        model: with new weights; in eval mode afterwards.
+        batches: training batches.
+        seed: of the passes' noise.
+    """
+    model.train()
+    for layer in model.modules():
+        if isinstance(layer, SpectralWeight):
+            for _ in range(POWER_STEPS):
+                layer.sigma()
+    vectors = [(name, buffer.clone()) for name, buffer in model.named_buffers() if name.endswith(("_u", "_v"))]
+    norms: list[Any] = [m for m in model.modules() if isinstance(m, GlobalBatchNorm | nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for place, batch in enumerate(batches):
+        for norm in norms:
+            norm.momentum = 1 / (place + 1)
+        noise = model.prior(len(batch), seed=hash_seed(seed, "soup", place))
+        model(batch, noise=None if noise is None else noise.to(batch.device, batch.dtype))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for name, vector in vectors:
+        model.get_buffer(name).copy_(vector)
+    model.eval()
