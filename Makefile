@@ -6,7 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: setup train test test-slow lint docs bench clean
+# The processes of the tests share what they compile.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: setup train test pytest test-slow lint style types docs bench clean
 
 setup: .venv/.ready
 
@@ -20,16 +23,25 @@ setup: .venv/.ready
 train: setup
 	$(BIN)/python -m scenegen.train experiment=demo name=demo-$$(date +%Y%m%d-%H%M%S)
 
-# One process per core, each with one thread; a file's tests stay together, so what they share is made once.
-test: lint docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# The types are checked beside the tests, where a core would wait for the last file.
+test: style docs
+	@$(MAKE) --no-print-directory --jobs 2 types pytest
+
+# One process per core, each with one thread; a file's tests stay together, so what they share is made once. Their order
+# is that of tests/conftest.py.
+pytest: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
-lint: setup
+lint: style types
+
+style: setup
 	$(BIN)/ruff check .
 	$(BIN)/bandit -q -c pyproject.toml -r src
+
+types: setup
 	$(BIN)/pyright
 
 docs: setup

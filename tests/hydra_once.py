@@ -53,13 +53,15 @@ def read_once() -> None:
         if all(file.resolve().is_relative_to(CHECKOUT) for file in files):
             self.cache = kept.setdefault(places, {})
 
+    def load_copied(self, default, repo):
+        copying: Any = Copying(repo, default.package)
+        return load(self, default, copying)
+
     def choices_that_are_asked_for(overrides, defaults, self_added) -> Any:
         return choices(overrides, defaults, self_added) if any(d.is_interpolation() for d in defaults) else None
 
     CachingConfigRepository.__init__ = begin_with_what_was_read
-    ConfigLoaderImpl._load_single_config = lambda self, default, repo: load(
-        self, default, Copying(repo, default.package)
-    )
+    ConfigLoaderImpl._load_single_config = load_copied
     defaults_list._create_interpolation_map = choices_that_are_asked_for
     version._get_version = functools.cache(version._get_version)
     base.parse = _utils.parse = functools.lru_cache(4096)(grammar_parser.parse)  # trees of interpolations

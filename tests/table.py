@@ -82,8 +82,8 @@ class Row:
     slow: bool = False
 
 
-def each(rows: Sequence[Row], *, quick: int | None = None) -> pytest.MarkDecorator:
-    """Parametrize a test over rows: `@each(ROWS)` above `def test_refused(row): check(row)`.
+def each(rows: Sequence[Row], *, quick: int | None = None) -> Callable[[Row], None]:
+    """A test that checks every row: `test_numbers = each(NUMBERS)`.
 
     Args:
         rows: the rows; no two of one name.
@@ -98,7 +98,12 @@ def each(rows: Sequence[Row], *, quick: int | None = None) -> pytest.MarkDecorat
     assert count <= len(may), f"{count} quick rows of {len(may)}"
     chosen = {may[place * len(may) // count] for place in range(count)}
     marked = [pytest.param(row, id=row.name, marks=() if row.name in chosen else pytest.mark.slow) for row in rows]
-    return pytest.mark.parametrize("row", marked)
+
+    @pytest.mark.parametrize("row", marked)
+    def test(row: Row) -> None:
+        check(row)
+
+    return test
 
 
 def check(row: Row) -> Finished:

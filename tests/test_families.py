@@ -155,15 +155,16 @@ def same(a: Any, b: Any) -> bool:
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
+@pytest.mark.parametrize("steps", [2, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("model", FAMILIES)
-def test_two_and_two_steps_are_four_and_the_average_samples(model: str, tmp_path: Path) -> None:
+def test_half_and_half_of_the_steps_are_all_and_the_average_samples(model: str, steps: int, tmp_path: Path) -> None:
     fewer = ("model.iterations=1",) if model == "cocosnetv2" else ()  # each is a second of PatchMatch
     tricks = {"gaugan": "+class_noise+borders+bilinear+even_start", "unite": "+class_noise+borders"}.get(model, "")
     chosen = config(f"model={model}", f"trick=ema{tricks}", *EMBEDDED, *fewer)
-    straight = train(chosen, tmp_path / "a", steps=4)
-    train(chosen, tmp_path / "b", steps=2)
+    straight = train(chosen, tmp_path / "a", steps=steps)
+    train(chosen, tmp_path / "b", steps=steps // 2)
     workers = 2 if model == "cocosnetv1" else 0
-    train(chosen, tmp_path / "b", steps=4, checkpoint=newest(tmp_path / "b"), workers=workers)
+    train(chosen, tmp_path / "b", steps=steps, checkpoint=newest(tmp_path / "b"), workers=workers)
     first, second = (torch.load(newest(tmp_path / name), weights_only=True) for name in "ab")
     for part in ("state_dict", "optimizer_states", "rng"):
         assert same(first[part], second[part]), part

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "src" / "scenegen"
+from tests.sources import MODULES, ROOT, SOURCE, nodes_of, tree_of
 
 ALLOWED = {
     "base": set(),
@@ -39,8 +38,6 @@ FOREIGN = {"pytorch_lightning", "hydra", "omegaconf", "wandb", "logging"}
 PURE = {"networks", "losses", "metrics", "base"}
 """Rooms that know no Lightning, Hydra, W&B or logging."""
 
-MODULES = sorted(SOURCE.rglob("*.py"))
-
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(SOURCE))
@@ -50,7 +47,7 @@ def name_of(path: Path) -> str:
 def imports_of(path: Path) -> frozenset[str]:
     """Dotted names of the modules that a file imports, inside functions too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -146,7 +143,7 @@ ALSO = {"data": {"classes.json"}}
 def test_only_runs_spells_a_runs_file_names() -> None:
     for path in MODULES:
         if room_of(path) != "runs":
-            text = [n.value for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant)]
+            text = [n.value for n in nodes_of(path) if isinstance(n, ast.Constant)]
             names = [part for value in text if isinstance(value, str) for part in value.split("/")]
             spelt = set(names) & set(RUN_FILES) - ALSO.get(room_of(path), set())
             assert not spelt, f"{name_of(path)} spells {sorted(spelt)}; take the name from scenegen.runs"
@@ -176,7 +173,7 @@ def test_whole_or_not_at_all_is_written_once() -> None:
     """os.replace, os.rename and Path.replace (a call with one argument and no keyword; str.replace has two)."""
     movers = set()
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 named = isinstance(node.func.value, ast.Name) and node.func.value.id == "os"
                 by_os = named and node.func.attr in {"replace", "rename"}
@@ -190,7 +187,7 @@ def test_picture_files_are_opened_in_one_place() -> None:
     """Image.open without a list of formats starts Ghostscript on PostScript, and waits for ever for a named pipe."""
     openers = set()
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.Attribute) and node.attr == "open" and isinstance(node.value, ast.Name):
                 openers |= {name_of(path)} if node.value.id == "Image" else set()
     assert openers == {"base/pictures.py"}, f"{openers} open pictures; use open_picture of base/pictures.py"
@@ -201,7 +198,7 @@ def test_hydra_plugins_and_commands_start_without_torch() -> None:
     early = [*(ROOT / "src" / "hydra_plugins").rglob("*.py"), SOURCE / "cli" / "entry.py"]
     early += [SOURCE / "config" / "places.py", *(p for p in MODULES if p.parent == SOURCE)]
     for path in early:
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         top = {n.module or "" for n in tree.body if isinstance(n, ast.ImportFrom)} | {
             a.name for n in tree.body if isinstance(n, ast.Import) for a in n.names
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +22,8 @@ from scenegen.config.documented import commands, entries, groups_of, known_at_ro
 from scenegen.config.groups import ADDITIVE
 from scenegen.config.places import conf_folder, experiments_folder
 from scenegen.config.quoting import readable
+from tests.sources import ROOT, nodes_of
 
-ROOT = Path(__file__).resolve().parents[1]
 ANY = "ANY"
 """Stands where a sentence puts a value in."""
 
@@ -54,6 +54,7 @@ class Printed(NamedTuple):
         return f"{self.where}: {self.verb} {' '.join(self.words)}"
 
 
+@cache
 def printed() -> list[Printed]:
     """Every command of every text, each once."""
     return list({(one.verb, one.words): one for where, text in texts() for one in commands_in(where, text)}.values())
@@ -64,14 +65,9 @@ def texts() -> Iterator[tuple[str, str]]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(conf_folder().rglob("*.yaml"))]:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if (text := said(node)) and "scenegen" in text:
                 yield str(path.relative_to(ROOT)), text
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def said(node: ast.AST) -> str | None:
@@ -98,12 +94,9 @@ def commands_in(where: str, text: str) -> Iterator[Printed]:
         yield Printed(where, found[1] or found[2], tuple(words))
 
 
-PRINTED = printed()
-
-
 def test_commands_are_found() -> None:
-    assert len(PRINTED) > 150
-    assert {one.verb for one in PRINTED} >= set(VERBS)
+    assert len(printed()) > 150
+    assert {one.verb for one in printed()} >= set(VERBS)
     text = "`python -m scenegen.sample run=NAME\npost=warm`, and python -m scenegen.train -m seed=1,2 (x=1)"
     assert [one[1:] for one in commands_in("", text)] == [
         ("sample", ("run=NAME", "post=warm")),
@@ -111,11 +104,17 @@ def test_commands_are_found() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "where", sorted({one.where for one in PRINTED if not one.where.startswith("conf/")} | {"conf/"})
-)
-def test_printed_commands_parse_and_name_what_there_is(where: str) -> None:
-    wrong = [f"{one}\n  {fault}" for one in PRINTED if one.where.startswith(where) for fault in faults(one)]
+PLACES = ("README.md", "docs/", "conf/", "src/")
+
+
+def test_commands_are_found_in_every_place() -> None:
+    assert {place for place in PLACES for one in printed() if one.where.startswith(place)} == set(PLACES)
+    assert all(one.where.startswith(PLACES) for one in printed())
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_printed_commands_parse_and_name_what_there_is(place: str) -> None:
+    wrong = [f"{one}\n  {fault}" for one in printed() if one.where.startswith(place) for fault in faults(one)]
     assert not wrong, "\n".join(wrong)
 
 
@@ -215,9 +214,8 @@ def test_refusals_name_keys_that_there_are() -> None:
     wrong = []
     for path in sorted((ROOT / "src" / "scenegen").rglob("*.py")):
         verb = path.stem if path.parent.name == "scenegen" else None
-        tree = tree_of(path)
-        own = set() if verb else parameters(tree)
-        for node in ast.walk(tree):
+        own = set() if verb else parameters(nodes_of(path))
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal":
                 strange = named_in(node) - own - set(OTHER_WORDS)
                 wrong += [
@@ -226,10 +224,10 @@ def test_refusals_name_keys_that_there_are() -> None:
     assert not wrong, "no key of the command, or of any:\n" + "\n".join(wrong)
 
 
-def parameters(tree: ast.Module) -> set[str]:
+def parameters(nodes: Sequence[ast.AST]) -> set[str]:
     """Names of the parameters of a module's functions, and of the fields of its dataclasses."""
-    fields = {n.target.id for n in ast.walk(tree) if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-    return fields | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    fields = {n.target.id for n in nodes if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    return fields | {node.arg for node in nodes if isinstance(node, ast.arg)}
 
 
 def named_in(call: ast.Call) -> set[str]:
@@ -243,8 +241,10 @@ def named_in(call: ast.Call) -> set[str]:
 def is_key(word: str, verb: str | None) -> bool:
     """True where a word is a key or a group of the command (of any, for None); `any` stands for any step."""
     verbs = [verb] if verb else VERBS
+    if "any" not in word:
+        return any(word in keys(name) for name in verbs)
     pattern = re.compile(re.escape(word).replace("any", r"\w+"))
-    return any(word in keys(name) or any(map(pattern.fullmatch, keys(name))) for name in verbs)
+    return any(any(map(pattern.fullmatch, keys(name))) for name in verbs)
 
 
 @cache

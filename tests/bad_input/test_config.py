@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import label, pairs, picture, trained, write
 
 OWN = "train size=tiny width=tiny weights=random batch_size=2 steps=2 evaluate=false"
@@ -326,26 +326,8 @@ PLACES = [
 PLACES = [replace(row, name=f"{row.name} {place}") for place, row in enumerate(PLACES)]
 
 
-@each(NUMBERS, quick=6)
-def test_numbers(row: Row) -> None:
-    check(row)
-
-
-@each(LOSSES, quick=4)
-def test_losses(row: Row) -> None:
-    check(row)
-
-
-@each(SPELLING, quick=6)
-def test_spelling(row: Row) -> None:
-    check(row)
-
-
-@each(COMMANDS, quick=7)
-def test_commands(row: Row) -> None:
-    check(row)
-
-
-@each(PLACES, quick=1)
-def test_places(row: Row) -> None:
-    check(row)
+test_numbers = each(NUMBERS, quick=6)
+test_losses = each(LOSSES, quick=4)
+test_spelling = each(SPELLING, quick=6)
+test_commands = each(COMMANDS, quick=7)
+test_places = each(PLACES, quick=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import label, pairs, picture, scene, write
 
 SMALL = "size=tiny width=tiny weights=random batch_size=2 steps=2 evaluate=false"
@@ -224,16 +224,6 @@ INDEXES = [
 ]  # fmt: skip
 
 
-@each(CLASSES, quick=7)
-def test_class_lists(row: Row) -> None:
-    check(row)
-
-
-@each(FILES, quick=8)
-def test_files(row: Row) -> None:
-    check(row)
-
-
-@each(INDEXES, quick=3)
-def test_indexes(row: Row) -> None:
-    check(row)
+test_class_lists = each(CLASSES, quick=7)
+test_files = each(FILES, quick=8)
+test_indexes = each(INDEXES, quick=3)

@@ -15,7 +15,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.training import memory
 from tests.bad_input.test_outputs import made
 from tests.cli.command_line import run
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import SMALL, finished, trained, write
 
 OWN = " ".join(SMALL)
@@ -54,9 +54,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@each(PLACES)
-def test_a_place_that_cannot_be_written(row: Row) -> None:
-    check(row)
+test_a_place_that_cannot_be_written = each(PLACES)
 
 
 def test_a_place_without_rights_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,9 +71,7 @@ MEMORY = [
 ]  # fmt: skip
 
 
-@each(MEMORY)
-def test_memory_that_cannot_be_had_is_not_asked_for(row: Row) -> None:
-    check(row)
+test_memory_that_cannot_be_had_is_not_asked_for = each(MEMORY)
 
 
 def test_the_bound_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,9 +113,7 @@ KEYS = [
 ]  # fmt: skip
 
 
-@each(KEYS)
-def test_values_that_mean_nothing(row: Row) -> None:
-    check(row)
+test_values_that_mean_nothing = each(KEYS)
 
 
 def test_letters_that_the_terminal_lacks_are_escaped(tmp_path: Path) -> None:

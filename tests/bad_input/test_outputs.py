@@ -11,7 +11,7 @@ from scenegen.config.compose import compose
 from scenegen.config.opened import Vocabulary
 from scenegen.config.plan import plan
 from scenegen.data.bridges import COCO_STUFF
-from tests.table import Finished, Row, check, each
+from tests.table import Finished, Row, each
 from tests.worlds import finished, label, picture, write
 
 CONVERT = ("source=spade", "size=tiny", "width=tiny", "width.ngf=2", "width.ndf=2", "width.hidden=2", "weights=random",
@@ -88,11 +88,5 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-@each(ROWS)
-def test_refused(row: Row) -> None:
-    check(row)
-
-
-@each(WRITTEN)
-def test_written(row: Row) -> None:
-    check(row)
+test_refused = each(ROWS)
+test_written = each(WRITTEN)

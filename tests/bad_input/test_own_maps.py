@@ -123,14 +123,8 @@ PAINTED = [
 ]  # fmt: skip
 
 
-@each(ROWS)
-def test_refused(row: Row) -> None:
-    check(row)
-
-
-@each(PAINTED)
-def test_painted(row: Row) -> None:
-    check(row)
+test_refused = each(ROWS)
+test_painted = each(PAINTED)
 
 
 @pytest.mark.slow

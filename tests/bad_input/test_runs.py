@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import checkpoint, finished, label, pairs, picture, trained, write
 
 
@@ -230,16 +230,6 @@ INPUTS = [
 ]  # fmt: skip
 
 
-@each(WHOLE, quick=9)
-def test_runs(row: Row) -> None:
-    check(row)
-
-
-@each(RESULTS, quick=16)
-def test_results(row: Row) -> None:
-    check(row)
-
-
-@each(INPUTS, quick=1)
-def test_inputs(row: Row) -> None:
-    check(row)
+test_runs = each(WHOLE, quick=9)
+test_results = each(RESULTS, quick=16)
+test_inputs = each(INPUTS, quick=1)

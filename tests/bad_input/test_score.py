@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import label, picture, scene, write
 
 SCORE = "score generated=made data=scene data.root=data size=tiny cache=off infinity=false floor=false"
@@ -149,16 +149,6 @@ TABLES = [
 ]  # fmt: skip
 
 
-@each(PICTURES, quick=6)
-def test_pictures(row: Row) -> None:
-    check(row)
-
-
-@each(SUBMITTED, quick=6)
-def test_submitted(row: Row) -> None:
-    check(row)
-
-
-@each(TABLES, quick=6)
-def test_tables(row: Row) -> None:
-    check(row)
+test_pictures = each(PICTURES, quick=6)
+test_submitted = each(SUBMITTED, quick=6)
+test_tables = each(TABLES, quick=6)

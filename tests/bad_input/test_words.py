@@ -16,7 +16,7 @@ from scenegen.cli.system import OS_CURES
 from scenegen.config.places import conf_folder
 from scenegen.config.synonyms import KEYS, OPTIONS, key_hint
 from tests.cli.command_line import run
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import SMALL, pairs, trained
 
 FOLDER = "数据集 (1) #a=b, [c] it's"
@@ -36,9 +36,7 @@ PATHS = [
 ]  # fmt: skip
 
 
-@each(PATHS)
-def test_a_path_is_a_path(row: Row) -> None:
-    check(row)
+test_a_path_is_a_path = each(PATHS)
 
 
 def test_a_run_and_a_sweep_bear_any_name(tmp_path: Path) -> None:
@@ -89,9 +87,7 @@ EDGES = [
 ]
 
 
-@each(EDGES)
-def test_numbers_at_the_edges(row: Row) -> None:
-    check(row)
+test_numbers_at_the_edges = each(EDGES)
 
 
 OTHER_TOOLS = [
@@ -123,9 +119,7 @@ OTHER_TOOLS += [
 ]
 
 
-@each(OTHER_TOOLS)
-def test_words_of_other_tools(row: Row) -> None:
-    check(row)
+test_words_of_other_tools = each(OTHER_TOOLS)
 
 
 def test_a_cure_is_an_option_of_the_command() -> None:

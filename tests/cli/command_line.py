@@ -30,9 +30,8 @@ class Warm:
     ) -> tuple[int, str, str, list[str]]:
         """Exit status, stdout and stderr of a command given as [module, *arguments], and what was seen of it.
 
-        With a root, the command is forked from a process that has imported scenegen too and is watched (watch.py):
-        what it started, asked of a network, wrote outside the root or left running is among what was seen, and its
-        greatest memory.
+        Its greatest memory and whether it left something running are among what was seen. With a root it is watched
+        (watch.py), and what it started, asked of a network or wrote outside the root is among it too.
         """
         if self.process is None:
             start = [sys.executable, str(Path(__file__).with_name("warm.py"))]
@@ -45,7 +44,7 @@ class Warm:
         assert self.process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             order = {"module": command[0], "arguments": command[1:], "cwd": str(cwd), "env": env,
-                     "ready": root is not None, "root": str(root or cwd)}  # fmt: skip
+                     "root": str(root or "")}  # fmt: skip
             (Path(folder) / "order.json").write_text(json.dumps(order))
             self.process.stdin.write(f"{folder}\n")
             child = int(self.process.stdout.readline())
@@ -73,15 +72,15 @@ def run(
     preexec_fn: Callable[[], None] | None = None,
     **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported the libraries.
+    """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported what it needs.
 
     The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...), for
-    preexec_fn, and for a command that starts processes of its own.
+    preexec_fn, and for a run on several devices, whose other ranks are started by the same words.
     """
     whole = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    starts_others = any(word == "-m" or word.startswith(("sweep", "hydra", "trainer.devices")) for word in overrides)
+    several = any(word.startswith(("trainer.devices", "trainer=ddp")) for word in overrides)
     early = any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env)
-    if preexec_fn is None and not early and not starts_others:
+    if preexec_fn is None and not early and not several:
         command = [f"scenegen.{verb}", *overrides]
         return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout)[:3])
     return subprocess.run(

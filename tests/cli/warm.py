@@ -1,11 +1,10 @@
-"""A process that has imported the libraries and starts commands by forking: `python warm.py` reads folders from stdin.
+"""A process that has imported the libraries and scenegen's rooms and starts commands by forking: `python warm.py` reads
+folders from stdin.
 
-Each folder holds order.json (module, arguments, cwd, env, ready, root). The answer is the child's process id and then
-its exit status, a line each; the command's output lies in the folder's stdout and stderr. What a command itself imports
-of scenegen it imports anew, so nothing that one command does is seen by another.
-
-An order with ready=true goes to a second process, forked from the first, that has imported scenegen's rooms too and
-composed a config: a command that is refused then takes a quarter of a second. Such a command is watched (watch.py).
+Each folder holds order.json (module, arguments, cwd, env, root). The answer is the child's process id and then its exit
+status, a line each; the command's output lies in the folder's stdout and stderr. The commands' own modules are imported
+in the fork, where they run, so nothing that one command does is seen by another. What a command leaves running ends
+with it. A command with a root is watched (watch.py).
 """
 
 from __future__ import annotations
@@ -36,32 +35,20 @@ from hydra_once import look_for_the_mode_where_it_is_set, read_once
 sys.path.pop()
 
 
-def next_order(orders: Iterable[str], answers: int, *, ready: bool = False) -> str | None:
+def next_order(orders: Iterable[str], answers: int) -> str | None:
     """In each child, once it stands where its order wants it: the module to run. None when there are no more orders."""
-    inner = None
     for line in orders:
         folder = Path(line.rstrip("\n"))
         order = json.loads((folder / "order.json").read_text())
-        if order["ready"] and not ready:
-            if inner is None:
-                to_read, inner = os.pipe()
-                if os.fork() == 0:
-                    os.close(inner)
-                    get_ready()
-                    return next_order(open(to_read), answers, ready=True)
-                os.close(to_read)
-            os.write(inner, line.encode())
-            continue
         if (child := os.fork()) == 0:
             os.close(answers)
             become(folder, order)
-            if ready:
+            if order["root"]:
                 watch.begin(folder / "seen", root=Path(order["root"]), own=folder)
             return order["module"]
         os.write(answers, f"{child}\n".encode())
         _, status, used = os.wait4(child, 0)
-        if ready:
-            watch.note(folder / "used", used, left=watch.end_orphans())
+        watch.note(folder / "used", used, left=watch.end_orphans())
         os.write(answers, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     return None
 
@@ -80,7 +67,7 @@ def get_ready() -> None:
     for verb in ("train", "sample"):
         compose(verb, ["seed=1"])
     watch.adopt_orphans()
-    gc.freeze()
+    gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
 
 
 def become(folder: Path, order: dict) -> None:
@@ -125,6 +112,6 @@ def end(status: int) -> None:
 if __name__ == "__main__":
     answers = os.dup(1)  # stdout itself goes to the commands
     os.set_inheritable(answers, False)
-    gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
+    get_ready()
     if module := next_order(sys.stdin, answers):
         end(run(module))

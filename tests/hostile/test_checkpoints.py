@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import checkpoint, trained, write
 
 SAMPLE = "sample run=a out=made count=1 sheet=0"
@@ -184,16 +184,6 @@ CONVERTED = [
 ]  # fmt: skip
 
 
-@each(TAKEN, quick=14)
-def test_sampled(row: Row) -> None:
-    check(row)
-
-
-@each(STATES, quick=3)
-def test_resumed(row: Row) -> None:
-    check(row)
-
-
-@each(CONVERTED, quick=1)
-def test_converted(row: Row) -> None:
-    check(row)
+test_sampled = each(TAKEN, quick=14)
+test_resumed = each(STATES, quick=3)
+test_converted = each(CONVERTED, quick=1)

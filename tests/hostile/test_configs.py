@@ -183,24 +183,10 @@ RECIPES = [
 ]  # fmt: skip
 
 
-@each(RUNS, quick=6)
-def test_targets(row: Row) -> None:
-    check(row)
-
-
-@each(YAMLS, quick=12)
-def test_yaml(row: Row) -> None:
-    check(row)
-
-
-@each(READERS, quick=4)
-def test_readers(row: Row) -> None:
-    check(row)
-
-
-@each(RECIPES, quick=6)
-def test_recipes(row: Row) -> None:
-    check(row)
+test_targets = each(RUNS, quick=6)
+test_yaml = each(YAMLS, quick=12)
+test_readers = each(READERS, quick=4)
+test_recipes = each(RECIPES, quick=6)
 
 
 @pytest.mark.parametrize("command", ["compare runs=[a,b]", "report runs=[a,b] out=page leaderboard=board.md"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import label, picture, trained, write
 
 TRAIN = "train size=tiny width=tiny weights=random data.count=4 data.test_count=4 batch_size=2 steps=2 evaluate=false"
@@ -73,11 +73,5 @@ LINKS = [
 ]  # fmt: skip
 
 
-@each(NAMES, quick=9)
-def test_names(row: Row) -> None:
-    check(row)
-
-
-@each(LINKS, quick=3)
-def test_links(row: Row) -> None:
-    check(row)
+test_names = each(NAMES, quick=9)
+test_links = each(LINKS, quick=3)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import label, pairs, picture, scene, trained, write
 
 
@@ -109,11 +109,5 @@ PIPES = [
 ]  # fmt: skip
 
 
-@each(FORMATS, quick=11)
-def test_formats(row: Row) -> None:
-    check(row)
-
-
-@each(PIPES, quick=5)
-def test_what_is_no_file(row: Row) -> None:
-    check(row)
+test_formats = each(FORMATS, quick=11)
+test_what_is_no_file = each(PIPES, quick=5)

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from scenegen.runs.folder import CONFIG
 from tests.config.test_targets import ATTACKS, EVIL
-from tests.table import Row, check, each
+from tests.table import Row, each
 from tests.worlds import SMALL, finished, label, picture, trained, write
 
 
@@ -60,6 +60,4 @@ NAMES = [
 ]  # fmt: skip
 
 
-@each(RUNS + NAMES)
-def test_refused(row: Row) -> None:
-    check(row)
+test_refused = each(RUNS + NAMES)

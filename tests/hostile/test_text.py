@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.table import Finished, Row, check, each
+from tests.table import Finished, Row, each
 from tests.worlds import finished, label, pairs, picture, trained, write
 
 EVIL = {
@@ -85,16 +85,6 @@ PAGES = [
 ]
 
 
-@each(TOLD, quick=7)
-def test_told(row: Row) -> None:
-    check(row)
-
-
-@each(OVERRIDES, quick=2)
-def test_overrides(row: Row) -> None:
-    check(row)
-
-
-@each(PAGES, quick=1)
-def test_pages(row: Row) -> None:
-    check(row)
+test_told = each(TOLD, quick=7)
+test_overrides = each(OVERRIDES, quick=2)
+test_pages = each(PAGES, quick=1)

@@ -69,7 +69,9 @@ def test_ten_and_ten_is_twenty(straight: Path, tmp_path: Path) -> None:
     assert rows == (straight / "metrics.csv").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_kill_in_the_middle_of_an_epoch(straight: Path, tmp_path: Path) -> None:
+    """At a moment that nobody chose; test_killed.py chooses its own."""
     command = [sys.executable, "-m", "scenegen.train", *TINY, *STEPS, "name=a", "steps=20"]
     process = subprocess.Popen(
         command,
