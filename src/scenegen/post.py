@@ -22,13 +22,13 @@ class Settings:
 @command("post")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import printable
-    from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.posts import posts as chosen_posts
     from scenegen.sampling.apply_posts import apply_to_folder
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
-    posts = build.posts(config)
+    posts = chosen_posts(config)
     if not posts:
         raise Refusal("no post was chosen; give post=bicubic, post=jpeg, or several in their order: post=bicubic+jpeg")
     files = apply_to_folder(Path(chosen.generated), Path(chosen.out), posts)

@@ -61,10 +61,10 @@ def main(cfg: DictConfig) -> None:
     from scenegen.base.files import write_json
     from scenegen.base.outputs import take_folder
     from scenegen.base.pictures import save_png
-    from scenegen.config import build
     from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.posts import posts as chosen_posts
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs.folder import made_folder
     from scenegen.sampling.generate import file_name, generate, require_options
@@ -72,7 +72,7 @@ def main(cfg: DictConfig) -> None:
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
-    posts = build.posts(config)
+    posts = chosen_posts(config)
     size = read_settings(Size, config["size"]).wanted
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
     lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else chosen.lookup

@@ -105,6 +105,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from scenegen.config import build
     from scenegen.config.opened import note_vocabulary
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.posts import posts as chosen_posts
     from scenegen.data.fingerprint import fingerprint
     from scenegen.data.inspection import require_sound
     from scenegen.data.samples import collate
@@ -152,7 +153,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             require_same_data(read_record(folder).data, data, changes=changes, run=run)
         # Built before training, so that what cannot be scored is known now and not after a day.
         scorer = build.scorer(config, test) if settings.evaluate else None
-        posts = build.posts(config)
+        posts = chosen_posts(config)
         if scorer is not None:
             require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
         if first and scorer is not None and (told := build.left_out(config, scorer)):

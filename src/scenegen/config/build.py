@@ -216,11 +216,6 @@ def _require_memory(config: Config, data: Any, machine: Any) -> None:
     )
 
 
-def posts(config: Config) -> list[Any]:
-    """The posts in their order."""
-    return [make(node) for node in (config.get("post") or {}).values()]
-
-
 def loggers(config: Config, folder: Path) -> list[Any]:
     """The loggers on request."""
     return [make(node, folder=folder, config=config) for node in (config.get("logger") or {}).values()]

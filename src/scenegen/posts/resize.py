@@ -36,6 +36,27 @@ class Bicubic(Post):
         return F.interpolate(picture, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
+class BicubicTo(Post):
+    """Pictures of a stated size, by a filtering bicubic; the shape is the user's choice.
+
+    Args:
+        height, width: of the pictures afterwards, in pixels.
+
+    Source: see `Bicubic`.
+    """
+
+    def __init__(self, *, height: int, width: int) -> None:
+        super().__init__()
+        if not (1 <= height <= 16384 and 1 <= width <= 16384):
+            raise Refusal(f"post.bicubic_{height}x{width} must have sides of 1 to 16384 pixels")
+        self.size = height, width
+        self.stamp = f"bicubic to {height}x{width}"
+
+    def forward(self, picture: Tensor, batch: Batch) -> Tensor:
+        """(b, 3, height, width), clamped to [-1, 1]."""
+        return F.interpolate(picture, size=self.size, mode="bicubic", antialias=True).clamp(-1, 1)
+
+
 class Jpeg(Post):
     """Pictures after a round trip through a JPEG file.
 
