@@ -74,7 +74,10 @@ def convert(cfg: DictConfig) -> Path:
     count = sum(p.numel() for p in model.parameters())
     print(f"{printable(read)}: every key fits, none is left over")
     run = shlex.quote(f"run={settings.name}")
-    print(f"{path}: {count:,} parameters; next: python -m scenegen.sample {run} labels=FOLDER")
+    following = f"python -m scenegen.sample {run} labels=FOLDER"
+    if model.reads == {"source"}:
+        following = f"python -m scenegen.post generated=FOLDER out=FOLDER post=cyclegan post.cyclegan.{run}"
+    print(f"{path}: {count:,} parameters; next: {following}")
     return folder
 
 
