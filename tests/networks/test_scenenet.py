@@ -15,7 +15,8 @@ from safetensors.torch import save as pack
 from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import render
-from scenegen.networks.frozen import halves, netfile
+from scenegen.base import halves
+from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen.scenenet import (
     SHIPPED,
     WIDTHS,

@@ -75,6 +75,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     },
     "scenegen.data.exemplars.measures.Color": {"bins": 8},
     "scenegen.data.exemplars.measures.Vgg": {"layer": None},
+    "scenegen.networks.generators.layer_changes.add_class_noise": {"gain": 1.0},
     "scenegen.losses.adversarial.Hinge": {"real_label": 1.0},
     "scenegen.losses.adversarial.LeastSquares": {"real_label": 1.0},
     "scenegen.losses.adversarial.NonSaturating": {"real_label": 1.0},

@@ -25,8 +25,9 @@ from scenegen.data.pairs import Files
 from scenegen.data.transforms import keeps_shape
 from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.interop import load_official
+from scenegen.runs import released
 from scenegen.runs.checkpoints import load, model_state, newest
-from scenegen.runs.folder import CLASSES, CONFIG, find_run
+from scenegen.runs.folder import CLASSES, CONFIG, WEIGHTS, find_run
 
 
 @dataclass(frozen=True)
@@ -259,18 +260,22 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
     folder = find_run(name)
     config = _read_plan(folder)
     vocabulary = _read_vocabulary(folder)
-    path = Path(checkpoint) if checkpoint else newest(folder)
-    content = load(path)
     model = build.model(config, vocabulary)
+    if checkpoint is None and released.is_released(folder):
+        path, (state, step) = folder / WEIGHTS, released.read(folder)
+        state |= {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}
+    else:
+        path = Path(checkpoint) if checkpoint else newest(folder)
+        content = load(path)
+        state, step = model_state(content, path=path), int(content["state_dict"]["clock"])
     try:
-        load_official(model, model_state(content, path=path))
+        load_official(model, state)
     except Refusal as refusal:
         raise Refusal(f"{path} is not a checkpoint of run {folder.name}: {refusal}") from refusal
     try:
         model.to(torch.device(device))
     except RuntimeError as error:
         raise Refusal(f"device={device} cannot be used here ({str(error).splitlines()[0]}); use device=cpu") from error
-    step = int(content["state_dict"]["clock"])
     return TrainedRun(folder, config, vocabulary, model.eval(), step)
 
 

@@ -34,6 +34,12 @@ METRICS, CHECKPOINTS, GRIDS = "metrics.csv", "checkpoints", "grids"
 RESULT, SCORES, SAMPLES, SHEET, CURVES = "result.json", "scores.npz", "samples", "contact_sheet.png", "curves.png"
 """Written at its end: score, every picture's part of it, the pictures, some of them side by side, loss curves."""
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Folder of the runs that come with the package."""
+
+WEIGHTS, CARD = "weights.safetensors", "README.md"
+"""Of a run that was passed on, in place of checkpoints: the weights to sample with, and what they are."""
+
 LARGEST_CONFIG = 1 << 18
 """Bytes of a config that are read; ours have some ten thousand."""
 
@@ -58,17 +64,25 @@ def is_run(folder: Path) -> bool:
 
 
 def find_run(run: str | Path) -> Path:
-    """Folder of a run, given by name or as a folder.
+    """Folder of a run, given by name or as a folder; one's own comes before one of the package's of the same name.
 
     Raises:
         Refusal: where there is none, with the runs that there are.
     """
-    for folder in (Path(run), HOME / run):
+    for folder in (Path(run), HOME / run, *([SHIPPED / run] if str(run) in shipped_runs() else [])):
         if is_run(folder):
             return folder
     there = sorted((p.parent for p in HOME.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
     known = ", ".join(p.name for p in there[-5:]) or "none yet: start with python -m scenegen.train"
-    raise Refusal(f"there is no run {str(run)!r} (looked for {CONFIG} in it and in {HOME}/{run}); newest runs: {known}")
+    with_it = f"; run={' or run='.join(shipped)} came with the package" if (shipped := shipped_runs()) else ""
+    raise Refusal(
+        f"there is no run {str(run)!r} (looked for {CONFIG} in it and in {HOME}/{run}); newest runs: {known}{with_it}"
+    )
+
+
+def shipped_runs() -> list[str]:
+    """Names of the runs that came with the package."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
 
 
 def finished_runs(place: str | Path) -> list[Path]:

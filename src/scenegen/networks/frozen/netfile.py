@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import halves
+from scenegen.base import halves
 
 KIND = halves.Kind("scenegen.scenenet/1", "a SceneNet", "scenegen.train model=scenenet")
 ROLES = ("trunk", "scorer")

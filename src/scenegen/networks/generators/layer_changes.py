@@ -22,21 +22,24 @@ Borders = Literal["replicate", "reflect"]
 Enlarged = Literal["bilinear", "nearest"]
 
 
-def add_class_noise(*, model: SceneModel) -> None:
+def add_class_noise(*, model: SceneModel, gain: float) -> None:
     """Give every modulated normalisation of a model's generator noise of a learnt strength per class, zero at first.
 
     Args:
         model: freshly built; changed in place.
+        gain: see `ClassNoise`.
 
     Raises:
-        Refusal: for a model without such normalisations.
+        Refusal: for a model without such normalisations, or a gain that is not positive.
     """
+    if not 0 < gain < float("inf"):
+        raise Refusal(f"trick.noise.gain={gain} must be a positive number")
     generator = _generator(model, trick="class_noise")
     field = NoiseField()
     model_of = _painter(model)
     layers = [layer for layer in generator.modules() if isinstance(layer, SPADE | SEACE)]
     for number, layer in enumerate(layers):
-        layer.noise = ClassNoise(layer.channels, classes=model_of.num_classes, field=field, layer=number)
+        layer.noise = ClassNoise(layer.channels, classes=model_of.num_classes, gain=gain, field=field, layer=number)
     model_of.take_field(field)
 
 

@@ -76,6 +76,8 @@ class ClassNoise(nn.Module):
     Args:
         channels: of the features.
         classes: of the label maps.
+        gain: times the learnt weights: Adam changes a weight by about its rate a step, so noise grows `gain` times
+            as fast as other weights do.
         field: of all layers of the generator.
         layer: number of this layer, so that no two draw the same noise.
 
@@ -83,16 +85,17 @@ class ClassNoise(nn.Module):
         of the 2022 contest (APF-GAN, Li et al. 2024).
     """
 
-    def __init__(self, channels: int, *, classes: int, field: NoiseField, layer: int) -> None:
+    def __init__(self, channels: int, *, classes: int, gain: float, field: NoiseField, layer: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(classes, channels))
+        self.gain = gain
         self.field = field
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h, w) to the same."""
         planes, noise = self.field.at(x.shape[-2:], layer=self.layer)
-        strength = F.conv2d(planes.to(x.dtype), self.weight.t()[:, :, None, None].to(x.dtype))
+        strength = F.conv2d(planes.to(x.dtype), (self.gain * self.weight).t()[:, :, None, None].to(x.dtype))
         return torch.addcmul(x, strength, noise.to(x.dtype))
 
 

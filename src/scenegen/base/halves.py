@@ -15,7 +15,7 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from scenegen.base.files import whole
-from scenegen.base.records import Refusal
+from scenegen.base.refusal import Refusal
 
 LARGEST_BYTES = 64 << 20
 """Size limit of a file; no net of this project comes near it, and a larger file is not read into memory."""

@@ -1,0 +1,156 @@
+"""Write a run as a folder to pass on: python -m scenegen.export run=NAME out=FOLDER"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from scenegen.base.refusal import Refusal
+from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from scenegen.config.opened import TrainedRun
+
+MINE = ("name", "resume", "start_from", "extensions")
+"""Keys of a config that mean something only where the run was trained."""
+
+CARD = """# {name}
+
+Label maps in, pictures out: a {model} of [scenegen](https://pypi.org/project/scenegen-landscapes), step {step},
+{size} pixels (width x height), {count:.1f} million numbers as half floats ({mib:.1f} MiB).
+
+```bash
+python -m scenegen.sample run=FOLDER labels=MAPS
+```
+
+- **Label maps**: one-channel PNG of class ids. {classes}
+- **Data**: {data}
+- **Terms**: {terms}
+- **Scores**: {scores}
+- **Limits**: {limits}
+- **Trained by**: config.yaml, {seen:,} pictures seen.
+- **Checked**: this folder paints what the run paints, up to {off:.2f} of 255 grey levels in one picture.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of conf/export.yaml, documented there."""
+
+    run: str
+    checkpoint: str | None
+    out: str
+    pictures: str | None
+    terms: str | None
+    limits: str | None
+
+
+@command("export")
+def main(cfg: DictConfig) -> None:
+    export(cfg)
+
+
+def export(cfg: DictConfig) -> Path:
+    """Write the run that a composed conf/export.yaml names as a folder to pass on; the folder is returned."""
+    from omegaconf import OmegaConf
+
+    from scenegen.base.console import printable
+    from scenegen.base.files import whole
+    from scenegen.config.opened import note_vocabulary, open_run
+    from scenegen.config.plan import digest, plan, read_settings
+    from scenegen.runs import released
+    from scenegen.runs.folder import CARD as CARD_FILE
+    from scenegen.runs.folder import WEIGHTS, create_run
+
+    chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    out = Path(chosen.out).expanduser()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Refusal(f"out={chosen.out} exists and is no empty folder; give another one")
+    run = open_run(chosen.run, checkpoint=chosen.checkpoint)
+    if run.takes_exemplars or "logits" in run.model.offers:
+        raise Refusal(f"run={chosen.run}: its model needs more than a label map, which such a folder is not made for "
+                      "yet; pass on the run's own folder")  # fmt: skip
+    config = _elsewhere(run.config)
+    facts = {"data": chosen.pictures or "not stated", "terms": chosen.terms or "not stated"}
+    out.mkdir(parents=True, exist_ok=True)
+    create_run(out, OmegaConf.create(config), digest=digest(config), overrides=[])
+    note_vocabulary(out, run.vocabulary)
+    weights = released.write(out, run.model.state_dict(), step=run.step, facts=facts)
+    off = _largest_difference(run, open_run(str(out)))
+    count = sum(value.numel() for value in run.model.state_dict().values())
+    text = CARD.format(
+        name=out.resolve().name,
+        model=type(run.model).__name__,
+        step=run.step,
+        size=f"{config['size']['width']}x{config['size']['height']}",
+        count=count / 1e6,
+        mib=weights.stat().st_size / 2**20,
+        classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names)),
+        scores=_scores(run.folder),
+        limits=chosen.limits or "not stated",
+        seen=run.step * int(config.get("batch_size", 1)),
+        off=off,
+        **facts,
+    )
+    with whole(out / CARD_FILE) as part:
+        part.write_text(text, encoding="utf-8")
+    print(f"{printable(str(out))}: {WEIGHTS} of {weights.stat().st_size / 2**20:.1f} MiB and a card to read and mend")
+    print(f"checked: opened anew it paints what the run paints, up to {off:.2f} of 255 grey levels in one picture")
+    return out
+
+
+def _elsewhere(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without the paths and names of the machine that it comes from."""
+    plain = copy.deepcopy({key: None if key in MINE else value for key, value in config.items()})
+    for group in ("data", "exemplar"):
+        node = plain.get(group)
+        if isinstance(node, dict):
+            plain[group] = {k: None if isinstance(v, str) and ("/" in v or "\\" in v) else v for k, v in node.items()}
+    for weights in _nodes(plain):
+        if isinstance(weights.get("folder"), str):
+            weights["folder"] = None
+    return plain
+
+
+def _nodes(tree: Any) -> list[dict[str, Any]]:
+    """Every mapping of a tree."""
+    if isinstance(tree, dict):
+        return [tree, *(node for value in tree.values() for node in _nodes(value))]
+    return [node for value in tree for node in _nodes(value)] if isinstance(tree, list) else []
+
+
+def _largest_difference(run: TrainedRun, other: TrainedRun) -> float:
+    """Largest difference, in grey levels, of the pictures that two runs paint of one label map of stripes."""
+    import torch
+
+    from scenegen.base.records import Batch
+    from scenegen.sampling.generate import draw_noise
+
+    height, width = run.config["size"]["height"], run.config["size"]["width"]
+    rows = torch.arange(height)[:, None] * len(run.vocabulary) // height
+    label = rows.expand(height, width)[None].contiguous()
+    batch = Batch(label=label, instance=label.clone() if run.vocabulary.has_instances else None, name=("stripes",))
+    noise = draw_noise(run.model, batch.name, [0], 0)
+    with torch.no_grad():
+        ours, theirs = (part.model.sample(batch, noise=noise).image for part in (run, other))
+    return float((ours - theirs).abs().max()) * 127.5
+
+
+def _scores(folder: Path) -> str:
+    """The run's scores with their protocol, in words."""
+    from scenegen.config.stored import read_config
+    from scenegen.reporting.results import read
+    from scenegen.runs.folder import RESULT
+
+    if not (folder / RESULT).is_file():
+        return "none recorded; score its pictures with scenegen.score"
+    result = read(folder, read_config=read_config)
+    return ", ".join(f"{role} {value:.4g}" for role, value in result.parts.items()) + f" (protocol {result.record['protocol']['id']})"
+
+
+if __name__ == "__main__":
+    main()
