@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 MINE = ("name", "resume", "start_from", "extensions")
 """Keys of a config that mean something only where the run was trained."""
 
+MOST_OFF = 4.0
+"""Grey levels by which half floats may change a pixel of a picture; trained networks are off by 0.1."""
+
 CARD = """# {name}
 
-Label maps in, pictures out: a {model} of [scenegen](https://pypi.org/project/scenegen-landscapes), step {step},
+Label maps in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
 {size} pixels (width x height), {count:.1f} million numbers as half floats ({mib:.1f} MiB).
 
 ```bash
@@ -77,10 +81,17 @@ def export(cfg: DictConfig) -> Path:
     config = _elsewhere(run.config)
     facts = {"data": chosen.pictures or "not stated", "terms": chosen.terms or "not stated"}
     out.mkdir(parents=True, exist_ok=True)
-    create_run(out, OmegaConf.create(config), digest=digest(config), overrides=[])
-    note_vocabulary(out, run.vocabulary)
-    weights = released.write(out, run.model.state_dict(), step=run.step, facts=facts)
-    off = _largest_difference(run, open_run(str(out)))
+    try:
+        create_run(out, OmegaConf.create(config), digest=digest(config), overrides=[])
+        note_vocabulary(out, run.vocabulary)
+        weights = released.write(out, run.model.state_dict(), step=run.step, facts=facts)
+        off = _largest_difference(run, open_run(str(out)))
+        if not off <= MOST_OFF:
+            raise Refusal(f"half floats of run={chosen.run} paint up to {off:.1f} of 255 grey levels beside it, so it "
+                          "was not passed on; pass on the run's own folder")  # fmt: skip
+    except Refusal:
+        shutil.rmtree(out)
+        raise
     count = sum(value.numel() for value in run.model.state_dict().values())
     text = CARD.format(
         name=out.resolve().name,
@@ -149,7 +160,10 @@ def _scores(folder: Path) -> str:
     if not (folder / RESULT).is_file():
         return "none recorded; score its pictures with scenegen.score"
     result = read(folder, read_config=read_config)
-    return ", ".join(f"{role} {value:.4g}" for role, value in result.parts.items()) + f" (protocol {result.record['protocol']['id']})"
+    return (
+        ", ".join(f"{role} {value:.4g}" for role, value in result.parts.items())
+        + f" (protocol {result.record['protocol']['id']})"
+    )
 
 
 if __name__ == "__main__":

@@ -226,6 +226,7 @@ def test_every_strength_gets_a_gradient_where_its_class_stands(family: str) -> N
     [
         ("gaugan", "borders", {"mode": "zero"}, "trick.borders.mode=zero is not one of replicate, reflect"),
         ("gaugan", "bilinear", {"mode": "cubic"}, "trick.enlarging.mode=cubic is not one of bilinear, nearest"),
+        ("gaugan", "class_noise", {"gain": 0}, "trick.noise.gain=0 must be a positive number"),
         ("sasame", "even_start", {}, "evenly already; leave it out, or use model=gaugan model.vae=true"),
         ("oasis", "even_start", {}, "evenly already; leave it out"),
         ("scenenet", "class_noise", {}, "trick=class_noise changes a generator that paints label maps"),
@@ -240,4 +241,16 @@ def test_changes_that_a_model_cannot_take(model: str, trick: str, values: dict[s
 
 def test_layers_outside_a_pass_draw_nothing() -> None:
     with pytest.raises(Refusal, match="paint with the model, not with its generator alone"):
-        ClassNoise(4, classes=3, field=NoiseField(), layer=0)(torch.zeros(1, 4, 2, 2))
+        ClassNoise(4, classes=3, gain=1.0, field=NoiseField(), layer=0)(torch.zeros(1, 4, 2, 2))
+
+
+def test_gain_of_class_noise_multiplies_its_weights() -> None:
+    once, thrice = (painter("gaugan") for _ in range(2))
+    built("trick/class_noise", at="noise", model=once)
+    built("trick/class_noise", at="noise", model=thrice, gain=3.0)
+    for model, strength in ((once, 0.3), (thrice, 0.1)):
+        for part in model.modules():
+            if isinstance(part, ClassNoise):
+                torch.nn.init.constant_(part.weight, strength)
+    batch = without_exemplars(a_batch())
+    torch.testing.assert_close(painted(thrice.eval(), batch), painted(once.eval(), batch))

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save as pack
 
+from scenegen.base import halves
 from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import render
-from scenegen.base import halves
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen.scenenet import (
     SHIPPED,

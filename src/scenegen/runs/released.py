@@ -52,5 +52,5 @@ def is_released(folder: Path) -> bool:
 
 
 def home_of(folder: Path) -> Path:
-    """Folder for what is made with a run: its own, or for one that came with the package the one of its name in runs/."""
+    """Folder for what is made with a run: its own, or one of its name in runs/ for a run that came with the package."""
     return HOME / folder.name if folder.parent == SHIPPED else folder

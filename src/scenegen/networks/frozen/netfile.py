@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from scenegen.base.records import Refusal
 from scenegen.base import halves
+from scenegen.base.records import Refusal
 
 KIND = halves.Kind("scenegen.scenenet/1", "a SceneNet", "scenegen.train model=scenenet")
 ROLES = ("trunk", "scorer")

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Refusal
 from scenegen.base import halves
+from scenegen.base.records import Refusal
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen import weights as pinned
 from scenegen.networks.frozen.extractors import Extractor
