@@ -50,6 +50,9 @@ def test_classes_of_every_pixel_and_the_decoder_s_maps(size: tuple[int, int]) ->
     assert [tuple(logits.shape) for logits in judged.logits] == [(3, CLASSES + 1, *size)]
     assert judged.label is not None
     assert torch.equal(judged.label, semantics.argmax(1))
+    blank = semantics.clone()
+    blank[:, :, :4] = 0  # what DiffAugment moved in has no class
+    assert torch.equal(built()(blank, image).label[:, :4], torch.full_like(judged.label[:, :4], -1))
     (maps,) = judged.features
     halves = [tuple(-(-side // 2**n) for side in size) for n in (5, 4, 3, 2, 1, 0)]
     assert [tuple(x.shape[2:]) for x in maps] == halves

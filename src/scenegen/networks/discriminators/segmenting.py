@@ -13,6 +13,7 @@ from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.discriminators.stages import FrozenStages
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.layers.norm import SpectralConv2d
+from scenegen.networks.layers.semantics import named_classes
 
 
 class Merge(nn.Module):
@@ -132,7 +133,7 @@ class SegmentingDiscriminator(Discriminator):
             Refusal: when the channels or the sizes differ, or pictures are smaller than one coarsest position.
         """
         self.stages.refuse_small(*image.shape[-2:])
-        label = self.planes(condition, image)[:, : self.num_classes].argmax(1)
+        label = named_classes(self.planes(condition, image)[:, : self.num_classes])
         found = self.stages(image)
         factors = [*self._factors[1:], 1]  # of each layer to the next one; the coarsest has none
         maps: list[Tensor] = []
