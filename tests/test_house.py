@@ -26,7 +26,7 @@ ALLOWED = {
     "reporting": {"base", "data", "losses", "metrics", "networks", "posts", "runs", "sampling", "scoring", "tracking"},
     "config": {"base", "data", "networks", "runs"},
     "sweeps": {"base", "config", "runs", "tracking"},
-    "web": {"base", "config", "sampling"},
+    "web": {"base", "config", "data", "sampling"},
     "cli": {"base", "config", "sweeps"},
 }
 """Room -> rooms whose code it may import; commands on top, which only put rooms together, may import every room."""

@@ -1,0 +1,208 @@
+"""The page's server: ids in, pictures out, and everything else refused in one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from scenegen.base.refusal import Refusal
+from scenegen.data.classes import LANDSCAPE
+from scenegen.web.easel import Easel, Wish
+from scenegen.web.guard import MOST_BYTES
+from scenegen.web.server import application
+from tests.web.runs import SIDE, easel, opened_run
+
+PORT = 8417
+HOME = f"http://127.0.0.1:{PORT}"
+TOKEN = "t" * 32
+IDS = (np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 7 % len(LANDSCAPE)).astype("<u2")
+
+
+@pytest.fixture(scope="module")
+def board() -> Easel:
+    return easel()
+
+
+@pytest.fixture
+def client(board: Easel) -> Iterator[TestClient]:
+    with TestClient(application(board, port=PORT, token=TOKEN), base_url=HOME) as made:  # pyright: ignore[reportArgumentType]
+        yield made
+
+
+def post(client: TestClient, what: str, body: bytes = IDS.tobytes(), **headers: str) -> Any:
+    return client.post(f"/{TOKEN}/{what}", content=body, headers={"origin": HOME, **headers})
+
+
+def png(array: np.ndarray, mode: str | None = None, palette: list[int] | None = None) -> bytes:
+    file = io.BytesIO()
+    picture = Image.fromarray(array)
+    if palette is not None:
+        picture = Image.frombytes("P", picture.size, array.tobytes())
+        picture.putpalette(palette)
+    (picture.convert(mode) if mode else picture).save(file, format="PNG")
+    return file.getvalue()
+
+
+def test_the_page_runs_nothing_but_its_own_script(client: TestClient) -> None:
+    answers = [client.get(f"/{TOKEN}/") for _ in range(2)]
+    policies = [answer.headers["content-security-policy"] for answer in answers]
+    for answer, policy in zip(answers, policies, strict=True):
+        nonce = policy.split("script-src 'nonce-")[1].split("'")[0]
+        assert answer.text.count("<script") == answer.text.count(f'<script nonce="{nonce}"') == 1
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert "//" not in answer.text.replace("https://", "//").split("<script")[0]
+        assert answer.headers["cache-control"] == "no-store"
+    assert policies[0] != policies[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "words"),
+    [
+        (f"/{TOKEN}/paint", {"host": "evil.example"}, 403, "127.0.0.1 alone"),
+        (f"/{TOKEN}/paint", {"host": f"evil.example:{PORT}"}, 403, "127.0.0.1 alone"),
+        (f"/{TOKEN}/paint", {"origin": "http://evil.example"}, 403, "its own requests"),
+        (f"/{TOKEN}/paint", {"origin": "null"}, 403, "its own requests"),
+        (f"/{TOKEN}/paint", {"origin": HOME, "sec-fetch-site": "cross-site"}, 403, "another site"),
+        (f"/{TOKEN}/paint", {}, 403, "Origin"),
+        ("/paint", {"origin": HOME}, 403, "token"),
+        (f"/{TOKEN[:-1]}/paint", {"origin": HOME}, 403, "token"),
+        (f"/{TOKEN}x/paint", {"origin": HOME}, 403, "token"),
+        (f"/{TOKEN}/paint", {"origin": HOME, "content-length": "-1"}, 413, "larger"),
+        (f"/{TOKEN}/nothing", {"origin": HOME}, 404, "Not Found"),
+    ],
+)
+def test_strangers_are_refused(client: TestClient, path: str, headers: dict, status: int, words: str) -> None:
+    answer = client.post(path, content=IDS.tobytes(), headers=headers)
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_an_upload_of_50_mb_is_refused_with_and_without_its_length(client: TestClient) -> None:
+    whole = post(client, "open", b"x" * 50_000_000)
+    piece = b"x" * (MOST_BYTES // 4)
+    streamed = client.post(f"/{TOKEN}/open", content=(piece for _ in range(6)), headers={"origin": HOME})
+    for answer in (whole, streamed):
+        assert answer.status_code == 413
+        assert f"{MOST_BYTES >> 20} MiB" in answer.text
+
+
+def test_the_picture_is_the_models_own(client: TestClient, board: Easel) -> None:
+    answer = post(client, "paint?seed=5&copy=2")
+    assert answer.headers["content-type"] == "image/png"
+    expected = board.paint(IDS, Wish(seed=5, copy=2))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), expected)
+    assert not np.array_equal(board.paint(IDS, Wish(seed=6, copy=2)), expected)
+    assert not np.array_equal(board.paint(IDS, Wish(seed=5, copy=1)), expected)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_ids_saved_and_opened_are_the_ids(client: TestClient, bits: int) -> None:
+    saved = post(client, f"label?bits={bits}").content
+    stored = Image.open(io.BytesIO(saved))
+    assert stored.mode == {8: "L", 16: "I;16"}[bits]
+    assert np.array_equal(np.asarray(stored), IDS)
+    assert post(client, "open", saved).content == IDS.tobytes()
+
+
+def test_palette_and_colour_files_are_read_by_meaning(client: TestClient) -> None:
+    colours = np.asarray(LANDSCAPE.colours, np.uint8)
+    indices = png(IDS.astype(np.uint8), palette=[255 - k % 256 for k in range(768)])
+    assert post(client, "open", indices).content == IDS.tobytes()
+    assert post(client, "open", png(colours[IDS])).content == IDS.tobytes()
+
+
+def test_a_map_of_the_same_shape_is_resized_and_said(client: TestClient) -> None:
+    answer = post(client, "open", png(np.kron(IDS, np.ones((2, 2))).astype(np.uint8)))
+    assert answer.content == IDS.tobytes()
+    assert "resized%20from%20128x128%20to%2064x64" in answer.headers["x-notice"]
+
+
+def test_another_shape_is_cut_or_stretched_where_that_is_chosen(client: TestClient) -> None:
+    wide = png(np.concatenate([IDS, IDS], axis=1).astype(np.uint8))
+    half = SIDE // 2
+    cut = np.frombuffer(post(client, "open?fit=crop", wide).content, "<u2").reshape(SIDE, SIDE)
+    assert np.array_equal(cut, np.concatenate([IDS[:, half:], IDS[:, :half]], axis=1))
+    squashed = post(client, "open?fit=squash", wide)
+    assert len(squashed.content) == 2 * SIDE * SIDE
+    assert "stretched" in squashed.headers["x-notice"]
+
+
+TOO_HIGH = IDS.copy()
+TOO_HIGH[3, 4] = 29
+BAD = {
+    "ids outside": ("open", png(TOO_HIGH.astype(np.uint8)), ["the file", "label id 29", "29 classes"]),
+    "another size": ("open", png(np.zeros((64, 100), np.uint8)), ["100x64", "64x64", "cut the middle"]),
+    "strange colours": ("open", png(np.full((64, 64, 3), (1, 2, 3), np.uint8)), ["(1, 2, 3)", "nearest"]),
+    "no picture": ("open", b"GIF8 no", ["unreadable", "PNG"]),
+    "half a picture": ("open", png(IDS.astype(np.uint8))[:200], ["truncated"]),
+    "a JPEG": ("open", b"\xff\xd8\xff\xe0 no", ["unreadable"]),
+    "PostScript": ("open", b"%!PS-Adobe-3.0 EPSF-3.0\n", ["unreadable"]),
+    "a bomb": ("open", png(np.zeros((5000, 5000), np.uint8)), ["5000x5000", "smaller"]),
+    "empty": ("open", b"", ["unreadable"]),
+    "unknown fit": ("open?fit=x", png(IDS[:, :32].astype(np.uint8)), ["fit=x", "squash"]),
+    "short map": ("paint", IDS.tobytes()[:-2], ["8190 bytes", "8192"]),
+    "id of no class": ("paint", TOO_HIGH.tobytes(), ["id 29", "0..28"]),
+    "seed": ("paint?seed=-1", IDS.tobytes(), ["seed=", "whole number"]),
+    "large seed": ("paint?seed=9007199254740992", IDS.tobytes(), ["seed 9007199254740992"]),
+    "copy": ("paint?copy=4", IDS.tobytes(), ["variation 4"]),
+    "bits": ("label?bits=12", IDS.tobytes(), ["12", "8 or 16"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence(client: TestClient, case: str) -> None:
+    what, body, words = BAD[case]
+    answer = post(client, what, body)
+    assert answer.status_code == 422
+    assert "\n" not in answer.text
+    assert "Traceback" not in answer.text
+    assert "/tmp" not in answer.text
+    for word in words:
+        assert word in answer.text
+
+
+def test_a_stale_turn_of_one_tab_is_dropped_and_another_tabs_is_not(client: TestClient) -> None:
+    assert post(client, "paint?tab=a&turn=5").status_code == 200
+    assert post(client, "paint?tab=a&turn=4").status_code == 409
+    assert post(client, "paint?tab=b&turn=4").status_code == 200
+
+
+def test_start_maps_are_of_the_runs_classes_and_size(client: TestClient) -> None:
+    one, other = (np.frombuffer(client.get(f"/{TOKEN}/start?index={k}").content, "<u2") for k in (0, 1))
+    assert len(one) == SIDE * SIDE
+    assert one.max() < len(LANDSCAPE)
+    assert not np.array_equal(one, other)
+    assert client.get(f"/{TOKEN}/start?index=10000").status_code == 422
+
+
+def test_the_recipe_holds_map_picture_and_command(client: TestClient) -> None:
+    with zipfile.ZipFile(io.BytesIO(post(client, "recipe?seed=7&copy=1").content)) as archive:
+        recipe = json.loads(archive.read("recipe.json"))
+        assert np.array_equal(np.asarray(Image.open(archive.open("painting_labels/painting.png"))), IDS)
+        assert archive.read("painting.png") == post(client, "paint?seed=7&copy=1").content
+    assert recipe["makes"] == "painting_made/painting_1.png"
+    for word in ("labels=painting_labels", "seed=7", "n_per_label=2", "batch_size=1", "lookup=false"):
+        assert f" {word} " in recipe["command"]
+
+
+def test_a_small_picture_has_half_the_sides() -> None:
+    board = easel(opened_run(vae=False))
+    assert board.halves
+    assert board.paint(IDS, Wish(small=True)).shape == (SIDE // 2, SIDE // 2, 3)
+    assert not easel().halves
+
+
+def test_runs_that_need_more_than_a_map_are_refused() -> None:
+    run = opened_run("cocosnetv1", side=64)
+    with pytest.raises(Refusal, match="paints with exemplars"):
+        easel(run)
