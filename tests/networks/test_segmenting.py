@@ -85,7 +85,7 @@ def test_each_frozen_layer_and_the_picture_itself_reach_the_logits() -> None:
     maps = net.stages(image)
 
     def logits(shifted: int | None = None, picture: torch.Tensor = image) -> torch.Tensor:
-        net.stages.forward = lambda _: [x + (k == shifted) for k, x in enumerate(maps)]
+        net.stages.forward = lambda image: [x + (k == shifted) for k, x in enumerate(maps)]
         return net(semantics, picture).logits[0]
 
     plain = logits()
