@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base import halves
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import efficientnet, halves
+from scenegen.networks.frozen import efficientnet
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.scenenet import SHIPPED, ConvRelu
 from scenegen.networks.frozen.smp import at_size
