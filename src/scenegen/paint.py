@@ -33,6 +33,18 @@ class Settings:
             raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
 
 
+def fixed_checkpoint(run: str, checkpoint: str | None) -> Path | None:
+    """The checkpoint that is painted with, also when the run trains on; None for a run that has one set of weights."""
+    from scenegen.runs import released
+    from scenegen.runs.checkpoints import newest
+    from scenegen.runs.folder import find_run
+
+    if checkpoint is not None:
+        return Path(checkpoint)
+    folder = find_run(run)
+    return None if released.is_released(folder) else newest(folder)
+
+
 @command("paint")
 def main(cfg: DictConfig) -> None:
     from scenegen.config.plan import plan, read_settings
@@ -45,15 +57,13 @@ def main(cfg: DictConfig) -> None:
     from scenegen.base.console import printable
     from scenegen.config.opened import open_run
     from scenegen.networks.layers.lookup import look_up, looks_up
-    from scenegen.runs.checkpoints import newest
-    from scenegen.runs.folder import find_run
     from scenegen.web.address import listening
     from scenegen.web.easel import Easel
     from scenegen.web.serve import serve
 
     with listening(chosen.port) as door:
-        path = Path(chosen.checkpoint) if chosen.checkpoint else newest(find_run(chosen.run))
-        run = open_run(chosen.run, checkpoint=str(path), device=chosen.device)
+        path = fixed_checkpoint(chosen.run, chosen.checkpoint)
+        run = open_run(chosen.run, checkpoint=None if path is None else str(path), device=chosen.device)
         lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else bool(chosen.lookup)
         easel = Easel(run, checkpoint=path, device=chosen.device, lookup=lookup)
         if lookup:

@@ -14,9 +14,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.opened import open_run
 from scenegen.data.classes import LANDSCAPE
+from scenegen.paint import fixed_checkpoint
 from scenegen.web.easel import Easel, Wish
 from scenegen.web.guard import MOST_BYTES
+from scenegen.web.maps import start
+from scenegen.web.recipe import command_of
 from scenegen.web.server import application
 from tests.web.runs import SIDE, easel, opened_run
 
@@ -206,3 +210,14 @@ def test_runs_that_need_more_than_a_map_are_refused() -> None:
     run = opened_run("cocosnetv1", side=64)
     with pytest.raises(Refusal, match="paints with exemplars"):
         easel(run)
+
+
+def test_the_shipped_run_is_painted_with_and_its_recipe_names_no_checkpoint() -> None:
+    assert fixed_checkpoint("landscapes", None) is None
+    run = open_run("landscapes")
+    board = Easel(run, checkpoint=None, device="cpu", lookup=False)
+    height, width = board.size
+    picture = board.paint(start(0, classes=board.classes, size=board.size), Wish())
+    assert picture.shape == (height, width, 3)
+    assert picture.std() > 10
+    assert "checkpoint=" not in command_of(board, Wish())

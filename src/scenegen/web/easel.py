@@ -67,7 +67,7 @@ class Easel:
 
     Args:
         run: an open run, its model in eval mode.
-        checkpoint: that was opened.
+        checkpoint: that was opened; None for a run that was passed on with one set of weights.
         device: of the model.
         lookup: the model's modulations were made look-up tables.
 
@@ -83,7 +83,7 @@ class Easel:
         Refusal: a run whose model needs more than a label map.
     """
 
-    def __init__(self, run: TrainedRun, *, checkpoint: Path, device: str, lookup: bool) -> None:
+    def __init__(self, run: TrainedRun, *, checkpoint: Path | None, device: str, lookup: bool) -> None:
         model, size = run.model, run.config["size"]
         name = run.folder.name
         if "logits" in model.offers:
@@ -95,7 +95,7 @@ class Easel:
             raise Refusal(f"run={name} reads {', '.join(missing)}, which no painted map gives; give run= a run that "
                           "paints label maps")  # fmt: skip
         self.run = run
-        self.checkpoint = checkpoint.resolve()
+        self.checkpoint = None if checkpoint is None else checkpoint.resolve()
         self.device = device
         self.lookup = lookup
         self.size: tuple[int, int] = (size["height"], size["width"])

@@ -40,7 +40,7 @@ def command_of(easel: Easel, wish: Wish) -> str:
     """
     words = [
         f"run={easel.run.folder.resolve()}",
-        f"checkpoint={easel.checkpoint}",
+        *([] if easel.checkpoint is None else [f"checkpoint={easel.checkpoint}"]),
         f"labels={LABELS}",
         f"out={NAME}_made",
         f"seed={wish.seed}",
