@@ -59,8 +59,8 @@ def main(cfg: DictConfig) -> None:
     files = {f"{name}/{step_of(path)}": path for name in settings.runs for path in checkpoints_of(find_run(name))}
     if len(files) < 2:
         raise Refusal(
-            f"runs=[{','.join(settings.runs)}] keep {len(files)} checkpoint, and a soup needs 2 or more; train with "
-            "keep_checkpoints=10, or name more runs of the model"
+            f"runs=[{','.join(settings.runs)}] keep {len(files)} checkpoint, and a soup needs 2 or more; name more "
+            "runs of the model in runs=, or train one that keeps more of them"
         )
     states = {name: model_state(load(path), path=path) for name, path in files.items()}
     mean_state(states)  # refuses unlike ones before anything is painted

@@ -13,7 +13,6 @@ from scenegen.data.doctor import examine, open_splits
 from scenegen.data.look_alikes import SAME, look_alikes, thumbnail
 from tests.data import files
 from tests.options import replaced
-from tests.shared_folder import SHARED
 
 
 def view(seed: int) -> Image.Image:
@@ -129,8 +128,8 @@ def corr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.shared
-def test_real_landscapes_raise_no_alarm_across_their_splits_and_a_planted_copy_does():
-    folder = SHARED / "data/labelme_landscapes"
+def test_real_landscapes_raise_no_alarm_across_their_splits_and_a_planted_copy_does(shared):
+    folder = shared / "data/labelme_landscapes"
     looks, groups = [], []
     for group, split in enumerate(("train", "val")):
         for path in sorted((folder / split / "images").iterdir()):

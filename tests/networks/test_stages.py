@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,16 +13,15 @@ from scenegen.base.records import Refusal
 from scenegen.networks.discriminators.stages import FrozenStages
 from scenegen.networks.frozen.efficientnet import DEVIATIONS, STRIDES, LiteTrunk
 from tests import options
-from tests.shared_folder import SHARED
 
 
 def trunk(size: str = "lite1", **changes) -> LiteTrunk:
     return options.built("extractor/efficientnet", at="nets.efficientnet", size=size, **changes)
 
 
-def photographs(count: int, side: int) -> torch.Tensor:
+def photographs(shared: Path, count: int, side: int) -> torch.Tensor:
     """(count, 3, side, side), spread over the val split of labelme_landscapes, which the stored numbers never saw."""
-    files = sorted((SHARED / "data" / "labelme_landscapes" / "val" / "images").iterdir())
+    files = sorted((shared / "data" / "labelme_landscapes" / "val" / "images").iterdir())
     chosen = [Image.open(path).convert("RGB") for path in files[:: len(files) // count][:count]]
     grey = [np.asarray(one.resize((side, side), Image.Resampling.BICUBIC)) for one in chosen]
     return torch.from_numpy(np.stack(grey)).movedim(3, 1).float() / 127.5 - 1
@@ -29,10 +30,10 @@ def photographs(count: int, side: int) -> torch.Tensor:
 @pytest.mark.shared
 @pytest.mark.parametrize("kind", ["bottleneck", "expansion"])
 @pytest.mark.parametrize("size", DEVIATIONS)
-def test_stored_deviations_bring_photographs_to_about_one(size: str, kind: str) -> None:
+def test_stored_deviations_bring_photographs_to_about_one(shared: Path, size: str, kind: str) -> None:
     stages = FrozenStages(trunk(size), layers=[f"{kind}_s{s}" for s in STRIDES], deviations="stored")
     with torch.no_grad():
-        maps = stages(photographs(14, 128))
+        maps = stages(photographs(shared, 14, 128))
     for found in maps:
         assert 0.8 < found.std() < 1.25
 
