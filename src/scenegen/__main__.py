@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scenegen.config.documented import commands
 from scenegen.config.places import conf_folder
 
 
 def verbs() -> dict[str, str]:
     """Command -> the first line of its config."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
-    return {name: _line(conf_folder() / f"{name}.yaml") for name in names}
+    return {name: _line(conf_folder() / f"{name}.yaml") for name in commands()}
 
 
 def main() -> int:
@@ -53,8 +53,7 @@ def _complete(words: Sequence[str]) -> int:
     """Print the words that may stand in place of the last one, a line each."""
     from scenegen.cli.completion import candidates
 
-    names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
-    print("\n".join(candidates([word for word in words[:1] if word != "--"] + list(words[1:]), names)))
+    print("\n".join(candidates([word for word in words[:1] if word != "--"] + list(words[1:]), commands())))
     return 0
 
 

@@ -43,7 +43,9 @@ def run(cfg: DictConfig) -> int:
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
     if chosen.json:
-        require_own(Path(chosen.json), option="json", reads={}, recognise=is_report)
+        root = config["data"].get("root")
+        reads = {"data.root": Path(root)} if root else {}
+        require_own(Path(chosen.json), option="json", reads=reads, recognise=is_report)
     splits = (chosen.split,) if chosen.split else ("train", "test")
     datasets, faults = open_splits(lambda split: build.dataset(config, split=split), splits)
     with Progress(transient=True, console=Console(stderr=True)) as progress:

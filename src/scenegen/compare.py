@@ -36,9 +36,10 @@ def main(cfg: DictConfig) -> None:
     names = [name.strip() for name in given if name.strip()]
     if not names:
         raise Refusal("runs= names no run; give two finished runs or more (runs=a,b), or a sweep's folder")
-    if settings.json:
-        require_own(Path(settings.json), option="json", reads={}, recognise=is_comparison)
     results = find(names, read_config=read_values)
+    if settings.json:
+        for run in results:
+            require_own(Path(settings.json), option="json", reads={"runs": run.folder}, recognise=is_comparison)
     scorers = {run.record["scorer"] for run in results}
     if len(scorers) > 1:
         raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; name those of one in runs=")

@@ -31,7 +31,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.plan import plan, read_settings
     from scenegen.runs.names import require_plain
     from scenegen.scoring.generated import take
-    from scenegen.scoring.submission import check, write_zip
+    from scenegen.scoring.submission import check, is_submission, write_zip
 
     config = plan(cfg, settings=Settings).config
     settings, size = read_settings(Settings, config), read_settings(Size, config["size"])
@@ -44,7 +44,7 @@ def main(cfg: DictConfig) -> None:
     if settings.count not in (None, len(names)):
         raise Refusal(f"labels={settings.labels} holds {len(names)} label maps, but count={settings.count} are wanted")
     reads = {"generated": folder, "labels": Path(settings.labels)}
-    require_own(Path(settings.out), option="out", reads=reads, recognise=lambda content: content.startswith(b"PK"))
+    require_own(Path(settings.out), option="out", reads=reads, recognise=is_submission)
     pictures = take(folder, names, size=size.pixels, track=bar)
     for path in pictures.files.values():
         own_file(path, folder)

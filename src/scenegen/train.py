@@ -7,7 +7,7 @@ import math
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,8 +173,9 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             callbacks=build.interim(config, scorer, test),
             signals=signals,
         )
-        if point is not None:
-            prepared.require_fit(point.path)
+        if point is not None and point.content is not None:
+            prepared.require_fit(point.path, point.content)
+            point = replace(point, content=None)  # training reads it itself, and needs the memory
         if settings.start_from is not None and point is None:
             taken = take_over(module, find_run(settings.start_from))
             if first:

@@ -203,7 +203,7 @@ RESULTS = [
     Row("compare: json in no folder", "compare runs=[a,b] json=none/such.json", lambda here: (finished(
         here, "a"), finished(here, "b", loss="dists"), write(here / "none", "x")), ("json=none/such.json",)),
     Row("compare: json is a result", "compare runs=[a,b] json=runs/a/result.json", lambda here: (finished(
-        here, "a"), finished(here, "b", loss="dists")), ("json=runs/a/result.json", "is there already")),
+        here, "a"), finished(here, "b", loss="dists")), ("json=runs/a/result.json", "which is read")),
     Row("check: json is a class list", "check size=tiny data.count=2 data.test_count=2 json=mine.json",
         lambda here: write(here / "mine.json", "{}"), ("json=mine.json", "is there already")),
     Row("report: out is a file", "report out=page", lambda here: write(here / "page", "mine"), ("page",)),

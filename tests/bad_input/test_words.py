@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from hydra.errors import InstantiationException
 
 from scenegen.cli.entry import explain, known_at_root
 from scenegen.cli.system import OS_CURES
+from scenegen.config.documented import commands
 from scenegen.config.places import conf_folder
 from scenegen.config.synonyms import KEYS, OPTIONS, key_hint
 from tests.cli.command_line import run
@@ -143,6 +145,31 @@ def test_errors_of_the_machine_name_the_place_and_a_cure(number: int) -> None:
     assert said is not None
     assert "some/place" in said
     assert "; " in said
+
+
+VERBS_OF_OPTIONS = [
+    (errno.EMFILE, "trainer.workers=0", {"train"}),
+    (errno.ENOMEM, "batch_size=", {"train", "sample", "score", "post", "retrieve", "convert"}),
+    (errno.ENOSPC, "resume", {"train"}),
+]
+
+
+@pytest.mark.parametrize(("number", "option", "verbs"), VERBS_OF_OPTIONS)
+def test_cures_of_the_machine_name_options_that_the_command_has(number: int, option: str, verbs: set[str]) -> None:
+    for verb in commands():
+        said = explain(OSError(number, os.strerror(number), "some/place"), verb=verb) or ""
+        has = option.partition(".")[0].rstrip("=") in known_at_root(verb)
+        assert (option in said) == has, (verb, said)
+        assert not has or verb in verbs, verb
+    assert option in (explain(OSError(number, "", "x"), verb="train") or "")
+
+
+def test_a_machine_without_file_handles_is_told_although_no_config_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(verb: str) -> set[str]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("scenegen.cli.system.known_at_root", full)
+    assert "ulimit -n" in (explain(OSError(errno.EMFILE, "Too many open files", "x")) or "")
 
 
 def test_explaining_ends_on_a_circle_of_causes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.scoring.generated import Generated
+from scenegen.scoring.submission import EPOCH, is_submission, write_zip
 from tests.cli.command_line import run, sentence
 
 
@@ -56,3 +59,30 @@ def test_a_wrong_count_and_equal_pictures(folders: Path) -> None:
     assert "holds 3 label maps, but count=1000" in sentence(submit(folders, "count=1000"))
     (folders / "made" / "m2.png").write_bytes((folders / "made" / "m1.png").read_bytes())
     assert "2 pictures are the same: m1, m2" in submit(folders).stdout
+
+
+def test_its_own_zip_is_written_anew_and_no_other(tmp_path: Path) -> None:
+    """A delivery of last year, a program's archive, a document: all are zips."""
+    picture = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(picture, format="PNG")
+    made = Generated(tmp_path, {}, (2, 2))
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(picture.getvalue())
+        made.files[name] = tmp_path / f"{name}.png"
+    for folder in ("", "result"):
+        write_zip(made, tmp_path / "own.zip", folder=folder)
+        assert is_submission((tmp_path / "own.zip").read_bytes())
+    others = {
+        "of today": [(zipfile.ZipInfo("a.png", (2024, 5, 1, 0, 0, 0)), zipfile.ZIP_STORED)],
+        "packed": [(zipfile.ZipInfo("a.png", EPOCH), zipfile.ZIP_DEFLATED)],
+        "a document": [(zipfile.ZipInfo("word/document.xml", EPOCH), zipfile.ZIP_STORED)],
+        "two folders": [(zipfile.ZipInfo(f"{d}/a.png", EPOCH), zipfile.ZIP_STORED) for d in "ab"],
+        "empty": [],
+    }
+    for name, entries in others.items():
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for entry, packing in entries:
+                archive.writestr(entry, picture.getvalue(), compress_type=packing)
+        assert not is_submission(content.getvalue()), name
+    assert not is_submission(b"PK and no zip")

@@ -138,3 +138,15 @@ def test_what_the_environment_said_is_stored_as_a_value(tmp_path: Path, monkeypa
     assert "oc.env" not in (tmp_path / CONFIG).read_text()
     found = read_config(tmp_path)
     assert (found["a"]["c"], found["d"]) == ("${.b}", ["pictures", "x/pictures", "${when:${a.b},3}"])
+
+
+def test_runs_of_sweeps_are_named_as_they_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("plain", "sweep/3", "study/sweep/0_seed=1"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / CONFIG).touch()
+        assert find_run(name) == Path("runs") / name
+    with pytest.raises(Refusal) as refused:
+        find_run("nobody")
+    for name in ("plain", "sweep/3", "study/sweep/0_seed=1"):
+        assert name in str(refused.value)

@@ -14,6 +14,7 @@ import pytest
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch.distributed import DistBackendError
 
 from scenegen.base.refusal import Refusal
 from scenegen.training import ranks
@@ -68,6 +69,35 @@ def test_the_sentence_of_another_process_reaches_the_first(tmp_path: Path):
     ):
         raise GLOO
     assert not list(tmp_path.iterdir()), "nothing is left for the next start to read"
+
+
+OTHERS = [
+    RuntimeError("NCCL error: invalid usage, Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1000"),
+    DistBackendError("NCCL error in: ProcessGroupNCCL.cpp:1970, unhandled cuda error, CUDA error: out of memory"),
+    RuntimeError("[enforce fail at gloo/allreduce.cc:30] in.size == out.size. 4 vs 8"),
+    RuntimeError("DataLoader timed out after 30 seconds"),
+]
+"""Errors of calls between processes, and of others, of which no process is gone."""
+
+
+@pytest.mark.parametrize("error", OTHERS)
+def test_an_error_of_a_call_of_which_nobody_is_gone_is_told_as_it_is(error, tmp_path: Path):
+    started = other()
+    with pytest.raises(type(error)) as raised, Ranks(trainer(started), tmp_path):
+        raise error
+    assert raised.value is error
+    started.wait()
+    with pytest.raises(type(error)) as raised, Ranks(trainer(local_rank=1), tmp_path):
+        raise error
+    assert raised.value is error
+    assert str(error) in next(tmp_path.iterdir()).read_text(), "the first process can tell it"
+
+
+def test_a_broken_call_without_a_lost_process_does_not_name_one(tmp_path: Path):
+    started = other()
+    words = r"a call between the processes of this run broke \(.*Connection closed by peer"
+    with pytest.raises(Refusal, match=words), Ranks(trainer(started), tmp_path):
+        raise GLOO
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,11 @@ class ProcessLauncher(Launcher, StartsPools):
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
         jobs = planner.jobs(job_overrides, first=initial_job_idx)
-        with self.pool() as pool:
-            outcomes = pool.work(jobs)
-        write_table(planner.folder)
+        try:
+            with self.pool() as pool:
+                outcomes = pool.work(jobs)
+        finally:  # after Ctrl-C too, for the jobs that are done
+            write_table(planner.folder)
         return [_returned(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
 
     def pool(self) -> Pool:

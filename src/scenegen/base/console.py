@@ -1,14 +1,16 @@
-"""Output for people: tables wide enough to be read in a log, one bar, one line; bar and line go to stderr."""
+"""Output for people: tables wide enough to be read in a log, one bar, one line; bar and line go to stderr.
+
+Rich is imported where something is printed with it, since every command needs `printable` at its start.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\n(?!  )")
 """Characters that move a terminal's cursor, start a line or turn its direction; a line of a report begins with two
@@ -20,17 +22,24 @@ NARROWEST = 100
 
 def console() -> Console:
     """Console for tables: the terminal as it is, anything else at least wide enough."""
+    from rich.console import Console
+
     found = Console()
     return found if found.is_terminal else Console(width=max(found.width, NARROWEST))
 
 
 def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
     """The items, with a progress bar on stderr that is gone when they are done."""
+    from rich.console import Console
+    from rich.progress import track
+
     return track(items, description=description, console=Console(stderr=True), transient=True)
 
 
 def say(text: str) -> None:
     """Print one line on stderr."""
+    from rich.console import Console
+
     Console(stderr=True).print(text, style="dim", highlight=False, soft_wrap=True)
 
 
@@ -44,4 +53,6 @@ def printable(text: str) -> str:
 
 def shown(text: str) -> str:
     """Text in a table of the terminal, where brackets would begin a style or a link."""
+    from rich.markup import escape
+
     return escape(printable(text))

@@ -15,6 +15,7 @@ from typing import Any
 
 from scenegen.base.documents import read_json
 from scenegen.base.files import near, write_json
+from scenegen.base.listing import few
 from scenegen.base.refusal import Refusal
 
 RECORD = "samples.json"
@@ -78,13 +79,13 @@ def take_folder(
     there = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
     foreign = [name for name in there if not name.startswith(".") and name not in {RECORD, *(own.files if own else ())}]
     if foreign:
-        raise Refusal(f"out={out} holds {_few(foreign)}, which no command of this kind has written; give another out=, "
+        raise Refusal(f"out={out} holds {few(foreign)}, which no command of this kind has written; give another out=, "
                       "or empty it")  # fmt: skip
     if own is not None and own.made != _plain(record.made):
         raise Refusal(f"out={out} holds the files of another call ({differences(own.made, _plain(record.made))}); give "
                       "another out=, or empty it")  # fmt: skip
     if own is not None and (left := sorted(set(own.files) & set(there) - set(files))):
-        raise Refusal(f"out={out} holds {_few(left)} of an earlier call, which this one would not make again; give "
+        raise Refusal(f"out={out} holds {few(left)} of an earlier call, which this one would not make again; give "
                       "another out=, or empty it")  # fmt: skip
     for path in beside:
         if path.exists() and (own is None or path.name not in own.beside):
@@ -140,7 +141,7 @@ def require_new_folder(path: Path, *, option: str) -> None:
     if path.exists() and not path.is_dir():
         raise Refusal(f"{option}={path} is a file; give a folder")
     if path.is_dir() and (there := sorted(found.name for found in path.iterdir())):
-        raise Refusal(f"{option}={path} holds {_few(there)}; give another {option}=, or empty it")
+        raise Refusal(f"{option}={path} holds {few(there)}; give another {option}=, or empty it")
 
 
 def require_place(path: Path, *, option: str) -> None:
@@ -176,8 +177,3 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 def _plain(made: Mapping[str, Any]) -> dict[str, Any]:
     """Choices as JSON gives them back."""
     return json.loads(json.dumps(made))
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

@@ -15,7 +15,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import hydra
@@ -31,7 +31,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.console import printable
-from scenegen.base.refusal import Refusal
+from scenegen.base.refusal import Refusal, causes
 from scenegen.cli.completion import FLAGS
 from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
@@ -178,13 +178,14 @@ def explain(error: BaseException, *, verb: str = "train") -> str | None:
         error: the error.
         verb: the command; a cure names an option that it has.
     """
-    if (refusal := _refusal_behind(error)) is not None:
+    if refusal := next((cause for cause in causes(error, _resolved) if isinstance(cause, Refusal)), None):
         return str(refusal)
-    return next((sentence for cause in _causes(error) if (sentence := _sentence(cause, verb)) is not None), None)
+    said = (_sentence(cause, verb) for cause in causes(error, _wrapped))
+    return next((sentence for sentence in said if sentence is not None), None)
 
 
 def _sentence(error: BaseException, verb: str) -> str | None:
-    if (said := system_sentence(error)) is not None:
+    if (said := system_sentence(error, verb)) is not None:
         return said
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
@@ -209,15 +210,14 @@ def _sentence(error: BaseException, verb: str) -> str | None:
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was raised from, and so on; each once, although a chain of causes may be a circle."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        wraps = isinstance(cause, InstantiationException | ConfigCompositionException)
-        cause = cause.__cause__ if wraps else None
+def _wrapped(error: BaseException) -> BaseException | None:
+    """The error that Hydra wrapped in one of its own."""
+    return error.__cause__ if isinstance(error, InstantiationException | ConfigCompositionException) else None
+
+
+def _resolved(error: BaseException) -> BaseException | None:
+    """The error behind one, also behind one of OmegaConf: raised by a function of ours that the config names."""
+    return error.__cause__ or (error.__context__ if isinstance(error, OmegaConfBaseException) else None)
 
 
 def _bare(word: str) -> str:
@@ -230,19 +230,6 @@ def _other_word(key: str, verb: str) -> str | None:
     if moved := moved_sentence(key):
         return moved
     return f"{key} is unknown; here it is {here}" if (here := key_hint(key, known_at_root(verb))) else None
-
-
-def _refusal_behind(error: BaseException) -> Refusal | None:
-    """The refusal that an error is, or that Hydra and OmegaConf wrapped in errors of their own."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, Refusal):
-            return cause
-        seen.add(id(cause))
-        resolving = isinstance(cause, OmegaConfBaseException)  # raised by a function of ours that the config names
-        cause = cause.__cause__ or (cause.__context__ if resolving else None)
-    return None
 
 
 def no_option(words: Sequence[str]) -> Refusal | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scenegen.config.places import conf_folder
+from scenegen.config.documented import is_group
 
 NOTHING = ("", "null", "none")
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
@@ -26,8 +26,7 @@ def _is_value(word: str) -> bool:
     key = _key(word)
     if "=" not in word or not key or key[0] in "-+~" or any(sign in key for sign in "@/ "):
         return False
-    group = "." not in key and (conf_folder() / key).is_dir()
-    return not group and key not in ("resume", "name") and not key.startswith("hydra.")
+    return not is_group(key) and key not in ("resume", "name") and not key.startswith("hydra.")
 
 
 def _key(word: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
-from scenegen.base.refusal import Refusal
+from scenegen.base.refusal import Refusal, causes
 from scenegen.config.flat import filled
 from scenegen.config.groups import LAYER_SLOTS, Size
 from scenegen.config.targets import mappings, require_offered
@@ -49,10 +49,7 @@ def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any
     try:
         construct = instantiate({**whole, "_partial_": True}, _convert_="all", **(names if takes else {}))
     except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, Refusal):
-            cause = cause.__cause__
-        raise cause or error from error
+        raise next((cause for cause in causes(error) if isinstance(cause, Refusal)), error) from error
     asked = inspect.signature(construct).parameters
     return construct(**supplied, **{name: value for name, value in (offered or {}).items() if name in asked})
 

@@ -22,6 +22,11 @@ def groups_of(verb: str) -> list[str]:
     return _GROUP.findall(_text(verb).partition("\n\n")[0])
 
 
+def is_group(key: str) -> bool:
+    """True for the name of a group."""
+    return key.isidentifier() and (conf_folder() / key).is_dir()
+
+
 def options_of(group: str) -> list[str]:
     """Options of a group; none for what is no group."""
     return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml")) if group.isidentifier() else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 
@@ -58,6 +58,16 @@ def gathered(node: Mapping[str, Any], records: Mapping[str, type]) -> dict[str, 
         fields = {field.name: rest.pop(field.name) for field in dataclasses.fields(record) if field.name in rest}
         rest[name] = {"_target_": _dotted(record), **fields}
     return rest
+
+
+def leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of every value of a config that is no mapping."""
+    for key, value in node.items():
+        place = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from leaves(value, place)
+        else:
+            yield place, value
 
 
 def _dotted(record: type) -> str:

@@ -17,9 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.documented import is_group
+from scenegen.config.flat import leaves
 from scenegen.config.groups import GROUPS
 from scenegen.config.moved import moved_sentence
-from scenegen.config.places import conf_folder
 from scenegen.config.plan import resolve
 from scenegen.runs.record import ABSENT, Changed
 
@@ -125,7 +126,7 @@ def _positive(value: Any) -> bool:
 
 def _is_group(override: Override) -> bool:
     key = override.key_or_group
-    return key in PRESETS or ("." not in key and "/" not in key and (conf_folder() / key).is_dir())
+    return key in PRESETS or is_group(key)
 
 
 def _require_own_name(overrides: Sequence[Override], *, run: str) -> None:
@@ -203,11 +204,6 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in content.items() if key not in ("name", "resume", "hydra")}
 
 
-def _leaves(node: Any, path: str = "") -> dict[str, Any]:
-    """Path -> value of everything that is no mapping."""
-    if isinstance(node, dict):
-        below = [_leaves(value, f"{path}.{key}" if path else str(key)) for key, value in node.items()]
-        return {key: value for leaves in below for key, value in leaves.items()}
-    if path in ("name", "resume"):
-        return {}
-    return {path: node}
+def _leaves(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Path -> value of everything that is no mapping and may make another run."""
+    return {path: value for path, value in leaves(node) if path not in ("name", "resume")}

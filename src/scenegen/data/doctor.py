@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.console import printable, shown
+from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.inspection import Facts, Inspected, in_groups, inspect
 from scenegen.data.labels import count_ids
@@ -215,8 +216,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(table)
     _line(console, "pairs", ", ".join(f"{split} {count}" for split, count in report.splits.items()))
     sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
-    _line(console, "sizes", _some([f"{size} ({count})" for size, count in sizes]))
-    _line(console, "never used", _some(report.unused) or "no class")
+    _line(console, "sizes", few([f"{size} ({count})" for size, count in sizes], LISTED))
+    _line(console, "never used", few(report.unused, LISTED) or "no class")
     _line(console, "instance maps", str(report.instances))
     _line(console, "turned by EXIF", ", ".join(f"{turn} ({n})" for turn, n in report.turned.items()) or "none")
     for line in in_groups(report.remarks):
@@ -240,12 +241,8 @@ def _line(console: Console, what: str, content: str) -> None:
     console.print(f"{what + ':':18}{printable(content)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _some(items: list[str]) -> str:
-    return ", ".join(items[:LISTED]) + (f", and {len(items) - LISTED} more" if len(items) > LISTED else "")
-
-
 def _counted(items: list[str]) -> str:
-    return f"{len(items)}: {_some(items)}" if items else "none"
+    return f"{len(items)}: {few(items, LISTED)}" if items else "none"
 
 
 def _histogram(per_picture: Sequence[Mapping[int, int]]) -> tuple[Counter[int], Counter[int]]:

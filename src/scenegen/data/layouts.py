@@ -11,6 +11,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 from pydantic import Field
 
 from scenegen.base.documents import of_shape, read_json, read_text
+from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.base.seeding import hash_seed
 from scenegen.data.bridges import ADE20K, COCO_STUFF
@@ -246,7 +247,7 @@ def _read_names(path: str | None) -> list[str] | None:
 
 def _contents(base: Path) -> str:
     names = sorted(path.name + "/" * path.is_dir() for path in base.iterdir())
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "nothing"
+    return few(names) or "nothing"
 
 
 def _empty_sentence(folder: Path, unmatched: Sequence[Fault], expected: str) -> str:

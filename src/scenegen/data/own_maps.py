@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.inspection import inspect, require_sound
@@ -22,9 +23,6 @@ Size = tuple[int, int]
 
 BORDERS = "edges of instances: none were given, so the borders between the classes of the label maps stand for them"
 """Notice of maps that are painted by a network of instance edges, without instance maps."""
-
-NAMED = 3
-"""Files that a sentence about shapes names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +185,6 @@ def require_shape(files: Files, *, target: Target, option: str, things: str, not
 def by(size: Size) -> str:
     """(h, w) as people write it, width first."""
     return f"{size[1]}x{size[0]}"
-
-
-def few(names: list[str]) -> str:
-    """The first names, and the number of the others."""
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _instances(base: Path, named: str | None) -> Path | None:

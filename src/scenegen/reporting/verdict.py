@@ -11,6 +11,7 @@ from rich.table import Table
 
 from scenegen.base import files
 from scenegen.base.console import shown
+from scenegen.base.listing import few
 from scenegen.reporting.comparison import LEVEL, Comparison, Pair
 
 
@@ -30,7 +31,7 @@ def conclusion(comparison: Comparison) -> list[str]:
     best = next(iter(comparison.means))
     rivals = [pair.second for pair in comparison.pairs if pair.first == best and pair.p >= LEVEL]
     if rivals:
-        lines.append(f"The largest mean is that of {best}, but it cannot be told apart from {_listed(rivals)}.")
+        lines.append(f"The largest mean is that of {best}, but it cannot be told apart from {few(rivals)}.")
     else:
         lines.append(f"{best} is better than every other recipe here.")
     if min(len(seeds) for seeds in comparison.seeds.values()) < 2:
@@ -84,7 +85,3 @@ def _pairs(comparison: Comparison) -> Table:
 
 def _interval(pair: Pair) -> str:
     return f"[{pair.low:+.4f}, {pair.high:+.4f}]"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

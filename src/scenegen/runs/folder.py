@@ -72,8 +72,9 @@ def find_run(run: str | Path) -> Path:
     for folder in (Path(run), HOME / run, *([SHIPPED / run] if str(run) in shipped_runs() else [])):
         if is_run(folder):
             return folder
-    there = sorted((p.parent for p in HOME.glob(f"*/{CONFIG}")), key=lambda p: p.stat().st_mtime)
-    known = ", ".join(p.name for p in there[-5:]) or "none yet: start with python -m scenegen.train"
+    found = [path.parent for levels in ("*", "*/*", "*/*/*") for path in HOME.glob(f"{levels}/{CONFIG}")]
+    there = sorted(found, key=lambda p: p.stat().st_mtime)
+    known = ", ".join(str(name_of(p)) for p in there[-5:]) or "none yet: start with python -m scenegen.train"
     with_it = f"; run={' or run='.join(shipped)} came with the package" if (shipped := shipped_runs()) else ""
     raise Refusal(
         f"there is no run {str(run)!r} (looked for {CONFIG} in it and in {HOME}/{run}); newest runs: {known}{with_it}"

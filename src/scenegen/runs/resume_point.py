@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,17 @@ SUFFIX = ".ckpt"
 
 @dataclass(frozen=True)
 class Point:
-    """A checkpoint, and the step that it holds."""
+    """A checkpoint, and the step that it holds.
+
+    Attributes:
+        path: the file.
+        step: its clock.
+        content: of `runs.checkpoints.load`, to be looked at before training; None once it was.
+    """
 
     path: Path
     step: int
+    content: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,11 @@ def resume_point(folder: Path, resume: str) -> Point | None:
     saved = checkpoints_of(folder)
     if resume.endswith(SUFFIX):
         path = Path(resume)
-        return Point(path, clock_of(path))
+        return _point(path)
     if not saved:
         return None
     try:
-        return Point(saved[-1], clock_of(saved[-1]))
+        return _point(saved[-1])
     except Refusal as refusal:
         whole = next((path for path in reversed(saved[:-1]) if _is_whole(path)), None)
         cure = f"the checkpoint before it is whole: go on from it with resume={near(whole)}" if whole else (
@@ -138,6 +145,10 @@ def clock_of(checkpoint: Path) -> int:
     Raises:
         Refusal: another step than its name says, or a file that is no checkpoint of a run.
     """
+    return _point(checkpoint).step
+
+
+def _point(checkpoint: Path) -> Point:
     content = load(checkpoint)
     require_resumable(content, path=checkpoint)
     step = int(content["state_dict"]["clock"])
@@ -146,7 +157,7 @@ def clock_of(checkpoint: Path) -> int:
             f"{checkpoint} holds step {step}, and its name says {step_of(checkpoint)}; rename it to "
             f"{checkpoint_path(checkpoint.parent, step).name}, or move it out of the run's folder"
         )
-    return step
+    return Point(checkpoint, step, content)
 
 
 def _is_whole(path: Path) -> bool:

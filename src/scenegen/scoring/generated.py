@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 
 from scenegen.base.documents import read_json
+from scenegen.base.listing import few
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.data.photographs import nature_of
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import View, keeps_shape
-from scenegen.scoring.picture_files import KINDS, fault_of, few, find, format_of, nothing_sentence
+from scenegen.scoring.picture_files import KINDS, SHOWN, fault_of, find, format_of, nothing_sentence
 
 JPEG_WARNING = (
     "{count} of {total} pictures are JPEG: a JPEG step cost 0.075 of the total in the contest log, as much as its "
@@ -141,7 +142,7 @@ def take(
     wanted = f"not {size[1]}x{size[0]} like the label maps (choose size=, or resize=bicubic)"
     faults += [("unreadable", unreadable), (wanted, sized), (other, shaped)]
     if any(listed for _, listed in faults):
-        report = "\n  ".join(f"{len(listed)} {what}{few(listed)}" for what, listed in faults if listed)
+        report = "\n  ".join(f"{len(listed)} {what}: {few(listed, SHOWN)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
     fit = labels.framing.fit if labels is not None and views else None
     return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk)

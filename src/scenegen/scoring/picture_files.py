@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from scenegen.base.listing import few
 from scenegen.base.pictures import open_picture
 from scenegen.data.labels import LOSSY_TIFF
 from scenegen.data.photographs import Nature, turn_sentence
@@ -77,8 +78,10 @@ def nothing_sentence(folder: Path, found: Found, names: Sequence[str]) -> str:
         name, count = max(found.below.items(), key=lambda item: item[1])
         return f"{head} itself, but its folder {name}/ has {count} of them; give generated={folder / name}"
     if found.unread:
-        return f"{head} in a format that is read, but{few(found.unread).removeprefix(':')}; {FORMATS}"
-    return f"{head} but {len(found.unknown)} others{few(found.unknown)}; name each picture after its label file"
+        return f"{head} in a format that is read, but {few(found.unread, SHOWN)}; {FORMATS}"
+    return (
+        f"{head} but {len(found.unknown)} others: {few(found.unknown, SHOWN)}; name each picture after its label file"
+    )
 
 
 FORMATS = f"write 8-bit PNG (the endings {', '.join(KINDS)} are read)"
@@ -102,14 +105,6 @@ def format_of(path: Path) -> str:
     """The format for the protocol: "png", "jpeg", "bmp", "tiff", "webp", "webp-lossy", "tiff-lossy"."""
     kind = KINDS[path.suffix.lower()].lower()
     return f"{kind}-lossy" if kind in ("webp", "tiff") and _is_lossy(path) else kind
-
-
-def few(listed: Sequence[str]) -> str:
-    """The first names after a colon, and the number of the others; "" for none."""
-    if not listed:
-        return ""
-    more = f", and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ": " + ", ".join(listed[:SHOWN]) + more
 
 
 def _wanted_below(folder: Path, names: set[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from scenegen.base.files import whole
+from scenegen.base.listing import few
 from scenegen.base.refusal import Refusal
 from scenegen.scoring.generated import Generated
 
@@ -43,10 +45,24 @@ def check(pictures: Generated, *, track: Callable[[Iterable, str], Iterable] = l
         ("are not PNG (a JPEG step cost 0.075 of the total in the contest log)", jpeg),
         ("are of a single colour, as pictures are that were NaN", constant),
     ]
-    if found := [f"{len(names)} {what}: {_few(names)}" for what, names in faults if names]:
+    if found := [f"{len(names)} {what}: {few(names, SHOWN)}" for what, names in faults if names]:
         raise Refusal(f"generated={pictures.folder}: {'; '.join(found)}; make them again, nothing was written")
     repeated = [names for names in alike.values() if len(names) > 1]
-    return [f"{len(names)} pictures are the same: {_few(names)}" for names in repeated]
+    return [f"{len(names)} pictures are the same: {few(names, SHOWN)}" for names in repeated]
+
+
+def is_submission(content: bytes) -> bool:
+    """True for a zip that `write_zip` made: stored pictures of one folder, all of the zip's own beginning of time."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+    except zipfile.BadZipFile:
+        return False
+    folders = {entry.filename.rpartition("/")[0] for entry in entries}
+    return len(folders) == 1 and all(
+        entry.date_time == EPOCH and entry.compress_type == zipfile.ZIP_STORED and entry.filename.endswith(".png")
+        for entry in entries
+    )
 
 
 def write_zip(pictures: Generated, out: Path, *, folder: str = "") -> str:
@@ -68,7 +84,3 @@ def write_zip(pictures: Generated, out: Path, *, folder: str = "") -> str:
     except OSError as error:
         raise Refusal(f"{out} could not be written ({error.strerror}); free space or choose another out=") from error
     return hashlib.sha256(out.read_bytes()).hexdigest()
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

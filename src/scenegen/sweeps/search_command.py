@@ -53,12 +53,14 @@ def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader,
     with holding(planner.folder):
         search = Search(Study(planner.folder, settings=settings, space=space, fixed=given), planner, fixed=fixed)
         planner.mark(arguments)
-        if isinstance(launcher, StartsPools):
-            with launcher.pool() as pool:
-                search.in_pool(pool)
-        else:
-            search.in_batches(launcher)
-        write_table(planner.folder)
+        try:
+            if isinstance(launcher, StartsPools):
+                with launcher.pool() as pool:
+                    search.in_pool(pool)
+            else:
+                search.in_batches(launcher)
+        finally:  # after Ctrl-C too, for the jobs that are done
+            write_table(planner.folder)
         return conclude(search)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from scenegen.base.refusal import Refusal
+from scenegen.config.flat import leaves
 
 AROUND = re.compile(r"around\(\s*([0-9.eE+]+)\s*\)")
 
@@ -109,16 +110,6 @@ def lowest(space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
         numbers = isinstance(values, FloatDistribution | IntDistribution)
         found[key] = values.low if numbers else values.choices[0]  # pyright: ignore[reportAttributeAccessIssue]
     return found
-
-
-def leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of every value of a config."""
-    for key, value in node.items():
-        place = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from leaves(value, place)
-        else:
-            yield place, value
 
 
 def _searchable(key: str, values: Mapping[str, Any]) -> bool:

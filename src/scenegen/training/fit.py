@@ -13,10 +13,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 from torch import Tensor
 
+from scenegen.base.listing import few
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import Loader, StatelessBatchSampler, make_loader
-from scenegen.runs.checkpoints import load
 from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, name_of, step_of
 from scenegen.runs.journal import Journal
 from scenegen.runs.resume_point import clock_of
@@ -89,19 +89,21 @@ class Prepared:
     folder: Path
     progress: Progress
 
-    def require_fit(self, checkpoint: Path) -> None:
+    def require_fit(self, checkpoint: Path, content: Mapping[str, Any]) -> None:
         """Refuse a checkpoint that holds something else than this module trains.
+
+        Args:
+            checkpoint: the file.
+            content: of it.
 
         Raises:
             Refusal: with the first names of weights that are missing, unknown, of another shape or kind of number, or
                 with the first part of the optimizers or of Lightning's counters that differs.
         """
-        content = load(checkpoint)
         faults = [*_weight_faults(self.module, content["state_dict"]), *_state_faults(self.module, content)]
         faults += _counter_faults(content["loops"], {"fit_loop": self.trainer.fit_loop.state_dict()})
         if faults:
-            more = f", and {len(faults) - FEW} more" if len(faults) > FEW else ""
-            raise Refusal(f"{checkpoint} does not fit its run ({', '.join(faults[:FEW])}{more}); put back the file as "
+            raise Refusal(f"{checkpoint} does not fit its run ({few(faults, FEW)}); put back the file as "
                           "scenegen.train wrote it, or go on from another one: resume=FILE.ckpt")  # fmt: skip
 
     def run(self, *, loggers: Sequence[Logger] = (), checkpoint: Path | None = None, start: int | None = None) -> None:

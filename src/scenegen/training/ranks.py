@@ -19,6 +19,7 @@ from torch.distributed import DistError
 
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
+from scenegen.runs.checkpoints import first_line
 from scenegen.runs.folder import checkpoints_of, name_of, step_of
 
 FIRST = "SCENEGEN_FIRST_RANK"
@@ -28,7 +29,12 @@ PAUSE = 0.25
 PATIENCE = 10.0
 """Seconds that a process may take to leave a call which waits for one that is gone."""
 
-_LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket", re.IGNORECASE)
+_LOST = re.compile(
+    r"connection (was likely )?(closed|reset|refused)|broken pipe|remote peer|ncclRemoteError|communicator was aborted"
+    r"|(gloo|nccl).*timed? ?out|recvvalue failed|failed to recv|watchdog",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Words of gloo, NCCL and the store about a partner that is gone; any other error of theirs is told as it is."""
 
 
 class Ranks:
@@ -79,7 +85,7 @@ class Ranks:
                 self._leave_where_first_is_gone()  # the call may break before the watch looks again
                 raise Refusal("another process of this run ended") from error
         elif error is not None:
-            sentence = self._sentence(self._end_others())
+            sentence = self._sentence(self._end_others(), error)
             if lost:
                 raise Refusal(sentence) from error
 
@@ -117,8 +123,13 @@ class Ranks:
                 process.kill()
         return codes
 
-    def _sentence(self, codes: dict[int, int]) -> str:
-        """Which process ended first as far as can be known, why, and how to go on; takes the reasons away."""
+    def _sentence(self, codes: dict[int, int], error: BaseException | None = None) -> str:
+        """Which process ended first as far as can be known, why, and how to go on; takes the reasons away.
+
+        Args:
+            codes: statuses of the ranks that ended by themselves.
+            error: of this process' call to the others, where one broke.
+        """
         files = {rank: self._reason(rank) for rank in range(1, len(self._others) + 1)}
         said = {rank: file.read_text(errors="replace") for rank, file in files.items() if file.is_file()}
         for file in files.values():
@@ -129,8 +140,10 @@ class Ranks:
             what = f"the process of rank {rank} failed: {printable(said[rank])}"
         elif killed is not None:
             what = f"the process of rank {killed} was ended by {signal.Signals(-codes[killed]).name}"
-        else:
+        elif any(codes.values()) or error is None:
             what = "another process of this run ended before its time"
+        else:
+            what = f"a call between the processes of this run broke ({printable(first_line(error))})"
         return f"{what}; {go_on(self.folder)}"
 
     def _reason(self, rank: int) -> Path:
@@ -140,7 +153,8 @@ class Ranks:
 
 def is_lost(error: BaseException | None) -> bool:
     """True for an error of a call between processes, as one gets whose partner is gone."""
-    return isinstance(error, DistError) or (type(error) is RuntimeError and bool(_LOST.search(str(error))))
+    between = isinstance(error, DistError) or type(error) is RuntimeError
+    return between and bool(_LOST.search(str(error)))
 
 
 def go_on(folder: Path) -> str:

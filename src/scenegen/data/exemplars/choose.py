@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.base.seeding import hash_seed
-from scenegen.data.exemplars.index import few, read_lists
+from scenegen.data.exemplars.index import read_lists
 from scenegen.data.exemplars.measures import LabelHist
 from scenegen.data.exemplars.rank import own_rows, rank
 from scenegen.data.inspection import inspect, require_sound

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scenegen.base.documents import of_shape, read_json, read_text
+from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars.measures import Measure
@@ -22,7 +23,6 @@ FORMAT = "scenegen exemplars 1"
 WHAT, CURE = "exemplar.index", "make it anew with python -m scenegen.retrieve"
 """Name of the file and its cure, in a refusal."""
 
-SHOWN = 5
 """Names that a sentence spells out; it counts the rest."""
 
 
@@ -141,11 +141,6 @@ def read_lists(path: Path, *, split: str, classes: ClassList) -> dict[str, list[
     if path.suffix.lower() == ".json":
         return _read_json(path, split, classes)
     return _read_list(path, read_text(path, what=WHAT, cure="each line is name,exemplar,exemplar,..."))
-
-
-def few(names: Sequence[str]) -> str:
-    """The first names, and that there are more."""
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _read_json(path: Path, split: str, classes: ClassList) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
@@ -37,6 +38,7 @@ class Checkpoints(pl.Callback):
     def __init__(self, *, folder: Path, every: int, keep: int, log_every: int, signals: Signals | None = None) -> None:
         self.folder, self.every, self.keep, self.log_every = folder, every, keep, log_every
         self.signals = signals
+        self._asked: tuple[dist.Work, torch.Tensor] | None = None
 
     def on_train_start(self, trainer, pl_module) -> None:
         if self.signals is not None:
@@ -45,7 +47,7 @@ class Checkpoints(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         step = cast(Rounds, pl_module).step
-        stopped = self._stopped(trainer)
+        stopped = self._stopped(trainer, last=step == trainer.max_steps)
         if step % self.every == 0 or step == trainer.max_steps or stopped:
             self.save(trainer, step)
         if stopped:
@@ -86,10 +88,28 @@ class Checkpoints(pl.Callback):
             if isinstance(logger, Journal):
                 logger.log_metrics(metrics, step=step)
 
-    def _stopped(self, trainer: pl.Trainer) -> int:
-        """The signal that ends the run after this step, 0 for none; all processes of a run agree on it."""
+    def _stopped(self, trainer: pl.Trainer, *, last: bool) -> int:
+        """The signal that ends the run after this step, 0 for none; all processes of a run agree on it.
+
+        Several processes ask each other at each step and read the answer at the next one, so that none waits; the
+        answer of the last step is waited for.
+        """
         received = 0 if self.signals is None else self.signals.received or 0
         if trainer.world_size == 1 or self.signals is None:
             return received
         shared = torch.tensor(received, device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(shared, reduce_op="max"))  # pyright: ignore[reportArgumentType]
+        work = dist.all_reduce(shared, op=dist.ReduceOp.MAX, async_op=True)
+        assert work is not None
+        before, self._asked = self._asked, (work, shared)
+        found = _answer(before)
+        if found or last:
+            found, self._asked = max(found, _answer(self._asked)), None
+        return found
+
+
+def _answer(asked: tuple[dist.Work, torch.Tensor] | None) -> int:
+    """Highest signal of the processes when they asked; 0 where they did not."""
+    if asked is None:
+        return 0
+    asked[0].wait()
+    return int(asked[1])
