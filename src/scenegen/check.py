@@ -38,16 +38,17 @@ def run(cfg: DictConfig) -> int:
     from scenegen.base.outputs import require_own
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
-    from scenegen.data.doctor import examine, is_report, open_splits, print_report
+    from scenegen.data.doctor import examine, is_report, open_splits, print_report, read_folders
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
     if chosen.json:
-        root = config["data"].get("root")
-        reads = {"data.root": Path(root)} if root else {}
-        require_own(Path(chosen.json), option="json", reads=reads, recognise=is_report)
+        require_own(Path(chosen.json), option="json", reads={}, recognise=is_report)
     splits = (chosen.split,) if chosen.split else ("train", "test")
     datasets, faults = open_splits(lambda split: build.dataset(config, split=split), splits)
+    if chosen.json:
+        for folder in read_folders(datasets.values()):
+            require_own(Path(chosen.json), option="json", reads={"data.root": folder}, recognise=is_report)
     with Progress(transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task("reading", total=sum(map(len, datasets.values())))
         report = examine(datasets, deep=chosen.deep, faults=faults, advance=lambda: progress.advance(task))

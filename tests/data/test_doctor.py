@@ -180,3 +180,12 @@ def test_a_quick_look_reads_no_pixels_of_photographs(tmp_path, capsys):
 def test_the_command_without_a_root_draws_the_layout(option):
     with pytest.raises(Refusal, match=r"data.root is missing: write data.root=PATH; it should hold"):
         run(compose("check", [f"data={option}", "split=test"]))
+
+
+def test_the_report_is_not_written_among_what_is_read(tmp_path):
+    root = files.dataset(tmp_path / "data", ["a", "b", "c"])
+    for name in ("images/report.json", "labels/report.json", "classes.json"):
+        before = sorted(path.name for path in root.rglob("*"))
+        with pytest.raises(Refusal, match=r"which is read|is there already"):
+            run(compose("check", ["data=folder", f"data.root={root}", f"json={root / name}"]))
+        assert sorted(path.name for path in root.rglob("*")) == before

@@ -200,6 +200,13 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
     )
 
 
+def read_folders(datasets: Iterable[Pairs]) -> set[Path]:
+    """Folders in which the files of datasets lie."""
+    files = [dataset.source for dataset in datasets if isinstance(dataset.source, Files)]
+    pairs = (pair for source in files for pair in source.pairs)
+    return {path.parent for pair in pairs for path in (pair.label, pair.image, pair.instance) if path is not None}
+
+
 def is_report(content: bytes) -> bool:
     """True for the JSON of a report."""
     return b'"near_duplicates"' in content
