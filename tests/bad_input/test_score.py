@@ -70,6 +70,8 @@ TURNED = Image.Exif()
 TURNED[ExifTags.Base.Orientation] = 6
 
 SUBMITTED = [
+    Row("no folder of weights", f"{SCORE} fid=clean weights.dir=none_such", made,
+        ("weights.dir=none_such: there is no such folder", "mkdir")),
     Row("submit: one colour", SUBMIT, lambda here: (label(here / "maps/a.png"), Image.new("RGB", (64, 64), 5).save(
         picture(here / "made/a.png"))), ("a.png", "single colour")),
     Row("submit: a JPEG", SUBMIT, lambda here: (label(here / "maps/a.png"), picture(here / "made/a.jpg")), ("a.jpg",)),

@@ -40,7 +40,7 @@ from scenegen.cli.system import safe_streams, system_sentence
 from scenegen.config.compose import register_resolvers
 from scenegen.config.documented import known_at_root, options_of
 from scenegen.config.moved import moved_sentence
-from scenegen.config.places import conf_folder
+from scenegen.config.places import conf_folder, require_weights_folder
 from scenegen.config.quoting import TEXT, readable
 from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import extend
@@ -87,6 +87,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             try:
                 if path := OmegaConf.select(cfg, "extensions"):
                     extend(path)
+                require_weights_folder(OmegaConf.select(cfg, "weights.dir"))
                 if RETURN_VARIABLE not in os.environ:  # a job of the search itself has the search's config
                     refuse_search_in_one_run(cfg)
                 result = task(cfg)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from scenegen.base.refusal import Refusal
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
 
@@ -25,3 +27,16 @@ def _first(variable: str, name: str) -> Path:
     # Only a checkout has a pyproject.toml; an editable install keeps a stale copy inside the package.
     beside = _CHECKOUT / name
     return beside if beside.is_dir() and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE / name
+
+
+def require_weights_folder(folder: object) -> None:
+    """Refuse `weights.dir` that is no folder: a mistyped one must not become a download.
+
+    Args:
+        folder: the value of the key; None is the libraries' own cache.
+    """
+    if folder is not None and not Path(str(folder)).expanduser().is_dir():
+        raise Refusal(
+            f"weights.dir={folder}: there is no such folder; give the one with the weight files, or make it first "
+            "(mkdir -p) if they shall be fetched into it"
+        )

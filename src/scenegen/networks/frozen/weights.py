@@ -142,18 +142,8 @@ def _verified(path: Path, sha256: str, *, cure: str) -> Path:
 
 
 def cache_folder(folder: str | Path | None = None) -> Path:
-    """Folder of the weight files: the given one, or torch hub's cache.
-
-    Raises:
-        Refusal: the given one is not there; a mistyped folder must not become a download.
-    """
-    if folder is None:
-        return Path(torch.hub.get_dir()) / "checkpoints"
-    found = Path(folder).expanduser()
-    if not found.is_dir():
-        raise Refusal(f"weights.dir={folder}: there is no such folder; give the one with the weight files, or make it "
-                      "first (mkdir -p) if they shall be fetched into it")  # fmt: skip
-    return found
+    """Folder of the weight files: the given one, or torch hub's cache."""
+    return Path(folder).expanduser() if folder is not None else Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def randomise(trunk: nn.Module, seed: int = 0) -> None:
