@@ -158,7 +158,7 @@ GROUPS = {
         additive=True,
         slots=("average", "augment", "clip", "accumulate", "pace", "smoothing", "history", *LAYER_SLOTS),
     ),
-    "post": Group(supplied={"model", "step"}, additive=True, ordered=True),
+    "post": Group(supplied={"model", "step", "pictures"}, additive=True, ordered=True),
     "optim": Group(),
     "trainer": Group(),
     "logger": Group(supplied={"folder", "config"}, additive=True),

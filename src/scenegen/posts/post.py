@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch
@@ -29,3 +30,10 @@ class Post(nn.Module):
         raise NotImplementedError(
             f"{type(self).__name__} has no forward()"
         )  # abstract; no ABC, so that a stub need not have all of it
+
+    @torch.no_grad()
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        """Size of a picture of height x width afterwards; found by trying, where a post knows no shorter way."""
+        probe = torch.zeros(1, 3, height, width)
+        h, w = self(probe, Batch(name=("probe",))).shape[-2:]
+        return h, w

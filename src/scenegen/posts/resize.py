@@ -30,9 +30,12 @@ class Bicubic(Post):
         self.factor = factor
         self.stamp = f"bicubic x{factor:g}"
 
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        return max(1, round(self.factor * height)), max(1, round(self.factor * width))
+
     def forward(self, picture: Tensor, batch: Batch) -> Tensor:
         """(b, 3, round(factor h), round(factor w)), clamped to [-1, 1]."""
-        size = [max(1, round(self.factor * side)) for side in picture.shape[-2:]]
+        size = self.size_after(*picture.shape[-2:])
         return F.interpolate(picture, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
 
 
@@ -52,6 +55,9 @@ class BicubicTo(Post):
         self.size = height, width
         self.stamp = f"bicubic to {height}x{width}"
 
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        return self.size
+
     def forward(self, picture: Tensor, batch: Batch) -> Tensor:
         """(b, 3, height, width), clamped to [-1, 1]."""
         return F.interpolate(picture, size=self.size, mode="bicubic", antialias=True).clamp(-1, 1)
@@ -70,6 +76,9 @@ class Jpeg(Post):
             raise Refusal(f"post.jpeg.quality={quality} must lie in 1..100")
         self.quality = quality
         self.stamp = f"jpeg q{quality}"
+
+    def size_after(self, height: int, width: int) -> tuple[int, int]:
+        return height, width
 
     def forward(self, picture: Tensor, batch: Batch) -> Tensor:
         """The same size; quantised to 8 bits on the way."""

@@ -27,7 +27,9 @@ def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
 
 def require_size(posts: Sequence[Post], *, height: int, width: int) -> None:
     """Refuse posts that leave pictures of another size than the label maps that they are scored under."""
-    after = apply_posts(torch.zeros(1, 3, height, width), Batch(name=("probe",)), posts).shape[-2:]
+    after = height, width
+    for post in posts:
+        after = post.size_after(*after)
     if after != (height, width):
         named = ", then ".join(post.stamp for post in posts)
         raise Refusal(
