@@ -31,7 +31,10 @@ ALLOWED = {
 }
 """Room -> rooms whose code it may import; commands on top, which only put rooms together, may import every room."""
 
-BUILDS = {"config/build.py": {"losses", "scoring", "training", "sampling", "posts"}}
+BUILDS = {
+    "config/build.py": {"losses", "scoring", "training", "sampling", "posts"},
+    "config/scored.py": {"scoring"},
+}
 """Files that put objects together, and the further rooms that they know for it."""
 
 FOREIGN = {"pytorch_lightning", "hydra", "omegaconf", "wandb", "logging"}

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The values of conf/score.yaml, documented there."""
-
-    generated: str | None
-    rows: str | None
-    split: Literal["train", "test"]
-    reference: Literal["train", "test"]
-    styles: str | None
-    count: int | None
-    resize: str
-    extra: str
-    floor: bool
-    infinity: bool
-    cache: str
-    json: str | None
-    seed: int
-    batch_size: int
-    device: str
-
-    def __post_init__(self) -> None:
-        if (self.generated is None) == (self.rows is None):
-            raise Refusal("give one of generated=FOLDER (pictures to score) and rows=FILE.csv (totals to check)")
-        if self.batch_size < 1:
-            raise Refusal(f"batch_size={self.batch_size} must be 1 or more")
-        if self.count is not None and self.count < 2:
-            raise Refusal(f"count={self.count} is too few to score; give 2 or more, or null for all")
+from scenegen.config.scored import Settings
 
 
 @command("score")
@@ -46,6 +16,7 @@ def main(cfg: DictConfig) -> int:
     from scenegen.base.console import bar, console, say
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
+    from scenegen.config.scored import score
 
     chosen = plan(cfg, settings=Settings)
     settings: Settings = read_settings(Settings, chosen.config)
@@ -60,8 +31,6 @@ def main(cfg: DictConfig) -> int:
         show_rows(rows, contest, console())
         return int(not all(row.agrees for row in rows))
     from scenegen.base.outputs import require_own
-    from scenegen.scoring.generated import read_styles
-    from scenegen.scoring.inputs import Options, still
     from scenegen.scoring.table import is_score, line, show, write_json
 
     if settings.json:
@@ -70,25 +39,11 @@ def main(cfg: DictConfig) -> int:
             **({"styles": Path(settings.styles)} if settings.styles else {}),
         }
         require_own(Path(settings.json), option="json", reads=reads, recognise=is_score)
-    labels = still(build.dataset(chosen.config, split=settings.split))
-    photos = build.dataset(chosen.config, split=settings.reference).reference()
-    same = settings.reference == settings.split and type(photos) is type(labels)
-    scorer = build.scorer(chosen.config, labels)
-    if told := build.left_out(chosen.config, scorer):
-        print(f"! {told}")
-    score = scorer.score(
-        Path(str(settings.generated)),
-        labels,
-        reference=None if same else photos,
-        styles=read_styles(Path(settings.styles)) if settings.styles else None,
-        options=Options.of(settings, config_hash=chosen.digest),
-        track=bar,
-        notice=say,
-    )
-    show(score, console())
-    print(line(score))
+    found = score(chosen, track=bar, notice=say, warn=print)
+    show(found, console())
+    print(line(found))
     if settings.json:
-        write_json(score, Path(settings.json))
+        write_json(found, Path(settings.json))
     return 0
 
 

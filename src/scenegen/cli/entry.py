@@ -37,7 +37,7 @@ from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
 from scenegen.cli.resume import with_values_of_the_run
 from scenegen.cli.system import safe_streams, system_sentence
-from scenegen.config.compose import register_resolvers
+from scenegen.config.compose import compose, register_resolvers
 from scenegen.config.documented import known_at_root, options_of
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder, require_weights_folder
@@ -154,6 +154,27 @@ def _leave_no_empty_folder() -> None:
             folder = folder.parent
             if here not in folder.parents:
                 return
+
+
+def composed(verb: str, words: Sequence[str]) -> DictConfig:
+    """The config of a verb without its command line around it, for programs.
+
+    Args:
+        verb: such as "train".
+        words: of its command line.
+
+    Raises:
+        Refusal: words that do not compose, with the sentence that the command would print.
+    """
+    spelt = readable(words)
+    refuse_words(spelt)
+    try:
+        return compose(verb, list(spelt))
+    except Exception as error:  # Hydra and OmegaConf raise kinds of their own
+        sentence = no_option(spelt) or explain(error, verb=verb)
+        if sentence is None:
+            raise
+        raise Refusal(str(sentence)) from error
 
 
 def _stop(error: Exception, verb: str) -> None:

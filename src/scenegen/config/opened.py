@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +21,7 @@ from scenegen.config.stored import read_config
 from scenegen.data.classes import ClassList
 from scenegen.data.datasets import read_style
 from scenegen.data.exemplars.choose import Given, given, retrieved
+from scenegen.data.labels import count_ids, outside_sentence
 from scenegen.data.own_maps import Notice, Target, by, own_maps, require_shape, with_borders
 from scenegen.data.pairs import Files
 from scenegen.data.transforms import keeps_shape
@@ -77,6 +79,29 @@ class TrainedRun:
     def takes_exemplars(self) -> bool:
         """True where the model paints with exemplars."""
         return "exemplar" in self.model.reads
+
+    @property
+    def device(self) -> torch.device:
+        """Place of the model."""
+        return next(self.model.parameters()).device
+
+    def require_map(self, ids: np.ndarray) -> None:
+        """Refuse a label map that the model does not paint as it is.
+
+        Args:
+            ids: should be (h, w) class ids of the run, of a size that the model paints.
+
+        Raises:
+            Refusal: another form, ids outside the classes, or a size that the model does not paint.
+        """
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise Refusal(f"a label map is (h, w) whole numbers, and this array has the shape {ids.shape} and the type "
+                          f"{ids.dtype}; give class ids 0..{len(self.vocabulary) - 1}, as ids.astype(int) of one "
+                          "channel makes them")  # fmt: skip
+        if sentence := outside_sentence(count_ids(ids.astype(np.int64)), classes=self.vocabulary.classes, remap={},
+                                        cure="give class ids of this run"):  # fmt: skip
+            raise Refusal(sentence)
+        self._require_size((ids.shape[0], ids.shape[1]))
 
     def inputs(
         self,

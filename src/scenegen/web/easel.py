@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import io
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from scenegen.base.pictures import open_picture, to_array
-from scenegen.base.records import Batch
+from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.config.opened import TrainedRun
 from scenegen.data.labels import resize_nearest
 from scenegen.data.own_maps import by
-from scenegen.data.samples import Sample, collate
 from scenegen.data.transforms import Framing
-from scenegen.sampling.generate import draw_noise
+from scenegen.sampling.one_map import paint, require_maps_alone
 
 NAME = "painting"
 """Name of the map, which is a part of the noise's seed: scenegen.sample finds it as painting.png."""
@@ -34,9 +31,6 @@ MOST_SEED = 2**53 - 1
 
 MOST_PIXELS = 1 << 24
 """Pixels of the largest map or photograph that the page opens."""
-
-READS = frozenset({"label", "instance", "image"})
-"""Fields of Batch that the page can fill; `image` is read in training alone."""
 
 
 @dataclass(frozen=True)
@@ -85,15 +79,7 @@ class Easel:
 
     def __init__(self, run: TrainedRun, *, checkpoint: Path | None, device: str, lookup: bool) -> None:
         model, size = run.model, run.config["size"]
-        name = run.folder.name
-        if "logits" in model.offers:
-            raise Refusal(f"run={name} reads label maps off photographs and paints none; give run= a run that paints")
-        if "exemplar" in model.reads:
-            raise Refusal(f"run={name} paints with exemplars, which the page cannot give yet; give run= a run of "
-                          f"model=gaugan, sasame or oasis, or use python -m scenegen.sample run={name}")  # fmt: skip
-        if missing := sorted(model.reads - READS):
-            raise Refusal(f"run={name} reads {', '.join(missing)}, which no painted map gives; give run= a run that "
-                          "paints label maps")  # fmt: skip
+        require_maps_alone(model, run=run.folder.name)
         self.run = run
         self.checkpoint = None if checkpoint is None else checkpoint.resolve()
         self.device = device
@@ -129,7 +115,6 @@ class Easel:
                           f"(ids 0..{len(self.classes) - 1}); choose the colours of the palette")  # fmt: skip
         return ids
 
-    @torch.no_grad()
     def paint(self, ids: np.ndarray, wish: Wish) -> np.ndarray:
         """The picture of a map, as scenegen.sample makes it with batch_size=1.
 
@@ -147,15 +132,8 @@ class Easel:
             raise Refusal(f"run={self.run.folder.name} reads no style picture; take the style away")
         if wish.small and self.halves:
             ids = resize_nearest(ids, height=self.size[0] // 2, width=self.size[1] // 2)
-        label = torch.from_numpy(ids.astype(np.int64))
-        instance = label if "instance" in self.run.model.reads else None
-        sample = Sample(name=NAME, label=label, instance=instance, classes=len(self.classes))
-        batch: Batch = collate([sample]).to(self.device)
-        if wish.style is not None:
-            batch = replace(batch, exemplar=wish.style.to(self.device))
-        noise = draw_noise(self.run.model, [NAME], [wish.copy], wish.seed)
-        made = self.run.model.sample(batch, noise=None if noise is None else noise.to(self.device))
-        return to_array(made.image[0])
+        chosen = {"name": NAME, "seed": wish.seed, "copy": wish.copy, "style": wish.style}
+        return paint(self.run.model, ids, device=self.device, **chosen)
 
 
 def png(array: np.ndarray) -> bytes:

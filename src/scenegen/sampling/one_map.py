@@ -1,0 +1,73 @@
+"""One picture of one label map that is in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scenegen.base.pictures import to_array
+from scenegen.base.records import Batch, Refusal, SceneModel
+from scenegen.data.samples import Sample, collate
+from scenegen.sampling.generate import draw_noise
+
+READS = frozenset({"label", "instance", "image"})
+"""Fields of Batch that a label map fills; `image` is read in training alone."""
+
+
+def require_maps_alone(model: SceneModel, *, run: str) -> None:
+    """Refuse a model that needs more than a label map.
+
+    Args:
+        model: of the run.
+        run: its name, for the sentence.
+
+    Raises:
+        Refusal: a model that reads label maps off photographs, paints with exemplars, or reads another field.
+    """
+    if "logits" in model.offers:
+        raise Refusal(f"run={run} reads label maps off photographs and paints none; give run= a run that paints")
+    if "exemplar" in model.reads:
+        raise Refusal(f"run={run} paints with exemplars, which come with no single map; give run= a run of "
+                      f"model=gaugan, sasame or oasis, or use python -m scenegen.sample run={run}")  # fmt: skip
+    if missing := sorted(model.reads - READS):
+        raise Refusal(f"run={run} reads {', '.join(missing)}, which no label map gives; give run= a run that "
+                      "paints label maps")  # fmt: skip
+
+
+@torch.no_grad()
+def paint(
+    model: SceneModel,
+    ids: np.ndarray,
+    *,
+    name: str,
+    seed: int,
+    copy: int = 0,
+    style: Tensor | None = None,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """The picture of a map, as scenegen.sample makes it with batch_size=1.
+
+    Args:
+        model: of `require_maps_alone`, in eval mode on `device`.
+        ids: (h, w) class ids within its classes.
+        name: of the map; a part of the noise's seed.
+        seed: of the noise.
+        copy: number of the variation, 0 for the first.
+        style: (1, 3, h, w) a style picture in [-1, 1], or None.
+        device: where to compute.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    label = torch.from_numpy(ids.astype(np.int64))
+    instance = label if "instance" in model.reads else None
+    sample = Sample(name=name, label=label, instance=instance, classes=model.num_classes)
+    batch: Batch = collate([sample]).to(device)
+    if style is not None:
+        batch = replace(batch, exemplar=style.to(device))
+    noise = draw_noise(model, [name], [copy], seed)
+    made = model.sample(batch, noise=None if noise is None else noise.to(device))
+    return to_array(made.image[0])
