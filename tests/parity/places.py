@@ -63,8 +63,15 @@ def recorded(family: str, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     meta = json.loads(path.read_text())
     if whole.exists():
         return meta, load_file(whole)
-    packed = load(lzma.decompress(path.with_suffix(".safetensors.xz").read_bytes()))
-    return meta, {key: tensor.clone() for key, tensor in packed.items()}  # where they lie in memory moves the last bit
+    tensors = packed(path)
+    for key, holder in meta.get("stored_in", {}).items():
+        tensors[key] = packed(path.with_name(f"{holder}.json"))[key]
+    return meta, {key: tensor.clone() for key, tensor in tensors.items()}  # where they lie in memory moves the last bit
+
+
+def packed(path: Path) -> dict[str, Tensor]:
+    """The tensors in NAME.safetensors.xz beside NAME.json."""
+    return load(lzma.decompress(path.with_suffix(".safetensors.xz").read_bytes()))
 
 
 def alike(got: Tensor, want: Tensor, kept: dict[str, Any] | None) -> tuple[Tensor, Tensor, float]:

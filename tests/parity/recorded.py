@@ -68,7 +68,8 @@ def load(family: str, name: str) -> Recorded:
     """Read one case."""
     meta, stored = places.recorded(family, name)
     tensors = {key: t.float() if t.dtype == torch.float16 else t for key, t in stored.items()}
-    return Recorded(meta["options"], tensors, meta["tolerance"], meta.get("kept", {}))
+    tolerance = {key: rule for key, rule in meta["tolerance"].items() if key not in meta.get("dropped", [])}
+    return Recorded(meta["options"], tensors, tolerance, meta.get("kept", {}))
 
 
 def caffe_vgg(state: dict[str, Tensor], *, widths: tuple[int, ...]) -> Extractor:

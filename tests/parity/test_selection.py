@@ -24,8 +24,7 @@ def test_the_selection_is_small() -> None:
 def test_the_selection_is_taken_from_the_whole(shared: object, family: str) -> None:
     found = {path.name.split(".")[0] for path in (COMMITTED / family).glob("*.xz")}
     assert found == set(selection.names(SHARED, family))
-    for case in sorted(found):
-        meta, tensors = selection.selected(SHARED, family, case)
+    for case, meta, tensors in selection.family_cases(SHARED, family):
         assert json.loads((COMMITTED / family / f"{case}.json").read_text()) == meta
         committed = load(lzma.decompress((COMMITTED / family / f"{case}.safetensors.xz").read_bytes()))
         assert committed.keys() == tensors.keys()
