@@ -1,4 +1,4 @@
-"""Every recipe of the log composes, passes the check and trains two steps when it is made tiny."""
+"""Every recipe of the log composes, passes the check and, made tiny, trains two steps and is scored after its posts."""
 
 from __future__ import annotations
 
@@ -10,25 +10,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.groups import VOLATILE
+from scenegen.config.opened import Vocabulary, note_vocabulary
 from scenegen.config.places import experiments_folder
 from scenegen.config.plan import Plan, plan
+from scenegen.config.posts import posts
+from scenegen.data.classes import ClassList
 from scenegen.data.samples import collate
+from scenegen.reporting.evaluate import evaluate
+from scenegen.runs.checkpoints import write_weights
+from scenegen.runs.folder import create_run
+from scenegen.sampling.apply_posts import require_size
 from scenegen.train import Settings
 from scenegen.training.fit import Rhythm, fit
 
 ROWS = sorted(path.parent.name for path in experiments_folder().glob("*-[0-9][0-9]/recipe.yaml"))
-TINY = ("size=tiny", "width=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2", "evaluate=false")
+TINY = ("size=tiny", "width=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2",
+        "segmenter=scenenet", "aesthetic=standin", "fid=scenenet")  # fmt: skip
+SIDES = {"bicubic_192x256": 64, "bicubic_384x512": 128}
+"""Posts that name a size -> side of tiny pictures afterwards; a tiny row is painted at 64, scored there or at 128."""
 
 
 @cache
 def tiny(row: str) -> Plan:
     fewer = ("model.iterations=1",) if "cocosnetv2" in row else ()  # each is a second of PatchMatch
-    return plan(compose("train", [f"experiment={row}", "data.root=unknown", *TINY, *fewer]), settings=Settings)
+    composed = compose("train", [f"experiment={row}", "data.root=unknown", *TINY, *fewer])
+    for post in composed.post.keys() & SIDES.keys():
+        composed.post[post].update(height=SIDES[post], width=SIDES[post])
+    if composed.evaluate_size is not None:
+        composed.evaluate_size = [128, 128]
+    return plan(composed, settings=Settings)
 
 
 def twin(row: str) -> str:
@@ -92,25 +108,44 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def post_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Post that goes through a run -> one that was never trained."""
+    return {post: untrained(post, tmp_path_factory.mktemp(post)) for post in ("cyclegan",)}
+
+
+def untrained(model: str, folder: Path) -> Path:
+    """A run of a tiny model that reads pictures alone."""
+    chosen = plan(compose("train", [f"model={model}", "data.root=unknown", "model.blocks=1", *TINY])).config
+    vocabulary = Vocabulary(classes=ClassList(names=("picture",), colours=((0, 0, 0),)), has_instances=False)
+    create_run(folder, OmegaConf.create(chosen), digest="0", overrides=[])
+    note_vocabulary(folder, vocabulary)
+    write_weights(folder, {"model": build.model(chosen, vocabulary)})
+    return folder
+
+
 @pytest.mark.parametrize("row", ROWS)
-def test_two_steps(row: str, root: Path, tmp_path: Path) -> None:
+def test_two_steps(row: str, root: Path, post_runs: dict[str, Path], tmp_path: Path) -> None:
     if row not in first_of_their_kind():
         pytest.skip("it differs in numbers alone from rows that are trained")
-    two_steps(row, root, tmp_path)
+    two_steps(row, root, post_runs, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
-def test_two_steps_of_other_numbers(row: str, root: Path, tmp_path: Path) -> None:
+def test_two_steps_of_other_numbers(row: str, root: Path, post_runs: dict[str, Path], tmp_path: Path) -> None:
     if row in first_of_their_kind() or twin(row) != row:
         pytest.skip(f"made tiny it is the same as {twin(row)}")
-    two_steps(row, root, tmp_path)
+    two_steps(row, root, post_runs, tmp_path)
 
 
-def two_steps(row: str, root: Path, folder: Path) -> None:
+def two_steps(row: str, root: Path, post_runs: dict[str, Path], folder: Path) -> None:
+    """Train and score, as scenegen.train does."""
     config = {**tiny(row).config}
     config["data"] = {**config["data"], "root": str(root)}
-    data = build.dataset(config, split="train")
+    config["post"] = {name: {**node, **({"run": str(post_runs[name])} if "run" in node else {})}
+                      for name, node in config["post"].items()}  # fmt: skip
+    data, test = (build.dataset(config, split=split) for split in ("train", "test"))
     module = build.rounds(config, data)
     rhythm = Rhythm(steps=2, batch_size=2, log_every=1, grid_every=100, checkpoint_every=100, keep_checkpoints=1)
     fit(module, data, classes=data.classes, watched=collate([data[(0, 0)]]), folder=folder, rhythm=rhythm,
@@ -118,3 +153,13 @@ def two_steps(row: str, root: Path, folder: Path) -> None:
     rows = list(csv.DictReader((folder / "metrics.csv").open()))
     assert len(rows) == 2
     assert all(math.isfinite(float(value)) for row in rows for value in row.values() if value)
+    if not config["post"]:
+        return
+    chosen, size = posts(config), (64, 64)
+    require_size(chosen, size=size, scored=config["evaluate_size"] or size)
+    photos, maps = build.scored_datasets(config) if config["evaluate_size"] else (data, test)
+    score = evaluate(module.best_model, test=test, maps=maps, photos=photos, scorer=build.scorer(config, maps),
+                     posts=chosen, folder=folder, config=config, digest="0", made_by="")  # fmt: skip
+    assert score.total is not None
+    assert math.isfinite(score.total)
+    assert score.protocol["measure"].get("posts", []) == [post.stamp for post in chosen]

@@ -42,6 +42,7 @@ class Settings:
     keep_checkpoints: int
     evaluate: bool
     evaluate_count: int | None
+    evaluate_size: list[int] | None
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "generator_every", "log_every", "grid_every", "checkpoint_every")
@@ -55,6 +56,9 @@ class Settings:
             raise Refusal(f"init_gain={self.init_gain} must be above 0 and finite; 0.02 is as published")
         if self.evaluate_count is not None and self.evaluate_count < 2:
             raise Refusal(f"evaluate_count={self.evaluate_count} is too few to score; give 2 or more, or null for all")
+        if self.evaluate_size is not None and (len(self.evaluate_size) != 2 or min(self.evaluate_size) < 1):
+            raise Refusal(f"evaluate_size={self.evaluate_size} must be a height and a width in pixels, such as "
+                          "[384,512], or null for the size that the model paints")  # fmt: skip
 
 
 def made_by(choices: Sequence[str], way: Sequence[str] = ()) -> str:
@@ -152,10 +156,12 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         if resuming:
             require_same_data(read_record(folder).data, data, changes=changes, run=run)
         # Built before training, so that what cannot be scored is known now and not after a day.
-        scorer = build.scorer(config, test) if settings.evaluate else None
+        photos, maps = build.scored_datasets(config) if settings.evaluate_size is not None else (train, test)
+        scorer = build.scorer(config, maps) if settings.evaluate else None
         posts = chosen_posts(config)
         if scorer is not None:
-            require_size(posts, height=config["size"]["height"], width=config["size"]["width"])
+            size = config["size"]["height"], config["size"]["width"]
+            require_size(posts, size=size, scored=settings.evaluate_size or size)
         if first and scorer is not None and (told := build.left_out(config, scorer)):
             print(f"! {told}")
         module = build.rounds(config, train)
@@ -207,8 +213,9 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         if scorer is not None:
             score = evaluate(
                 module.best_model,
-                train=train,
                 test=test,
+                maps=maps,
+                photos=photos,
                 scorer=scorer,
                 posts=posts,
                 folder=folder,

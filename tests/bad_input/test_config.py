@@ -82,6 +82,7 @@ NUMBERS = [
     train("init_gain=inf", "init_gain"),
     train("init_gain=nan", "init_gain"),
     train("evaluate_count=1", "evaluate_count=1"),
+    train("evaluate_size=[384]", "must be a height and a width in pixels, such as [384,512], or null"),
     train("evaluate=perhaps", "evaluate"),
     train("reuse_fake=2", "reuse_fake"),
     train("optim.lr_generator=-1"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from scenegen.base.records import Batch, Refusal
+from scenegen.config import build
 from scenegen.posts.trained import Trained
 from scenegen.sampling.apply_posts import apply_posts, require_size
 from tests.options import built, replaced
@@ -41,6 +42,15 @@ def test_a_run_that_reads_labels_is_no_post() -> None:
 
 def test_posts_whose_last_size_is_not_the_scorers_are_refused_and_a_way_back_is_not() -> None:
     double, back = replaced("post/bicubic_x2/bicubic_x2"), replaced("post/bicubic_192x256/bicubic_192x256")
-    require_size([double, back], height=192, width=256)
+    require_size([double, back], size=(192, 256), scored=(192, 256))
+    require_size([back, double], size=(256, 256), scored=[384, 512])
     with pytest.raises(Refusal, match=r"bicubic to 192x256, then bicubic x2\) makes pictures of 384x512"):
-        require_size([back, double], height=192, width=256)
+        require_size([back, double], size=(192, 256), scored=(192, 256))
+    with pytest.raises(Refusal, match=r"the model makes pictures of 192x256.*evaluate_size=\[192,256\]"):
+        require_size([], size=(192, 256), scored=[384, 512])
+
+
+def test_maps_of_another_shape_show_the_same_scene_only_where_data_stretch() -> None:
+    config = {"size": {"height": 64, "width": 64}, "evaluate_size": [96, 128], "data": {"fit": "crop"}}
+    with pytest.raises(Refusal, match=r"another shape than the pictures of 64x64, whose data are cut.*data.fit=squash"):
+        build.scored_datasets(config)

@@ -80,6 +80,24 @@ def dataset(config: Config, *, split: str) -> Any:
     return make(config["exemplar"], data=data, gallery=gallery)
 
 
+def scored_datasets(config: Config) -> tuple[Any, Any]:
+    """Training photographs and test maps at the size at which pictures are scored, where it is not the model's.
+
+    Raises:
+        Refusal: another shape, of data that cut what does not fit: their maps would show another part of the scene.
+    """
+    from scenegen.data.transforms import keeps_shape
+
+    height, width = config["evaluate_size"]
+    own = Size(**config["size"]).pixels
+    if not keeps_shape((height, width), own) and config["data"].get("fit", "crop") != "squash":
+        raise Refusal(f"evaluate_size=[{height},{width}] has another shape than the pictures of {own[0]}x{own[1]}, "
+                      "whose data are cut, not stretched; give a size of that shape, or data.fit=squash")  # fmt: skip
+    sized = {**config, "size": {"height": height, "width": width}, "exemplar": None, "degrade": None}
+    train, test = (dataset(sized, split=split) for split in ("train", "test"))
+    return train, test
+
+
 def model(config: Config, data: Any) -> Any:
     """The generator side, fitted to a dataset's classes, its layers changed as the tricks say."""
     made = make(config["model"], num_classes=len(data.classes), offered={"edges": data.has_instances})

@@ -178,8 +178,8 @@ GROUPS = {
 
 ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
 
-LATER = ("attention",)
-"""Groups that came when recipes and runs had digests already: without a choice they are no part of one."""
+LATER = ("attention", "evaluate_size")
+"""Keys that came when recipes and runs had digests already: without a choice they are no part of one."""
 
 ORDERED = tuple(name for name, group in GROUPS.items() if group.ordered)
 

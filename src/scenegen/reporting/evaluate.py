@@ -28,8 +28,9 @@ SHOWN = 18
 def evaluate(
     model: SceneModel,
     *,
-    train: Pairs,
     test: Pairs,
+    maps: Pairs,
+    photos: Pairs,
     scorer: Scorer,
     posts: Sequence[Post],
     folder: Path,
@@ -44,7 +45,8 @@ def evaluate(
 
     Args:
         model: the model to sample from.
-        train, test: the run's data.
+        test: the samples that are painted.
+        maps, photos: the same samples and the training photographs, at the size at which pictures are scored.
         scorer: judges and total.
         posts: applied to the pictures before they are written.
         folder: the run's folder.
@@ -57,7 +59,7 @@ def evaluate(
     """
     count = config["evaluate_count"]
     indices = spread(len(test), len(test) if count is None else count)
-    labels = still(test) if len(indices) == len(test) else Chosen(still(test), indices)
+    labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
     parameters = next(iter(model.parameters()))
     device = parameters.device
     files = generate(
@@ -79,7 +81,7 @@ def evaluate(
     score = scorer.score(
         folder / SAMPLES,
         labels,
-        reference=train.reference(),
+        reference=photos.reference(),
         styles=test.exemplar_names() or None,
         options=options,
         track=bar,

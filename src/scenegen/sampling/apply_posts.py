@@ -25,16 +25,22 @@ def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
     return picture
 
 
-def require_size(posts: Sequence[Post], *, height: int, width: int) -> None:
-    """Refuse posts that leave pictures of another size than the label maps that they are scored under."""
-    after = height, width
+def require_size(posts: Sequence[Post], *, size: tuple[int, int], scored: Sequence[int]) -> None:
+    """Refuse posts that leave pictures of another size than the label maps that they are scored under.
+
+    Args:
+        posts: in their order.
+        size: (height, width) of the model's pictures.
+        scored: height and width of the label maps.
+    """
+    after = size
     for post in posts:
         after = post.size_after(*after)
-    if after != (height, width):
-        named = ", then ".join(post.stamp for post in posts)
+    if after != tuple(scored):
+        named = f"post= ({', then '.join(post.stamp for post in posts)})" if posts else "the model"
         raise Refusal(
-            f"post= ({named}) makes pictures of {after[0]}x{after[1]}, but they are scored under label maps of "
-            f"{height}x{width}; use a post that keeps the size, evaluate=false, or scenegen.post after the run"
+            f"{named} makes pictures of {after[0]}x{after[1]}, but they are scored under label maps of "
+            f"{scored[0]}x{scored[1]}; use evaluate_size=[{after[0]},{after[1]}], other posts, or evaluate=false"
         )
 
 
