@@ -51,6 +51,10 @@ READERS = {"cross_entropy"}
 """Terms of models that read label maps off pictures."""
 TRANSLATION = {"cycle", "identity", "nce"}
 """Terms of models that translate a picture."""
+INPAINTING = {"picnet_kl", "appearance", "picnet_gan"}
+"""Terms of models that fill holes."""
+PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan"}
+"""Options that fill a place of another name."""
 REFUSED = {
     "gaugan": WARPS | SEGMENTING | {"labelmix"},
     "sasame": WARPS | SEGMENTING | {"labelmix"} | LATENT | {"mode_seeking"},
@@ -75,10 +79,10 @@ def data_of(model: str) -> Any:
 @cache
 def nodes(loss: str) -> Mapping[str, Any]:
     """The terms that an option's own file brings, without those of the model."""
-    if loss in SCORES | SEGMENTING | {"dragan"}:  # each fills a place of one name, so they compose one by one
+    if loss in PLACED:  # each fills a place of one name, so they compose one by one
         terms = config(f"loss={loss}")["loss"]
         return {name: terms[name] for name in ("gan", "gp") if name in terms}
-    together = [other for other in LOSSES if other not in SCORES | SEGMENTING | {"dragan"}]
+    together = [other for other in LOSSES if other not in PLACED]
     return {loss: config(f"loss={'+'.join(together)}")["loss"][loss]}
 
 
@@ -94,7 +98,7 @@ def test_every_loss_builds_or_is_refused_in_a_sentence(model: str) -> None:
             assert nodes(loss).keys() <= set(objective.terms)
         except Refusal as refusal:
             refused[loss] = str(refusal)
-    assert set(refused) == REFUSED[model] | READERS | TRANSLATION
+    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING
     for said in refused.values():
         assert said.startswith("loss.")
         assert "; use " in said
@@ -108,7 +112,7 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
         generator = build.model(chosen, data)
     semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
-        if name in ("picture_patch", "two_way"):  # of the models that translate; tests/parity/test_translation.py
+        if name in ("picture_patch", "two_way", "picnet"):  # of other tasks; tests/parity
             continue
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
         if (name in ("oasis", "segmenting")) != (model == "oasis"):

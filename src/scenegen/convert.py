@@ -60,7 +60,7 @@ def convert(cfg: DictConfig) -> Path:
         raise Refusal(f"files={settings.files} ({read}): {refusal}") from refusal
     networks: dict[str, torch.nn.Module] = {"model": model}
     if judged and judge is not None:
-        load_official(judge, judged.get("D", judged))
+        load_official(judge, judged["D"] if judged.keys() == {"D"} else judged)
         networks["discriminator"] = judge
     # resolved: the record must not depend on a later command line
     create_run(

@@ -19,9 +19,11 @@ from scenegen.base.refusal import Refusal
 __all__ = [
     "Batch",
     "Branches",
+    "Completion",
     "Contrast",
     "Cycle",
     "Discriminator",
+    "Gaussian",
     "Judgement",
     "Posterior",
     "Refusal",
@@ -191,6 +193,41 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Gaussian:
+    """Independent normal variables.
+
+    Attributes:
+        mu, sigma: of one shape; sigma above 0.
+    """
+
+    mu: Tensor
+    sigma: Tensor
+
+    def at(self, noise: Tensor) -> Tensor:
+        """The variables where standard normal ones are `noise`."""
+        return self.mu + self.sigma * noise
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The ways on which a model fills holes.
+
+    Attributes:
+        raw: (b, c, h, w) the generated picture, outside the hole too.
+        generated: pictures from the visible half alone, coarse to fine, each (b, c, h', w'); the last is `raw`.
+        reconstructed: pictures of the same sizes, from a latent of the missing half itself.
+        prior: Gaussian of the latent, of the visible half.
+        posterior: Gaussian of the latent, of the missing half.
+    """
+
+    raw: Tensor
+    generated: tuple[Tensor, ...] = ()
+    reconstructed: tuple[Tensor, ...] = ()
+    prior: Gaussian | None = None
+    posterior: Gaussian | None = None
+
+
+@dataclass(frozen=True)
 class Branches:
     """The two outputs of a network that separates content and noise.
 
@@ -212,6 +249,7 @@ class Synthesis:
         warp: of models that warp an exemplar.
         cycle: of models that translate there and back.
         contrast: of models that compare places of their own features.
+        completion: of models that fill holes.
         branches: of models that separate content and noise.
         coarse: (b, c, h', w') the picture of an earlier stage.
         logits: (b, classes, h, w) class scores, of models that read label maps off pictures.
@@ -222,6 +260,7 @@ class Synthesis:
     warp: Warp | None = None
     cycle: Cycle | None = None
     contrast: Contrast | None = None
+    completion: Completion | None = None
     branches: Branches | None = None
     coarse: Tensor | None = None
     logits: Tensor | None = None

@@ -28,6 +28,7 @@ READS = {
     "image": "use data with pictures, such as data=folder",
     "instance": "use data with instance maps, or model.edges=false",
     "source": "use data=unpaired, or degrade=smaller",
+    "hole": "use degrade=holes",
     "exemplar": "use exemplar=retrieved",
     "exemplar_label": "use exemplar=retrieved",
 }
@@ -134,7 +135,7 @@ def offered_by_data(config: Config) -> frozenset[str]:
     exemplars = ("exemplar", "exemplar_label", "self_reference") if config.get("exemplar") else ()
     unpaired = config["data"]["_target_"] == "scenegen.data.unpaired.unpaired"
     pictures = config["data"]["_target_"] == "scenegen.data.photos.pictures"
-    given = ("source",) if unpaired or config.get("degrade") else ()
+    given = ("source",) if unpaired else named(config["degrade"]).offers if config.get("degrade") else ()
     labels = () if unpaired or pictures else ("label", "instance")
     return frozenset({"image", *labels, *given, *exemplars})
 

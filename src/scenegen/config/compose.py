@@ -28,6 +28,7 @@ def register_resolvers() -> None:
     """Register the functions that config values may use; safe to call again."""
     OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
     OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
+    OmegaConf.register_new_resolver("half", lambda width: max(1, width // 2), replace=True)
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from scenegen.base.pictures import from_uint8
 from scenegen.base.records import Batch, Refusal
 from scenegen.base.seeding import hash_seed
 from scenegen.data.classes import ClassList
+from scenegen.data.degrade import Degrade, Given
 from scenegen.data.pairs import Raw
 from scenegen.data.transforms import Framing
 
@@ -56,10 +57,6 @@ class Exemplars(Protocol):
     def choose(self, epoch: int, index: int) -> int | None:
         """Place in `source`, or None where the sample is its own exemplar."""
         ...
-
-
-Degrade = Callable[[np.ndarray], np.ndarray]
-"""A photograph (h, w, 3) uint8 -> the worse picture (h', w', 3) uint8 that is given in its place."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,8 @@ class Pairs(torch.utils.data.Dataset):
     def offers(self) -> frozenset[str]:
         """Fields of Batch that the samples fill."""
         found = {"label": self.source.has_labels, "image": self.source.has_images, "instance": self.has_instances}
-        found["source"] = self.degrade is not None and self.source.has_images
+        given = self.degrade.offers if self.degrade is not None and self.source.has_images else ()
+        found |= dict.fromkeys(given, True)
         found |= dict.fromkeys(("exemplar", "exemplar_label", "self_reference"), self.has_exemplars)
         return frozenset(name for name, there in found.items() if there)
 
@@ -163,15 +161,24 @@ class Pairs(torch.utils.data.Dataset):
         raw = self.source.load(index)
         view = self.framing.view(raw.shape, seed=hash_seed(self.seed, "augment", epoch, index))
         image = None if raw.image is None else view.of_photo(raw.image)
+        given = self._given(image, epoch, index)
         sample = Sample(
             name=self.names[index],
             label=None if raw.label is None else _ids(view.of_ids(raw.label)),
             image=None if image is None else planes(image),
             instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
-            source=None if self.degrade is None or image is None else planes(self.degrade(image)),
+            source=None if given is None else planes(given.source),
+            hole=None if given is None or given.hole is None else torch.from_numpy(given.hole)[None],
             classes=len(self.classes),  # a source refuses ids outside them when it reads a file
         )
         return sample if self.exemplars is None else self._with_exemplar(sample, raw, epoch, index, self.exemplars)
+
+    def _given(self, image: np.ndarray | None, epoch: int, index: int) -> Given | None:
+        """What is given in a photograph's place; the same in every epoch of samples that are still."""
+        if self.degrade is None or image is None:
+            return None
+        seed = hash_seed(self.seed, "degrade", *((epoch, index) if self.framing.random else ()))
+        return self.degrade.given(image, seed=seed, name=self.names[index])
 
     def _with_exemplar(self, sample: Sample, raw: Raw, epoch: int, index: int, exemplars: Exemplars) -> Sample:
         chosen = exemplars.choose(epoch, index)

@@ -133,6 +133,14 @@ def checked_layers(layers: Mapping[str, float], *, term: str) -> dict[str, float
     return kept
 
 
+def checked_shares(term: str, **shares: float) -> tuple[float, ...]:
+    """Shares of a term's parts, in order; refuses those that are negative or not finite."""
+    for name, share in shares.items():
+        if not 0 <= share < float("inf"):
+            raise Refusal(f"loss.{term}.{name}={share} must be 0 or more and finite; 1 is as published")
+    return tuple(shares.values())
+
+
 def target_needs(target: str, *, term: str) -> frozenset[str]:
     """Needs of a term that compares with this target."""
     if target not in TARGETS:

@@ -47,6 +47,11 @@ CURES = {
     "cycle.same_back": "use model=cyclegan with model.identity=true",
     "contrast": "use model=cut or fastcut",
     "source": "use data with given pictures, such as data=unpaired or degrade=smaller",
+    "hole": "use data with holes, such as degrade=holes",
+    "completion.generated": "use model=picnet",
+    "completion.reconstructed": "use model=picnet",
+    "completion.prior": "use model=picnet",
+    "completion.posterior": "use model=picnet",
     "logits": "use a model that reads label maps, such as model=scenenet",
     "segmentation": "use loss=oasis with discriminator=oasis or segmenting",
 }

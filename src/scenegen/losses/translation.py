@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scenegen.base.records import Cycle, Refusal, Rows
 from scenegen.losses.contrastive import patchnce
+from scenegen.losses.features import checked_shares
 from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import l1
 
@@ -32,7 +33,7 @@ class CycleConsistency(Term):
 
     def __init__(self, *, there: float, back: float) -> None:
         super().__init__()
-        self.there, self.back = _shares("cycle", there=there, back=back)
+        self.there, self.back = checked_shares("cycle", there=there, back=back)
 
     def forward(self, evidence: Evidence) -> Tensor:
         cycle, source, image = _cycle(evidence), evidence.picture("source"), evidence.picture("real")
@@ -55,7 +56,7 @@ class Identity(Term):
 
     def __init__(self, *, there: float, back: float) -> None:
         super().__init__()
-        self.there, self.back = _shares("identity", there=there, back=back)
+        self.there, self.back = checked_shares("identity", there=there, back=back)
 
     def forward(self, evidence: Evidence) -> Tensor:
         cycle = _cycle(evidence)
@@ -103,10 +104,3 @@ def _cycle(evidence: Evidence) -> Cycle:
         raise Refusal("a loss term needs pictures that went there and back, which the model did not give; use "
                       "model=cyclegan")  # fmt: skip
     return evidence.synthesis.cycle
-
-
-def _shares(term: str, **shares: float) -> tuple[float, ...]:
-    for name, share in shares.items():
-        if not 0 <= share < math.inf:
-            raise Refusal(f"loss.{term}.{name}={share} must be 0 or more and finite; 1 is as published")
-    return tuple(shares.values())

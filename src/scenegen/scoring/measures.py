@@ -249,6 +249,15 @@ class Psnr(PictureMeasure):
         return fidelity.psnr(made, sample.image).clamp(max=fidelity.psnr_ceiling(made.shape[1:]))
 
 
+class Tv(PictureMeasure):
+    """Mean of `fidelity.total_variation` of the made pictures; 0 for flat ones."""
+
+    name, stamp = "tv", "root of the squared differences to the next pixels, wrapping around, 255 grey levels"
+
+    def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
+        return fidelity.total_variation(made)
+
+
 class Ssim(PictureMeasure):
     """Mean of `fidelity.ssim` to the sample's own photograph; 1 for equal pictures.
 
