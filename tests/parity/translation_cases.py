@@ -1,4 +1,4 @@
-"""Reading the translation fixtures: weights by the filling rules that their README states, and the comparison."""
+"""Reading the fixtures of translation and style: weights by the filling rules of their READMEs, and the comparison."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ import torch
 from torch import Tensor
 
 from .fixture_io import Case, uniform
-from .places import recorded
+from .places import alike, recorded
 
 GATES = ("gamma", "alpha", "beta", "v")
 
 
 def load_translation(name: str) -> Case:
-    """Read one case of fixtures/translation: stored weights over those that follow from their names."""
-    meta, tensors = recorded("translation", name)
+    """Read one case of fixtures/translation."""
+    return load_filled("translation", name)
+
+
+def load_filled(family: str, name: str) -> Case:
+    """Read one case of a family with this filling: stored weights over those that follow from their names."""
+    meta, tensors = recorded(family, name)
     parts: dict[str, dict[str, Tensor]] = {"in": {}, "out": {}, "grad": {}, "after": {}}
-    stored: dict[str, dict[str, Tensor]] = {net: {} for net in meta["state_shapes"]}
+    stored: dict[str, dict[str, Tensor]] = {net: {} for net in meta.get("state_shapes", {})}
     for key, tensor in tensors.items():
         head, rest = key.split("/", 1)
         (stored[head.removeprefix("state:")] if head.startswith("state:") else parts[head])[rest] = tensor
     state = {}
-    for net, shapes in meta["state_shapes"].items():
+    for net, shapes in meta.get("state_shapes", {}).items():
         fill, salt = meta["fill"].get(net, ()), f"{meta['salt']}:{net}"
         state[net] = {key: _weight(key, shape, dtype, salt, fill) for key, (shape, dtype) in shapes.items()}
         state[net] |= stored[net]
@@ -34,10 +39,9 @@ def load_translation(name: str) -> Case:
 def check(case: Case, part: str, name: str, got: Tensor | None) -> None:
     """Assert that a tensor of a float64 run equals the recorded one within the case's one tolerance."""
     assert got is not None, f"{part}/{name}: nothing came out"
-    want, allowed = getattr(case, part)[name].double(), case.meta["tolerance"]["float64 run"]
-    assert got.shape == want.shape, f"{part}/{name}: shape {tuple(got.shape)}, not {tuple(want.shape)}"
-    gap = float((got.detach().double() - want).abs().max())
-    most = allowed["atol"] + allowed["rtol"] * float(want.abs().max())
+    allowed = case.meta["tolerance"]["float64 run"]
+    found, want, largest = alike(got, getattr(case, part)[name], case.meta.get("kept", {}).get(f"{part}/{name}"))
+    gap, most = float((found - want).abs().max()), allowed["atol"] + allowed["rtol"] * largest
     assert gap <= most, f"{part}/{name}: off by {gap:.3g}, allowed {most:.3g}"
 
 

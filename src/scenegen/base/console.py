@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\n(?!  )")
 """Characters that move a terminal's cursor, start a line or turn its direction; a line of a report begins with two
 blanks."""
+
+_running: list[Progress] = []
+"""The bar that is on the screen."""
 
 NARROWEST = 100
 """Columns that the tables need; output that is no terminal (a log, CI) takes them in any case."""
@@ -29,18 +33,30 @@ def console() -> Console:
 
 
 def bar(items: Iterable[Any], description: str) -> Iterable[Any]:
-    """The items, with a progress bar on stderr that is gone when they are done."""
+    """The items, with a progress bar on stderr that is gone when they are done; one within another stands below it."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    return track(items, description=description, console=Console(stderr=True), transient=True)
+    if _running:
+        outer = _running[-1]
+        task = outer.add_task(description, total=None)
+        yield from outer.track(items, task_id=task, description=description)
+        outer.remove_task(task)
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        _running.append(progress)
+        try:
+            yield from progress.track(items, description=description)
+        finally:
+            _running.pop()
 
 
 def say(text: str) -> None:
-    """Print one line on stderr."""
+    """Print one line on stderr, above the bar where there is one."""
     from rich.console import Console
 
-    Console(stderr=True).print(text, style="dim", highlight=False, soft_wrap=True)
+    console = _running[-1].console if _running else Console(stderr=True)
+    console.print(text, style="dim", highlight=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +15,11 @@ class Post(nn.Module):
 
     Attributes:
         stamp: name and options, part of the protocol of every number that is measured afterwards.
+        folder: where a post may keep files beside its pictures (curves, checkpoints); None keeps none.
     """
 
     stamp: str
+    folder: Path | None = None
 
     def forward(self, picture: Tensor, batch: Batch) -> Tensor:
         """The picture afterwards.

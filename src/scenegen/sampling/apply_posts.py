@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
+from scenegen.base.console import bar
 from scenegen.base.outputs import take_folder
 from scenegen.base.pictures import FORMATS, SUFFIXES, from_uint8, save_png, to_array
 from scenegen.base.records import Batch, Refusal
@@ -25,6 +25,19 @@ def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
     return picture
 
 
+def keep_beside(out: Path, posts: Sequence[Post]) -> None:
+    """Give every post a folder beside `out` for its curves and checkpoints; it is made when something is kept."""
+    for place, post in enumerate(posts, start=1):
+        post.folder = out.with_name(f"{out.name}_posts") / f"{place}_{type(post).__name__.lower()}"
+
+
+def size_after(posts: Sequence[Post], size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a picture after the posts; a post refuses sizes that it cannot take."""
+    for post in posts:
+        size = post.size_after(*size)
+    return size
+
+
 def require_size(posts: Sequence[Post], *, size: tuple[int, int], scored: Sequence[int]) -> None:
     """Refuse posts that leave pictures of another size than the label maps that they are scored under.
 
@@ -33,9 +46,7 @@ def require_size(posts: Sequence[Post], *, size: tuple[int, int], scored: Sequen
         size: (height, width) of the model's pictures.
         scored: height and width of the label maps.
     """
-    after = size
-    for post in posts:
-        after = post.size_after(*after)
+    after = size_after(posts, size)
     if after != tuple(scored):
         named = f"post= ({', then '.join(post.stamp for post in posts)})" if posts else "the model"
         raise Refusal(
@@ -67,12 +78,13 @@ def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path
     stems = [path.stem for path in pictures]
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise Refusal(f"generated={source} holds {twice} twice, under two suffixes; keep one of them")
-    for path in pictures:
-        read_photo(path)
+    for size in {read_photo(path).size for path in pictures}:
+        size_after(posts, (size[1], size[0]))
     choice = {"command": "post", "generated": str(source.resolve()), "posts": [post.stamp for post in posts]}
     take_folder(out, made=choice, files=[f"{stem}.png" for stem in stems], reads={"generated": source})
     files = []
-    for path in track(pictures, description="posts", disable=len(pictures) < 16):
+    keep_beside(out, posts)
+    for path in bar(pictures, "posts"):
         pixels = torch.from_numpy(np.array(read_photo(path))).permute(2, 0, 1)[None]
         made = apply_posts(from_uint8(pixels), Batch(name=(path.stem,)), posts)
         files.append(out / f"{path.stem}.png")

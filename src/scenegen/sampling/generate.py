@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
+from scenegen.base.console import bar
 from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import Sample, collate
 from scenegen.posts.post import Post
-from scenegen.sampling.apply_posts import apply_posts
+from scenegen.sampling.apply_posts import apply_posts, keep_beside
 
 
 @torch.no_grad()
@@ -60,9 +60,10 @@ def generate(
     require_options(model, n_per_label=n_per_label, style=style, posts=posts)
     out.mkdir(parents=True, exist_ok=True)
     model.eval()
+    keep_beside(out, posts)
     style = style.to(device) if style is not None else None
     jobs = [(i, k) for i in indices for k in range(n_per_label)]
-    tracked = track(jobs, description="sampling", disable=len(jobs) < 2 * batch_size)
+    tracked = bar(jobs, "sampling") if posts or len(jobs) >= 2 * batch_size else jobs
     files = []
     for part in _parts(tracked, data, batch_size):
         batch: Batch = collate([sample for sample, _ in part]).to(device)

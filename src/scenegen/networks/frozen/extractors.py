@@ -86,7 +86,7 @@ class Extractor(nn.Module):
         self.require(layers)
         image = self._resized(image)
         deepest = max((self._taps[name] for name in layers if name != "image"), default=-1)
-        self._refuse_small(image, layers)
+        self.require_size(*image.shape[-2:], layers=layers)
         found = {"image": (image + 1) / 2} if "image" in layers else {}
         x = self._frozen[0][0](image)
         for index, module in enumerate(self.features[: deepest + 1]):
@@ -104,6 +104,25 @@ class Extractor(nn.Module):
         """The name out of `self.layers` of the map that a layer stands for, whichever of its names is given."""
         return self._own.get(layer, layer)
 
+    def repooled(self, pool: Callable[[], nn.Module], *, name: str) -> Extractor:
+        """The same trunk with other poolings in the place of its max poolings; weights are shared.
+
+        Args:
+            pool: makes a module that halves both sides.
+            name: of the pooling, for the stamp.
+
+        Raises:
+            Refusal: a trunk without max pooling.
+        """
+        if not any(isinstance(module, nn.MaxPool2d) for module in self.features):
+            raise Refusal(f"{self.stamp} has no max pooling to replace by pooling={name}; use pooling=own")
+        features = nn.Sequential(*(pool() if isinstance(part, nn.MaxPool2d) else part for part in self.features))
+        taps = {layer: self._taps[layer] for layer in self.layers if layer != "image"}
+        stamp = f"{self.stamp}, {name} pooling rounded up"
+        treatment = self._frozen[0][0]
+        return Extractor(features, taps=taps, stamp=stamp, treatment=treatment, resize_to=self.resize_to,
+                         aliases=self._own)  # fmt: skip
+
     def _resized(self, image: Tensor) -> Tensor:
         smaller = min(image.shape[-2:])
         if self.resize_to is None or smaller <= self.resize_to:
@@ -111,12 +130,12 @@ class Extractor(nn.Module):
         scale = self.resize_to / smaller
         return F.interpolate(image, scale_factor=scale, mode="bilinear", recompute_scale_factor=False)
 
-    def _refuse_small(self, image: Tensor, layers: Collection[str]) -> None:
-        h, w = image.shape[-2:]
+    def require_size(self, height: int, width: int, *, layers: Collection[str]) -> None:
+        """Refuse pictures of a size of which a layer would have nothing left."""
         for name in layers:
-            if min(h, w) < self._smallest.get(name, 1):
+            if min(height, width) < self._smallest.get(name, 1):
                 raise Refusal(
-                    f"a {h}x{w} picture is too small for layer {name} of {self.stamp}, which needs at least "
+                    f"a {height}x{width} picture is too small for layer {name} of {self.stamp}, which needs at least "
                     f"{self._smallest[name]} pixels a side; use larger pictures or shallower layers"
                 )
 

@@ -15,6 +15,8 @@ from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Ext
 
 CAFFE_MEAN = (0.40760392, 0.45795686, 0.48501961)
 """Of blue, green, red."""
+MEAN_COLOUR = (123.68, 116.779, 103.939)
+"""Of red, green, blue in grey levels; CAFFE_MEAN, as others released it, is the same to 6e-7."""
 VGG16_CONVOLUTIONS = (2, 2, 3, 3, 3)
 VGG19_CONVOLUTIONS = (2, 2, 4, 4, 4)
 VGG_WIDTHS = (64, 128, 256, 512, 512)
@@ -36,6 +38,22 @@ class CaffeTreatment(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         image = (image + 1) / 2 if self.shift else image
         return 255 * (image.flip(1) - image.new_tensor(CAFFE_MEAN).view(1, -1, 1, 1))
+
+
+class GreyLevels(nn.Module):
+    """Picture in [-1, 1] -> grey levels without the mean colour, as VGG's authors trained it.
+
+    Args:
+        bgr: channels in the order of Caffe's weights; false for the same weights in MatConvNet's.
+    """
+
+    def __init__(self, *, bgr: bool) -> None:
+        super().__init__()
+        self.bgr = bgr
+
+    def forward(self, image: Tensor) -> Tensor:
+        levels = 127.5 * (image + 1) - image.new_tensor(MEAN_COLOUR).view(1, -1, 1, 1)
+        return levels.flip(1) if self.bgr else levels
 
 
 class L2Pool(nn.Module):
@@ -65,6 +83,8 @@ TREATMENTS: dict[str, nn.Module] = {
     "none": nn.Identity(),
     "caffe": CaffeTreatment(),
     "caffe_legacy": CaffeTreatment(shift=False),
+    "levels_rgb": GreyLevels(bgr=False),
+    "levels_bgr": GreyLevels(bgr=True),
 }
 
 
@@ -75,7 +95,8 @@ class Vgg19(Extractor):
         weights: "published" (torchvision's ImageNet weights) or "random" (seeded, stamped as such).
         folder: where weight files lie; None is torch hub's cache.
         normalise: "none" feeds [-1, 1] as it is, as SPADE's published objective does; "imagenet" standardises;
-            "caffe" and "caffe_legacy" are CoCosNet's and UNITE's, for weights trained in Caffe (see CaffeTreatment).
+            "caffe" and "caffe_legacy" are CoCosNet's and UNITE's, for weights trained in Caffe (see CaffeTreatment);
+            "levels_rgb" and "levels_bgr" are for the authors' own weights in MatConvNet's and Caffe's form.
         resize_to: see `Extractor`.
 
     Source: Simonyan and Zisserman, ICLR 2015, configuration E.
