@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from scenegen.config.build import make
 from scenegen.config.compose import register_resolvers
+from scenegen.config.groups import GROUPS
 from scenegen.config.places import conf_folder
 
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -75,7 +76,7 @@ def replaced(option: str, /, **changes: Any) -> Any:
     weights = {"policy": "published", "dir": None}
     extractor = loaded(conf_folder() / "extractor", "vgg")
     tree = OmegaConf.create({"weights": weights, "extractor": extractor, group: own[at[0]] if at else own})
-    for key in {"weight", "schedule", *changes} & set(tree[group]):
+    for key in {*GROUPS[group].kept, *changes} & set(tree[group]):
         del tree[group][key]
     node = OmegaConf.to_container(tree[group], resolve=True)
     simple = {key: value for key, value in changes.items() if isinstance(value, bool | int | float | str | None)}

@@ -22,7 +22,7 @@ CHOICES = (
 
 GOES_ON = re.compile(
     r"steps|(log|log_grads|grid|checkpoint|interim)_every|keep_checkpoints|interim_count|evaluate|evaluate_(count|size)"
-    r"|weights\.dir|data\.(root|cache_mib)|(trainer|logger|post|measure|segmenter|aesthetic|fid|scorer)(\..*)?"
+    r"|weights\.dir|data\.(root|cache_mib|kind)|(trainer|logger|post|measure|segmenter|aesthetic|fid|scorer)(\..*)?"
     r"|optim\.(lr|lr_generator|lr_discriminator|equal_after|constant_steps|decay_steps|steps)|loss\.\w+\.(weight|schedule)"
 )
 """As README and DESIGN 12 say: length, records, places, machine, what is measured, rates and weights of terms."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scenegen.data.classes import ClassList
 from scenegen.scoring.contest import Jittor2022
+from scenegen.scoring.judges.protocols import BOTH
 from scenegen.scoring.measures import of_contest
 from scenegen.scoring.scorer import Scorer
 
@@ -66,7 +67,7 @@ def paint(label: Tensor) -> Tensor:
 class NearestColour:
     """Segmenter: the class of the nearest colour."""
 
-    name, stamp, stand_in = "nearest", "nearest-colour", False
+    name, stamp, stand_in, ranks = "nearest", "nearest-colour", False, BOTH
 
     def predict(self, image: Tensor) -> Tensor:
         assert image.dtype == torch.uint8
@@ -77,7 +78,7 @@ class NearestColour:
 class Brightness:
     """Aesthetic: mean grey level / 25.5."""
 
-    name, stamp, stand_in = "brightness", "brightness", False
+    name, stamp, stand_in, ranks = "brightness", "brightness", False, BOTH
 
     def __call__(self, image: Tensor) -> Tensor:
         assert image.dtype == torch.uint8
@@ -87,7 +88,7 @@ class Brightness:
 class MeanColour:
     """FID features: mean and deviation per channel."""
 
-    name, resize = "colour", "none"
+    name, resize, ranks = "colour", "none", BOTH
 
     def __init__(self, *, stamp: str = "colour-1", stand_in: bool = False) -> None:
         self.stamp, self.stand_in = stamp, stand_in

@@ -97,7 +97,7 @@ def test_own_classes_leave_out_what_no_segmenter_reads(tmp_path: Path) -> None:
     assert sorted(scorer.measures) == ["aesthetic", "fid"]
     told = build.left_out(config, scorer)
     assert told is not None
-    for words in ("mask_acc and the total of jittor2022", "these 3 classes", "train model=scenenet model.role=scorer",
+    for words in ("mask_acc and the total of jittor2022", "these 3 classes", "train model=lite_reader",
                   f"data=folder data.root={tmp_path}/data", "segmenter.name="):  # fmt: skip
         assert words in told
 

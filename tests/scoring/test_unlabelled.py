@@ -62,7 +62,8 @@ def numbers(score: dict) -> tuple[float, float]:
 
 def test_a_run_on_them_is_scored_by_the_shipped_judge(tmp_path: Path) -> None:
     root = landscapes(tmp_path / "data")
-    data = ("data=folder", f"data.root={root}", "size=tiny")
+    world = ("data=folder", f"data.root={root}", "data.kind=rendered", "segmenter=scenenet", "fid=scenenet")
+    data = (*world, "size=tiny")
     small = [word for word in TINY if not word.startswith(("data", "size"))]
     done = run("train", *data, *small, "steps=2", "name=a", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

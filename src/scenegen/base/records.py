@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from scenegen.base.refusal import Refusal
 
 __all__ = [
+    "KINDS",
     "Batch",
     "Branches",
     "Completion",
@@ -25,6 +26,7 @@ __all__ = [
     "Discriminator",
     "Gaussian",
     "Judgement",
+    "Kind",
     "Posterior",
     "Refusal",
     "SceneModel",
@@ -35,6 +37,11 @@ __all__ = [
 ]
 
 Made = TypeVar("Made")
+
+Kind = Literal["photographs", "rendered"]
+"""What the pictures of a data set are."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

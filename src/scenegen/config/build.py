@@ -12,7 +12,8 @@ from hydra.utils import get_object, instantiate
 
 from scenegen.base.refusal import Refusal, causes
 from scenegen.config.flat import filled
-from scenegen.config.groups import LAYER_SLOTS, Size
+from scenegen.config.groups import GROUPS, LAYER_SLOTS, Size
+from scenegen.config.kinds import kind_of
 from scenegen.config.targets import mappings, require_offered
 
 if TYPE_CHECKING:
@@ -72,12 +73,13 @@ def dataset(config: Config, *, split: str) -> Any:
     """The pictures and labels of one split ("train" or "test"), with exemplars where the config asks for them."""
     height, width = Size(**config["size"]).pixels
     given = {"height": height, "width": width, "seed": config["seed"]}
-    data = make(config["data"], split=split, **given)
+    node = {key: value for key, value in config["data"].items() if key not in GROUPS["data"].kept}
+    data = make(node, split=split, **given)
     if config.get("degrade"):
         data = data.degraded(make(config["degrade"]))
     if not config.get("exemplar"):
         return data
-    gallery = data if split == "train" else make(config["data"], split="train", **given)
+    gallery = data if split == "train" else make(node, split="train", **given)
     return make(config["exemplar"], data=data, gallery=gallery)
 
 
@@ -277,7 +279,7 @@ def scorer(config: Config, data: Any) -> Any:
                 f"({measures[role].stamp}); leave it out of measure=, or choose scorer=none"
             )
         measures[role] = measure
-    found = Scorer(measures=measures, classes=data.classes, total=total, left_out=left_out)
+    found = Scorer(measures=measures, classes=data.classes, total=total, left_out=left_out, kind=kind_of(config))
     found.require(data)
     return found
 
@@ -288,17 +290,25 @@ def left_out(config: Config, scorer: Any) -> str | None:
         return None
     node = config["data"]
     data = f"data={node['_target_'].rpartition('.')[2]}" + (f" data.root={node['root']}" if node.get("root") else "")
+    scenenet = config["segmenter"]["_target_"] == _SHIPPED["scorer"]
+    model, file = ("scenenet model.role=scorer", "scenenet") if scenenet else ("lite_reader", "lite_reader")
     return (
         f"left out: {scorer.left_out}; the shipped one reads the landscape contest's classes alone. To get them: "
-        f"python -m scenegen.train model=scenenet model.role=scorer {data} name=reader; then "
-        "segmenter.name=runs/reader/scenenet.safetensors"
+        f"python -m scenegen.train model={model} {data} name=reader; then "
+        f"segmenter.name=runs/reader/{file}.safetensors"
     )
 
 
+_SHIPPED = {
+    "scorer": "scenegen.scoring.judges.scenenet.SceneNetSegmenter",
+    "landscapes": "scenegen.scoring.judges.lite_reader.LiteReaderSegmenter",
+}
+"""Name of a shipped segmenter that comes as a default -> its target."""
+
+
 def _shipped(node: Config) -> bool:
-    """True for the segmenter that comes with the package, which nobody has to choose."""
-    target = "scenegen.scoring.judges.scenenet.SceneNetSegmenter"
-    return node["_target_"] == target and node["name"] == "scorer"
+    """True for the segmenters that come as defaults, which nobody has to choose."""
+    return _SHIPPED.get(node.get("name", "")) == node["_target_"]
 
 
 def _judges_of(config: Config, role: str, node: Config) -> set[str]:

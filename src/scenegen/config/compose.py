@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from scenegen.config.kinds import suited
 from scenegen.config.places import conf_folder
 from scenegen.runs.folder import HOME, find_run, require_own_files
 from scenegen.runs.names import place_of
@@ -29,6 +30,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
     OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
     OmegaConf.register_new_resolver("half", lambda width: max(1, width // 2), replace=True)
+    OmegaConf.register_new_resolver("suited", suited, replace=True)
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 
 

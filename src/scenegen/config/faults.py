@@ -21,7 +21,8 @@ from typing import Any
 from scenegen.base.refusal import Refusal
 from scenegen.config.bounds import bound_faults
 from scenegen.config.flat import flat_records, named_records
-from scenegen.config.groups import COMMON, GROUPS, supplied_at
+from scenegen.config.groups import COMMON, GROUPS, kept_at, supplied_at
+from scenegen.config.kinds import kind_faults
 from scenegen.config.moved import moved_sentence
 from scenegen.config.synonyms import key_hint
 from scenegen.config.targets import faults_of_names, is_offered, mappings
@@ -109,6 +110,7 @@ def _faults(tree: dict[str, Any]) -> Iterator[str]:
         if group.slots is not None and isinstance(tree.get(name), dict):
             strange = [key for key in tree[name] if key not in group.slots]
             yield from (_unknown(f"{name}.{key}", key, list(group.slots)) for key in strange)
+    yield from kind_faults(tree)
     yield from faults_of_names(tree)
     for path, node in mappings(tree, ""):
         if "_target_" in node and is_offered(node["_target_"]):
@@ -155,8 +157,7 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
         hints |= typing.get_type_hints(record)
     for name, record in named_records(target, node).items():
         yield from _record_faults(f"{path}.{name}", node[name], record)
-    own = {"weight", "schedule"} if path.startswith("loss.") and path.count(".") == 1 else set()
-    given = {key: value for key, value in node.items() if key not in {"_target_", *own}}
+    given = {key: value for key, value in node.items() if key not in {"_target_", *kept_at(path)}}
     for key, value in given.items():
         if key not in parameters:
             if not takes_any:

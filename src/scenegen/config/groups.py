@@ -124,6 +124,7 @@ class Group:
         record: describes its values where other options only read them; None where they become objects, which
             are checked by their constructors' signatures.
         supplied: constructor arguments that build.py adds to the config's own.
+        kept: keys of an option that build.py reads itself, which are no arguments.
         additive: its options add up (`loss=a+b`), each under a key of its own.
         ordered: the order in which its options are named is the order in which they act.
         slots: the keys that its options may fill; None leaves them free.
@@ -132,6 +133,7 @@ class Group:
 
     record: type | None = None
     supplied: Iterable[str] = field(default=frozenset())
+    kept: Iterable[str] = field(default=frozenset())
     additive: bool = False
     ordered: bool = False
     slots: tuple[str, ...] | None = None
@@ -146,13 +148,13 @@ GROUPS = {
     "width": Group(record=Width),
     "weights": Group(record=Weights),
     "extractor": Group(record=Extractors),
-    "data": Group(supplied={"split", "height", "width", "seed"}),
+    "data": Group(supplied={"split", "height", "width", "seed"}, kept={"kind"}),
     "degrade": Group(),
     "exemplar": Group(supplied={"data", "gallery"}),
     "model": Group(supplied={"num_classes", "edges"}),
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
     "attention": Group(),
-    "loss": Group(additive=True),
+    "loss": Group(additive=True, kept={"weight", "schedule"}),
     "trick": Group(
         supplied={"model", "objective", "samples", "height", "width", "domains"},
         additive=True,
@@ -194,6 +196,18 @@ VOLATILE = frozenset(
 
 def supplied_at(path: str) -> frozenset[str]:
     """Arguments that build.py adds to the object at a config path ("model", "logger.wandb")."""
+    group = _group_of(path)
+    return frozenset(group.supplied) if group else frozenset()
+
+
+def kept_at(path: str) -> frozenset[str]:
+    """Keys that build.py reads itself at a config path ("data", "loss.cx")."""
+    group = _group_of(path)
+    return frozenset(group.kept) if group else frozenset()
+
+
+def _group_of(path: str) -> Group | None:
+    """The group whose option stands at a path; None below it."""
     name, _, below = path.partition(".")
     group = GROUPS.get(name, Group())
-    return frozenset(group.supplied) if group.additive == bool(below) and "." not in below else frozenset()
+    return group if group.additive == bool(below) and "." not in below else None

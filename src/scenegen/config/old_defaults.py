@@ -6,6 +6,7 @@ from typing import Any
 
 GIVEN: dict[str, dict[str, Any]] = {
     "scenegen.data.datasets.ade20k": {
+        "kind": "photographs",
         "root": None,
         "landscape": False,
         "flip": 0.5,
@@ -19,6 +20,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "label_only": False,
     },
     "scenegen.data.datasets.coco_stuff": {
+        "kind": "photographs",
         "root": None,
         "landscape": False,
         "instances": True,
@@ -33,6 +35,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "label_only": False,
     },
     "scenegen.data.datasets.folder": {
+        "kind": "photographs",
         "root": None,
         "unlabelled": None,
         "images": None,
@@ -52,9 +55,23 @@ GIVEN: dict[str, dict[str, Any]] = {
         "test_list": None,
         "label_only": False,
     },
-    "scenegen.data.datasets.labels": {"root": None, "unlabelled": None, "remap": None, "fit": "crop"},
-    "scenegen.data.datasets.procedural": {"world": 0, "count": 2000, "test_count": 100, "flip": 0.5, "cache_mib": 1024},
+    "scenegen.data.datasets.labels": {
+        "kind": "photographs",
+        "root": None,
+        "unlabelled": None,
+        "remap": None,
+        "fit": "crop",
+    },
+    "scenegen.data.datasets.procedural": {
+        "kind": "rendered",
+        "world": 0,
+        "count": 2000,
+        "test_count": 100,
+        "flip": 0.5,
+        "cache_mib": 1024,
+    },
     "scenegen.data.datasets.scene": {
+        "kind": "photographs",
         "root": None,
         "flip": 0.5,
         "fit": "crop",
@@ -66,6 +83,8 @@ GIVEN: dict[str, dict[str, Any]] = {
         "test_list": None,
         "label_only": False,
     },
+    "scenegen.data.photos.pictures": {"kind": "photographs"},
+    "scenegen.data.unpaired.unpaired": {"kind": "photographs"},
     "scenegen.data.exemplars.choose.at_random": {"real_reference_probability": 0.7},
     "scenegen.data.exemplars.choose.retrieved": {
         "index": None,

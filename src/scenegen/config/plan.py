@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from scenegen.base.refusal import Refusal
 from scenegen.config.compose import register_resolvers
 from scenegen.config.faults import faults_of, gathered
-from scenegen.config.groups import LATER, ORDERED, VOLATILE
+from scenegen.config.groups import GROUPS, LATER, ORDERED, VOLATILE
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
 def digest(config: dict[str, Any]) -> str:
     """12 hex digits that name the content of a config, whatever the run is called."""
     content = {key: value for key, value in config.items() if key not in VOLATILE and (value or key not in LATER)}
+    if isinstance(content.get("data"), dict):
+        content["data"] = {key: value for key, value in content["data"].items() if key not in GROUPS["data"].kept}
     content |= {f"{name} in order": list(config[name]) for name in ORDERED if config.get(name)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

@@ -43,6 +43,8 @@ def deliver(
         "size": f"{height}x{width}",
         "torch": torch.__version__,
     }
+    if kind := config["data"].get("kind"):  # data of one's own need not say it
+        facts["kind"] = kind
     if score is not None:
         names = {"mask_acc": "held_out_accuracy", "mean_iou": "held_out_miou"}
         facts |= {names[role]: f"{part.value:.4f}" for role, part in score.parts.items() if role in names}

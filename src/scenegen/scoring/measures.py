@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.records import Kind
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.metrics import fidelity
@@ -25,7 +26,7 @@ from scenegen.networks.frozen.lpips_trunks import NETS, lpips_heads
 from scenegen.scoring.contest import Contest
 from scenegen.scoring.distances import Found, distances, kid
 from scenegen.scoring.inputs import Options, Samples
-from scenegen.scoring.judges.protocols import Describing, Marking, Segmenting, fid_title, is_random
+from scenegen.scoring.judges.protocols import BOTH, Describing, Marking, Segmenting, fid_title, is_random
 from scenegen.scoring.reference import Reference
 
 
@@ -39,6 +40,7 @@ class Measure:
         judges: the frozen networks that look at the made pictures, by the names of `Samples`' views: "segmenter"
             (prediction), "aesthetic" (marks); every other one describes pictures, such as "FID".
         stand_in: true where the number replaces one that cannot be had.
+        ranks: kinds of pictures that the measure itself tells good from bad; its judges have their own.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Measure:
     needs: frozenset[str] = frozenset()
     judges: Mapping[str, Any] = MappingProxyType({})
     stand_in: bool = False
+    ranks: frozenset[Kind] = BOTH
 
     def to(self, device: str) -> None:
         """Move the networks that the measure reads."""

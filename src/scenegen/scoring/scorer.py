@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scenegen.base.records import Kind
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import Pairs
@@ -41,6 +42,7 @@ class Scorer:
         classes: of the label maps.
         total: `contest.Jittor2022` or `contest.Jittor2023`; None gives the measures alone.
         left_out: numbers that cannot be had, with the reason; a mark of every score; "" for none.
+        kind: of the data's pictures; judges that do not rank it are marked. None marks none.
 
     Attributes:
         judges: the frozen networks that the measures read.
@@ -50,12 +52,19 @@ class Scorer:
     """
 
     def __init__(
-        self, *, measures: Mapping[str, Measure], classes: ClassList, total: Contest | None = None, left_out: str = ""
+        self,
+        *,
+        measures: Mapping[str, Measure],
+        classes: ClassList,
+        total: Contest | None = None,
+        left_out: str = "",
+        kind: Kind | None = None,
     ) -> None:
         if not measures:
             raise Refusal("nothing is measured; choose measure=psnr+ssim or others, or scorer=jittor2022")
         self.total, self.measures, self.classes = total, dict(measures), classes
         self.left_out = left_out
+        self.kind: Kind | None = kind
         held = {role: judge for measure in self.measures.values() for role, judge in measure.judges.items()}
         self.judges = Judges.of(held)
 
@@ -162,7 +171,7 @@ class Scorer:
             per_picture=rows,
             floor=next((one.floor for one in found.values() if one.floor is not None), None),
             marks=tuple([f"left out: {self.left_out}"] if self.left_out else [])
-            + marks(self._judged_by())
+            + marks(self._judged_by(), kind=self.kind)
             + _in_reference(tally, real),
             warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),
             protocol=record,

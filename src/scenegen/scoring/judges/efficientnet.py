@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.networks.frozen import efficientnet
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import PHOTOGRAPHS, require_uint8
 
 MAPS = ("bottleneck_s8", "bottleneck_s16", "bottleneck_s32")
 
@@ -27,6 +27,7 @@ class EfficientNetFeatures(nn.Module):
     name = "efficientnet-lite2"
     title = "FID(efficientnet-lite2)"
     stand_in = True
+    ranks = PHOTOGRAPHS
     resize = "none"
 
     def __init__(self, *, weights: str, folder: str | Path | None) -> None:

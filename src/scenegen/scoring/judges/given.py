@@ -6,6 +6,7 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.scoring.judges.protocols import BOTH
 
 
 class GivenLabels:
@@ -22,6 +23,7 @@ class GivenLabels:
     name = "given"
     stamp = "label maps as written"
     stand_in = False
+    ranks = BOTH
 
     def __init__(self, *, classes: ClassList) -> None:
         self.classes = classes

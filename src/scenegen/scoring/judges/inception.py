@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import scenegen.networks.frozen.weights as pinned
 from scenegen.base.refusal import Refusal
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import BOTH, require_uint8
 
 INCEPTION = pinned.WeightsFile(
     "inception-2015-12-05",
@@ -41,6 +41,7 @@ class InceptionFeatures(nn.Module):
     title = "FID"
     resize = "bilinear to 299x299 without antialias (pytorch-fid)"
     stand_in = False
+    ranks = BOTH
 
     def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import scenegen.networks.frozen.weights as pinned
 from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen.extractors import Normalise
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import BOTH, require_uint8
 
 CLIP = "openai/clip-vit-large-patch14"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -44,6 +44,7 @@ class Laion(nn.Module):
 
     name = "laion"
     stand_in = False
+    ranks = BOTH
 
     def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ import scenegen.networks.frozen.weights as pinned
 from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from scenegen.networks.frozen.vgg import VGG16_CONVOLUTIONS, vgg
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import BOTH, require_uint8
 
 NIMA_VGG16 = pinned.WeightsFile(
     "nima_vgg16_ava",
@@ -39,6 +39,7 @@ class Nima(nn.Module):
 
     name = "nima"
     stand_in = False
+    ranks = BOTH
 
     def __init__(self, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()

@@ -13,15 +13,21 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from scenegen.base.records import KINDS, Kind
 from scenegen.base.refusal import Refusal
+
+BOTH = frozenset(KINDS)
+PHOTOGRAPHS: frozenset[Kind] = frozenset({"photographs"})
+RENDERED: frozenset[Kind] = frozenset({"rendered"})
 
 
 class Judge(Protocol):
-    """Members that every judge has."""
+    """Members that every judge has; `ranks` names the kinds of pictures that it tells good from bad."""
 
     name: str
     stamp: str
     stand_in: bool
+    ranks: frozenset[Kind]
 
 
 class Segmenting(Judge, Protocol):
@@ -98,8 +104,13 @@ def is_random(judge: Judge) -> bool:
     return "RANDOM WEIGHTS" in judge.stamp
 
 
-def marks(judges: dict[str, Judge]) -> tuple[str, ...]:
-    """Cautions that must stand beside every number of these judges."""
+def marks(judges: dict[str, Judge], *, kind: Kind | None) -> tuple[str, ...]:
+    """Cautions that must stand beside every number of these judges.
+
+    Args:
+        judges: by role.
+        kind: of the pictures that the generated ones should look like; None where nobody says.
+    """
     random = [role for role, judge in judges.items() if is_random(judge)]
     stand_in = [role for role, judge in judges.items() if judge.stand_in]
     found = []
@@ -107,6 +118,9 @@ def marks(judges: dict[str, Judge]) -> tuple[str, ...]:
         found.append(f"RANDOM WEIGHTS ({', '.join(random)}): these numbers mean nothing")
     if stand_in:
         found.append(f"stand-in scorer ({', '.join(stand_in)}), not comparable with contest numbers")
+    if kind is not None and (blind := [f"{r} ({j.name})" for r, j in judges.items() if kind not in j.ranks]):
+        what = "photographs" if kind == "photographs" else "rendered pictures"
+        found.append(f"does not rank {what}: {', '.join(blind)}")
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.data.bridges import ADE20K, bridge
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Normalise
+from scenegen.scoring.judges.protocols import BOTH
 from scenegen.scoring.judges.smp import as_large_as
 
 SEGFORMER_DEPTHS = {
@@ -40,6 +41,7 @@ class SegformerSegmenter(nn.Module):
     """
 
     name = "segformer"
+    ranks = BOTH
     stand_in = True  # nobody knows which SegFormer the contest used
 
     def __init__(

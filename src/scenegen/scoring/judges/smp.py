@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen import smp as smpnet
+from scenegen.scoring.judges.protocols import BOTH
 from scenegen.scoring.judges.scenenet import require_classes
 
 
@@ -26,6 +27,7 @@ class SmpSegmenter(nn.Module):
     """
 
     name = "smp"
+    ranks = BOTH
     stand_in = True  # the contest's segmenter was never published
 
     def __init__(self, *, classes: ClassList, name: str, folder: str | None, sha256: str | None) -> None:

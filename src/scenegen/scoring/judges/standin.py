@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import RENDERED, require_uint8
 
 LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 
@@ -30,6 +30,7 @@ class StandIn(nn.Module):
     name = "stand-in"
     stamp = "stand-in (four picture statistics, not an aesthetic model)"
     stand_in = True
+    ranks = RENDERED
 
     def forward(self, image: Tensor) -> Tensor:
         """Mark of every picture.

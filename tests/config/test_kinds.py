@@ -1,0 +1,74 @@
+"""Data say what their pictures are: the usual judges and extractor follow, and judges of the other kind are marked."""
+
+from __future__ import annotations
+
+import pytest
+
+from scenegen.base.refusal import Refusal
+from scenegen.config.compose import compose
+from scenegen.config.documented import options_of
+from scenegen.config.kinds import kind_of, suited
+from scenegen.config.moved import upgrade
+from scenegen.config.plan import plan
+from scenegen.scoring.judges.protocols import marks
+from tests.options import arguments, built
+
+RENDERED = {"segmenter": "scenenet", "fid": "scenenet", "extractor": "scenenet"}
+PHOTOGRAPHS = {"segmenter": "landscapes", "fid": "scenenet_photographs", "extractor": "efficientnet"}
+
+
+@pytest.mark.parametrize("data", options_of("data"))
+def test_every_data_option_says_its_kind(data: str) -> None:
+    """Design, section 9: the procedural world is rendered, everything else is photographs."""
+    kind = arguments(f"data/{data}")["kind"]
+    assert kind == ("rendered" if data == "procedural" else "photographs")
+    assert suited(data, "photographs", "rendered") == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], RENDERED),
+        (["data=folder"], PHOTOGRAPHS),
+        (["data=folder", "fid=scenenet", "extractor=scenenet"], {**RENDERED, "segmenter": "landscapes"}),
+        (["protocol=contest"], {"segmenter": "segformer", "fid": "legacy", "extractor": "vgg"}),
+    ],
+    ids=["world", "folder", "by name", "contest"],
+)
+def test_defaults_follow_and_a_choice_by_name_wins(words: list[str], expected: dict[str, str]) -> None:
+    config = compose("train", words)
+    assert {group: config[group].get("_target_") for group in ("segmenter", "fid")} == {
+        group: arguments(f"{group}/{expected[group]}")["_target_"] for group in ("segmenter", "fid")
+    }
+    assert config.fid.get("name") == arguments(f"fid/{expected['fid']}").get("name")
+    assert list(config.extractor.nets) == list(arguments(f"extractor/{expected['extractor']}")["nets"])
+
+
+def test_the_kind_is_checked_and_changes_no_digest() -> None:
+    """What pictures are called changes nothing that a run computes."""
+    usual, renamed = (plan(compose("train", [f"data.kind={kind}"])) for kind in ("rendered", "photographs"))
+    assert (kind_of(usual.config), kind_of(renamed.config)) == ("rendered", "photographs")
+    assert usual.digest == renamed.digest
+    with pytest.raises(Refusal, match=r"data.kind=drawn is no kind of pictures; give photographs or rendered"):
+        plan(compose("train", ["data.kind=drawn"]))
+
+
+def test_runs_of_before_say_it_too() -> None:
+    for name, kind in (("procedural", "rendered"), ("folder", "photographs")):
+        assert kind_of(upgrade({"data": {"_target_": f"scenegen.data.datasets.{name}"}})) == kind
+
+
+def test_a_judge_of_the_other_kind_is_marked() -> None:
+    """SceneNet reads 0.35 of photographs' pixels (docs/judges.md); published judges stay what they are."""
+    judges = {
+        "segmenter": built("segmenter/given", classes=None),
+        "aesthetic": built("aesthetic/standin"),
+        "FID": built("fid/scenenet"),
+        "FID of photographs": built("fid/scenenet_photographs"),
+    }
+    stand_in, blind = marks(judges, kind="photographs")
+    assert "stand-in scorer" in stand_in
+    assert blind == "does not rank photographs: aesthetic (stand-in), FID (scenenet)"
+    _, blind = marks(judges, kind="rendered")
+    assert blind == "does not rank rendered pictures: FID of photographs (scenenet-photographs)"
+    assert marks(judges, kind=None) == (stand_in,)
