@@ -10,10 +10,12 @@ with it. A command with a root is watched (watch.py).
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
 import os
+import re
 import runpy
 import sys
 import threading
@@ -34,12 +36,19 @@ from hydra_once import look_for_the_mode_where_it_is_set, read_once
 
 sys.path.pop()
 
+CHOICE = re.compile("[a-z_/]+=[a-z0-9_+]+")
+"""An option, or several that add up."""
+
+CHOSEN: set[tuple[str, tuple[str, ...]]] = set()
+"""Verbs and options that were merged."""
+
 
 def next_order(orders: Iterable[str], answers: int) -> str | None:
     """In each child, once it stands where its order wants it: the module to run. None when there are no more orders."""
     for line in orders:
         folder = Path(line.rstrip("\n"))
         order = json.loads((folder / "order.json").read_text())
+        choose(order["module"].rpartition(".")[2], tuple(order["arguments"]))
         if (child := os.fork()) == 0:
             os.close(answers)
             become(folder, order)
@@ -53,19 +62,36 @@ def next_order(orders: Iterable[str], answers: int) -> str | None:
     return None
 
 
+def choose(verb: str, arguments: tuple[str, ...]) -> None:
+    """Merge the options that a command chooses, for it and for those after it; its values it sets itself."""
+    from scenegen.config.compose import compose
+    from scenegen.config.places import conf_folder
+
+    chosen = tuple(
+        word for word in arguments if CHOICE.fullmatch(word) and (conf_folder() / word.partition("=")[0]).is_dir()
+    )
+    if (conf_folder() / f"{verb}.yaml").exists() and (verb, chosen) not in CHOSEN:
+        CHOSEN.add((verb, chosen))
+        with contextlib.suppress(Exception):  # the command itself says what is wrong
+            compose(verb, list(chosen))
+
+
 def get_ready() -> None:
-    """Import scenegen's rooms, but not its commands, and compose a config: grammar and plugins are loaded then."""
+    """Import scenegen's rooms, but not its commands, compose configs and render a picture: grammar, plugins and the
+    rendered world's textures are there then.
+    """
     import scenegen
+    from scenegen.data.world.render import render
 
     for module in sorted(Path(scenegen.__file__).parent.glob("*/**/*.py")):
         name = module.relative_to(Path(scenegen.__file__).parents[1]).with_suffix("").parts
         importlib.import_module(".".join(name).removesuffix(".__init__"))
     read_once()
     look_for_the_mode_where_it_is_set()
-    from scenegen.config.compose import compose
-
     for verb in ("train", "sample"):
-        compose(verb, ["seed=1"])
+        choose(verb, ("seed=1",))
+    for number in range(8):
+        render(0, number, height=32, width=32)
     watch.adopt_orphans()
     gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
 

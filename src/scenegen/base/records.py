@@ -353,9 +353,7 @@ class SceneModel(nn.Module):
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """The test pass; a model that makes the picture of `batch.image` never reads it here."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no sample()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no sample()")  # abstract; a stub need not have it
 
     def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
         """The pictures that the discriminator judges, and the condition under which it does.
@@ -423,9 +421,7 @@ class Discriminator(nn.Module):
             condition: (b, n, h, w), or None where the model shows none.
             image: (b, c, h, w) in [-1, 1].
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no forward()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # abstract; a stub need not have it
 
     def planes(self, condition: Tensor | None, image: Tensor) -> Tensor:
         """The condition as (b, condition_channels, h, w) in the picture's dtype; no channels where none is shown.

@@ -91,7 +91,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 if RETURN_VARIABLE not in os.environ:  # a job of the search itself has the search's config
                     refuse_search_in_one_run(cfg)
                 result = task(cfg)
-            except Exception as error:
+            except Exception as error:  # any error of a command ends in its one sentence
                 _leave_no_empty_folder()
                 if wants_traceback:
                     raise
@@ -119,7 +119,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(141)
-            except Exception as error:
+            except Exception as error:  # Hydra's too; what has no sentence is printed whole
                 if wants_traceback:
                     raise
                 _stop(no_option(sys.argv[1:]) or error, config_name)

@@ -172,9 +172,7 @@ class Term(Part):
 
     def forward(self, evidence: Evidence) -> Tensor:
         """The unweighted value, a scalar."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no forward()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # abstract; a stub need not have it
 
 
 class AdversarialTerm(Term):
@@ -190,9 +188,7 @@ class AdversarialTerm(Term):
 
     def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
         """The parts of the discriminator's loss, "D_fake" and "D_real", of detached generated and of real pictures."""
-        raise NotImplementedError(
-            f"{type(self).__name__} has no discriminator()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no discriminator()")  # abstract; a stub need not have it
 
 
 class Penalty(Part):
@@ -213,9 +209,7 @@ class Penalty(Part):
             seed: of this step, for penalties that draw.
             judged: the judgements of both in this step, with graph.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no penalty()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no penalty()")  # abstract; a stub need not have it
 
 
 class Objective(nn.Module):

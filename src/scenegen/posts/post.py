@@ -31,9 +31,7 @@ class Post(nn.Module):
         Returns:
             (b, 3, h', w') in [-1, 1].
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no forward()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")  # abstract; a stub need not have it
 
     @torch.no_grad()
     def size_after(self, height: int, width: int) -> tuple[int, int]:

@@ -41,8 +41,9 @@ def draw_curves(metrics: Path, out: Path) -> None:
         axes.plot(steps, values, color="0.8", linewidth=0.8)
         dot = "o" if len(values) == 1 else None
         axes.plot(steps, smoothed(values), color="C0" if name in TOTALS else "C2", linewidth=1.6, marker=dot)
-        axes.set_title(drawn(name), fontsize=9, loc="left")
+        axes.set_title(drawn(name), fontsize=9, loc="left", y=1.0)
         axes.tick_params(labelsize=7)
+        axes.locator_params(nbins=5)
         axes.yaxis.set_major_formatter("{x:g}")
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("step", fontsize=9, y=0.08 / high)

@@ -70,7 +70,7 @@ class PictureMeasure(Measure):
         Returns:
             (b,) real numbers, or (b, ...) counts that `value` puts together.
         """
-        raise NotImplementedError(type(self).__name__)  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(type(self).__name__)  # abstract; a stub need not have it
 
     def value(self, rows: np.ndarray) -> float:
         """The number of a set from its pictures' rows (n, ...); also called on every resample for the interval."""
@@ -107,7 +107,7 @@ class SetMeasure(Measure):
 
     def of_set(self, sets: Sets) -> Found:
         """The number of a set, with the numbers beside it."""
-        raise NotImplementedError(type(self).__name__)  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(type(self).__name__)  # abstract; a stub need not have it
 
 
 class MaskAcc(PictureMeasure):

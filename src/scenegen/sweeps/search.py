@@ -70,7 +70,7 @@ class Search:
         def work() -> None:
             try:
                 returns.extend(launcher.launch(lines, initial_job_idx=first))
-            except BaseException as error:
+            except BaseException as error:  # raised again in the main thread
                 errors.append(error)
 
         thread = threading.Thread(target=work, daemon=True)

@@ -46,7 +46,7 @@ def contained(method: Callable[..., Any]) -> Callable[..., Any]:
     def safely(self: CalmWandb, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # no logger's failure, whatever it is, ends a training
             if not self.complained:
                 self.complained = True
                 print(f"W&B: {_first_line(error)}; the run goes on, metrics.csv has every number", file=sys.stderr)
@@ -290,7 +290,7 @@ def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
     try:
         client.login(prompt=False)
         return start("online")
-    except Exception as error:
+    except Exception as error:  # no key, no network, or whatever the server has to say
         print(f"W&B: {_first_line(error)}; recording offline, `wandb sync` uploads it later", file=sys.stderr)
         return start("offline")
 

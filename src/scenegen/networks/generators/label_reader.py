@@ -54,9 +54,7 @@ class LabelReader(SceneModel):
         Returns:
             The file, and the stamp that a score will carry.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no save()"
-        )  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(f"{type(self).__name__} has no save()")  # abstract; a stub need not have it
 
 
 def seeded(make, seed: int) -> nn.Module:

@@ -127,7 +127,7 @@ def _read_head(path: Path) -> tuple[nn.Linear, str]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         head = nn.Linear(768, 1)
         head.load_state_dict(state)
-    except Exception as error:
+    except Exception as error:  # a foreign file can raise anything
         raise Refusal(
             f"{path} is no head of LAION-Aesthetics V1, which holds weight (1, 768) and bias (1,); delete it and get "
             f"it again from {URL}"
