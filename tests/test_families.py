@@ -55,6 +55,8 @@ INPAINTING = {"picnet_kl", "appearance", "picnet_gan"}
 """Terms of models that fill holes."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan"}
 """Options that fill a place of another name."""
+OF_VGG = {"content"}
+"""Terms that read layers which SceneNet does not have."""
 REFUSED = {
     "gaugan": WARPS | SEGMENTING | {"labelmix"},
     "sasame": WARPS | SEGMENTING | {"labelmix"} | LATENT | {"mode_seeking"},
@@ -98,7 +100,7 @@ def test_every_loss_builds_or_is_refused_in_a_sentence(model: str) -> None:
             assert nodes(loss).keys() <= set(objective.terms)
         except Refusal as refusal:
             refused[loss] = str(refusal)
-    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING
+    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING | OF_VGG
     for said in refused.values():
         assert said.startswith("loss.")
         assert "; use " in said
@@ -112,7 +114,7 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
         generator = build.model(chosen, data)
     semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
-        if name in ("picture_patch", "two_way", "picnet"):  # of other tasks; tests/parity
+        if name in ("picture_patch", "picture_vgg", "two_way", "picnet"):  # of other tasks; tests/parity
             continue
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
         if (name in ("oasis", "segmenting")) != (model == "oasis"):

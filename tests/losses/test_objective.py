@@ -122,7 +122,7 @@ def test_drawn_points_depend_on_the_seed_alone(extractors, pictures, judge):
         ({"vgg": (loss_term("vgg", extractor="vgg", layers={"relu1_1": 1.0}, target="exemplar"), 1.0)}, OFFERS,
          "loss.vgg needs exemplar, .*use exemplar=retrieved or loss.vgg.weight=0"),
         ({"cx": (loss_term("cx", pooling=None, extractor="vgg", layers={"relu9_9": 1.0}), 1.0)}, OFFERS,
-         r"loss.cx: extractor narrow vgg has no layer relu9_9; it has image, relu1_1, .*relu5_4"),
+         r"loss.cx: extractor narrow vgg has no layer relu9_9; use one of image, (conv1_1, )?relu1_1, .*relu5_4"),
         ({"cx": (loss_term("cx", pooling=None, extractor="clip", layers={"relu1_1": 1.0}), 1.0)}, OFFERS,
          "loss.cx: there is no extractor clip; there is vgg, dists"),
         *[({"gan": (loss_term("hinge"), weight)}, OFFERS, f"loss.gan.weight={weight} is not a number >= 0")

@@ -195,7 +195,7 @@ def test_published_scores_stand_at_the_coarsest_stride():
         ({"score_stride": 6}, "score_stride=6 is no power of 2; use 8, or null, the coarsest"),
         ({"height": 16}, "smaller than one position of layer bottleneck_s32, which needs 32 pixels"),
         ({"layers": ["bottleneck_s8", "expansion_s8"]}, "must get coarser, but their strides are bottleneck_s8 8"),
-        ({"layers": ["bottleneck_s64"]}, "has no layer bottleneck_s64; it has image, bottleneck_s2"),
+        ({"layers": ["bottleneck_s64"]}, "has no layer bottleneck_s64; use one of image, bottleneck_s2"),
     ],
 )
 def test_what_does_not_fit_lite1_is_refused(changes, said):

@@ -15,6 +15,10 @@ TARGETS = {"real": "image", "exemplar": "exemplar", "source": "source"}
 """Value of `target` -> the field of Batch that holds the picture."""
 
 
+BOUNDED, UNBOUNDED = 1.01, 20.0
+"""Largest magnitude of a picture's values that is taken for [-1, 1]: of data, and of what a network generates."""
+
+
 class FeatureBank(nn.Module):
     """Extractors, and for each the union of the layers that the terms read.
 
@@ -113,9 +117,13 @@ def refuse_unlike(x: Tensor, y: Tensor, *, term: str, where: str) -> None:
 
 
 def refuse_range(picture: Tensor, *, name: str) -> None:
-    """Refuse numbers that lie well outside [-1, 1], as those of pictures in 0 to 255 do."""
+    """Refuse numbers that lie well outside [-1, 1], as those of pictures in 0 to 255 do.
+
+    A generated picture may leave the range: not every generator ends in a bound (ESRGAN's does not).
+    """
+    most = UNBOUNDED if name == "fake" else BOUNDED
     low, high = (float(end) for end in picture.detach().aminmax()) if picture.numel() else (0.0, 0.0)
-    if low < -1.01 or high > 1.01:
+    if low < -most or high > most:
         raise Refusal(
             f"losses take pictures in [-1, 1], but the {name} picture reaches from {low:.4g} to {high:.4g}; scale it, "
             f"e.g. by x / 127.5 - 1 from 0 to 255"

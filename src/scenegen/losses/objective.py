@@ -60,6 +60,9 @@ CURES = {
 IMPLIED = {"judgement": ("real_judgement", "judgement.features"), "segmentation": ("real_judgement",)}
 """Offer of a discriminator -> what comes with it."""
 
+JUDGED = frozenset(IMPLIED).union(*IMPLIED.values())
+"""Needs that the discriminator fills."""
+
 
 class Classes(Protocol):
     """A class list: names in id order, and the id of unknown."""
@@ -260,6 +263,7 @@ class Objective(nn.Module):
         self.weights = {name: float(weights[name]) for name in kept}
         self.schedules = {name: schedule for name, schedule in (schedules or {}).items() if name in kept}
         self.penalties: tuple[str, ...] = tuple(name for name, term in kept.items() if isinstance(term, Penalty))
+        self._judging = [name for name, term in kept.items() if isinstance(term, Term) and term.needs & JUDGED]
         self.needs = frozenset[str]().union(*(term.needs for term in kept.values()))
         self.bank = FeatureBank(extractors, [term.reads for term in kept.values()])
 
@@ -267,6 +271,10 @@ class Objective(nn.Module):
     def adversarial(self) -> bool:
         """True when a discriminator is trained."""
         return any(isinstance(term, AdversarialTerm) for term in self.terms.values())
+
+    def judges(self, step: int) -> bool:
+        """True where a term of the generator's loss reads the discriminator at a step."""
+        return any(self.weight(name, step) > 0 for name in self._judging)
 
     def weight(self, name: str, step: int) -> float:
         """A term's weight at a step."""

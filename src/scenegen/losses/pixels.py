@@ -5,6 +5,8 @@ Family: Pictures
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -55,6 +57,31 @@ class L1(Term):
 
     def forward(self, evidence: Evidence) -> Tensor:
         return l1(*pair(evidence, self.target, term="l1"))
+
+
+class StandardisedL1(Term):
+    """Mean absolute difference of pictures whose colours are divided by their deviations.
+
+    Args:
+        std: of each colour of pictures in [0, 1].
+        target: "real" or "exemplar".
+
+    Formula: mean(abs(x - y) / (2 std))
+    Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
+    Source: the contest log's ESRGAN, which compares pictures less ImageNet's mean and over its deviations.
+    """
+
+    def __init__(self, *, std: Sequence[float], target: str) -> None:
+        super().__init__()
+        if len(std) != 3 or min(std) <= 0:
+            raise Refusal(f"std={list(std)} of loss.l1_imagenet must be three numbers above 0, one per colour")
+        self.needs = target_needs(target, term="l1_imagenet")
+        self.std, self.target = tuple(std), target
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        x, y = pair(evidence, self.target, term="l1_imagenet")
+        double = 2 * x.new_tensor(self.std).view(1, 3, 1, 1)  # [-1, 1] is twice as wide as [0, 1]
+        return l1(x / double, y / double)
 
 
 def total_variation(x: Tensor, *, form: str = "mean_abs", valid: Tensor | None = None) -> Tensor:

@@ -85,6 +85,29 @@ class Steps:
         return float(self.values[max(start for start in self.values if start <= step)])
 
 
+@dataclass(frozen=True)
+class Switch:
+    """One weight before a step, another from it on.
+
+    Attributes:
+        step: the first with the other weight.
+        before, after: the weights.
+    """
+
+    step: int
+    before: float
+    after: float
+
+    def __post_init__(self) -> None:
+        if self.step < 1:
+            raise Refusal(f"a switch needs a step of 1 or more, but has step={self.step}")
+        _checked(self.before, "before")
+        _checked(self.after, "after")
+
+    def __call__(self, step: int) -> float:
+        return float(self.after if step >= self.step else self.before)
+
+
 def _checked(weight: float, where: str) -> None:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not number or not 0 <= weight < math.inf:

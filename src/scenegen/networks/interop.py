@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from safetensors.torch import load_file
@@ -27,10 +28,22 @@ HEADS = "F"
 
 AVERAGE = "EMA"
 
+WRAPPED = ("state_dict", "params_ema", "params")
+"""Keys below which a file may hold its tensors, the first wins; Real-ESRGAN's hold an average before the weights."""
+
 VERSION_ONLY = "num_batches_tracked"
 
 FEW = 12
 """Number of faults listed for a file of another family; for the same family all are listed."""
+
+
+@runtime_checkable
+class Renaming(Protocol):
+    """A network whose official files name its parameters otherwise, in one way or several."""
+
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The file's tensors under the network's names."""
+        ...
 
 
 def read_official(path: str | Path) -> dict[str, Tensor]:
@@ -60,8 +73,8 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
     except Exception as error:  # a foreign file can raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Refusal(f"{path} cannot be read as weights ({reason[:160]}); {cure}") from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
+    wrapped = (state[key] for key in WRAPPED if isinstance(state, Mapping) and isinstance(state.get(key), Mapping))
+    state = next(wrapped, state)
     return require_tensors(state, what=str(path), cure=cure)
 
 
@@ -69,14 +82,16 @@ def find_files(files: str | Mapping[str, str], *, epoch: str = "latest") -> dict
     """The official files of one model by their letters; OASIS' average, EMA, stands for G.
 
     Args:
-        files: letter -> file, or the folder where <epoch>_net_G.pth, <epoch>_net_E.pth, ... lie (OASIS writes
-            <epoch>_EMA.pth).
+        files: letter -> file; a file, which is G's; or the folder where <epoch>_net_G.pth, <epoch>_net_E.pth, ... lie
+            (OASIS writes <epoch>_EMA.pth).
         epoch: the first part of the file names, "latest", "best" or a number.
 
     Raises:
         Refusal: for an unknown letter, a missing file, or a folder without a generator of that epoch.
     """
     letters = (*PARTS, AVERAGE)
+    if isinstance(files, str) and Path(files).is_file():
+        return {"G": Path(files)}
     if isinstance(files, str):
         names = {letter: (f"{epoch}_net_{letter}.pth", f"{epoch}_{letter}.pth") for letter in letters}
         found = {k: path for k, both in names.items() for n in both if (path := Path(files) / n).is_file()}
@@ -113,6 +128,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
     theirs, ours, common = 0, 0, 0
     for name, part, given in _parts(module, state):
         given = _named_once(part, _without_statistics(part, _unwrap(given)))
+        given = part.own_names(given) if isinstance(part, Renaming) else given
         own = part.state_dict()
         theirs, ours, common = theirs + len(given), ours + len(own), common + len(given.keys() & own.keys())
         # batch norms of old files have no counter, and it is never read
@@ -240,6 +256,9 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
         ("head_0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
         ("body.0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
         ("fc_mu.weight", 0, 0, "latent"),
+        ("conv_first.weight", 1, 0, "input channels (3 is model.scale=4, 12 is model.scale=2, 48 is model.scale=1)"),
+        ("conv_first.weight", 0, 0, "model.channels"),
+        ("body.0.rdb1.conv1.weight", 0, 0, "model.growth"),
     ):
         if key in given and key in own and given[key].ndim == own[key].ndim:
             theirs, ours = given[key].shape[axis] - extra, own[key].shape[axis] - extra
@@ -250,6 +269,9 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
 
 def _structure_hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     hints = []
+    theirs, ours = (sum(key.endswith(".rdb1.conv1.weight") for key in state) for state in (given, own))
+    if theirs and ours and theirs != ours:
+        hints.append(f"model.blocks: {theirs} in the file, {ours} in the model")
     if any(key.startswith("encoder.") for key in given.keys() ^ own.keys()):
         where, vae = ("file", "true") if any(key.startswith("encoder.") for key in given) else ("model", "false")
         hints.append(f"only the {where} has the encoder of a VAE: set vae={vae}")

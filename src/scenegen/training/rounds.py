@@ -19,7 +19,7 @@ from scenegen.training.tricks.augment import Augment
 from scenegen.training.tricks.average import Ema
 from scenegen.training.tricks.clip import Clip
 from scenegen.training.tricks.history import ImagePool
-from scenegen.training.tricks.pace import Pace
+from scenegen.training.tricks.pace import Pace, Warmup
 
 
 class Rounds(pl.LightningModule):
@@ -66,7 +66,7 @@ class Rounds(pl.LightningModule):
         augment: Augment | None = None,
         clip: Clip | None = None,
         accumulate: Accumulate | None = None,
-        pace: Pace | None = None,
+        pace: Pace | Warmup | None = None,
         history: ImagePool | None = None,
     ) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class Rounds(pl.LightningModule):
         if generator_every > 1 and discriminator is None:
             raise Refusal(f"generator_every={generator_every} skips generator steps, but without a discriminator "
                           "(loss.gan.weight=0) a round would be empty; use generator_every=1")  # fmt: skip
-        if pace is not None and (discriminator is None or generator_every > 1 < pace.discriminator_every):
-            raise Refusal(f"trick.pace.discriminator_every={pace.discriminator_every} leaves rounds empty without a "
+        if pace is not None and (discriminator is None or (generator_every > 1 and pace.skips)):
+            raise Refusal(f"{pace.said} leaves rounds empty without a "
                           f"discriminator or beside generator_every={generator_every}; use trick=none, or "
                           "generator_every=1 and an adversarial term such as loss=hinge")  # fmt: skip
         if objective.penalties and discriminator is None:
@@ -108,7 +108,7 @@ class Rounds(pl.LightningModule):
         self.reuse_fake = reuse_fake
         self.accumulate = accumulate
         self.generator_every = generator_every
-        self.discriminator_every = 1 if pace is None else pace.discriminator_every
+        self.pace = pace
         self.log_grads_every = log_grads_every
         self.step = 0
         self._part = Part(Batch())  # of the round's batch, that is at work
@@ -136,7 +136,7 @@ class Rounds(pl.LightningModule):
             batch = self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
         parts = [Part(batch)] if self.accumulate is None else self.accumulate.split(batch)
         made: list[Synthesis] = []
-        judge = self.discriminator if self.step % self.discriminator_every == 0 else None
+        judge = self.discriminator if self.pace is None or self.pace.judges(self.step) else None
         # One optimizer is stepped through Lightning, once per round: that keeps its global_step on the clock.
         optimizer = generator.optimizer if judge is not None else generator
         generates, first = self.step % self.generator_every == 0, judge is not None and self.model.judged_first
@@ -174,7 +174,7 @@ class Rounds(pl.LightningModule):
         for part in in_turn(parts, (self.model, self.discriminator)):
             self._part, batch, fake, real = part, part.batch, None, None
             synthesis = ready[part.number] if ready else self._generate(batch, "generator")
-            if self.discriminator is not None:
+            if self.discriminator is not None and self.objective.judges(self.step):
                 fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
             total, values = self.objective.generator(
                 batch=batch,

@@ -224,7 +224,7 @@ class LiteTrunk(Extractor):
 
     Layers, named by their stride: `bottleneck_s2` ... `bottleneck_s32` (linear) and `expansion_s2` ...
     `expansion_s32` (non-negative). Terms that name layers as VGG has them get the expansion of the same depth: relu1_*
-    is expansion_s2, relu5_* is expansion_s32.
+    is expansion_s2, relu5_* is expansion_s32; conv1_* ... conv5_* are the linear bottlenecks.
 
     Args:
         size: "lite0" or "lite1"; "lite2" judges and is refused.
@@ -257,7 +257,10 @@ class LiteTrunk(Extractor):
 
 
 AS_VGG: Mapping[str, str] = {
-    f"relu{depth}_{n}": f"expansion_s{stride}" for depth, stride in enumerate(STRIDES, 1) for n in (1, 2, 3, 4)
+    f"{kind}{depth}_{n}": f"{own}_s{stride}"
+    for kind, own in (("relu", "expansion"), ("conv", "bottleneck"))
+    for depth, stride in enumerate(STRIDES, 1)
+    for n in (1, 2, 3, 4)
 }
 """Layers by VGG's names -> the map of the same depth, at twice VGG's stride."""
 

@@ -98,7 +98,9 @@ class Extractor(nn.Module):
         """Refuse layers that this extractor does not have, naming those that it has."""
         missing = [name for name in layers if name not in self.layers and name not in self._taps]
         if missing:
-            raise Refusal(f"extractor {self.stamp} has no layer {', '.join(missing)}; it has {', '.join(self.layers)}")
+            raise Refusal(
+                f"extractor {self.stamp} has no layer {', '.join(missing)}; use one of {', '.join(self.layers)}"
+            )
 
     def own(self, layer: str) -> str:
         """The name out of `self.layers` of the map that a layer stands for, whichever of its names is given."""

@@ -89,7 +89,8 @@ TREATMENTS: dict[str, nn.Module] = {
 
 
 class Vgg19(Extractor):
-    """VGG19 with torchvision's parameter names; layers "image", "relu1_1" ... "relu5_4".
+    """VGG19 with torchvision's parameter names; layers "image", "conv1_1" (before its ReLU), "relu1_1" ...
+    "relu5_4".
 
     Args:
         weights: "published" (torchvision's ImageNet weights) or "random" (seeded, stamped as such).
@@ -119,7 +120,7 @@ class Vgg19(Extractor):
 
 
 class DistsVgg16(Extractor):
-    """VGG16 with L2 pooling, the trunk of DISTS; layers "image", "relu1_1" ... "relu5_3".
+    """VGG16 with L2 pooling, the trunk of DISTS; layers "image", "conv1_1", "relu1_1" ... "relu5_3".
 
     Args:
         weights: "published" (torchvision's ImageNet weights) or "random" (seeded, stamped as such).
@@ -153,7 +154,7 @@ def vgg(
         widths: channels per stage.
 
     Returns:
-        The trunk up to its last ReLU, and "reluS_N" -> index of that ReLU.
+        The trunk up to its last ReLU, and "convS_N" -> index of that convolution, "reluS_N" -> of the ReLU after it.
     """
     modules: list[nn.Module] = []
     taps: dict[str, int] = {}
@@ -163,6 +164,7 @@ def vgg(
             modules.append(pool(channels))
         for n in range(1, count + 1):
             modules.append(nn.Conv2d(channels, width, 3, padding=1))
+            taps[f"conv{stage}_{n}"] = len(modules) - 1
             modules.append(nn.ReLU(inplace=False))  # in place would overwrite a tapped convolution
             taps[f"relu{stage}_{n}"] = len(modules) - 1
             channels = width
