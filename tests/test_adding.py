@@ -53,6 +53,9 @@ def test_all_four_work_in_one_run(house: Path, tmp_path: Path) -> None:
     result = json.loads((tmp_path / "runs/a/result.json").read_text())
     assert 0 < result["parts"]["saturation"]["value"] < 10
     assert result["protocol"]["measure"]["posts"] == ["warm 0.1"]
+    assert [stage["after"] for stage in result["stages"]] == ["the model", "warm"]
+    assert result["stages"][-1]["total"] == result["total"]
+    assert f"s the total: {result['stages'][0]['total']:.4f} -> {result['total']:.4f} (mask_acc" in done.stdout
     header = (tmp_path / "runs/a/metrics.csv").read_text().splitlines()[0].split(",")
     assert "charbonnier" in header
 

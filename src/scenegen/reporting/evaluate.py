@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from scenegen.base.records import SceneModel
 from scenegen.data.samples import Pairs
 from scenegen.posts.post import Post
 from scenegen.reporting.curves import draw_curves
+from scenegen.reporting.stages import Stage, compared, names_of
 from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
 from scenegen.sampling.sheets import draw_sheet, spread
@@ -41,7 +43,8 @@ def evaluate(
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
     curves.png, result.json and scores.npz (every picture's values).
 
-    The Frechet distance compares with the training photographs, as the contest does.
+    The Frechet distance compares with the training photographs, as the contest does. Where there are posts, the
+    pictures before each of them are scored too, and a post that lowers the total is named.
 
     Args:
         model: the model to sample from.
@@ -62,9 +65,11 @@ def evaluate(
     labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
     parameters = next(iter(model.parameters()))
     device = parameters.device
+    before = [folder / f"{SAMPLES}_posts" / f"{place}_before" for place in range(1, len(posts) + 1)]
     files = generate(
-        model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, device=device
-    )
+        model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, before=before,
+        device=device,
+    )  # fmt: skip
     shown = spread(len(files), SHOWN)
     sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
     save_png(folder / SHEET, sheet)
@@ -73,23 +78,31 @@ def evaluate(
         count=len(indices),
         seed=config["seed"],
         device=str(device),
-        posts=tuple(post.stamp for post in posts),
         config_hash=digest,
         extra="ignore",
         cache="auto",
     )
-    score = scorer.score(
-        folder / SAMPLES,
-        labels,
-        reference=photos.reference(),
-        styles=test.exemplar_names() or None,
-        options=options,
-        track=bar,
-        notice=say,
-    )
+
+    def scored(pictures: Path, passed: Sequence[Post], *, resize: str = "none") -> Score:
+        return scorer.score(
+            pictures,
+            labels,
+            reference=photos.reference(),
+            styles=test.exemplar_names() or None,
+            options=replace(options, posts=tuple(post.stamp for post in passed), resize=resize),
+            track=bar,
+            notice=say,
+        )
+
+    earlier = [scored(pictures, posts[:place], resize="bicubic") for place, pictures in enumerate(before)]
+    score = scored(folder / SAMPLES, posts)
+    stages = [Stage(after, one) for after, one in zip(names_of(config), [*earlier, score], strict=True)]
     score.per_picture.save(folder / SCORES)
-    write_json(folder / RESULT, {"run": folder.name, "config": digest, "made_by": made_by, **score.as_dict()})
+    write_json(folder / RESULT, {"run": folder.name, "config": digest, "made_by": made_by, **score.as_dict(),
+                                 **({"stages": [stage.as_dict() for stage in stages]} if posts else {})})  # fmt: skip
     show(score, console())
     print(line(score))
+    for sentence in compared(stages):
+        print(sentence)
     print(f"pictures: {folder / SAMPLES}   contact sheet: {folder / SHEET}")
     return score

@@ -18,11 +18,17 @@ from scenegen.posts.post import Post
 
 
 @torch.no_grad()
-def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
-    """Pictures (b, 3, h, w) in [-1, 1] after every post, first to last."""
+def stages(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> list[Tensor]:
+    """Pictures (b, 3, h, w) in [-1, 1] as they are given, and after every post, first to last."""
+    found = [picture]
     for post in posts:
-        picture = post(picture, batch)
-    return picture
+        found.append(post(found[-1], batch))
+    return found
+
+
+def apply_posts(picture: Tensor, batch: Batch, posts: Sequence[Post]) -> Tensor:
+    """Pictures (b, 3, h, w) in [-1, 1] after all posts."""
+    return stages(picture, batch, posts)[-1]
 
 
 def keep_beside(out: Path, posts: Sequence[Post]) -> None:

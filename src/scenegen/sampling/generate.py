@@ -17,7 +17,7 @@ from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import Sample, collate
 from scenegen.posts.post import Post
-from scenegen.sampling.apply_posts import apply_posts, keep_beside
+from scenegen.sampling.apply_posts import keep_beside, stages
 
 
 @torch.no_grad()
@@ -32,6 +32,7 @@ def generate(
     n_per_label: int = 1,
     style: Tensor | None = None,
     posts: Sequence[Post] = (),
+    before: Sequence[Path] = (),
     device: torch.device | str = "cpu",
 ) -> list[Path]:
     """Write one PNG per label map, named as in `file_name`.
@@ -49,6 +50,7 @@ def generate(
         n_per_label: pictures per map; above 1 the model must have noise.
         style: (1, 3, h, w) a style picture in [-1, 1] for all of them, or None.
         posts: applied to the pictures in their order, before they are written.
+        before: folders for the pictures before the first post, before the second, ...; none keeps them.
         device: where to compute.
 
     Returns:
@@ -58,25 +60,26 @@ def generate(
         Refusal: where several pictures per map are asked of a model without noise, or a style of one without encoder.
     """
     require_options(model, n_per_label=n_per_label, style=style, posts=posts)
-    out.mkdir(parents=True, exist_ok=True)
+    for folder in (out, *before):
+        folder.mkdir(parents=True, exist_ok=True)
     model.eval()
     keep_beside(out, posts)
     style = style.to(device) if style is not None else None
     jobs = [(i, k) for i in indices for k in range(n_per_label)]
     tracked = bar(jobs, "sampling") if posts or len(jobs) >= 2 * batch_size else jobs
-    files = []
+    names: list[str] = []
     for part in _parts(tracked, data, batch_size):
         batch: Batch = collate([sample for sample, _ in part]).to(device)
         if style is not None:
             batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
         synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
-        if posts:
-            synthesis = replace(synthesis, image=apply_posts(synthesis.image, batch, posts))
-        for picture, name, (_, k) in zip(_written(synthesis), batch.name, part, strict=True):
-            files.append(out / file_name(name, k, n_per_label=n_per_label))
-            save_png(files[-1], picture)
-    return files
+        made = [replace(synthesis, image=image) for image in stages(synthesis.image, batch, posts)]
+        names += [file_name(name, k, n_per_label=n_per_label) for name, (_, k) in zip(batch.name, part, strict=True)]
+        for folder, stage in zip((*before, out), made if before else made[-1:], strict=True):
+            for name, picture in zip(names[-len(part) :], _written(stage), strict=True):
+                save_png(folder / name, picture)
+    return [out / name for name in names]
 
 
 def file_name(name: str, copy: int, *, n_per_label: int) -> str:
