@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
-READ = ("labels", "instances", "exemplars", "style", "checkpoint")
+READ = ("labels", "instances", "exemplars", "style", "checkpoint", "pictures", "masks")
 """Options that name files or folders of the user's."""
 
 
@@ -26,6 +26,12 @@ class Settings:
     exemplars: str | None
     out: str | None
     style: str | None
+    pictures: str | None
+    masks: str | None
+    hole: Literal["white", "black"]
+    most: float
+    raw: bool
+    rank: Literal["none", "discriminator"]
     fit: Literal["refuse", "crop", "squash"]
     seed: int
     n_per_label: int
@@ -45,9 +51,15 @@ class Settings:
             raise Refusal(f"sheet={self.sheet} must be 0 (no contact sheet) or more")
         if self.lookup not in (True, False, "auto"):
             raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
-        if self.fit != "refuse" and self.labels is None and self.style is None:
-            raise Refusal(f"fit={self.fit} is for labels=FOLDER and style=FILE; the run's own test maps are framed by "
-                          "the data.fit that it was trained with")  # fmt: skip
+        if self.fit != "refuse" and self.labels is None and self.style is None and self.pictures is None:
+            raise Refusal(f"fit={self.fit} is for labels=FOLDER, pictures=FOLDER and style=FILE; the run's own test "
+                          "maps are framed by the data.fit that it was trained with")  # fmt: skip
+        if self.rank not in ("none", "discriminator"):
+            raise Refusal(f"rank={self.rank} is not known; use none or discriminator")
+        if self.rank != "none" and self.n_per_label < 2:
+            raise Refusal(f"rank={self.rank} orders several results of one picture; give n_per_label=2 or more")
+        if not 0 < self.most <= 1:
+            raise Refusal(f"most={self.most} must lie in (0, 1]: the greatest share of a picture that a mask may hide")
 
     def reads(self) -> dict[str, Path]:
         """Option -> file or folder of the user's that is read."""
@@ -63,12 +75,14 @@ def main(cfg: DictConfig) -> None:
     from scenegen.base.pictures import save_png
     from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
+    from scenegen.config.opened_holes import filler, open_judge, pictures_with_masks
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.posts import posts as chosen_posts
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs.folder import made_folder
     from scenegen.runs.released import home_of
     from scenegen.sampling.generate import file_name, generate, require_options
+    from scenegen.sampling.results import look_at, sentence
     from scenegen.sampling.sheets import draw_sheet, spread
 
     config = plan(cfg, settings=Settings).config
@@ -83,14 +97,22 @@ def main(cfg: DictConfig) -> None:
     style = run.style(chosen.style, fit=chosen.fit, notice=notes.append) if chosen.style else None
     n = chosen.n_per_label
     require_options(run.model, n_per_label=n, style=style, posts=posts)
-    data = run.inputs(
-        labels=chosen.labels,
-        exemplars=chosen.exemplars,
-        instances=chosen.instances,
-        fit=chosen.fit,
-        size=size,
-        notice=notes.append,
-    )
+    if chosen.raw or chosen.rank != "none":
+        filler(run, option="raw=true" if chosen.raw else f"rank={chosen.rank}")
+    if chosen.pictures is not None or chosen.masks is not None:
+        data = pictures_with_masks(
+            run, chosen.pictures, chosen.masks, hole=chosen.hole, most=chosen.most, fit=chosen.fit, notice=notes.append
+        )
+    else:
+        data = run.inputs(
+            labels=chosen.labels,
+            exemplars=chosen.exemplars,
+            instances=chosen.instances,
+            fit=chosen.fit,
+            size=size,
+            notice=notes.append,
+        )
+    judge = open_judge(run, checkpoint=chosen.checkpoint) if chosen.rank == "discriminator" else None
     indices = list(range(len(data)))[: chosen.count]
     reads = chosen.reads()
     made = {
@@ -99,17 +121,24 @@ def main(cfg: DictConfig) -> None:
         "step": run.step,
         **{name: str(reads[name].resolve()) if name in reads else None for name in READ},
         **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
+        **({name: getattr(chosen, name) for name in ("hole", "raw", "rank")} if run.fills_holes else {}),
         "size": size if isinstance(size, str) else list(size),
         "posts": [post.stamp for post in posts],
     }
     out = made_folder(home_of(run.folder), made) if chosen.out is None else Path(chosen.out)
     sheet, exemplars = out.with_name(f"{out.name}_sheet.png"), out.with_name(f"{out.name}_exemplars.json")
+    several = run.fills_holes and n > 1
+    results = out.with_name(f"{out.name}_results.json")
     take_folder(
         out,
         made=made,
         files=[file_name(data.names[i], k, n_per_label=n) for i in indices for k in range(n)],
         reads=reads,
-        beside=[*([sheet] if chosen.sheet > 0 else []), *([exemplars] if data.has_exemplars else [])],
+        beside=[
+            *([sheet] if chosen.sheet > 0 else []),
+            *([exemplars] if data.has_exemplars else []),
+            *([results] if several else []),
+        ],
         notes=notes,
     )
     for note in notes:
@@ -124,10 +153,15 @@ def main(cfg: DictConfig) -> None:
         n_per_label=n,
         style=style,
         posts=posts,
+        raw=chosen.raw,
         device=chosen.device,
     )
     if data.has_exemplars:
         write_json(exemplars, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
+    if several:
+        found = look_at(data, files, indices=indices, n=n, model=filler(run, option="results"), judge=judge)
+        write_json(results, {result.name: result.as_dict() for result in found})
+        print(sentence(found))
     by = f"run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)}"
     print(f"{len(files)} pictures in {printable(str(out))} ({by})")
     if chosen.sheet > 0:

@@ -143,7 +143,7 @@ class TrainedRun:
             maps = own_maps(
                 labels,
                 classes=self.vocabulary.classes,
-                target=self._target(fit, own=size == "own"),
+                target=self.target(fit, own=size == "own"),
                 remap=self._unknown,
                 edges="instance" in self.model.reads,
                 instances=instances,
@@ -152,6 +152,11 @@ class TrainedRun:
         if exemplars is not None:
             return self._given(maps, exemplars, fit=fit if labels is not None else maps.framing.fit, notice=notice)
         return self._ranked(maps) if self.takes_exemplars and labels is not None else maps
+
+    @property
+    def fills_holes(self) -> bool:
+        """True where the model reads a picture with a hole."""
+        return "hole" in self.model.reads
 
     def style(self, path: str, *, fit: Literal["refuse", "crop", "squash"], notice: Notice) -> Tensor:
         """A style picture, (1, 3, h, w) in [-1, 1]; a model with a VAE reads it at the shape that it was trained with.
@@ -179,6 +184,9 @@ class TrainedRun:
                           "it out, or train an exemplar model (model=cocosnetv1, cocosnetv2 or unite)")  # fmt: skip
         if instances is not None and "instance" not in self.model.reads:
             raise Refusal(f"instances={instances}: {run} sees no instance edges; leave it out")
+        if labels is not None and self.fills_holes:
+            raise Refusal(f"labels={labels}: {run} fills holes in pictures; give pictures=FOLDER masks=FOLDER, or "
+                          "leave both out for the run's test pictures")  # fmt: skip
         if labels is not None and "logits" in self.model.offers:
             raise Refusal(f"labels={labels}: {run} reads label maps off photographs and paints none; leave it out")
         if labels is None:
@@ -205,7 +213,7 @@ class TrainedRun:
         if size is not None:
             require_sides(*size, family=f"the model of run {self.folder.name}", step=step, smallest=step)
 
-    def _target(self, fit: Literal["refuse", "crop", "squash"], *, own: bool) -> Target:
+    def target(self, fit: Literal["refuse", "crop", "squash"], *, own: bool) -> Target:
         """The size of the pictures, and the way there."""
         size, step = self.config["size"], self.model.size_step
         if own:

@@ -121,9 +121,11 @@ class Holes(Degrade):
             raise Refusal(f"degrade.share={list(share)} must be the least and the greatest share of hole, such as "
                           "[0.05,0.6]")  # fmt: skip
         self.kinds, self.least, self.greatest = tuple(kinds), float(share[0]), float(share[1])
-        self.masks = (
-            open_masks(masks, hole=hole, fit=masks_fit, option="degrade.masks", most=most) if masks else None
-        )  # fmt: skip
+        self.masks = None
+        if masks:
+            self.masks = open_masks(
+                masks, hole=hole, option="degrade.masks", most=most, fit=masks_fit, fit_option="degrade.masks_fit"
+            )
 
     def given(self, photo: np.ndarray, *, seed: int, name: str) -> Given:
         """The photograph with a hole, which follows from the seed and the name."""

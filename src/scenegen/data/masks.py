@@ -36,6 +36,7 @@ class Masks:
         fit: "refuse" takes masks of the picture's shape alone, resized by nearest neighbour; "squash" stretches.
         option: the option that named the folder, for sentences.
         most: share of hole up to which a mask is taken; 1 takes masks that hide nearly all.
+        fit_option: the option that chooses `fit`, "" where nobody can.
     """
 
     root: Path
@@ -44,6 +45,7 @@ class Masks:
     fit: Literal["refuse", "squash"]
     option: str
     most: float = NEARLY_ALL
+    fit_option: str = ""
     _warned: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -74,10 +76,9 @@ class Masks:
             return grey
         alike = abs(grey.shape[0] * w - grey.shape[1] * h) <= max(h, w)
         if not alike and self.fit == "refuse":
-            raise Refusal(
-                f"{path}: the mask is {grey.shape[1]}x{grey.shape[0]} but its picture {w}x{h} (width x height); make "
-                f"it anew, or stretch it with {_fit_option(self.option)}=squash"
-            )
+            cure = f"stretch it with {self.fit_option}=squash" if self.fit_option else "give one of the picture's size"
+            raise Refusal(f"{path}: the mask is {grey.shape[1]}x{grey.shape[0]} but its picture {w}x{h} (width x "
+                          f"height); {cure}")  # fmt: skip
         return np.asarray(Image.fromarray(grey).resize((w, h), Image.Resampling.NEAREST))
 
     def _checked(self, path: Path, hole: np.ndarray) -> np.ndarray:
@@ -93,7 +94,13 @@ class Masks:
 
 
 def open_masks(
-    folder: str, *, hole: Hole, fit: Literal["refuse", "squash"], option: str, most: float = NEARLY_ALL
+    folder: str,
+    *,
+    hole: Hole,
+    option: str,
+    most: float = NEARLY_ALL,
+    fit: Literal["refuse", "squash"] = "refuse",
+    fit_option: str = "",
 ) -> Masks:
     """The masks that lie in a folder.
 
@@ -104,7 +111,7 @@ def open_masks(
     if hole not in ("white", "black"):
         raise Refusal(f"{_hole_option(option)}={hole}: write white or black, the colour of what is missing")
     if fit not in ("refuse", "squash"):
-        raise Refusal(f"{_fit_option(option)}={fit}: write refuse or squash (stretched)")
+        raise Refusal(f"{fit_option}={fit}: write refuse or squash (stretched)")
     if not root.is_dir():
         raise Refusal(f"{option}={folder}: there is no such folder; give one with masks")
     files = [path for path in root.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
@@ -113,15 +120,11 @@ def open_masks(
             f"{option}={folder} holds no masks; give the folder in which the pictures of masks lie themselves"
         )
     files.sort(key=lambda path: natural_key(path.stem))
-    return Masks(root, {path.stem: path for path in files}, hole, fit, option, most)
+    return Masks(root, {path.stem: path for path in files}, hole, fit, option, most, fit_option)
 
 
 def _hole_option(option: str) -> str:
     return option.replace("masks", "hole")
-
-
-def _fit_option(option: str) -> str:
-    return option.replace("masks", "masks_fit")
 
 
 def _most_option(option: str) -> str:

@@ -33,6 +33,7 @@ def generate(
     style: Tensor | None = None,
     posts: Sequence[Post] = (),
     before: Sequence[Path] = (),
+    raw: bool = False,
     device: torch.device | str = "cpu",
 ) -> list[Path]:
     """Write one PNG per label map, named as in `file_name`.
@@ -51,6 +52,7 @@ def generate(
         style: (1, 3, h, w) a style picture in [-1, 1] for all of them, or None.
         posts: applied to the pictures in their order, before they are written.
         before: folders for the pictures before the first post, before the second, ...; none keeps them.
+        raw: of models that fill holes, write the generated picture around the hole too, not the given one.
         device: where to compute.
 
     Returns:
@@ -74,6 +76,8 @@ def generate(
             batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
         synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
+        if raw and synthesis.completion is not None:
+            synthesis = replace(synthesis, image=synthesis.completion.raw)
         made = [replace(synthesis, image=image) for image in stages(synthesis.image, batch, posts)]
         names += [file_name(name, k, n_per_label=n_per_label) for name, (_, k) in zip(batch.name, part, strict=True)]
         for folder, stage in zip((*before, out), made if before else made[-1:], strict=True):

@@ -64,7 +64,8 @@ def outputs(synthesis: Synthesis, *, classes: ClassList | None) -> list[np.ndarr
 def draw_sheet(
     data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1, notes: Sequence[str] = ()
 ) -> np.ndarray:
-    """Inputs | real (where there is one) | generated, for the first files, as (H, W, 3) uint8.
+    """Inputs | real (where there is one) | generated, for the first files, as (H, W, 3) uint8; of holes the real one
+    stands last.
 
     Args:
         data: items are asked for as data[(0, index)]; `classes` colours its label maps.
@@ -81,8 +82,14 @@ def draw_sheet(
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
         made = [_made(files[place * n_per_label + k], data.classes) for k in range(n_per_label)]
-        rows.append([*(pictures[0] for pictures in shown.values()), *made])
-        titles = [*shown, "generated", *[""] * (n_per_label - 1)]
+        if batch.hole is None:
+            rows.append([*(pictures[0] for pictures in shown.values()), *made])
+            titles = [*shown, "generated", *[""] * (n_per_label - 1)]
+            continue
+        real = [pictures[0] for pictures in [shown.pop("real", [])] if pictures]  # beside the results that it ends
+        rows.append([*(pictures[0] for pictures in shown.values()), *made, *real])
+        numbers = ["generated"] if n_per_label == 1 else [f"result {k + 1}" for k in range(n_per_label)]
+        titles = [*shown, *numbers, *["real"] * len(real)]
     beside = 3 if n_per_label == 1 else 1
     return contact_sheet(rows, titles=titles, side_by_side=beside, legend=legend(data.classes, ids), notes=notes)
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Batch, Completion, Refusal, SceneModel, Shown, Synthesis
+from scenegen.base.records import Batch, Completion, Refusal, Shown, Synthesis
+from scenegen.networks.generators.hole_filler import HoleFiller
 from scenegen.networks.generators.picnet_parts import (
     ENCODED,
     LAYERS,
@@ -23,7 +24,7 @@ STEP = 2**LAYERS
 """Divisor of the sides."""
 
 
-class Picnet(SceneModel):
+class Picnet(HoleFiller):
     """`source` pictures whose `hole` is filled, from the visible half (generated) or from the truth (reconstructed).
 
     Args:
@@ -38,7 +39,6 @@ class Picnet(SceneModel):
     Source: Zheng et al., CVPR 2019 (PICNet).
     """
 
-    reads: frozenset[str] = frozenset({"source", "hole"})
     offers: frozenset[str] = frozenset({"completion.generated", "completion.reconstructed", "completion.prior",
                                         "completion.posterior", "again"})  # fmt: skip
     judged_first: ClassVar[bool] = True
@@ -106,6 +106,10 @@ class Picnet(SceneModel):
         assert completion is not None, "only a training pass is judged"
         fake = torch.cat([completion.raw, completion.reconstructed[-1]], 1)  # (b, 6, h, w)
         return Shown(None, fake, torch.cat([image, image], 1))
+
+    def judged_alone(self, batch: Batch, image: Tensor) -> tuple[Tensor | None, Tensor]:
+        """The completion for both discriminators; the first is the one of generated pictures."""
+        return None, torch.cat([image, image], 1)  # (b, 6, h, w)
 
     def _noise(self, noise: Tensor | None, count: int) -> Tensor:
         if noise is None:
