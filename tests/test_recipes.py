@@ -32,8 +32,8 @@ from scenegen.training.fit import Rhythm, fit
 ROWS = sorted(path.parent.name for path in experiments_folder().glob("*-[0-9][0-9]/recipe.yaml"))
 TINY = ("size=tiny", "width=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2",
         "segmenter=scenenet", "aesthetic=standin", "fid=scenenet")  # fmt: skip
-SIDES = {"bicubic_192x256": 64, "bicubic_384x512": 128}
-"""Posts that name a size -> side of tiny pictures afterwards; a tiny row is painted at 64, scored there or at 128."""
+SIDES = {"bicubic_192x256": [64, 64], "bicubic_384x512": [96, 128]}
+"""Posts that name a size -> that of tiny pictures; a tiny row is painted at 64x64 and scored there or after its posts."""
 
 
 @cache
@@ -41,9 +41,9 @@ def tiny(row: str) -> Plan:
     fewer = ("model.iterations=1",) if "cocosnetv2" in row else ()  # each is a second of PatchMatch
     composed = compose("train", [f"experiment={row}", "data.root=unknown", *TINY, *fewer])
     for post in composed.post.keys() & SIDES.keys():
-        composed.post[post].update(height=SIDES[post], width=SIDES[post])
+        composed.post[post].update(zip(("height", "width"), SIDES[post], strict=True))
     if composed.evaluate_size is not None:
-        composed.evaluate_size = [128, 128]
+        composed.evaluate_size = SIDES["bicubic_384x512"] if "bicubic_384x512" in composed.post else [128, 128]
     return plan(composed, settings=Settings)
 
 

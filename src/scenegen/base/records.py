@@ -259,6 +259,7 @@ class Synthesis:
         completion: of models that fill holes.
         branches: of models that separate content and noise.
         coarse: (b, c, h', w') the picture of an earlier stage.
+        smaller: pictures that were made on the way, each half as large as the one before, the first of half the size.
         logits: (b, classes, h, w) class scores, of models that read label maps off pictures.
     """
 
@@ -270,6 +271,7 @@ class Synthesis:
     completion: Completion | None = None
     branches: Branches | None = None
     coarse: Tensor | None = None
+    smaller: tuple[Tensor, ...] = ()
     logits: Tensor | None = None
 
 
@@ -328,6 +330,7 @@ class SceneModel(nn.Module):
         noise_shape: shape of one sample's noise, or None for a deterministic model.
         condition_channels: channels of `shown(...).condition`, 0 for none.
         num_classes: of the labels that it reads; 0 for a model that reads none.
+        smaller: pictures at 1/2, 1/4, ... of the size that `shown` puts beside the whole ones, in planes of their own.
         size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
             paints at the size that it was built for.
         judged_first: the discriminator steps before the generator, on the same pictures.
@@ -341,6 +344,7 @@ class SceneModel(nn.Module):
     noise_shape: tuple[int, ...] | None = None
     condition_channels: int = 0
     num_classes: int = 0
+    smaller: int = 0
     size_step: int | None = None
     judged_first: ClassVar[bool] = False
     keeps_start: ClassVar[bool] = False
@@ -422,6 +426,11 @@ class Discriminator(nn.Module):
             image: (b, c, h, w) in [-1, 1].
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward()")  # abstract; a stub need not have it
+
+    def take_smaller(self, count: int) -> None:
+        """Judge `count` smaller pictures beside each, which come as further planes (small_pictures.stacked)."""
+        raise Refusal("trick=multi_scale_gradient shows pictures of several sizes, and this discriminator has no "
+                      "scales for them; use discriminator=patch or sesame, or leave the trick out")  # fmt: skip
 
     def planes(self, condition: Tensor | None, image: Tensor) -> Tensor:
         """The condition as (b, condition_channels, h, w) in the picture's dtype; no channels where none is shown.

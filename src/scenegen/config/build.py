@@ -119,6 +119,8 @@ def discriminator(config: Config, generator: SceneModel) -> Any:
         return None
     offered = {"num_classes": generator.num_classes}
     judge = make(config["discriminator"], semantic_channels=generator.condition_channels, offered=offered)
+    if generator.smaller:
+        judge.take_smaller(generator.smaller)
     if config.get("attention"):
         make(config["attention"]).into_discriminator(judge)
     return judge

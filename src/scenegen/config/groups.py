@@ -140,7 +140,7 @@ class Group:
     computes: bool = True
 
 
-LAYER_SLOTS = ("noise", "enlarging", "borders", "start")
+LAYER_SLOTS = ("noise", "enlarging", "borders", "start", "small")
 """Slots of `trick` that change the generator's layers when it is built; the others are slots of the round."""
 
 GROUPS = {
@@ -158,7 +158,7 @@ GROUPS = {
     "trick": Group(
         supplied={"model", "objective", "samples", "height", "width", "domains"},
         additive=True,
-        slots=("average", "augment", "clip", "accumulate", "pace", "smoothing", "history", *LAYER_SLOTS),
+        slots=("average", "augment", "clip", "accumulate", "pace", "smoothing", "history", "grow", *LAYER_SLOTS),
     ),
     "post": Group(supplied={"model", "step", "pictures"}, additive=True, ordered=True),
     "optim": Group(),

@@ -37,7 +37,7 @@ class Colour(Term):
     """`colour_consistency` of the generated picture with its target.
 
     Args:
-        target: "real" or "exemplar".
+        target: "real", "exemplar", or "coarse" for the picture of the size before, where a trick makes one.
         covariance: see `colour_consistency`.
 
     Formula: mean((m_x - m_y)^2) + 5 mean((C_x - C_y)^2), m the mean colour, C the covariance of colours
@@ -48,7 +48,7 @@ class Colour(Term):
         super().__init__()
         if not 0 <= covariance < math.inf:
             raise Refusal(f"loss.colour.covariance={covariance} is not a weight >= 0; the code's is 5")
-        self.needs = target_needs(target, term="colour")
+        self.needs = frozenset({"coarse"}) if target == "coarse" else target_needs(target, term="colour")
         self.target, self.covariance = target, covariance
 
     def forward(self, evidence: Evidence) -> Tensor:

@@ -37,6 +37,7 @@ CURES = {
     "warp.returned": "use model=cocosnetv1 or unite with model.two_cycle=true",
     "warp.label": "use model=cocosnetv1 or unite with model.warped_label=direct",
     "warp.aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
+    "coarse": "use trick=grow or multi_scale_gradient",
     "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "judgement.features": "use discriminator=patch or sesame with an adversarial loss of scores such as loss=hinge, or "
@@ -104,7 +105,7 @@ class Evidence:
     encode: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     def picture(self, which: str) -> Tensor:
-        """The "fake" picture or one of the batch, "real", "exemplar" or "source", in [-1, 1], float32 or wider."""
+        """The "fake" picture or one of the batch, "real", "exemplar" or "source", or "coarse", float32 or wider."""
         found = pictures(self.batch, self.synthesis).get(which)
         if found is None:
             raise Refusal(f"a loss term compares with the {which} picture, but the batch has none")
@@ -374,6 +375,7 @@ class Objective(nn.Module):
 def pictures(batch: Batch, synthesis: Synthesis) -> dict[str, Tensor]:
     """The pictures that terms may compare, by the names of `target`."""
     found = {"fake": synthesis.image, "real": batch.image, "exemplar": batch.exemplar, "source": batch.source}
+    found["coarse"] = synthesis.coarse
     return {name: picture for name, picture in found.items() if picture is not None}
 
 

@@ -94,7 +94,7 @@ def evaluate(
             notice=say,
         )
 
-    earlier = [scored(pictures, posts[:place], resize="bicubic") for place, pictures in enumerate(before)]
+    earlier = [scored(pictures, posts[:place], resize="squash") for place, pictures in enumerate(before)]
     score = scored(folder / SAMPLES, posts)
     stages = [Stage(after, one) for after, one in zip(names_of(config), [*earlier, score], strict=True)]
     score.per_picture.save(folder / SCORES)

@@ -34,7 +34,7 @@ class Generated:
         folder: their folder.
         files: label name -> file.
         size: (height, width) of the label maps.
-        resize: "none", or "bicubic" for pictures of another size.
+        resize: "none", or "bicubic" and "squash" for pictures of another size.
         views: name -> the view of its label map, for pictures that have the shape of the label map's file and not that
             of `size`.
         fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
@@ -93,7 +93,7 @@ def take(
         folder: holds NAME.png for every label map, or another format of picture_files.KINDS, 8 bits per channel.
         names: stems of the label files.
         size: (height, width) of the label maps.
-        resize: "none" refuses pictures of another size, "bicubic" takes them.
+        resize: "none" refuses pictures of another size, "bicubic" takes them, "squash" those of another shape too.
         extra: "refuse" or "ignore" pictures that belong to no label map.
         labels: the label maps, through whose view pictures of the shape of their files go; without them only pictures
             of the shape of `size` are resized.
@@ -102,7 +102,7 @@ def take(
     Raises:
         Refusal: no such folder, or every missing, extra, doubled, unreadable and wrongly sized picture at once.
     """
-    for key, value, options in (("resize", resize, ("none", "bicubic")), ("extra", extra, ("refuse", "ignore"))):
+    for key, value, options in (("resize", resize, ("none", "bicubic", "squash")), ("extra", extra, ("refuse", "ignore"))):
         if value not in options:
             raise Refusal(f"{key}={value} is not one of {', '.join(options)}")
     if not folder.is_dir():
@@ -130,7 +130,7 @@ def take(
             unreadable.append(f"{path.name}: {problem}")
         elif found != size and resize == "none":
             sized.append(f"{path.name}: {found[1]}x{found[0]}")
-        elif not keeps_shape(found, size):
+        elif resize != "squash" and not keeps_shape(found, size):
             view, shape = (None, size) if labels is None else _view(labels, name)
             if view is not None and keeps_shape(found, shape):
                 views[name] = view

@@ -36,7 +36,7 @@ class Options:
 
     Attributes:
         count: number of label maps to score, from the first on; None is all.
-        resize: "none" refuses generated pictures of another size, "bicubic" takes them.
+        resize: "none" refuses generated pictures of another size, "bicubic" takes them, "squash" other shapes too.
         extra: "refuse" or "ignore" pictures that belong to no label map.
         floor: also measure the Frechet distance of real pictures to real pictures.
         infinity: also extrapolate it to infinitely many pictures.

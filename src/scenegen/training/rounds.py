@@ -18,6 +18,7 @@ from scenegen.training.tricks.accumulate import Accumulate, Part, averaged, in_t
 from scenegen.training.tricks.augment import Augment
 from scenegen.training.tricks.average import Ema
 from scenegen.training.tricks.clip import Clip
+from scenegen.training.tricks.grow import Grow
 from scenegen.training.tricks.history import ImagePool
 from scenegen.training.tricks.pace import Pace, Warmup
 
@@ -45,6 +46,7 @@ class Rounds(pl.LightningModule):
         clip: the slot of a bound on the gradients.
         accumulate: the slot of batches in parts.
         pace: the slot of rounds without a discriminator step.
+        grow: the slot of pictures that start small.
         history: the slot of a store of earlier pictures for the discriminator, which is in the checkpoint.
 
     Raises:
@@ -67,6 +69,7 @@ class Rounds(pl.LightningModule):
         clip: Clip | None = None,
         accumulate: Accumulate | None = None,
         pace: Pace | Warmup | None = None,
+        grow: Grow | None = None,
         history: ImagePool | None = None,
     ) -> None:
         super().__init__()
@@ -113,6 +116,7 @@ class Rounds(pl.LightningModule):
         self.step = 0
         self._part = Part(Batch())  # of the round's batch, that is at work
         self.history = history
+        self.grow = grow
         self.register_buffer("clock", torch.zeros((), dtype=torch.long))
 
     @property
@@ -132,6 +136,9 @@ class Rounds(pl.LightningModule):
         found = self.optimizers()
         generator, *rest = cast(list[LightningOptimizer], found if isinstance(found, list) else [found])
         values: dict[str, Tensor] = {}
+        if self.grow is not None:
+            for model in (self.model, self.best_model):
+                self.grow.set(model, step=self.step)
         if self.augment is not None:
             batch = self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
         parts = [Part(batch)] if self.accumulate is None else self.accumulate.split(batch)
@@ -177,7 +184,7 @@ class Rounds(pl.LightningModule):
             if self.discriminator is not None and self.objective.judges(self.step):
                 fake, real = self._generator_judgements(self.discriminator, self._shown(batch, synthesis))
             total, values = self.objective.generator(
-                batch=batch,
+                batch=self._seen(batch),
                 synthesis=synthesis,
                 fake=fake,
                 real=real,
@@ -247,13 +254,17 @@ class Rounds(pl.LightningModule):
 
     def _shown(self, batch: Batch, synthesis: Synthesis, *, remember: bool = False) -> Shown:
         """The discriminator's input; with `remember` some pictures are exchanged for earlier ones (the history)."""
-        shown = self.model.shown(batch, synthesis)
+        shown = self.model.shown(self._seen(batch), synthesis)
         if remember and self.history is not None:
             shown = Shown(shown.condition, self._remembered(self.history, shown.fake.detach()), shown.real)
         if self.augment is None:
             return shown
         seed = hash_seed(self.seed, "augment shown", self.step)
         return self.augment.part(shown, seed=seed, first=self._part.rows(self.trainer.global_rank).start)
+
+    def _seen(self, batch: Batch) -> Batch:
+        """The batch at the size of the round's pictures."""
+        return batch if self.grow is None else self.grow.seen(batch, step=self.step)
 
     def _remembered(self, history: ImagePool, fresh: Tensor) -> Tensor:
         """This process's rows of all processes' pictures, after the history has seen all of them."""

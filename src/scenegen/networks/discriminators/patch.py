@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PER_SAMPLE, SpectralLinear, spectral_layer
+from scenegen.networks.layers.small_pictures import apart
 
 WIDEST = 512
 
@@ -138,9 +139,20 @@ class MultiScale(Discriminator):
             raise Refusal(f"the discriminator's padding is 2 (the releases) or 1 (exemplar families), got {padding}")
         self.condition_channels = semantic_channels
         self.per_sample = norm in PER_SAMPLE
-        self.scales = scales
+        self.scales, self.smaller = scales, 0
         for k in range(scales):
             self.add_module(f"discriminator_{k}", make())
+
+    def take_smaller(self, count: int) -> None:
+        """See `Discriminator`: the first `count` smaller scales see these pictures.
+
+        Raises:
+            Refusal: where there are fewer scales.
+        """
+        if count >= self.scales:
+            raise Refusal(f"trick.small.count={count} smaller pictures need as many scales below the first, but "
+                          f"discriminator.scales={self.scales}; use discriminator.scales={count + 1}")  # fmt: skip
+        self.smaller = count
 
     def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         """The inputs of one network."""
@@ -151,7 +163,7 @@ class MultiScale(Discriminator):
 
         Args:
             condition: (b, condition_channels, h, w), or None without channels.
-            image: (b, 3, h, w) in [-1, 1].
+            image: (b, 3, h, w) in [-1, 1], or `stacked` with the smaller pictures that were announced.
 
         Returns:
             Per scale (full size first) the score map and the feature maps before it.
@@ -159,15 +171,24 @@ class MultiScale(Discriminator):
         Raises:
             Refusal: when the channels or the sizes differ.
         """
-        read = self.streams(self.planes(condition, image), image)
+        image, *smaller = apart(image, self.smaller)
+        planes = self.planes(condition, image)
+        read = self.streams(planes, image)
         logits, features = [], []
         for k, net in enumerate(self.children()):
-            if k:
-                read = tuple(F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False) for x in read)
+            if 0 < k <= len(smaller):
+                planes = _halved(planes)
+                read = self.streams(planes, smaller[k - 1])
+            elif k:
+                read = tuple(_halved(x) for x in read)
             *maps, score = net(*read)
             logits.append(score)
             features.append(tuple(maps))
         return Judgement(logits=tuple(logits), features=tuple(features))
+
+
+def _halved(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
 
 
 class PatchDiscriminator(MultiScale):

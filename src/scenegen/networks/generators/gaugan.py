@@ -126,7 +126,8 @@ class GauGAN(Painter):
     def _paint(self, batch: Batch, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
         planes = self.condition(batch)
         with self.drawn(planes, noise) as own:
-            return self._painted(planes, noise=own, style=style)
+            made = self._painted(planes, noise=own, style=style)
+        return made if self.generator.small is None else self.generator.small.beside(made)
 
     def _painted(self, planes: Tensor, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
         if self.encoder is None:

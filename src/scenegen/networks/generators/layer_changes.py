@@ -1,7 +1,7 @@
-"""Tricks that change the layers of a generator once, when it is built: class noise, borders, enlarging, start.
+"""Tricks that change the layers of a generator once, when it is built: class noise, borders, enlarging, start, sizes.
 
-Borders and enlarging leave the published state dicts as they are; class noise adds its weights, and an even start
-has a smaller first map.
+Borders and enlarging leave the published state dicts as they are; class noise and small pictures add their weights, and
+an even start has a smaller first map.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal, SceneModel
+from scenegen.networks.generators.gaugan import GauGAN
+from scenegen.networks.generators.oasis import Oasis, OasisGenerator
 from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.seace import SEACE
 from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.class_noise import ClassNoise, NoiseField
 from scenegen.networks.layers.enlarging import PixelShuffled, ResizeConv
+from scenegen.networks.layers.small_pictures import SmallPictures
 from scenegen.networks.layers.spade import SPADE, Doubled
 
 Borders = Literal["replicate", "reflect"]
@@ -150,6 +153,46 @@ def set_even_start(*, model: SceneModel) -> None:
     generator.fc = EvenStart(
         generator.fc.in_features, generator.fc.out_features // (rows * columns), positions=rows * columns
     )
+
+
+def show_small_pictures(*, model: SceneModel, count: int) -> None:
+    """Show the discriminator's smaller scales pictures that the generator makes at their sizes.
+
+    Args:
+        model: freshly built; changed in place.
+        count: pictures, at 1/2, 1/4, ... of the size.
+
+    Raises:
+        Refusal: for a model without such a generator, or one of fewer doublings.
+
+    Source: Karnewar and Wang, CVPR 2020 (MSG-GAN), section 2.1; a discriminator of scales reads each at its input.
+    """
+    _add_small(model, trick="multi_scale_gradient", count=count, growing=False)
+    model.smaller = count
+
+
+def grow_pictures(*, model: SceneModel, count: int) -> None:
+    """Let a model's generator end at smaller sizes, for the slot `grow`.
+
+    Args:
+        model: freshly built; changed in place.
+        count: sizes below its own, 1/2, 1/4, ... of it.
+
+    Raises:
+        Refusal: for a model without such a generator, or one of fewer doublings.
+
+    Source: Karras et al., ICLR 2018 (progressive growing of GANs), section 2.
+    """
+    _add_small(model, trick="grow", count=count, growing=True)
+
+
+def _add_small(model: SceneModel, *, trick: str, count: int, growing: bool) -> None:
+    generator = _generator(model, trick=trick)
+    if not isinstance(model, GauGAN | Oasis) or not isinstance(generator, SpadeGenerator | OasisGenerator):
+        raise Refusal(f"trick={trick} makes pictures out of a generator's smaller maps, which model=gaugan, sasame and "
+                      "oasis do; use one of them, or leave it out")  # fmt: skip
+    generator.small = SmallPictures(generator.doubled.widths, count=count, growing=growing)
+    model.offers |= {"coarse"}
 
 
 def _doublings(model: SceneModel, *, trick: str) -> list[Doubled]:

@@ -15,6 +15,7 @@ from scenegen.networks.generators.spade import DOUBLINGS, start_grid
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
 from scenegen.networks.layers.semantics import batch_semantics
+from scenegen.networks.layers.small_pictures import SmallPictures
 from scenegen.networks.layers.spade import SPADE, Doubled, SPADEBlock, nearest
 
 MULTIPLES = (16, 16, 16, 8, 4, 2, 1)
@@ -42,11 +43,13 @@ class OasisGenerator(nn.Module):
 
     Attributes:
         dual: a layer of the last block's input and result (DAGAN's gates); None as published.
+        small: pictures of its maps (tricks grow and multi_scale_gradient); None as published.
 
     Source: Sushko et al., ICLR 2021 (OASIS), section 3.3 and appendix (table of the generator).
     """
 
     dual: nn.Module | None
+    small: SmallPictures | None
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class OasisGenerator(nn.Module):
         self.fc = nn.Conv2d(inputs, widths[0], 3, padding=1)
         self.doubled = Doubled(widths[1:-1])
         self.register_module("dual", None)
+        self.register_module("small", None)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -118,12 +122,15 @@ class OasisGenerator(nn.Module):
         entering = x
         for i, block in enumerate(self.body):
             if i:
+                if self.small is not None and (ended := self.small(x, i - 1)) is not None:
+                    return ended
                 x = self.doubled(x, i - 1)
                 planes = condition(x.shape[-2:])
             entering, x = x, block(x, planes)
         if self.dual is not None:
             x = self.dual(entering, x)
-        return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+        image = torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+        return image if self.small is None else self.small.whole(image)
 
     def _check(self, semantics: Tensor, z: Tensor | None) -> None:
         if semantics.ndim != 4 or semantics.shape[1] != self.semantic_channels:
@@ -220,4 +227,5 @@ class Oasis(Painter):
         planes = self.condition(batch)
         with self.drawn(planes, noise) as z:
             image = self.generator(planes, z, size=planes.shape[-2:])
-        return Synthesis(image=image, posterior=None if z is None else Posterior(z=z))
+        made = Synthesis(image=image, posterior=None if z is None else Posterior(z=z))
+        return made if self.generator.small is None else self.generator.small.beside(made)

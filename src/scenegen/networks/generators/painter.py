@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from scenegen.base.records import SceneModel
+from scenegen.base.records import Batch, SceneModel, Shown, Synthesis
 from scenegen.networks.layers.class_noise import NoiseField
+from scenegen.networks.layers.small_pictures import halves, stacked
 
 
 class Painter(SceneModel):
@@ -21,6 +22,14 @@ class Painter(SceneModel):
 
     field: NoiseField | None = None
     key_alone: bool = False
+
+    def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
+        """See `SceneModel`; with `smaller` each picture and its smaller ones, the real one's by means of pixels."""
+        shown = super().shown(batch, synthesis)
+        if not self.smaller:
+            return shown
+        real = stacked(shown.real, halves(shown.real, self.smaller))  # (b, 3 (1 + smaller), h, w)
+        return Shown(shown.condition, stacked(shown.fake, synthesis.smaller), real)
 
     def take_field(self, field: NoiseField) -> None:
         """Draw class noise from a field; a model without noise then has one number per sample, the key."""

@@ -10,6 +10,7 @@ from scenegen.base.records import Refusal
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
+from scenegen.networks.layers.small_pictures import SmallPictures
 from scenegen.networks.layers.spade import SPADE, Doubled, Padding, SPADEBlock, nearest
 
 DOUBLINGS = {"normal": 5, "more": 6, "most": 7}
@@ -34,11 +35,13 @@ class SpadeGenerator(nn.Module):
 
     Attributes:
         dual: a layer of the last block's input and result (DAGAN's gates); None as published.
+        small: pictures of its maps (tricks grow and multi_scale_gradient); None as published.
 
     Source: Park et al. 2019, SPADE, figure 4 right and appendix A.
     """
 
     dual: nn.Module | None
+    small: SmallPictures | None
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class SpadeGenerator(nn.Module):
         top = [ngf] if upsampling == "most" else []
         self.doubled = Doubled([*deep, widest, 8 * ngf, 4 * ngf, 2 * ngf, *top])
         self.register_module("dual", None)
+        self.register_module("small", None)
 
     def forward(self, semantics: Tensor, z: Tensor | None = None, *, size: tuple[int, int] | None = None) -> Tensor:
         """Paint a picture.
@@ -129,6 +133,8 @@ class SpadeGenerator(nn.Module):
         entering = x
         for block, doubled in self._upper():
             if doubled:
+                if self.small is not None and (ended := self.small(x, place)) is not None:
+                    return ended
                 x = self.doubled(x, place)
                 place += 1
                 condition = nearest(semantics, x.shape[-2:])
@@ -137,7 +143,8 @@ class SpadeGenerator(nn.Module):
             entering, x = x, block(x, condition)
         if self.dual is not None:
             x = self.dual(entering, x)
-        return torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+        image = torch.tanh(at_least_float32(self.conv_img(F.leaky_relu(x, 0.2))))
+        return image if self.small is None else self.small.whole(image)
 
     def _upper(self) -> list[tuple[nn.Module, bool]]:
         """The blocks after head_0, and whether the map is doubled before each."""

@@ -86,7 +86,9 @@ class DiffAugment(Augment):
 
         def changed(x: Tensor, *, picture: bool) -> Tensor:
             some = x if index is None else x[index]
-            some = augment(some, draws, self.policy) if picture else move(some, draws, self.policy)
+            parts = some.split(3, dim=1) if picture else [some]  # pictures of several sizes or domains, side by side
+            changes = augment if picture else move
+            some = torch.cat([changes(part, draws, self.policy) for part in parts], dim=1)
             return some if index is None else x.index_copy(0, index, some)
 
         condition = None if shown.condition is None else changed(shown.condition, picture=False)
