@@ -57,7 +57,9 @@ def _weight(key: str, shape: list[int], dtype: str, salt: str, fill: Any) -> Ten
         x = (u - 0.5) * 0.2
     elif leaf in GATES:
         x = 0.25 + 0.5 * u
-    elif leaf == "weight" and len(shape) == 1:
+    elif leaf == "temperature":
+        x = 0.5 + u
+    elif leaf == "weight" and (len(shape) == 1 or (shape[1] > 1 and shape == [1, shape[1], 1, 1])):
         x = 0.8 + 0.4 * u
     else:
         gain = next((g for part, g in fill if (key == part[1:] if part.startswith("=") else part in key)), 1.0)

@@ -188,6 +188,6 @@ def colour_labels(label: Tensor | np.ndarray, colours: Colours) -> np.ndarray:
 
 
 def save_png(path: Path, picture: np.ndarray) -> None:
-    """Write an (h, w, 3) or (h, w) uint8 picture, whole or not at all."""
+    """Write an (h, w, 3) or (h, w) uint8 picture, or (h, w) uint16 grey levels, whole or not at all."""
     with whole(path) as part:
         Image.fromarray(picture).save(part, format="PNG")

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.depth import Depth
 from scenegen.base.refusal import Refusal
 
 __all__ = [
@@ -61,6 +62,7 @@ class Batch:
         name: one name per sample, the stem of its file.
         classes: number of classes that every id of `label` and `exemplar_label` was checked against; None where nobody
             has checked.
+        depth: meaning of the grey levels of slices of more than 8 bits; None for 8-bit pictures.
     """
 
     label: Tensor | None = None
@@ -73,6 +75,7 @@ class Batch:
     self_reference: Tensor | None = None
     name: tuple[str, ...] = ()
     classes: int | None = None
+    depth: Depth | None = None
     _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -239,7 +242,8 @@ class Branches:
     """The two outputs of a network that separates content and noise.
 
     Attributes:
-        content, noise: (b, c, h, w).
+        content: (b, c, h, w) the content branch's own picture, before it is fused with the other's.
+        noise: (b, c, h, w) the source less the picture without noise.
     """
 
     content: Tensor
@@ -329,6 +333,7 @@ class SceneModel(nn.Module):
             features of its own.
         noise_shape: shape of one sample's noise, or None for a deterministic model.
         condition_channels: channels of `shown(...).condition`, 0 for none.
+        channels: of the pictures that it reads and makes, 3 or 1.
         num_classes: of the labels that it reads; 0 for a model that reads none.
         smaller: pictures at 1/2, 1/4, ... of the size that `shown` puts beside the whole ones, in planes of their own.
         size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
@@ -343,6 +348,7 @@ class SceneModel(nn.Module):
     offers: frozenset[str] = frozenset()
     noise_shape: tuple[int, ...] | None = None
     condition_channels: int = 0
+    channels: int = 3
     num_classes: int = 0
     smaller: int = 0
     size_step: int | None = None

@@ -28,12 +28,20 @@ READS = {
     "label": "use data with label maps, such as data=folder",
     "image": "use data with pictures, such as data=folder",
     "instance": "use data with instance maps, or model.edges=false",
-    "source": "use data=unpaired, or degrade=smaller",
+    "source": "use data=unpaired, or degrade=smaller, or for denoisers data=phantoms or slices",
     "hole": "use degrade=holes",
     "exemplar": "use exemplar=retrieved",
     "exemplar_label": "use exemplar=retrieved",
 }
 """Field of Batch that a model reads -> the option that offers it."""
+
+
+GIVEN = (
+    "scenegen.data.unpaired.unpaired",
+    "scenegen.data.phantoms.phantoms",
+    "scenegen.data.slice_files.slices",
+)
+"""Targets of the data that come with a source of their own, and without label maps."""
 
 
 def make(node: Config, /, offered: Config | None = None, **supplied: Any) -> Any:
@@ -137,10 +145,9 @@ def adversarial(config: Config) -> bool:
 def offered_by_data(config: Config) -> frozenset[str]:
     """Fields of Batch that a config's data will fill, read off the config only."""
     exemplars = ("exemplar", "exemplar_label", "self_reference") if config.get("exemplar") else ()
-    unpaired = config["data"]["_target_"] == "scenegen.data.unpaired.unpaired"
-    pictures = config["data"]["_target_"] == "scenegen.data.photos.pictures"
-    given = ("source",) if unpaired else named(config["degrade"]).offers if config.get("degrade") else ()
-    labels = () if unpaired or pictures else ("label", "instance")
+    target = config["data"]["_target_"]
+    given = ("source",) if target in GIVEN else named(config["degrade"]).offers if config.get("degrade") else ()
+    labels = () if target in (*GIVEN, "scenegen.data.photos.pictures") else ("label", "instance")
     return frozenset({"image", *labels, *given, *exemplars})
 
 
@@ -184,6 +191,10 @@ def rounds(config: Config, data: Any) -> Any:
     torch.manual_seed(hash_seed(config["seed"], "weights"))
     generator = model(config, data)
     require_offered("the model reads", generator.reads, data.offers, by="the data does", cures=READS)
+    if generator.channels != data.channels:
+        wanted, given = (f"{count} channel{'s' * (count > 1)}" for count in (generator.channels, data.channels))
+        raise Refusal(f"the model reads pictures of {wanted}, but the data has {given}; use {CHANNELS[data.channels]}, "
+                      f"or {DATA[generator.channels]}")  # fmt: skip
     judge = discriminator(config, generator)
     for network in (generator, judge):
         if network is not None:
@@ -209,6 +220,11 @@ def rounds(config: Config, data: Any) -> Any:
         log_grads_every=config["log_grads_every"],
         **{slot: trick for slot, trick in tricks.items() if trick is not None},
     )
+
+
+CHANNELS = {1: "model=cncl, cncl_unet or restormer", 3: "a model of colour pictures, such as gaugan or cut"}
+DATA = {1: "data=phantoms or data=slices", 3: "data of colour pictures, such as data=folder or data=unpaired"}
+"""Channels -> the options of model= and of data= that have them."""
 
 
 def _require_memory(config: Config, data: Any, machine: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scenegen.base.depth import Depth
 from scenegen.base.pictures import from_uint8
 from scenegen.base.records import Batch, Refusal
 from scenegen.base.seeding import hash_seed
@@ -66,12 +67,13 @@ class Sample:
     Attributes:
         name: stem of its file.
         label, instance: (h, w) int64 ids.
-        image: (c, h, w) uint8 the picture that should come out.
-        source: (c', h', w') uint8 the picture that is given.
+        image: (c, h, w) uint8 the picture that should come out; float32 in [-1, 1] with `depth`.
+        source: (c', h', w') the picture that is given, alike.
         hole: (1, h, w) bool, true where the picture is missing.
         exemplar: (3, h, w) uint8 and exemplar_label (h, w) int64, in a view of their own.
         self_reference: the exemplar is the sample itself.
         classes: number of classes that the ids were checked against; None where nobody has checked.
+        depth: meaning of the grey levels of slices of more than 8 bits; None for 8-bit pictures.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Sample:
     exemplar_label: Tensor | None = None
     self_reference: bool = False
     classes: int | None = None
+    depth: Depth | None = None
 
 
 class Pairs(torch.utils.data.Dataset):
@@ -99,7 +102,10 @@ class Pairs(torch.utils.data.Dataset):
         source: where the samples come from (pairs.Files has the paths).
         exemplars: chooses the style pictures, or None.
         degrade: makes the source out of the photograph, or None.
+        channels: of the pictures, 3 or 1.
     """
+
+    channels: int = 3
 
     def __init__(
         self,
@@ -219,6 +225,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         self_reference=None if exemplar is None else torch.tensor([s.self_reference for s in samples]),
         name=tuple(s.name for s in samples),
         classes=samples[0].classes,
+        depth=samples[0].depth,
     )
 
 
@@ -234,7 +241,7 @@ def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def _pictures(parts: Sequence[Tensor | None]) -> Tensor | None:
     stacked = _stacked(parts)
-    return None if stacked is None else from_uint8(stacked)
+    return from_uint8(stacked) if stacked is not None and stacked.dtype == torch.uint8 else stacked
 
 
 def _ids(array: np.ndarray) -> Tensor:

@@ -94,10 +94,12 @@ class Features:
         if picture not in self._pictures:
             have = ", ".join(self._pictures)
             raise Refusal(f"a loss term compares with the {picture} picture, but the batch has only {have}")
-        self._bank.look(picture, self._pictures[picture])
+        if picture != "fake":  # a network that ends in no tanh may leave the range, above all untrained
+            self._bank.look(picture, self._pictures[picture])
         self._bank.forwards[extractor, picture] += 1
         with torch.set_grad_enabled(picture == "fake" and torch.is_grad_enabled()):
             image = full_precision(self._pictures[picture])
+            image = image.expand(-1, 3, -1, -1)  # a grey picture as three equal channels
             found = self._bank.extractors[extractor](image, self._bank.layers[extractor])
         return {layer: full_precision(x) for layer, x in found.items()}
 

@@ -109,20 +109,39 @@ def ssim(x: Tensor, y: Tensor, *, window: int = 11, sigma: float = 1.5) -> Tenso
     Source: Wang et al., Image quality assessment: from error visibility to structural similarity (2004), eq. 13.
     """
     _require_alike(x, y, what="ssim")
-    b, c, h, w = x.shape
+    h, w = x.shape[-2:]
     if min(h, w) < window:
         raise Refusal(f"ssim needs pictures of at least {window} pixels a side, got {w}x{h}")
+    return similarity(x.double(), y.double(), window=window, sigma=sigma, constants=(C1, C2), padding=0)
+
+
+def similarity(
+    x: Tensor, y: Tensor, *, window: int, sigma: float, constants: tuple[float, float], padding: int
+) -> Tensor:
+    """Wang's index of two pictures of any range, see `ssim`.
+
+    Args:
+        x, y: (b, c, h, w) float64.
+        window, sigma: of the Gaussian.
+        constants: c1 and c2 of that range.
+        padding: zeros around both pictures.
+
+    Returns:
+        (b,).
+    """
+    b, c = x.shape[:2]
     at = torch.arange(window, dtype=torch.float64, device=x.device) - (window - 1) / 2
     taps = torch.exp(-at.square() / (2 * sigma**2))
     taps = taps / taps.sum()
-    x, y = x.double(), y.double()
     stack = torch.cat([x, y, x * x, y * y, x * y])  # (5b, c, h, w)
-    stack = F.conv2d(stack.flatten(0, 1)[:, None], taps.view(1, 1, -1, 1))  # (5bc, 1, h - window + 1, w)
-    stack = F.conv2d(stack, taps.view(1, 1, 1, -1))  # (5bc, 1, h - window + 1, w - window + 1)
+    stack = F.pad(stack, (padding,) * 4).flatten(0, 1)[:, None]  # (5bc, 1, h + 2 padding, w + 2 padding)
+    stack = F.conv2d(stack, taps.view(1, 1, -1, 1))  # (5bc, 1, h + 2 padding - window + 1, w + 2 padding)
+    stack = F.conv2d(stack, taps.view(1, 1, 1, -1))  # (5bc, 1, h', w'), a place per window
     m_x, m_y, xx, yy, xy = stack.view(5, b, c, *stack.shape[-2:])
     v_x, v_y, cov = xx - m_x.square(), yy - m_y.square(), xy - m_x * m_y
-    top = (2 * m_x * m_y + C1) * (2 * cov + C2)
-    return (top / ((m_x.square() + m_y.square() + C1) * (v_x + v_y + C2))).mean((1, 2, 3))
+    c1, c2 = constants
+    top = (2 * m_x * m_y + c1) * (2 * cov + c2)
+    return (top / ((m_x.square() + m_y.square() + c1) * (v_x + v_y + c2))).mean((1, 2, 3))
 
 
 def lpips(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:

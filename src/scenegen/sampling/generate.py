@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.console import bar
+from scenegen.base.depth import Depth
 from scenegen.base.pictures import save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
@@ -81,7 +82,7 @@ def generate(
         made = [replace(synthesis, image=image) for image in stages(synthesis.image, batch, posts)]
         names += [file_name(name, k, n_per_label=n_per_label) for name, (_, k) in zip(batch.name, part, strict=True)]
         for folder, stage in zip((*before, out), made if before else made[-1:], strict=True):
-            for name, picture in zip(names[-len(part) :], _written(stage), strict=True):
+            for name, picture in zip(names[-len(part) :], _written(stage, batch.depth), strict=True):
                 save_png(folder / name, picture)
     return [out / name for name in names]
 
@@ -126,8 +127,11 @@ def _size(sample: Sample) -> tuple[int, ...]:
     return tuple(side for tensor in there if tensor is not None for side in tensor.shape[-2:])
 
 
-def _written(synthesis: Synthesis) -> list[np.ndarray]:
-    """The pictures as they are written: (h, w, 3) uint8, or class ids (h, w) where label maps are read."""
+def _written(synthesis: Synthesis, depth: Depth | None) -> list[np.ndarray]:
+    """The pictures as they are written: (h, w, 3) uint8, or class ids (h, w) where label maps are read, or the 16-bit
+    grey levels (h, w) of slices."""
+    if depth is not None:
+        return [depth.levels(image) for image in synthesis.image]
     if synthesis.logits is None:
         return [to_array(image) for image in synthesis.image]
     if synthesis.logits.shape[1] > 256:

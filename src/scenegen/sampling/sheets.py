@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
+from scenegen.base.depth import Depth
 from scenegen.base.pictures import colour_labels, open_picture, to_array
 from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList
+from scenegen.data.levels import read_levels
 from scenegen.data.samples import collate
 
 Colour = tuple[int, int, int]
@@ -29,6 +32,8 @@ LARGEST_CELL = 512
 def inputs(batch: Batch, *, classes: ClassList | None) -> dict[str, list[np.ndarray]]:
     """Title -> one (h, w, 3) uint8 picture per sample, of the conditions that the batch has."""
     shown: dict[str, list[np.ndarray]] = {}
+    if batch.depth is not None:
+        return {"noisy": slices(batch.require("source"), batch.depth)}
     if batch.label is not None and classes is not None:
         shown["label"] = [colour_labels(label, classes.colours) for label in batch.label]
     if batch.source is not None:
@@ -48,9 +53,30 @@ def columns(batch: Batch, synthesis: Synthesis, *, classes: ClassList | None) ->
         classes: for the colours of label maps; None shows none.
     """
     shown = inputs(batch, classes=classes)
+    if batch.depth is not None:
+        return shown | denoised(batch, synthesis.image, batch.depth)
     shown["generated" if synthesis.logits is None else "read"] = outputs(synthesis, classes=classes)
     if batch.image is not None:
         shown["real"] = [to_array(picture) for picture in batch.image]
+    return shown
+
+
+def slices(pictures: Tensor, depth: Depth) -> list[np.ndarray]:
+    """Slices (b, 1, h, w) in [-1, 1] in the window for the eye."""
+    return [depth.seen(one[0]) for one in depth.units(pictures).cpu().numpy()]
+
+
+def denoised(batch: Batch, made: Tensor, depth: Depth) -> dict[str, list[np.ndarray]]:
+    """Denoised | clean (where there is one) | residual of a batch of slices, by title.
+
+    The residual is what was taken away, grey for nothing, in a window as wide as that for the eye.
+    """
+    shown = {"denoised": slices(made, depth)}
+    if batch.image is not None:
+        shown["clean"] = slices(batch.image, depth)
+    middle = (depth.shown_low + depth.shown_high) / 2
+    taken = depth.units(batch.require("source")) - depth.units(made)
+    shown["residual"] = [depth.seen(one[0] + middle) for one in taken.cpu().numpy()]
     return shown
 
 
@@ -79,6 +105,12 @@ def draw_sheet(
         batch = collate([data[(0, index)]])
         shown = inputs(batch, classes=data.classes)
         ids |= _ids(batch)
+        if batch.depth is not None:
+            units = batch.depth.of_levels(read_levels(files[place]))
+            shown |= denoised(batch, batch.depth.picture(units)[None], batch.depth)
+            rows.append([pictures[0] for pictures in shown.values()])
+            titles = list(shown)
+            continue
         if batch.image is not None:
             shown["real"] = [to_array(batch.image[0])]
         made = [_made(files[place * n_per_label + k], data.classes) for k in range(n_per_label)]

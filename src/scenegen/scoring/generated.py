@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.depth import Depth
 from scenegen.base.documents import read_json
 from scenegen.base.listing import few
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.refusal import Refusal
+from scenegen.data.levels import read_levels
 from scenegen.data.photographs import nature_of
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import View, keeps_shape
@@ -39,6 +41,7 @@ class Generated:
             of `size`.
         fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
         cmyk: number of pictures in CMYK.
+        depth: meaning of the grey levels of slices of more than 8 bits; None for 8-bit pictures.
     """
 
     folder: Path
@@ -48,9 +51,15 @@ class Generated:
     views: Mapping[str, View] = field(default_factory=dict, repr=False)
     fit: str | None = None
     cmyk: int = 0
+    depth: Depth | None = None
 
     def read(self, name: str) -> np.ndarray:
-        """One picture as (h, w, 3) uint8; the only place where scores read or resize generated pictures."""
+        """One picture as (h, w, 3) uint8, or a slice as (h, w, 1) float64 in Hounsfield units.
+
+        The only place where scores read or resize generated pictures.
+        """
+        if self.depth is not None:
+            return self.depth.of_levels(read_levels(self.files[name]))[..., None]
         with open_picture(self.files[name]) as picture:
             rgb = picture.convert("RGB")
         if name in self.views:
@@ -85,6 +94,7 @@ def take(
     resize: str = "none",
     extra: str = "refuse",
     labels: Pairs | None = None,
+    depth: Depth | None = None,
     track: Callable[[Iterable, str], Iterable] = lambda items, _: items,
 ) -> Generated:
     """Match the pictures of a folder to label names and check every one.
@@ -97,6 +107,7 @@ def take(
         extra: "refuse" or "ignore" pictures that belong to no label map.
         labels: the label maps, through whose view pictures of the shape of their files go; without them only pictures
             of the shape of `size` are resized.
+        depth: of slices of more than 8 bits, whose files hold one channel of 16; None for 8-bit pictures.
         track: (items, description) -> items, for a progress bar.
 
     Raises:
@@ -124,11 +135,11 @@ def take(
     views: dict[str, View] = {}
     cmyk = 0
     for name, path in track(list(files.items()), "reading pictures"):
-        problem, found, is_cmyk = _problem(path)
+        problem, found, is_cmyk = _problem(path) if depth is None else _slice_problem(path)
         cmyk += is_cmyk
         if problem:
             unreadable.append(f"{path.name}: {problem}")
-        elif found != size and resize == "none":
+        elif found != size and (resize == "none" or depth is not None):
             sized.append(f"{path.name}: {found[1]}x{found[0]}")
         elif resize != "squash" and not keeps_shape(found, size):
             view, shape = (None, size) if labels is None else _view(labels, name)
@@ -145,7 +156,7 @@ def take(
         report = "\n  ".join(f"{len(listed)} {what}: {few(listed, SHOWN)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
     fit = labels.framing.fit if labels is not None and views else None
-    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk)
+    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk, depth)
 
 
 def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:
@@ -163,6 +174,15 @@ def read_styles(path: Path) -> dict[str, str]:
     cure = 'write {"label.png": "photograph.jpg", ...}'
     named = read_json(path, what="styles=", cure=cure, shape=dict[str, str])
     return {Path(label).stem: Path(photo).stem for label, photo in named.items()}
+
+
+def _slice_problem(path: Path) -> tuple[str, tuple[int, int], bool]:
+    """As `_problem`, of a slice."""
+    try:
+        height, width = read_levels(path).shape
+        return "", (height, width), False
+    except Refusal as refusal:
+        return str(refusal).removeprefix(f"{path}: "), (0, 0), False
 
 
 def _problem(path: Path) -> tuple[str, tuple[int, int], bool]:

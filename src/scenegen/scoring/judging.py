@@ -83,7 +83,7 @@ def judge_generated(
         for sample in samples:
             require_needs(sample, single)
         made = torch.stack([torch.from_numpy(pictures.read(s.name)).permute(2, 0, 1) for s in samples])
-        given = {what: torch.stack([getattr(s, what) for s in samples]) for what in needs & {"image", "label"}}
+        given = {what: torch.stack([_given(s, what) for s in samples]) for what in needs & {"image", "label"}}
         if "style" in needs:
             given["style"] = torch.stack([style(s) for s in samples])
         return samples, made, given
@@ -117,6 +117,21 @@ def require_needs(sample: Any, measures: Mapping[str, Measure]) -> None:
                 f"{sample.name} has no {thing}, which {', '.join(lacking)} need{'s' if len(lacking) == 1 else ''}; "
                 f"choose data with {thing}s, or other measures (measure=, scorer=none for these alone)"
             )
+
+
+def require_depth(sample: Any, measures: Mapping[str, Measure]) -> None:
+    """Refuse measures of 8-bit pictures for slices of more bits, and the other way round."""
+    deep = sample.depth is not None
+    if wrong := [role for role, measure in measures.items() if measure.hounsfield != deep]:
+        what, instead = ("slices in Hounsfield units", "measure=psnr_hu+ssim_hu+rmse_hu scorer=none") if deep else (
+            "8-bit pictures", "measure=psnr+ssim+rmse")  # fmt: skip
+        raise Refusal(f"measure={'+'.join(wrong)} does not measure {what}, which these data are; use {instead}")
+
+
+def _given(sample: Any, what: str) -> Tensor:
+    """A sample's own tensor as measures read it: a slice in Hounsfield units."""
+    found = getattr(sample, what)
+    return sample.depth.units(found) if what == "image" and sample.depth is not None else found
 
 
 def _confusion(sample: Samples, classes: ClassList) -> Tensor:

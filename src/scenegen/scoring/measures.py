@@ -41,6 +41,7 @@ class Measure:
             (prediction), "aesthetic" (marks); every other one describes pictures, such as "FID".
         stand_in: true where the number replaces one that cannot be had.
         ranks: kinds of pictures that the measure itself tells good from bad; its judges have their own.
+        hounsfield: it measures slices (b, 1, h, w) float64 in Hounsfield units, not 8-bit pictures.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Measure:
     judges: Mapping[str, Any] = MappingProxyType({})
     stand_in: bool = False
     ranks: frozenset[Kind] = BOTH
+    hounsfield: bool = False
 
     def to(self, device: str) -> None:
         """Move the networks that the measure reads."""

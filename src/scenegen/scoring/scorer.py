@@ -22,7 +22,7 @@ from scenegen.scoring.gains import gains_of
 from scenegen.scoring.generated import Generated, take
 from scenegen.scoring.inputs import Chosen, Options, Pictures, Track, chosen_style
 from scenegen.scoring.judges.protocols import Judge, Judges, fid_title, marks
-from scenegen.scoring.judging import Tally, judge_generated, require_needs
+from scenegen.scoring.judging import Tally, judge_generated, require_depth, require_needs
 from scenegen.scoring.measures import HistCorr, Measure, PictureMeasure, SetMeasure, Sets
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.protocol import protocol
@@ -71,6 +71,7 @@ class Scorer:
     def require(self, labels: Pictures) -> None:
         """Refuse data whose samples lack what the measures need, by the first of them."""
         require_needs(labels[0], self.measures)
+        require_depth(labels[0], self.measures)
 
     def score(
         self,
@@ -141,7 +142,10 @@ class Scorer:
         names = list(labels.names[:count])
         size = (int(height), int(width))
         framed = labels if isinstance(labels, Pairs) else None
-        return take(generated, names, size=size, labels=framed, resize=options.resize, extra=options.extra, track=track)
+        return take(
+            generated, names, size=size, labels=framed, depth=first.depth, resize=options.resize, extra=options.extra,
+            track=track,
+        )  # fmt: skip
 
     def _score(
         self,

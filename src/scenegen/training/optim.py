@@ -63,6 +63,50 @@ def _between(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
+class CosineAdamW:
+    """AdamW at a constant rate, then down half a cosine; both sides have the same.
+
+    Args:
+        lr, lr_end: rates of the constant part and of the cosine's end.
+        weight_decay, betas: AdamW's.
+        constant_steps, cosine_steps: lengths of both parts; without a cosine the rate stays.
+
+    Source: Zamir et al., CVPR 2022 (Restormer), section 4; Loshchilov and Hutter, ICLR 2017 and 2019.
+    """
+
+    def __init__(
+        self,
+        *,
+        lr: float,
+        lr_end: float,
+        weight_decay: float,
+        betas: Sequence[float],
+        constant_steps: int,
+        cosine_steps: int,
+    ) -> None:
+        if not 0 <= lr_end <= lr < 1 or not lr > 0 or not 0 <= weight_decay < math.inf:
+            raise Refusal(f"optim.lr={lr} must lie in (0, 1), optim.lr_end={lr_end} in 0..lr, and optim.weight_decay="
+                          f"{weight_decay} must be 0 or more, finite")  # fmt: skip
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise Refusal(f"optim.betas must be two numbers in [0, 1), got {list(betas)}")
+        if min(constant_steps, cosine_steps) < 0:
+            raise Refusal(f"optim.constant_steps={constant_steps} and optim.cosine_steps={cosine_steps} must be 0 or "
+                          "more")  # fmt: skip
+        self.lr, self.lr_end, self.weight_decay = lr, lr_end, weight_decay
+        self.betas = (float(betas[0]), float(betas[1]))
+        self.constant_steps, self.cosine_steps = constant_steps, cosine_steps
+
+    def build(self, parameters: Iterable[nn.Parameter], *, side: str) -> Optimizer:
+        """The optimizer of one side."""
+        return AdamW(list(parameters), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+
+    def rate(self, step: int, *, side: str) -> float:
+        """The learning rate of the step that is about to be made (counted from 0)."""
+        if not self.cosine_steps or step <= self.constant_steps:
+            return self.lr
+        return _between(self.lr, self.lr_end, min(1.0, (step - self.constant_steps) / self.cosine_steps))
+
+
 class TwoTimescaleAdam:
     """Adam for generator and discriminator with their own rates.
 

@@ -10,16 +10,20 @@ class Pace:
 
     Args:
         discriminator_every: n, 1 or more.
+        discriminator_first: round of the first discriminator step, counted from 0, below n.
 
     Attributes:
         said: the option and its value, for sentences.
     """
 
-    def __init__(self, *, discriminator_every: int) -> None:
+    def __init__(self, *, discriminator_every: int, discriminator_first: int) -> None:
         self.said = f"trick.pace.discriminator_every={discriminator_every}"
         if discriminator_every < 1:
             raise Refusal(f"{self.said} must be 1 or more; 1 is every round")
-        self.discriminator_every = discriminator_every
+        if not 0 <= discriminator_first < discriminator_every:
+            raise Refusal(f"trick.pace.discriminator_first={discriminator_first} must be 0 (the first round) or more, "
+                          f"and below discriminator_every={discriminator_every}")  # fmt: skip
+        self.discriminator_every, self.discriminator_first = discriminator_every, discriminator_first
 
     @property
     def skips(self) -> bool:
@@ -28,7 +32,7 @@ class Pace:
 
     def judges(self, step: int) -> bool:
         """True where the round of a step, counted from 0, has one."""
-        return step % self.discriminator_every == 0
+        return step % self.discriminator_every == self.discriminator_first
 
 
 class Warmup:

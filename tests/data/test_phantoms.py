@@ -1,0 +1,195 @@
+"""Phantoms against closed forms, and slices of more than 8 bits in files."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scenegen.base.depth import Depth
+from scenegen.base.records import Refusal
+from scenegen.data.levels import read_units
+from scenegen.data.phantoms import FIELD, WATER, Scanner
+from scenegen.data.samples import collate
+from scenegen.data.slices import Slices
+from tests.options import replaced
+
+DEPTH = Depth(low=-1024, high=3072, slope=1, intercept=-1024, shown_low=-160, shown_high=240)
+SIZE = {"height": 32, "width": 32}
+
+
+def disc(radius: float, units: float, x: float = 0.0, y: float = 0.0) -> np.ndarray:
+    return np.array([[x, y, radius, radius, 0.0, units]])
+
+
+def test_the_longest_chord_of_a_disc_is_its_diameter() -> None:
+    scanner = Scanner(views=8, photons=1, size=65)
+    sinogram = scanner.sinogram(disc(0.5, 1000.0))
+    assert sinogram.max(1) == pytest.approx(np.full(8, WATER * FIELD / 2), rel=2e-4)
+    area = sinogram.sum(1) * FIELD / sinogram.shape[1] / WATER
+    assert area == pytest.approx(np.full(8, np.pi * (FIELD / 4) ** 2), rel=4e-3)
+
+
+def test_back_projection_returns_the_discs_units_and_place() -> None:
+    scanner = Scanner(views=90, photons=1, size=64)
+    found = scanner.reconstruct(scanner.sinogram(disc(0.3, 1060.0, x=0.4, y=0.25)))
+    column, row = round(32 + 32 * 0.4), round(32 - 32 * 0.25)  # y points up
+    assert found[row - 3 : row + 3, column - 3 : column + 3].mean() == pytest.approx(60, abs=3)
+    assert found[44:48, 18:22].mean() == pytest.approx(-1000, abs=10)
+
+
+def test_a_ray_s_noise_is_poissons() -> None:
+    """The deviation of -log(N / N0) is 1 / sqrt(expected photons), to first order."""
+    scanner = Scanner(views=8, photons=1e4, size=8)
+    thick = np.full((400, 50), 1.5)
+    found = scanner.noisy(thick, np.random.default_rng(0))
+    assert found.mean() == pytest.approx(1.5, abs=2e-3)
+    assert found.std() == pytest.approx(np.exp(0.75) / 100, rel=0.02)
+    four = Scanner(views=8, photons=4e4, size=8).noisy(thick, np.random.default_rng(1))
+    assert four.std() == pytest.approx(found.std() / 2, rel=0.03), "four times the photons halve the noise"
+
+
+def phantoms(**changes) -> Slices:
+    return replaced("data/phantoms", split="train", count=3, test_count=2, side=48, views=24, **SIZE, **changes)
+
+
+def test_a_patch_is_one_place_and_one_mirroring_of_both_twins() -> None:
+    data, whole = phantoms(flip=1.0), phantoms().still()
+    slice_ = whole[(0, 1)]
+    assert slice_.image is not None
+    assert slice_.source is not None
+    for epoch in range(2):
+        sample = data[(epoch, 1)]
+        assert sample.image is not None
+        assert sample.source is not None
+        fits = [
+            (dy, dx)
+            for dy in range(17)
+            for dx in range(17)
+            if torch.equal(slice_.image[:, dy : dy + 32, dx : dx + 32].flip(2), sample.image)
+        ]
+        assert len(fits) == 1
+        ((dy, dx),) = fits
+        assert torch.equal(slice_.source[:, dy : dy + 32, dx : dx + 32].flip(2), sample.source)
+    one, two = (collate([data[(epoch, 1)]]).require("image") for epoch in (0, 1))
+    assert not torch.equal(one, two), "another epoch cuts another place"
+
+
+def test_phantoms_are_numbers_that_no_order_changes() -> None:
+    a, b = phantoms(), phantoms(cache_mib=0)
+    batch = collate([a[(0, 0)], a[(0, 1)]])
+    assert torch.equal(batch.require("source"), collate([b[(0, 0)], b[(0, 1)]]).require("source"))
+    assert batch.depth == DEPTH
+    assert batch.require("source").shape == (2, 1, 32, 32)
+    assert float(batch.require("source").min()) >= -1
+    test = replaced("data/phantoms", split="test", count=3, test_count=2, side=48, views=24, **SIZE)
+    assert not set(test.names) & set(a.names)
+
+
+def test_levels_go_through_files_and_pictures_unchanged(tmp_path: Path) -> None:
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(levels).save(tmp_path / name)
+        units = read_units(tmp_path / name, depth=DEPTH)
+        assert np.array_equal(units, levels.astype(np.float32) - 1024)
+        assert np.array_equal(DEPTH.levels(DEPTH.picture(units)), levels)
+
+
+def write_pairs(root: Path, *names: str, size: tuple[int, int] = (40, 40)) -> None:
+    for kind in ("noisy", "clean"):
+        for k, name in enumerate(names):
+            path = root / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full(size, 1000 + 10 * k, np.uint16)).save(path)
+
+
+def slices(root: Path, *, split: str = "train", **changes) -> Slices:
+    return replaced("data/slices", split=split, root=str(root), **SIZE, **changes)
+
+
+@pytest.mark.parametrize("join", ["/", "_"])
+def test_no_patient_is_on_both_sides(join: str, tmp_path: Path) -> None:
+    write_pairs(tmp_path, *(f"L{p:03}{join}{k}" for p in range(5) for k in range(3)))
+    train, test = (slices(tmp_path, split=split, val_fraction=0.4) for split in ("train", "test"))
+    patients = [{name.split("_")[0] for name in data.names} for data in (train, test)]
+    assert not patients[0] & patients[1]
+    assert [len(p) for p in patients] == [3, 2]
+    assert collate([train[(0, 0)]]).require("image").shape == (1, 1, 32, 32)
+    assert collate([test[(0, 0)]]).require("image").shape == (1, 1, 40, 40), "test slices come whole"
+
+
+@pytest.mark.parametrize(
+    ("names", "changes", "said"),
+    [
+        (("L1_0", "L1_1"), {}, "all slices are of one patient (L1), who cannot be split"),
+        (("L1_0", "L2_0"), {"patient": "["}, "data.patient=[ is no regular expression"),
+        (("L1_0", "L2_0"), {"patient": "X"}, "data.patient=X finds no patient in L1_0"),
+        (("L1_0", "L2_0"), {"noisy": "x"}, "give one or the other"),
+    ],
+)
+def test_folders_that_do_not_split_are_one_sentence(
+    names: tuple[str, ...], changes: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    write_pairs(tmp_path, *names)
+    with pytest.raises(Refusal, match=re.escape(said)):
+        slices(tmp_path, **changes)
+
+
+def test_slices_without_a_twin_are_named(tmp_path: Path) -> None:
+    write_pairs(tmp_path, "L1_0", "L2_0")
+    (tmp_path / "clean" / "L2_0.png").unlink()
+    with pytest.raises(Refusal, match="1 slices have no twin: L2_0; give each noisy slice a clean one"):
+        slices(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("L", "8 bits a pixel, where slices have 12 or more"), ("RGB", "a colour picture (RGB)")]
+)
+def test_pictures_of_another_kind_are_refused(mode: str, said: str, tmp_path: Path) -> None:
+    Image.new(mode, (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(Refusal, match=re.escape(said)):
+        read_units(tmp_path / "a.png", depth=DEPTH)
+
+
+def dicom(path: Path, **changes) -> None:
+    """A CT slice with slope 2 and intercept -1000, by pydicom itself."""
+    pydicom = pytest.importorskip("pydicom")
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    meta.TransferSyntaxUID = changes.pop("syntax", pydicom.uid.ExplicitVRLittleEndian)
+    content = pydicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    content.Rows, content.Columns, content.SamplesPerPixel, content.PhotometricInterpretation = 2, 3, 1, "MONOCHROME2"
+    content.BitsAllocated, content.BitsStored, content.HighBit, content.PixelRepresentation = 16, 12, 11, 0
+    content.RescaleSlope, content.RescaleIntercept, content.PixelSpacing = 2, -1000, [0.7, 0.7]
+    content.PixelData = np.arange(6, dtype="<u2").tobytes()
+    for name in [name for name, value in changes.items() if value is None]:
+        delattr(content, name)
+    content.save_as(path, enforce_file_format=True)
+
+
+def test_dicom_says_its_own_units(tmp_path: Path) -> None:
+    dicom(tmp_path / "a.dcm")
+    found = read_units(tmp_path / "a.dcm", depth=DEPTH)
+    assert np.array_equal(found, np.arange(6, dtype=np.float32).reshape(2, 3) * 2 - 1000)
+
+
+def test_dicom_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.dcm"
+    dicom(file, PixelSpacing=None)
+    with pytest.raises(Refusal, match="without pixel spacing, which is no slice of a scan"):
+        read_units(file, depth=DEPTH)
+    dicom(file, PixelData=None)
+    with pytest.raises(Refusal, match="without pixels; remove it"):
+        read_units(file, depth=DEPTH)
+    file.write_bytes(b"no DICOM")
+    with pytest.raises(Refusal, match="no readable DICOM file"):
+        read_units(file, depth=DEPTH)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(Refusal, match=r"pip install 'scenegen\[dicom\]', or export 16-bit"):
+        read_units(file, depth=DEPTH)
