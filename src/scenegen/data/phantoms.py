@@ -174,7 +174,7 @@ def phantoms(
     photons: float,
     flip: float,
     cache_mib: int,
-    depth: dict[str, float],
+    depth: Depth,
 ) -> Slices:
     """Phantoms rendered from numbers, needs no files."""
     if not 1 <= count <= TEST_START or test_count < 1:
@@ -186,4 +186,4 @@ def phantoms(
     numbers = range(count) if training else range(TEST_START, TEST_START + test_count)
     scanner = Scanner(views=views, photons=photons, size=side)
     source = Phantoms(numbers, seed=world, scanner=scanner, cache_bytes=cache_mib << 20)
-    return Slices(source, depth=Depth(**depth), patch=(height, width) if training else None, flip=flip, seed=seed)
+    return Slices(source, depth=depth, patch=(height, width) if training else None, flip=flip, seed=seed)

@@ -65,15 +65,14 @@ def slices(
     patient: str,
     flip: float,
     val_fraction: float,
-    depth: dict[str, float],
+    depth: Depth,
 ) -> Slices:
     """Pairs of slices in two folders, noisy and clean, of 16-bit PNG or TIFF, or DICOM."""
     training = check_split(split) == "train"
     folders = _folders(root, noisy, clean)
     patients = hold_out_patients(_patients(*folders, pattern=patient), split=split, fraction=val_fraction)
-    coding = Depth(**depth)
-    source = SliceFiles(*folders, pairs=tuple(pair for one in patients for pair in one.slices), depth=coding)
-    return Slices(source, depth=coding, patch=(height, width) if training else None, flip=flip, seed=seed)
+    source = SliceFiles(*folders, pairs=tuple(pair for one in patients for pair in one.slices), depth=depth)
+    return Slices(source, depth=depth, patch=(height, width) if training else None, flip=flip, seed=seed)
 
 
 def hold_out_patients(patients: list[Patient], *, split: str, fraction: float) -> tuple[Patient, ...]:

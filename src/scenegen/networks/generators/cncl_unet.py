@@ -275,7 +275,7 @@ class CnclUnet(TwoBranches):
         num_classes, edges: of the data; not read.
         height, width: of the slices; those that are no multiples of 16 are reflected to the next.
         ngf, fusion: see `TwoUNets`.
-        layers, exchange: arguments of `Convolutions` and `Exchange`.
+        layers, exchange: see these records.
         judged, slice_levels: see `TwoBranches`.
     """
 
@@ -289,17 +289,16 @@ class CnclUnet(TwoBranches):
         height: int,
         width: int,
         ngf: int,
-        layers: dict[str, str],
-        exchange: dict[str, int],
+        layers: Convolutions,
+        exchange: Exchange,
         fusion: int,
         judged: Sequence[str],
         slice_levels: int | None,
     ) -> None:
         if fusion not in (1, 3):
             raise Refusal(f"model.fusion={fusion} is the side of the fusing convolution, 1 or 3")
-        chosen = Exchange(**exchange)  # pyright: ignore[reportArgumentType]
-        kind = FullyCrossed if chosen.every_level else TwoUNets
-        generator = kind(ngf=ngf, layers=Convolutions(**layers), exchange=chosen, fusion=fusion)
+        kind = FullyCrossed if exchange.every_level else TwoUNets
+        generator = kind(ngf=ngf, layers=layers, exchange=exchange, fusion=fusion)
         super().__init__(generator, judged=judged, slice_levels=slice_levels)
         for parameter in self.parameters():
             if parameter.dim() == 4:
