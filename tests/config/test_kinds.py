@@ -65,6 +65,7 @@ def test_a_judge_of_the_other_kind_is_marked() -> None:
         "aesthetic": built("aesthetic/standin"),
         "FID": built("fid/scenenet"),
         "FID of photographs": built("fid/scenenet_photographs"),
+        **built("measure/pyramid", at="pyramid").judges,
     }
     stand_in, blind = marks(judges, kind="photographs")
     assert "stand-in scorer" in stand_in

@@ -457,3 +457,13 @@ def test_colour_maps_that_were_saved_as_jpeg_need_a_tolerance(tmp_path: Path) ->
 def test_folders_that_speak_of_labels(tmp_path: Path, folder: str, speaks: bool) -> None:
     photograph(tmp_path / folder / "p.png")
     assert len(list(colour_maps(Source(tmp_path)))) == speaks
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [("train", "train"), ("train_labels", "train"), ("valannot", "val"), ("Test-Masks", "val"), ("train_gt", "train"),
+     ("train_station", ""), ("labels", ""), ("testimony", "")],
+)  # fmt: skip
+def test_splits_by_the_folder_of_the_labels(tmp_path: Path, folder: str, split: str) -> None:
+    """CamVid's own folders are train and train_labels, SegNet's train and trainannot."""
+    assert Source(tmp_path).split_of(tmp_path / folder / "p.png") == split

@@ -116,5 +116,5 @@ def _warning(features: Tensor, floor: Number | None, fid: Describing) -> str:
     )
     return (
         f"{count} pictures are fewer than the {dimensions} dimensions of {fid_title(fid)}, which is mostly bias then: "
-        f"{reached}; compare it at equal N only"
+        f"{reached}; compare it at equal N only, or choose measure=sliced+kid, which need fewer pictures"
     )

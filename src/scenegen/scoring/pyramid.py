@@ -11,7 +11,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.metrics.pyramid import PATCH, laplacian_pyramid, patches
 from scenegen.metrics.sliced import Transport, transport
 from scenegen.scoring.distances import FLOOR_LEAST, Found, held_and_rest
-from scenegen.scoring.judges.protocols import require_uint8
+from scenegen.scoring.judges.protocols import BOTH, require_uint8
 from scenegen.scoring.measures import SetMeasure, Sets
 from scenegen.scoring.record import Number
 
@@ -31,6 +31,7 @@ class PyramidPatches:
 
     name = title = "pyramid"
     stand_in = False
+    ranks = BOTH
     resize = "none"
 
     def __init__(self, *, cells: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,9 @@ from scenegen.data.photographs import nature_of
 
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "val"}
 """Folder name, or a part of a file's name, -> the split of data=folder."""
+
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})([^a-z]*(label|annot|mask|gt|seg|image|img).*)?")
+"""Folder of a split, alone or with what it holds: train, train_labels, valannot."""
 
 
 class Source:
@@ -81,7 +85,8 @@ class Source:
     def split_of(self, path: Path) -> str:
         """ "train" or "val" by the folders of a path below the source, "" where none says it."""
         parts = path.relative_to(self.root).parts[:-1] if path.is_relative_to(self.root) else path.parts[:-1]
-        return next((SPLITS[part.lower()] for part in reversed(parts) if part.lower() in SPLITS), "")
+        named = (_SPLIT.fullmatch(part.lower()) for part in reversed(parts))
+        return next((SPLITS[found[1]] for found in named if found), "")
 
     @staticmethod
     def size_of(image: Path, *, turned: bool) -> tuple[int, int]:
