@@ -257,14 +257,38 @@ class Told(Cut):
         return next(self.mirrors)
 
 
-@pytest.mark.parametrize("name", ["cut_train_steps", "fastcut_train_steps"])
-def test_cut_repeats_the_published_step(name: str, tmp_path: Path) -> None:
-    """Pictures, all losses, and the moves of D and F of the first iteration, and D's next loss on real pictures.
+def misreads() -> bool:
+    """True where torch's instance norm takes a gradient that lies channels last for one that lies channels first.
 
-    The recorded gradients of G's weights are no derivative of the recorded loss at the recorded places: a difference
-    quotient of that loss agrees with ours to 1e-8 and not with them (test_the_slope_of_the_contrast). They, and what
-    follows from them in the second iteration, are not compared.
+    So on a CPU, for a batch of one picture, as released trainings have it.
     """
+    torch.manual_seed(0)
+    x = torch.randn(1, 4, 5, 6, requires_grad=True)
+    y = nn.InstanceNorm2d(4)(x)
+    slope = torch.randn_like(y)
+    first, last = (torch.autograd.grad(y, x, slope.contiguous(memory_format=kind), retain_graph=True)[0]
+                   for kind in (torch.contiguous_format, torch.channels_last))  # fmt: skip
+    return not torch.allclose(first, last, atol=1e-4)
+
+
+def as_released(self: Heads, features: Sequence[Tensor], places: Sequence[Tensor]) -> list[Tensor]:
+    """`Heads.forward` on rows that are gathered channels last: the same numbers, and a gradient that lies so."""
+    rows = [f.permute(0, 2, 3, 1).flatten(1, 2)[:, p] for f, p in zip(features, places, strict=True)]
+    made = [head(row) for head, row in zip(self.children(), rows, strict=True)]
+    return [x / (x.norm(dim=-1, keepdim=True) + 1e-7) for x in made]
+
+
+@pytest.mark.skipif(not misreads(), reason="this torch takes the gradient as it lies, and the recording torch did not")
+@pytest.mark.parametrize("name", ["cut_train_steps", "fastcut_train_steps"])
+def test_cut_repeats_the_published_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures, all losses, gradients and moves of G, D and F, and the losses of the second iteration.
+
+    The released code gathers its rows channels last, and the recorded gradients of G's weights are what torch's
+    instance norm makes of a gradient that lies so: no derivative of the recorded loss. Ours are gathered channels
+    first, where the gradient is the loss' difference quotient (test_the_slope_of_the_contrast in
+    tests/networks/test_translation.py); for this comparison alone they are gathered as released.
+    """
+    monkeypatch.setattr(Heads, "forward", as_released)
     case = load_translation(name)
     options = case.options
     count = len([key for key in case.given if key.startswith("A")])
@@ -303,19 +327,12 @@ def test_cut_repeats_the_published_step(name: str, tmp_path: Path) -> None:
     model.drawn, model.mirrors = iter(draws), iter(flips)
     grads = watched(module)
     rows, after = train(module, batches, tmp_path)
-    want = {key.removeprefix("iter0/"): value.item() for key, value in case.out.items() if not value.ndim}
-    both = [want["NCE"], *([want["NCE_Y"]] if "NCE_Y" in want else [])]
-    row = {key: float(value) for key, value in rows[0].items()}
-    assert row["gan"] * scale["gan"] == pytest.approx(want["G_GAN"], rel=1e-5)
-    assert row["nce"] * scale["nce"] == pytest.approx(sum(both) / len(both), rel=1e-5)
-    assert row["G"] == pytest.approx(want["G"], rel=1e-5)
-    assert 2 * row["D_fake"] == pytest.approx(want["D_fake"], rel=1e-5)
-    assert 2 * row["D_real"] == pytest.approx(want["D_real"], rel=1e-5)
-    assert 2 * float(rows[1]["D_real"]) == pytest.approx(want["iter1/D_real"], rel=1e-5)
-    places = {"D": "discriminator", "F": "model.heads"}
-    for part, found in ((case.grad, grads), (case.after, after)):
-        kept = {key: value for key, value in part.items() if key.partition("/")[0] in places}
-        part.clear()
-        part.update(kept)
-        assert found
-    assert_first_round(case, grads, after, places)
+    for n, row in enumerate(rows):
+        want = {key.removeprefix(f"iter{n}/"): value.item() for key, value in case.out.items() if not value.ndim}
+        both = [want["NCE"], *([want["NCE_Y"]] if "NCE_Y" in want else [])]
+        assert float(row["gan"]) * scale["gan"] == pytest.approx(want["G_GAN"], rel=1e-5)
+        assert float(row["nce"]) * scale["nce"] == pytest.approx(sum(both) / len(both), rel=1e-5)
+        assert float(row["G"]) == pytest.approx(want["G"], rel=1e-5)
+        assert 2 * float(row["D_fake"]) == pytest.approx(want["D_fake"], rel=1e-5)
+        assert 2 * float(row["D_real"]) == pytest.approx(want["D_real"], rel=1e-5)
+    assert_first_round(case, grads, after, {"G": "model.generator", "D": "discriminator", "F": "model.heads"})
