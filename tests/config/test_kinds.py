@@ -19,9 +19,9 @@ PHOTOGRAPHS = {"segmenter": "landscapes", "fid": "scenenet_photographs", "extrac
 
 @pytest.mark.parametrize("data", options_of("data"))
 def test_every_data_option_says_its_kind(data: str) -> None:
-    """Design, section 9: the procedural world is rendered, everything else is photographs."""
+    """Design, section 9: what comes from numbers is rendered, everything else is photographs."""
     kind = arguments(f"data/{data}")["kind"]
-    assert kind == ("rendered" if data == "procedural" else "photographs")
+    assert kind == ("rendered" if data in ("procedural", "phantoms") else "photographs")
     assert suited(data, "photographs", "rendered") == kind
 
 
