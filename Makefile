@@ -9,7 +9,7 @@ JOBS ?= 2
 # The processes of the tests share what they compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup train test pytest test-slow lint style types docs bench clean
+.PHONY: setup train test pytest test-slow lint style types docs site bench clean
 
 setup: .venv/.ready
 
@@ -47,6 +47,9 @@ types: setup
 docs: setup
 	$(BIN)/python docs/options_page.py --out docs/options.md
 	$(BIN)/python docs/losses_page.py --out docs/losses.md
+
+site: setup
+	$(BIN)/mkdocs build --strict
 
 bench: setup
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -6,7 +6,7 @@ import copy
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig
 
@@ -41,6 +41,44 @@ python -m scenegen.sample run=FOLDER labels=MAPS
 """
 
 
+GRAPH_CARD = """# {name}
+
+Label maps in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
+{size} pixels (width x height), as one graph ({kind}). It looks at no id: check that they lie in 0..{last}.
+
+```python
+{code}
+```
+
+- **Inputs**: {inputs}. {batch}
+- **Output**: picture, (batch, 3, height, width), uint8.
+- **Label maps**: class ids. {classes}
+- **Data**: {data}
+- **Terms**: {terms}
+- **Scores**: {scores}
+- **Limits**: {limits}
+- **Checked**: opened anew it paints what the run paints: {checked}.
+"""
+
+CODE = {
+    "onnx": """import numpy as np, onnxruntime
+graph = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+label = np.zeros((1, {height}, {width}), np.int64)  # your map
+given = {{"label": label}}
+for each in graph.get_inputs():                     # noise: other numbers, another picture
+    given.setdefault(each.name, np.random.randn(1, *each.shape[1:]).astype(np.float32))
+(picture,) = graph.run(None, given)""",
+    "torchscript": """import torch
+graph = torch.jit.load("model.pt")
+label = torch.zeros(1, {height}, {width}, dtype=torch.long)  # your map
+picture = graph(label{more})""",
+}
+"""Format -> how the file is used, for the card."""
+
+FILES = {"onnx": "model.onnx", "torchscript": "model.pt"}
+"""Format -> the graph's file."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The values of conf/export.yaml, documented there."""
@@ -48,6 +86,7 @@ class Settings:
     run: str
     checkpoint: str | None
     out: str
+    format: Literal["safetensors", "onnx", "torchscript"]
     pictures: str | None
     terms: str | None
     limits: str | None
@@ -75,6 +114,8 @@ def export(cfg: DictConfig) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"out={chosen.out} exists and is no empty folder; give another one")
     run = open_run(chosen.run, checkpoint=chosen.checkpoint)
+    if chosen.format != "safetensors":
+        return _export_graph(chosen, run, out)
     if run.takes_exemplars or "logits" in run.model.offers:
         raise Refusal(f"run={chosen.run}: its model needs more than a label map, which such a folder is not made for "
                       "yet; pass on the run's own folder")  # fmt: skip
@@ -111,6 +152,58 @@ def export(cfg: DictConfig) -> Path:
         part.write_text(text, encoding="utf-8")
     print(f"{printable(str(out))}: {WEIGHTS} of {weights.stat().st_size / 2**20:.1f} MiB and a card to read and mend")
     print(f"checked: opened anew it paints what the run paints, up to {off:.2f} of 255 grey levels in one picture")
+    return out
+
+
+def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
+    """Write a run's model as one graph, with a card; nothing stays where it does not paint what the run paints."""
+    from scenegen.base.console import printable
+    from scenegen.base.files import whole
+    from scenegen.config.opened import note_vocabulary
+    from scenegen.runs.folder import CARD as CARD_FILE
+    from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
+
+    if "label" not in run.model.reads or "logits" in run.model.offers:
+        raise Refusal(f"format={chosen.format} is for models that paint label maps, and run={chosen.run} is none; use "
+                      "format=safetensors")  # fmt: skip
+    size = run.config["size"]
+    graph = Graph(run.model, size=(size["height"], size["width"]))
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / FILES[chosen.format]
+    try:
+        opened = {"onnx": write_onnx, "torchscript": write_torchscript}[chosen.format](graph, file)
+        off, share = difference(graph, opened)
+        if off > 1 or share > 255 * CLOSE:
+            raise Refusal(f"the graph of run={chosen.run} paints up to {off} of 255 grey levels beside it, in "
+                          f"{share:.2%} of the values, so it was not passed on; use format=safetensors")  # fmt: skip
+    except Refusal:
+        shutil.rmtree(out)
+        raise
+    note_vocabulary(out, run.vocabulary)
+    checked = f"up to {off} of 255 grey levels beside it, in {share:.4%} of the values of drawn maps"
+    one = "One sample at a time." if graph.per_sample else "The batch is of any size."
+    more = "".join(f", torch.randn(1, {', '.join(map(str, each.sides))})" for each in graph.inputs[1:])
+    text = GRAPH_CARD.format(
+        name=out.resolve().name,
+        model=type(run.model).__name__,
+        step=run.step,
+        size=f"{size['width']}x{size['height']}",
+        kind=chosen.format,
+        last=len(run.vocabulary) - 1,
+        code=CODE[chosen.format].format(**size, more=more),
+        inputs="; ".join(each.spelt for each in graph.inputs),
+        batch=one,
+        classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names)),
+        data=chosen.pictures or "not stated",
+        terms=chosen.terms or "not stated",
+        scores=_scores(run.folder),
+        limits=chosen.limits or "not stated",
+        checked=checked,
+    )
+    with whole(out / CARD_FILE) as part:
+        part.write_text(text, encoding="utf-8")
+    print(f"{printable(str(file))}: {file.stat().st_size / 2**20:.1f} MiB, and a card to read and mend")
+    print(f"checked: opened anew it paints what the run paints, {checked}")
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,11 +16,13 @@ from scenegen.config.opened import Vocabulary, note_vocabulary, open_run
 from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.export import export
+from scenegen.networks.layers.class_noise import ClassNoise
 from scenegen.networks.layers.init import initialise
 from scenegen.runs import folder as names
 from scenegen.runs import released
 from scenegen.runs.checkpoints import write_weights
 from scenegen.runs.folder import find_run
+from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
 
 TINY = (
     "size=tiny",
@@ -99,3 +102,96 @@ def test_weights_that_half_floats_cannot_hold_are_not_passed_on(trained: Path) -
     with pytest.raises(Refusal, match=r"not finite|grey levels"):
         export(compose("export", ["run=mine", "out=given"]))
     assert not Path("given").exists()
+
+
+def with_contrast(model: torch.nn.Module) -> Any:
+    """A model whose weights are drawn, whose statistics are those of its own features, and whose noise is seen."""
+    stream = torch.Generator().manual_seed(0)
+    initialise(model, gain=0.1, generator=stream)
+    for module in model.modules():
+        if isinstance(module, ClassNoise):
+            module.weight.data.normal_(std=0.2, generator=stream)
+        elif isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(take_statistics)
+        elif isinstance(module, torch.nn.Conv2d) and module.out_channels == 3:
+            module.register_forward_hook(take_range)
+    return model
+
+
+def take_statistics(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    """The first features that a batch norm meets are those that it expects."""
+    if module.running_mean is not None and not getattr(module, "taken", False):
+        module.running_mean.copy_(inputs[0].mean((0, 2, 3)))
+        module.running_var.copy_(inputs[0].var((0, 2, 3), correction=0) + 1e-3)
+        module.taken = True
+
+
+def take_range(module: Any, inputs: object, result: torch.Tensor) -> None:
+    """The first picture, before its tanh, sets the scale of those that follow."""
+    if not getattr(module, "taken", False):
+        module.weight.data.div_(2 * result.std())
+        module.taken = True
+
+
+GRAPHS = {
+    "gaugan": ("model=gaugan", "model.vae=true"),
+    "class noise": ("model=gaugan", "model.vae=false", "trick=class_noise+borders+bilinear"),
+    "sasame": ("model=sasame",),
+    "oasis": ("model=oasis", "loss=none"),
+    "cocosnetv1": ("model=cocosnetv1", "exemplar=random"),
+}
+QUICK = {("torchscript", "gaugan"), ("torchscript", "class noise")}
+
+
+@pytest.mark.parametrize(
+    ("form", "family"),
+    [
+        pytest.param(form, family, marks=() if (form, family) in QUICK else pytest.mark.slow)
+        for form in ("torchscript", "onnx")
+        for family in GRAPHS
+        if (form, family) != ("torchscript", "cocosnetv1")
+    ],
+)
+def test_a_graph_paints_what_its_model_paints(form: str, family: str, tmp_path: Path) -> None:
+    words = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=2", *GRAPHS[family]]
+    config = plan(compose("train", words)).config
+    model = build.model(config, build.dataset(config, split="train"))
+    graph = Graph(with_contrast(model), size=(64, 64))
+    write = {"torchscript": write_torchscript, "onnx": write_onnx}[form]
+    graph(*graph.examples(1, seed=3))
+    off, share = difference(graph, write(graph, tmp_path / "graph"))
+    assert off <= 1
+    assert share <= 255 * CLOSE
+    names = [each.name for each in graph.inputs]
+    assert ("noise_0" in names) == (family == "class noise")
+    one = graph.examples(1, seed=5)
+    assert ((graph(*one) > 0) & (graph(*one) < 255)).float().mean() > 0.5, "black and white would hide a difference"
+    if len(one) > 1:
+        other = (one[0], *(-t if t.is_floating_point() else t for t in one[1:]))
+        assert not torch.equal(graph(*one), graph(*other)), "what the graph takes beside the map must matter"
+
+
+def test_a_graph_has_a_card_whose_code_runs(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = export(compose("export", ["run=mine", "out=given", "format=torchscript", "terms=CC-BY-4.0"]))
+    assert {path.name for path in out.iterdir()} == {"model.pt", names.CARD, names.CLASSES}
+    card = (out / names.CARD).read_text()
+    code = card.split("```python")[1].split("```")[0].replace("model.pt", str(out / "model.pt"))
+    found: dict = {}
+    exec(code, found)
+    assert found["picture"].shape == (1, 3, 64, 64)
+    assert found["picture"].dtype == torch.uint8
+    assert "CC-BY-4.0" in card
+    assert "checked: opened anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("write", "family", "cure"),
+    [(write_onnx, "unite", "use format=safetensors"), (write_torchscript, "cocosnetv1", "use format=onnx")],
+)
+@pytest.mark.slow
+def test_a_model_that_is_no_graph_is_refused(write: Any, family: str, cure: str, tmp_path: Path) -> None:
+    words = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=2", f"model={family}", "exemplar=random"]
+    config = plan(compose("train", words)).config
+    model = build.model(config, build.dataset(config, split="train"))
+    with pytest.raises(Refusal, match=cure):
+        write(Graph(model, size=(64, 64)), tmp_path / "graph")

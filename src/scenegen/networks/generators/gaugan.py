@@ -137,11 +137,11 @@ class GauGAN(Painter):
         if noise is None and style is None:
             raise Refusal("sampling the VAE needs noise (b, latent) or a style picture; give one of them")
         if noise is not None:
-            noise = self._for_each(noise, len(planes), "noise")
+            noise = self._for_each(noise, planes.shape[0], "noise")
         mu = logvar = None
         z = noise
         if style is not None:
-            mu, logvar = (self._for_each(t, len(planes), "style") for t in self.encoder(style))
+            mu, logvar = (self._for_each(t, planes.shape[0], "style") for t in self.encoder(style))
             z = mu if noise is None else torch.addcmul(mu, noise.to(mu.dtype), torch.exp(0.5 * logvar))
         assert z is not None
         return Synthesis(image=self.generator(planes, z), posterior=Posterior(z=z, mu=mu, logvar=logvar))
@@ -167,7 +167,7 @@ class GauGAN(Painter):
         return functional_call(self.encoder, weights, (image,))
 
     def _for_each(self, rows: Tensor, count: int, what: str) -> Tensor:
-        if rows.ndim != 2 or len(rows) not in (1, count) or (rows.shape[1:] != self.noise_shape):
+        if rows.ndim != 2 or rows.shape[0] not in (1, count) or (rows.shape[1:] != self.noise_shape):
             raise Refusal(
                 f"{what} gives latents {tuple(rows.shape)} for {count} label maps; "
                 f"give 1 or {count} of shape {self.noise_shape}"

@@ -140,7 +140,7 @@ class OasisGenerator(nn.Module):
             )
         if not self.latent and z is not None:
             raise Refusal("this generator takes no noise; leave z out, or build it with latent=64")
-        if self.latent and (z is None or z.ndim not in (2, 4) or z.shape[:2] != (len(semantics), self.latent)):
+        if self.latent and (z is None or z.ndim not in (2, 4) or z.shape[:2] != (semantics.shape[0], self.latent)):
             got = "none" if z is None else f"{tuple(z.shape)}"
             raise Refusal(f"this generator needs z of shape ({len(semantics)}, {self.latent}), got {got}")
 
@@ -222,9 +222,9 @@ class Oasis(Painter):
         Raises:
             Refusal: for noise that is missing, not wanted or of another shape.
         """
-        if noise is not None and len(noise) == 1:
-            noise = noise.expand(len(batch), *noise.shape[1:])
         planes = self.condition(batch)
+        if noise is not None and noise.shape[0] == 1:
+            noise = noise.expand(planes.shape[0], *noise.shape[1:])
         with self.drawn(planes, noise) as z:
             image = self.generator(planes, z, size=planes.shape[-2:])
         made = Synthesis(image=image, posterior=None if z is None else Posterior(z=z))
