@@ -18,7 +18,7 @@ ALLOWED = {
     "metrics": {"base"},
     "data": {"base", "metrics"},
     "posts": {"base", "losses", "networks"},
-    "sampling": {"base", "data", "networks", "posts"},
+    "sampling": {"base", "data", "metrics", "networks", "posts"},
     "scoring": {"base", "data", "metrics", "networks"},
     "tracking": {"base", "runs"},
     "runs": {"base"},
