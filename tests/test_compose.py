@@ -157,7 +157,9 @@ def options() -> list[str]:
     "option", [o for o in options() if o not in ("data=labels", "trainer=gpu", "size=own", "size=training")]
 )
 def test_every_option_composes_and_passes_the_check(option: str) -> None:
-    needed = {"post=cyclegan": ["post.cyclegan.run=x"], "post=cut": ["post.cut.run=x"]}
+    runs = ("cyclegan", "cut", "esrgan_x2", "esrgan_x4")
+    needed = {f"post={post}": [f"post.{post}.run=x"] for post in runs}
+    needed |= {f"post={post}": [f"post.{post}.style=x"] for post in ("gatys", "histogram", "lab")}
     train(option, *needed.get(option, []))
 
 

