@@ -51,9 +51,9 @@ READERS = {"cross_entropy"}
 """Terms of models that read label maps off pictures."""
 TRANSLATION = {"cycle", "identity", "nce"}
 """Terms of models that translate a picture."""
-INPAINTING = {"picnet_kl", "appearance", "picnet_gan"}
+INPAINTING = {"picnet_kl", "appearance", "picnet_gan", "pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"}
 """Terms of models that fill holes."""
-PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan"}
+PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
 """Options that fill a place of another name."""
 OF_VGG = {"content"}
 """Terms that read layers which SceneNet does not have."""

@@ -107,7 +107,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
     from scenegen.config import build
-    from scenegen.config.opened import note_vocabulary
+    from scenegen.config.opened import hand_over_coarse, note_vocabulary
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.posts import posts as chosen_posts
     from scenegen.data.fingerprint import fingerprint
@@ -165,6 +165,10 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         if first and scorer is not None and (told := build.left_out(config, scorer)):
             print(f"! {told}")
         module = build.rounds(config, train)
+        for painter in {module.model, module.best_model}:
+            told = hand_over_coarse(painter)
+            if first and told and painter is module.model:
+                print(told)
         if first and "instance" in module.model.reads:
             print("the data have instance maps, so the network sees their edges; data.instances=false trains without")
         if first and module.grow is not None and (remark := module.grow.remark(settings.steps)):

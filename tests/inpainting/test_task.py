@@ -33,6 +33,38 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+def test_pdgan_paints_over_the_completions_of_another_run(done: Path) -> None:
+    coarse = run("train", "model=pconv", *TINY, "steps=1", "name=coarse", "evaluate=false", cwd=done)
+    assert coarse.returncode == 0, coarse.stderr
+    words = ("model=pdgan", "model.coarse=coarse", *TINY, "name=over")
+    whole = run("train", *words, "steps=2", "evaluate_count=2", cwd=done)
+    assert whole.returncode == 0, whole.stderr
+    assert "coarse completions: run coarse, step 1" in whole.stdout
+    half = run("train", *words[:-1], "name=half", "steps=1", "evaluate=false", cwd=done)
+    assert half.returncode == 0, half.stderr
+    rest = run("train", "resume=half", "steps=2", cwd=done)
+    assert rest.returncode == 0, rest.stderr
+    assert_same_run(done / "runs" / "over", done / "runs" / "half", 2)
+    made = run("sample", "run=over", "pictures=pictures", "masks=masks", "n_per_label=2", "rank=discriminator", "out=p",
+               cwd=done)  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert json.loads((done / "p_results.json").read_text())["one"]["diversity"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("model.coarse=none_such",), "model.coarse=none_such"),
+        (("model.coarse=a", "size=s128"), "model.coarse=a fills pictures of 64x64, but this run paints 128x128"),
+        (("size.width=96",), "model=pdgan halves pictures 6 times, but 64x96 are no multiples of 64"),
+    ],
+)
+def test_what_pdgan_cannot_paint_over_is_one_sentence(done: Path, words: tuple[str, ...], said: str) -> None:
+    refused = run("train", "model=pdgan", *TINY, "steps=1", *words, cwd=done)
+    assert refused.returncode == 1, refused.stderr
+    assert said in refused.stderr
+
+
 def test_it_is_measured_and_shown(done: Path) -> None:
     result = json.loads((done / "runs" / "a" / "result.json").read_text())
     assert {"l1", "psnr", "tv", "ssim", "lpips(uniform)", "FID(scenenet)"} <= {*result["parts"]}

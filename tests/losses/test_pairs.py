@@ -30,7 +30,7 @@ OWN = {
     **{kind: {"gan": kind} for kind in ("rahinge", "ralsgan", "ragan")},
     **{kind: {"gan": "wgan", "gp": kind} for kind in ("wgan_gp", "wgan_lp", "wgan_div")},
     "dragan": {"gp": "dragan"},
-    **{kind: {"gan": kind} for kind in ("oasis", "oasis_unbalanced", "picnet_gan")},
+    **{kind: {"gan": kind} for kind in ("oasis", "oasis_unbalanced", "picnet_gan", "pdgan_gan")},
 }
 """Options that fill places of another name -> place: what stands there. There is one adversarial term and one `gp`."""
 
@@ -50,10 +50,11 @@ HOME = {
     **dict.fromkeys(("cycle", "identity"), "cyclegan"),
     "nce": "cut",
     **dict.fromkeys(("picnet_kl", "appearance", "picnet_gan"), "picnet"),
+    **dict.fromkeys(("pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"), "pdgan"),
     "cross_entropy": "scenenet",
 }
 """Options that ask for exemplars, their warps, a segmenting discriminator or another task -> a model that has them."""
-OTHER_TASKS = ("cyclegan", "cut", "scenenet", "picnet")
+OTHER_TASKS = ("cyclegan", "cut", "scenenet", "picnet", "pdgan")
 """Models that paint no label maps; their terms make steps in tests of their own."""
 UNSEEN = {"kld", "aligned", "mcl", "warp_cycle", "warp_label", "warp_label_l1", "warp_self"}
 """Terms that look at the latent, the features or the warp, not at the picture."""

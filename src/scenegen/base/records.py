@@ -228,6 +228,7 @@ class Completion:
         reconstructed: pictures of the same sizes, from a latent of the missing half itself.
         prior: Gaussian of the latent, of the visible half.
         posterior: Gaussian of the latent, of the missing half.
+        other: (b, c, h, w) a second generated picture of the same input and another latent.
     """
 
     raw: Tensor
@@ -235,6 +236,7 @@ class Completion:
     reconstructed: tuple[Tensor, ...] = ()
     prior: Gaussian | None = None
     posterior: Gaussian | None = None
+    other: Tensor | None = None
 
 
 @dataclass(frozen=True)

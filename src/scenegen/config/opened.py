@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from scenegen.data.labels import count_ids, outside_sentence
 from scenegen.data.own_maps import Notice, Target, by, own_maps, require_shape, with_borders
 from scenegen.data.pairs import Files
 from scenegen.data.transforms import keeps_shape
+from scenegen.networks.generators.hole_filler import HoleFiller, completed_by
+from scenegen.networks.generators.pdgan import Pdgan
 from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.interop import load_official
 from scenegen.runs import released
@@ -309,7 +312,37 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         model.to(torch.device(device))
     except RuntimeError as error:
         raise Refusal(f"device={device} cannot be used here ({str(error).splitlines()[0]}); use device=cpu") from error
+    hand_over_coarse(model)
     return TrainedRun(folder, config, vocabulary, model.eval(), step)
+
+
+def hand_over_coarse(model: SceneModel) -> str | None:
+    """Open the run whose completions a model paints over, where it names one, and hand them over.
+
+    Args:
+        model: any.
+
+    Returns:
+        Sentence about the run, or None.
+
+    Raises:
+        Refusal: no such run, one that fills no holes, or one of another size.
+    """
+    if not isinstance(model, Pdgan) or model.coarse is None:
+        return None
+    try:
+        run = open_run(model.coarse)
+    except Refusal as refusal:
+        raise Refusal(f"model.coarse={model.coarse}: {refusal}") from refusal
+    inner, size = run.model, (run.config["size"]["height"], run.config["size"]["width"])
+    if not isinstance(inner, HoleFiller) or inner.reads != HoleFiller.reads:
+        raise Refusal(f"model.coarse={model.coarse}: its model reads {', '.join(sorted(inner.reads))}, but the coarse "
+                      "completion comes from a run that fills holes; name one of model=pconv or picnet")  # fmt: skip
+    if size != model.size:
+        raise Refusal(f"model.coarse={model.coarse} fills pictures of {by(size)}, but this run paints {by(model.size)} "
+                      f"(width x height); use size.height={size[0]} size.width={size[1]}")  # fmt: skip
+    model.fill = partial(completed_by, inner.requires_grad_(False))
+    return f"coarse completions: run {run.folder.name}, step {run.step}"
 
 
 def _read_plan(folder: Path) -> dict[str, Any]:

@@ -127,6 +127,29 @@ class Appearance(Term):
         return self.reconstructed * torch.stack(rec).sum() + self.generated * torch.stack(gen).sum()
 
 
+class HoleL1(Term):
+    """Weighted sum of the L1 in the hole and of the L1 around it, each a mean over all pixels.
+
+    Args:
+        inside, outside: weights >= 0.
+
+    Formula: inside mean(h abs(x - y)) + outside mean((1 - h) abs(x - y)), h the hole
+    Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
+    Source: Liu et al., ECCV 2018 (partial convolutions), eqs. 2 and 7.
+    """
+
+    needs: frozenset[str] = frozenset({"hole", "image"})
+
+    def __init__(self, *, inside: float, outside: float) -> None:
+        super().__init__()
+        self.inside, self.outside = checked_shares("hole_l1", inside=inside, outside=outside)
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        apart = (evidence.picture("fake") - evidence.picture("real").detach()).abs()
+        hole = evidence.batch.require("hole")
+        return self.inside * (apart * hole).mean() + self.outside * (apart * ~hole).mean()
+
+
 class TwoPathsGan(AdversarialTerm):
     """Adversarial loss of the generated picture; least squares between scores of the reconstructed and the truth.
 

@@ -19,6 +19,10 @@ BOUNDED, UNBOUNDED = 1.01, 20.0
 """Largest magnitude of a picture's values that is taken for [-1, 1]: of data, and of what a network generates."""
 
 
+MADE = frozenset({"fake", "other", "fake_hole", "other_hole"})
+"""Names of generated pictures: the step's, a second one, and both of them 0 around the hole."""
+
+
 class FeatureBank(nn.Module):
     """Extractors, and for each the union of the layers that the terms read.
 
@@ -51,12 +55,12 @@ class FeatureBank(nn.Module):
         """Features of one step's pictures, computed when first asked for.
 
         Args:
-            pictures: name -> (b, 3, h, w) in [-1, 1]; gradients flow into "fake" only.
+            pictures: name -> (b, 3, h, w) in [-1, 1]; gradients flow into those of MADE only.
 
         Raises:
             Refusal: when the data's first pictures are of another range.
         """
-        for name in pictures.keys() - {"fake"}:
+        for name in pictures.keys() - MADE:
             self.look(name, pictures[name])
         return Features(self, pictures)
 
@@ -73,7 +77,14 @@ class Features:
     def __init__(self, bank: FeatureBank, pictures: Mapping[str, Tensor]) -> None:
         self._bank = bank
         self._pictures = pictures
+        self._names: Mapping[str, str] = {}
         self._found: dict[tuple[str, str], dict[str, Tensor]] = {}
+
+    def renamed(self, names: Mapping[str, str]) -> Features:
+        """The same maps, where a picture of `names` stands for another: {"fake": "other"}."""
+        other = Features(self._bank, self._pictures)
+        other._names, other._found = names, self._found
+        return other
 
     def get(self, picture: str, extractor: str) -> dict[str, Tensor]:
         """Layer -> (b, c, h', w'), in float32 or wider, for every layer that any term reads.
@@ -85,6 +96,7 @@ class Features:
         Raises:
             Refusal: when the batch has no such picture.
         """
+        picture = self._names.get(picture, picture)
         key = (extractor, picture)
         if key not in self._found:
             self._found[key] = self._run(extractor, picture)
@@ -97,7 +109,7 @@ class Features:
         if picture != "fake":  # a network that ends in no tanh may leave the range, above all untrained
             self._bank.look(picture, self._pictures[picture])
         self._bank.forwards[extractor, picture] += 1
-        with torch.set_grad_enabled(picture == "fake" and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(picture in MADE and torch.is_grad_enabled()):
             image = full_precision(self._pictures[picture])
             image = image.expand(-1, 3, -1, -1)  # a grey picture as three equal channels
             found = self._bank.extractors[extractor](image, self._bank.layers[extractor])

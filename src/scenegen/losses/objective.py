@@ -53,6 +53,8 @@ CURES = {
     "completion.reconstructed": "use model=picnet",
     "completion.prior": "use model=picnet",
     "completion.posterior": "use model=picnet",
+    "completion.raw": "use a model that fills holes, such as model=picnet",
+    "completion.other": "use model=pdgan",
     "logits": "use a model that reads label maps, such as model=scenenet",
     "segmentation": "use loss=oasis with discriminator=oasis or segmenting",
 }
@@ -373,9 +375,12 @@ class Objective(nn.Module):
 
 
 def pictures(batch: Batch, synthesis: Synthesis) -> dict[str, Tensor]:
-    """The pictures that terms may compare, by the names of `target`."""
+    """The pictures that terms may compare, by the names of `target`; those of features.MADE have a graph."""
     found = {"fake": synthesis.image, "real": batch.image, "exemplar": batch.exemplar, "source": batch.source}
     found["coarse"] = synthesis.coarse
+    if synthesis.completion is not None and synthesis.completion.other is not None:
+        hole, other = batch.require("hole"), synthesis.completion.other
+        found |= {"other": other, "fake_hole": synthesis.image * hole, "other_hole": other * hole}
     return {name: picture for name, picture in found.items() if picture is not None}
 
 
