@@ -171,6 +171,8 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
                 print(told)
         if first and "instance" in module.model.reads:
             print("the data have instance maps, so the network sees their edges; data.instances=false trains without")
+        if first and module.model.pretrained:
+            print(f"encoder: {module.model.pretrained}")
         if first and module.grow is not None and (remark := module.grow.remark(settings.steps)):
             print(f"! {remark}")
         prepared = prepare(

@@ -338,6 +338,7 @@ class SceneModel(nn.Module):
         channels: of the pictures that it reads and makes, 3 or 1.
         num_classes: of the labels that it reads; 0 for a model that reads none.
         smaller: pictures at 1/2, 1/4, ... of the size that `shown` puts beside the whole ones, in planes of their own.
+        pretrained: stamp of the weights with which a part of it started; "" where all of it starts anew.
         size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
             paints at the size that it was built for.
         judged_first: the discriminator steps before the generator, on the same pictures.
@@ -353,6 +354,7 @@ class SceneModel(nn.Module):
     channels: int = 3
     num_classes: int = 0
     smaller: int = 0
+    pretrained: str = ""
     size_step: int | None = None
     judged_first: ClassVar[bool] = False
     keeps_start: ClassVar[bool] = False

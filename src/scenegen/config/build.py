@@ -111,13 +111,20 @@ def scored_datasets(config: Config) -> tuple[Any, Any]:
 
 def model(config: Config, data: Any) -> Any:
     """The generator side, fitted to a dataset's classes, its layers changed as the tricks say."""
-    made = make(config["model"], num_classes=len(data.classes), offered={"edges": data.has_instances})
+    planes = [make(node, {"num_classes": len(data.classes)}) for node in (config.get("planes") or {}).values()]
+    if planes and "planes" not in inspect.signature(named(config["model"])).parameters:
+        raise Refusal("planes= stand beside the labels of a SPADE generator, and this model has no place for them; use "
+                      "model=gaugan or sasame, or planes=none")  # fmt: skip
+    offered = {"edges": data.has_instances, "planes": planes}
+    made = make(config["model"], num_classes=len(data.classes), offered=offered)
     tricks = config.get("trick") or {}
     for slot in LAYER_SLOTS:
         if slot in tricks:
             make(tricks[slot], model=made)
     if config.get("attention"):
         make(config["attention"]).into_generator(made)
+    if config.get("encoder"):
+        make(config["encoder"]).into_model(made)
     return made
 
 
@@ -201,6 +208,8 @@ def rounds(config: Config, data: Any) -> Any:
             if not network.keeps_start:
                 initialise(network, gain=config["init_gain"])
             machine.prepare(network)
+    if config.get("encoder"):
+        generator.pretrained = make(config["encoder"]).start(generator, seed=config["seed"])
     if machine.lookup:
         tabulate(generator)
     terms = objective(config, generator, data)

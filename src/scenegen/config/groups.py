@@ -151,7 +151,9 @@ GROUPS = {
     "data": Group(supplied={"split", "height", "width", "seed"}, kept={"kind"}),
     "degrade": Group(),
     "exemplar": Group(supplied={"data", "gallery"}),
-    "model": Group(supplied={"num_classes", "edges"}),
+    "model": Group(supplied={"num_classes", "edges", "planes"}),
+    "planes": Group(supplied={"num_classes"}, additive=True),
+    "encoder": Group(),
     "discriminator": Group(supplied={"semantic_channels", "num_classes"}),
     "attention": Group(),
     "loss": Group(additive=True, kept={"weight", "schedule"}),
@@ -180,7 +182,7 @@ GROUPS = {
 
 ADDITIVE = tuple(name for name, group in GROUPS.items() if group.additive)
 
-LATER = ("attention", "evaluate_size")
+LATER = ("attention", "encoder", "planes", "evaluate_size")
 """Keys that came when recipes and runs had digests already: without a choice they are no part of one."""
 
 ORDERED = tuple(name for name, group in GROUPS.items() if group.ordered)

@@ -37,7 +37,7 @@ CURES = {
     "warp.returned": "use model=cocosnetv1 or unite with model.two_cycle=true",
     "warp.label": "use model=cocosnetv1 or unite with model.warped_label=direct",
     "warp.aligned": "use a model that warps an exemplar, such as model=cocosnetv1",
-    "coarse": "use trick=grow or multi_scale_gradient",
+    "coarse": "use planes=prior, trick=grow or multi_scale_gradient",
     "judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "judgement.features": "use discriminator=patch or sesame with an adversarial loss of scores such as loss=hinge, or "

@@ -39,6 +39,23 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
     return F.l1_loss(full_precision(x), full_precision(y))
 
 
+class CoarseL1(Term):
+    """`l1` of the picture of an earlier stage and the real one, whose pixels are averaged to its size.
+
+    Formula: mean(abs(x_small - mean pixels of y))
+    Range: pictures in [-1, 1]; in [0, 2], 0 for equal pictures
+    Source: Zheng et al., CVPR 2019 (PICNet), equation 8, at each scale of its outputs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.needs = frozenset({"coarse", "image"})
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        coarse = evidence.picture("coarse")
+        return l1(coarse, F.interpolate(evidence.picture("real"), size=coarse.shape[-2:], mode="area"))
+
+
 class L1(Term):
     """`l1` on pictures in [-1, 1].
 

@@ -113,7 +113,8 @@ def take(
     Raises:
         Refusal: no such folder, or every missing, extra, doubled, unreadable and wrongly sized picture at once.
     """
-    for key, value, options in (("resize", resize, ("none", "bicubic", "squash")), ("extra", extra, ("refuse", "ignore"))):
+    known = {"resize": ("none", "bicubic", "squash"), "extra": ("refuse", "ignore")}
+    for key, value, options in (("resize", resize, known["resize"]), ("extra", extra, known["extra"])):
         if value not in options:
             raise Refusal(f"{key}={value} is not one of {', '.join(options)}")
     if not folder.is_dir():

@@ -253,7 +253,7 @@ def from_hub(loader: Callable[..., Any], repo: str, *, folder: str | Path | None
             try:
                 network, found = loader(repo, local_files_only=True, **options)
             except OSError:
-                _require_hub()
+                require_hub()
                 network, found = loader(repo, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise Refusal(
@@ -269,7 +269,7 @@ def from_hub(loader: Callable[..., Any], repo: str, *, folder: str | Path | None
     return network
 
 
-def _require_hub() -> None:
+def require_hub() -> None:
     """OSError at once where the hub has no address; its own client would try for half a minute, loudly."""
     import huggingface_hub as hub
 

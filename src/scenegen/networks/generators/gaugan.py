@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from scenegen.base.records import Batch, Posterior, Refusal, Synthesis
 from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.spade import DOUBLINGS, SpadeGenerator
+from scenegen.networks.layers.backbone_encoder import BackboneEncoder
 from scenegen.networks.layers.encoder import ImageEncoder
 from scenegen.networks.layers.semantics import batch_semantics
+from scenegen.networks.planes import Planes, Prior
 
 
 class GauGAN(Painter):
@@ -29,6 +35,7 @@ class GauGAN(Painter):
         spectral: spectral norm on the blocks' convolutions.
         kernel: of the SPADE convolutions.
         encoder_norm: in the encoder: "instance", "batch", "per_process_batch" or "none".
+        planes: further planes that the generator sees beside the labels, and the discriminator does not.
 
     Attributes:
         edges: the model reads instance ids.
@@ -52,6 +59,7 @@ class GauGAN(Painter):
         spectral: bool,
         kernel: int,
         encoder_norm: str,
+        planes: Sequence[Planes] = (),
     ) -> None:
         super().__init__()
         if num_classes < 1:
@@ -59,12 +67,15 @@ class GauGAN(Painter):
         self.num_classes = num_classes
         self.edges = edges
         self.condition_channels = num_classes + edges
-        self.reads = frozenset({"label", *(["instance"] if edges else []), *(["image"] if vae else [])})
+        self.planes = nn.ModuleList(planes)
+        further = [field for one in planes for field in one.reads]
+        self.reads = frozenset({"label", *(["instance"] if edges else []), *(["image"] if vae else []), *further})
         latents = {"posterior.mu", "posterior.logvar", "posterior.z", "encode", "again"}
-        self.offers = frozenset(latents if vae else ())
+        coarse = {"coarse"} if any(one.is_picture for one in planes) else set[str]()
+        self.offers = frozenset(coarse | latents if vae else coarse)
         self.noise_shape = (latent,) if vae else None
         self.generator = SpadeGenerator(
-            semantic_channels=self.condition_channels,
+            semantic_channels=self.condition_channels + sum(one.channels for one in planes),
             height=height,
             width=width,
             ngf=ngf,
@@ -76,7 +87,7 @@ class GauGAN(Painter):
             kernel=kernel,
         )
         self.size_step = None if vae else 2 ** DOUBLINGS[upsampling]
-        self.encoder = (
+        self.encoder: ImageEncoder | BackboneEncoder | None = (
             ImageEncoder(height=height, width=width, ngf=ngf, latent=latent, norm=encoder_norm) if vae else None
         )
 
@@ -125,8 +136,13 @@ class GauGAN(Painter):
 
     def _paint(self, batch: Batch, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
         planes = self.condition(batch)
+        further = [one(batch) for one in self.planes]
+        enlarged = [F.interpolate(part.to(planes.dtype), size=planes.shape[-2:], mode="bilinear") for part in further]
+        planes = torch.cat([planes, *enlarged], dim=1)  # (b, num_classes + edges + further, h, w)
         with self.drawn(planes, noise) as own:
             made = self._painted(planes, noise=own, style=style)
+        pictures = [part for one, part in zip(self.planes, further, strict=True) if isinstance(one, Prior)]
+        made = replace(made, coarse=pictures[0]) if pictures else made
         return made if self.generator.small is None else self.generator.small.beside(made)
 
     def _painted(self, planes: Tensor, *, noise: Tensor | None, style: Tensor | None) -> Synthesis:
