@@ -9,7 +9,15 @@ contextual terms (VGG19's architecture with random weights: time does not depend
                resized inside every SPADE layer, normalisation and modulation as separate operations, and gradients
                of the discriminator's weights also in the generator step
 
-Rounds alternate, so a machine that changes its speed changes all of them. The figures are ratios of medians.
+With `--root PATH`, a data=folder of real label maps, two more train the published networks (no VGG19, hinge and feature
+matching alone):
+
+    lookup         SPADE's distinct windows of labels computed once, forward and backward (`trainer.lookup=true`), with
+                   channels_last and a second generator pass: the maths of the straight formulation
+    lookup, reuse  the same, the discriminator step judges the picture of the generator step
+
+Rounds alternate, so a machine that changes its speed changes all of them. The figures are ratios of medians; `--clock
+cpu` counts the CPU seconds of the one thread, which a busy machine changes little.
 """
 
 from __future__ import annotations
@@ -40,6 +48,14 @@ from scenegen.training.rounds import Rounds
 COMMON = ["loss=cx", "extractor=vgg", "weights=random", "data.count=64", "data.test_count=8", "model.vae=false"]
 UNSHARED = ["+extractor.nets.vgg_of_cx=${extractor.nets.vgg}", "loss.cx.extractor=vgg_of_cx", "reuse_fake=false"]
 VARIANTS = {"straight": UNSHARED, "unshared": UNSHARED, "scenegen": ["reuse_fake=true"]}
+LOOKUP = ["trainer.lookup=true", "trainer.channels_last=true"]
+ON_MAPS = {
+    "straight": ["reuse_fake=false"],
+    "lookup": [*LOOKUP, "reuse_fake=false"],
+    "lookup, reuse": [*LOOKUP, "reuse_fake=true"],
+}
+PLAIN = ["loss=none", "loss.vgg.weight=0", "model.vae=false"]
+"""On real maps: hinge and feature matching, as the authors' code was measured without VGG19."""
 
 
 class StraightSpade(nn.Module):
@@ -103,13 +119,25 @@ class Stopwatch(pl.Callback):
         self.seconds.append(time.perf_counter() - self.start)
 
 
+class CpuWatch(Stopwatch):
+    """CPU seconds of this thread per step: a busy machine does not count."""
+
+    def on_train_batch_start(self, *_) -> None:
+        self.start = time.thread_time()
+
+    def on_train_batch_end(self, *_) -> None:
+        self.seconds.append(time.thread_time() - self.start)
+
+
 class Variant:
     """One formulation, ready to make steps."""
 
-    def __init__(self, name: str, overrides: list[str], *, size: int, ngf: int, batch: int, trainer: str) -> None:
+    def __init__(
+        self, name: str, overrides: list[str], *, common: list[str], size: int, ngf: int, batch: int, trainer: str
+    ) -> None:
         sides = [f"size.height={size}", f"size.width={size}"]
         widths = [f"width.ngf={ngf}", f"width.ndf={ngf}", "width.hidden=128"]
-        chosen = [*COMMON, *sides, *widths, f"batch_size={batch}", f"trainer={trainer}", *overrides]
+        chosen = [*common, *sides, *widths, f"batch_size={batch}", f"trainer={trainer}", *overrides]
         self.config = plan(compose("train", chosen)).config
         self.data = build.dataset(self.config, split="train")
         self.module = build.rounds(self.config, self.data)
@@ -139,32 +167,41 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--trainer", default="cpu", help="an option of the group trainer (cpu, gpu)")
+    parser.add_argument("--root", help="a data=folder of real label maps with photographs")
+    parser.add_argument(
+        "--clock", default="wall", choices=["wall", "cpu"], help="seconds, or CPU seconds of one thread"
+    )
     chosen = parser.parse_args()
+    if chosen.clock == "cpu":
+        torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
+    common = [*PLAIN, "data=folder", f"data.root={chosen.root}"] if chosen.root else COMMON
+    sizes = {"size": chosen.size, "ngf": chosen.ngf, "batch": chosen.batch, "trainer": chosen.trainer}
     variants = {
-        name: Variant(name, overrides, size=chosen.size, ngf=chosen.ngf, batch=chosen.batch, trainer=chosen.trainer)
-        for name, overrides in VARIANTS.items()
+        name: Variant(name, overrides, common=common, **sizes)
+        for name, overrides in (ON_MAPS if chosen.root else VARIANTS).items()
     }
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for variant in variants.values():
         variant.steps(1)  # warm-up
     for _ in range(chosen.rounds):
         for name, variant in variants.items():
-            seconds[name] += variant.steps(2)
+            seconds[name] += variant.steps(2, watch=CpuWatch() if chosen.clock == "cpu" else Stopwatch())
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    precision = variants["scenegen"].machine.precision
+    precision = variants["straight"].machine.precision
     print(
         f"{chosen.size}x{chosen.size}, ngf {chosen.ngf}, batch {chosen.batch}, {precision}, "
         f"torch {torch.__version__}, {platform.machine()}, {device}"
     )
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     for name, values in seconds.items():
-        print(
-            f"{name:9} {middle[name]:7.3f} s per step   (min {min(values):.3f}, max {max(values):.3f}, n {len(values)})"
-        )
-    for opponent in ("straight", "unshared"):
-        print(f"ratio scenegen / {opponent}: {middle['scenegen'] / middle[opponent]:.3f}")
+        spread = f"min {min(values):.3f}, max {max(values):.3f}, n {len(values)}"
+        print(f"{name:13} {middle[name]:7.3f} s per step   ({spread})")
+    pairs = [(ours, "straight") for ours in variants if ours.startswith(("lookup", "scenegen"))]
+    pairs += [("scenegen", "unshared")] if "unshared" in variants else []
+    for ours, opponent in pairs:
+        print(f"ratio {ours} / {opponent}: {middle[ours] / middle[opponent]:.3f}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("loss", "measure", "post", "trick")
+PAGES = ("data_set", "loss", "measure", "model", "post", "trick")
 EXAMPLE = re.compile(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```", re.M | re.S)
 
 
@@ -58,6 +58,16 @@ def test_all_four_work_in_one_run(house: Path, tmp_path: Path) -> None:
     assert f"s the total: {result['stages'][0]['total']:.4f} -> {result['total']:.4f} (mask_acc" in done.stdout
     header = (tmp_path / "runs/a/metrics.csv").read_text().splitlines()[0].split(",")
     assert "charbonnier" in header
+
+
+def test_a_model_and_a_data_set_of_ones_own_train_and_sample(house: Path, tmp_path: Path) -> None:
+    tiny = ("debug=two_steps", "size=tiny", "width=tiny", "data.count=8", "data.test_count=4", "name=a", "log_every=1")
+    done = run(house, "-m", "scenegen.train", "model=flat", "data=bands", "loss=ssim", *tiny, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    header = (tmp_path / "runs/a/metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"vgg", "l1", "ssim"} <= set(header)
+    assert "D" not in header, "without an adversarial term there is no discriminator"
+    assert len(list((tmp_path / "runs/a/samples").glob("bands_*.png"))) == 4
 
 
 def test_the_loss_is_on_the_shelf_and_in_the_check(house: Path, tmp_path: Path) -> None:

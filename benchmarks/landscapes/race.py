@@ -26,7 +26,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 from PIL import Image
-from step import Stopwatch, Variant, straighten
+from step import CpuWatch, Variant, straighten
 
 from scenegen.config import build
 from scenegen.config.compose import compose
@@ -82,16 +81,6 @@ class Race:
 
     def name(self, side: str) -> str:
         return f"{self.folder.name}/{side}-{self.seed}"
-
-
-class CpuWatch(Stopwatch):
-    """CPU seconds of this thread per step: a busy machine does not count."""
-
-    def on_train_batch_start(self, *_) -> None:
-        self.start = time.thread_time()
-
-    def on_train_batch_end(self, *_) -> None:
-        self.seconds.append(time.thread_time() - self.start)
 
 
 class Side(Variant):
