@@ -156,3 +156,16 @@ def test_a_grey_mask_is_thresholded_with_a_warning(done: Path, tmp_path: Path) -
     changed = (given != found).any(2)
     assert not changed[20:30].any()
     assert changed[10:20, 10:40].mean() > 0.9
+
+
+def test_the_sesame_editor_fills_holes_under_label_maps(done: Path) -> None:
+    finished = run("train", "model=sesame_editor", *TINY, "steps=2", "name=edit", "evaluate=false", cwd=done)
+    assert finished.returncode == 0, finished.stderr
+    half = run("train", "model=sesame_editor", *TINY, "steps=1", "name=edit1", "evaluate=false", cwd=done)
+    assert half.returncode == 0, half.stderr
+    rest = run("train", "resume=edit1", "steps=2", "evaluate=true", "evaluate_count=2", cwd=done)
+    assert rest.returncode == 0, rest.stderr
+    assert_same_run(done / "runs" / "edit", done / "runs" / "edit1", 2)
+    refused = run("sample", "run=edit", "pictures=pictures", "masks=masks", cwd=done)
+    assert refused.returncode == 1
+    assert "reads the label too, which a folder of pictures lacks" in refused.stderr

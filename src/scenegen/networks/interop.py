@@ -127,7 +127,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
     faults: list[str] = []
     theirs, ours, common = 0, 0, 0
     for name, part, given in _parts(module, state):
-        given = _named_once(part, _without_statistics(part, _unwrap(given)))
+        given = _named_once(name, part, _without_statistics(part, _unwrap(given)))
         given = part.own_names(given) if isinstance(part, Renaming) else given
         own = part.state_dict()
         theirs, ours, common = theirs + len(given), ours + len(own), common + len(given.keys() & own.keys())
@@ -224,7 +224,7 @@ def _without_statistics(part: nn.Module, given: dict[str, Tensor]) -> dict[str, 
     return {key: t for key, t in given.items() if not (key.endswith(ends) and key.rpartition(".")[0] in bare)}
 
 
-def _named_once(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+def _named_once(name: str, part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights without the second names under which PICNet's files hold them.
 
     Raises:
@@ -233,7 +233,7 @@ def _named_once(part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
     others = part.other_names() if isinstance(part, Doubled) else {}
     for other, key in others.items():
         if other in given and key in given and not torch.equal(given[other], given[key]):
-            raise Refusal(f"the file holds one tensor under two names, but {other} and {key} differ; take the file "
+            raise Refusal(f"the file holds one tensor under two names, but {name}{other} and {name}{key} differ; take the file "
                           "as the authors' code wrote it")  # fmt: skip
     return {key: tensor for key, tensor in given.items() if key not in others}
 

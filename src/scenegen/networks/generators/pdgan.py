@@ -53,8 +53,8 @@ class Pdgan(HoleFiller):
     ) -> None:
         super().__init__()
         require_sides(height, width, model="pdgan")
-        if min(ngf, z) < 1:
-            raise Refusal(f"model.ngf={ngf} and model.z={z} must be 1 or more; 64 and 256 are as published")
+        if ngf < 2 or z < 1:  # the last block compares the ngf channels of each pixel
+            raise Refusal(f"model.ngf={ngf} must be 2 or more and model.z={z} 1 or more; 64 and 256 are as published")
         self.generator = PdganGenerator(ngf=ngf, z=z, height=height, width=width, spectral=spectral)
         self.coarse, self.size = coarse, (height, width)
         self.fill: Callable[[Batch], Tensor] | None = spread if coarse is None else None

@@ -1,7 +1,4 @@
-"""SESAME's editing generator: it fills a hole in a photograph as the label map says.
-
-The networks alone: no data of the house has holes, so nothing trains them here.
-"""
+"""SESAME's editing generator: it fills a hole in a photograph as the label map says; sesame_editor.py trains it."""
 
 from __future__ import annotations
 

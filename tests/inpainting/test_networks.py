@@ -1,0 +1,135 @@
+"""Networks that fill holes: what they keep, read and refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scenegen.base.records import Batch, Refusal
+from scenegen.networks.generators.sesame_editing import editing_semantics
+from scenegen.networks.interop import load_official
+from scenegen.networks.layers.holes import spread
+from tests.options import built
+
+SIDES: dict[str, Any] = {"num_classes": 3, "edges": False, "height": 64, "width": 64}
+SMALL: dict[str, dict[str, Any]] = {
+    "picnet": {"sizes": {"ngf": 2, "widest": 8, "z": 3}, "blocks": 1},
+    "pdgan": {"ngf": 2, "z": 3},
+    "pconv": {"ngf": 1},
+    "sesame_editor": {"ngf": 2, "hidden": 4},
+}
+
+
+def batch(seed: int = 0) -> Batch:
+    stream = torch.Generator().manual_seed(seed)
+    hole = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    hole[..., 20:50, 10:40] = True
+    image = torch.rand(1, 3, 64, 64, generator=stream) * 2 - 1
+    label = torch.randint(0, 3, (1, 64, 64), generator=stream)
+    return Batch(image=image, source=image, hole=hole, label=label, name=("a",))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_given_pixels_stay_and_what_the_hole_hides_is_never_read(name: str) -> None:
+    torch.manual_seed(0)
+    model = built(f"model/{name}", **SIDES, **SMALL[name])
+    whole = batch()
+    other = Batch(source=torch.where(whole.require("hole"), 0.7, whole.require("source")), hole=whole.hole,
+                  label=whole.label, name=("a",))  # fmt: skip
+    made, again = (model.paint(b, seed=1) for b in (whole, other))
+    around = ~whole.require("hole").expand(-1, 3, -1, -1)
+    assert torch.equal(made.image[around], whole.require("source")[around])
+    assert torch.equal(made.image, again.image)
+    assert made.completion is not None
+    assert not torch.equal(made.completion.raw[around], made.image[around])
+
+
+@pytest.mark.parametrize("name", ["picnet", "pdgan"])
+def test_another_draw_is_another_completion_and_a_second_look_is_none(name: str) -> None:
+    torch.manual_seed(0)
+    model = built(f"model/{name}", **SIDES, **SMALL[name])
+    first, same, other = (model.paint(batch(), seed=seed).image for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_the_releases_spectral_norm_moves_in_eval_mode_when_asked_for() -> None:
+    torch.manual_seed(0)
+    model = built("model/picnet", **SIDES, **SMALL["picnet"], eval_steps=True)
+    first, second = (model.paint(batch(), seed=1).image for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("convolution", ["coordinate", "gated"])
+def test_picnet_learns_with_the_notes_convolutions_and_norms(convolution: str) -> None:
+    torch.manual_seed(0)
+    model = built("model/picnet", **SIDES, **SMALL["picnet"], convolution=convolution, norm="group", simam=1e-4)
+    made = model(batch(), noise=torch.randn(1, *model.noise_shape))
+    made.image.square().mean().backward()
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    seen = [g for g in grads if g is not None]
+    assert len(seen) > 0.8 * len(grads)
+    assert torch.stack([g.abs().sum() for g in seen]).isfinite().all()
+
+
+def test_second_names_of_a_file_must_hold_the_same_tensor() -> None:
+    model = built("model/picnet", **SIDES, **SMALL["picnet"])
+    state = {f"module.{key}": t.clone() for key, t in model.generator.state_of_files().items()}
+    load_official(model.generator, state)
+    twice = "module.decoder1.model.2.module.weight_bar"
+    with pytest.raises(Refusal, match=r"holds one tensor under two names, but decoder1\.model\.2\.module\.weight_bar"):
+        load_official(model.generator, state | {twice: state[twice] + 1})
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_editor_sees_classes_and_the_hole(inside: bool) -> None:
+    model = built("model/sesame_editor", **SIDES, **SMALL["sesame_editor"], inside=inside)
+    given = batch()
+    want = editing_semantics(given.require("label"), given.require("hole").float(), num_classes=3, inside=inside)
+    assert torch.equal(model.condition(given), want)
+    assert want.shape[1] == model.condition_channels
+
+
+def test_a_hole_is_spread_from_its_surroundings() -> None:
+    """A flat picture stays flat; a ramp's hole is filled between its ends."""
+    given = batch()
+    flat = Batch(source=torch.full((1, 3, 64, 64), 0.3), hole=given.hole)
+    assert torch.allclose(spread(flat), torch.full((1, 3, 64, 64), 0.3), atol=1e-6)
+    ramp = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    filled = spread(Batch(source=ramp, hole=given.hole))
+    inside = filled[given.require("hole").expand_as(filled)]
+    assert ramp[..., 9].max() - 0.2 <= inside.min()
+    assert inside.max() <= ramp[..., 40].max() + 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("model/picnet", {"height": 48}, r"pictures of 48x64 do not go through PICNet's 5 halvings"),
+        ("model/picnet", {"sizes": {"ngf": 4, "widest": 8, "z": 2}}, r"model\.widest=8 must be 4 model\.ngf=4"),
+        ("model/picnet", {"norm": "batch"}, r"model\.norm=batch is not one of instance, group, runs"),
+        ("model/picnet", {"convolution": "partial"}, r"model\.convolution=partial is not one of plain"),
+        ("model/pdgan", {"width": 96}, r"model=pdgan halves pictures 6 times, but 64x96"),
+        ("model/sesame_editor", {"height": 66}, r"model\.downsamplings=2 halves pictures so often, but 66x64"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        built(name, **{**SIDES, **changes})
+
+
+@pytest.mark.parametrize(("side", "layers", "said"), [(64, 5, "give 1 to 4, or null for 4"), (64, 0, "give 1 to 4")])
+def test_a_discriminator_that_leaves_no_scores_is_refused(side: int, layers: int, said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        built("discriminator/picnet", semantic_channels=0, height=side, width=side, layers=layers)
+
+
+def test_both_discriminators_judge_small_pictures_too() -> None:
+    judge = built("discriminator/picnet", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
+    scores: tuple[Tensor, ...] = judge(None, torch.zeros(2, 6, 64, 64)).logits
+    assert [score.shape for score in scores] == [(2, 1, 2, 2)] * 2
+    with pytest.raises(Refusal, match="use it with model=picnet"):
+        judge(None, torch.zeros(2, 3, 64, 64))
