@@ -86,6 +86,10 @@ def test_todays_config_comes_back_as_it_is(model: str) -> None:
     assert digest(upgrade(plan(cfg).config)) == plan(cfg).digest
 
 
+def test_a_row_of_the_log_says_no_more_what_was_not_built() -> None:
+    assert upgrade({"ledger": {"row": "gaugan-09", "unbuilt": ["post/cyclegan"]}})["ledger"] == {"row": "gaugan-09"}
+
+
 def test_an_adaptors_options_move_into_its_record() -> None:
     old = {"_target_": "scenegen.networks.unite.UNITE", "adaptor_kernel": 4, "mask_features": False, "cycle": True}
     model = upgrade({"model": old})["model"]

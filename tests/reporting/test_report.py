@@ -60,7 +60,7 @@ def test_a_run_of_a_row_joins_it_and_other_runs_stand_alone(tmp_path: Path) -> N
     assert ours["gaugan-15"].recorded["total"] == 0.5377
     text = markdown(table, conclusion=["A sentence."])
     assert text.count("| not run |") == 85
-    assert "post/esrgan_x2" in text
+    assert "All 86 rows have a recipe, posts included" in text
     assert "A sentence." in text
 
 

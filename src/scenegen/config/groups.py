@@ -82,7 +82,7 @@ class Extractors:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A recipe's row of the contest log: the recorded numbers, and the parts of it that are not built here."""
+    """A recipe's row of the contest log, and the numbers that it records."""
 
     row: str
     description: str
@@ -91,7 +91,6 @@ class Ledger:
     aesthetic: float | None
     fid: float | None
     total: float | None
-    unbuilt: list[str]
 
 
 @dataclass(frozen=True)

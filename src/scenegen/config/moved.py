@@ -24,6 +24,7 @@ class Moves:
         dropped: the release that reads the old spellings no more; its maker deletes this entry.
         targets: old `_target_` -> new one.
         keys: old path of a value in the config -> new one.
+        gone: paths of values that nothing reads any more.
         groups: old key or group of a command line -> new one; no stored config has it.
         commands: old command -> words that stand for it now.
         root: key that configs now have at their root -> value that stands for its absence.
@@ -35,6 +36,7 @@ class Moves:
     dropped: str
     targets: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     root: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +78,7 @@ MOVES = (
             "model.label_noise": "model.adaptor.label_noise",
             "model.exemplar_noise": "model.adaptor.exemplar_noise",
         },
+        gone=("ledger.unbuilt",),
         targets={
             "scenegen.data.exemplars.at_random": f"{_EXEMPLARS}.choose.at_random",
             "scenegen.data.exemplars.retrieved": f"{_EXEMPLARS}.choose.retrieved",
@@ -126,6 +129,8 @@ def upgrade(config: Mapping[str, Any]) -> dict[str, Any]:
     for moves in MOVES:
         for old, new in moves.keys.items():
             _move(tree, old, new)
+        for path in moves.gone:
+            _drop(tree, path)
         tree = _mapped(tree, moves, root=tree)
         tree = {**copy.deepcopy(dict(moves.root)), **tree}
     return tree
@@ -196,6 +201,14 @@ def _move(tree: dict[str, Any], old: str, new: str) -> None:
     holder = _select(tree, place) if place else tree
     if isinstance(holder, dict) and key in holder:
         _put(tree, new, holder.pop(key))
+
+
+def _drop(tree: dict[str, Any], path: str) -> None:
+    """Take a value out, where there is one."""
+    place, _, key = path.rpartition(".")
+    holder = _select(tree, place) if place else tree
+    if isinstance(holder, dict):
+        holder.pop(key, None)
 
 
 def _put(tree: dict[str, Any], path: str, value: Any) -> None:

@@ -45,7 +45,6 @@ class Row:
     recipe: str
     description: str
     recorded: Mapping[str, float]
-    unbuilt: tuple[str, ...]
     ours: Ours | None
 
 
@@ -76,10 +75,9 @@ def rows(entries: Sequence[Entry], recipes: Mapping[str, Sequence[Result]]) -> l
     known = {entry.slug: entry for entry in entries}
     ours = {name: summarise(runs) for name, runs in recipes.items()}
     joined = {slug: name for name, runs in recipes.items() if (slug := _row_of(runs[0].recipe)) in known}
-    free = [Row(name, "", {}, (), own) for name, own in ours.items() if name not in joined.values()]
+    free = [Row(name, "", {}, own) for name, own in ours.items() if name not in joined.values()]
     logged = [
-        Row(e.slug, e.description, e.recorded, e.unbuilt, ours[joined[e.slug]] if e.slug in joined else None)
-        for e in entries
+        Row(e.slug, e.description, e.recorded, ours[joined[e.slug]] if e.slug in joined else None) for e in entries
     ]
     free.sort(key=lambda row: -(row.ours.total or 0) if row.ours else 0)
     logged.sort(key=lambda row: (row.ours is None, "total" not in row.recorded, -row.recorded.get("total", 0.0)))
@@ -104,8 +102,16 @@ def markdown(table: Sequence[Row], *, conclusion: Sequence[str]) -> str:
                 f"| {prose(own.protocol)} | {prose('; '.join(own.marks))} |"
             )
         lines += ["", *map(prose, conclusion), ""]
-    head = "| experiment | description | mask_acc | aesthetic | FID | total | ours | not built here |"
-    lines += ["## The log", "", head, "|---|---|---|---|---|---|---|---|"]
+    head = "| experiment | description | mask_acc | aesthetic | FID | total | ours |"
+    logged = sum(bool(row.recorded) for row in table)
+    lines += [
+        "## The log",
+        "",
+        f"All {logged} rows have a recipe, posts included: `experiment=<row>`.",
+        "",
+        head,
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in table:
         if row.recorded:
             recorded = " | ".join(
@@ -113,10 +119,7 @@ def markdown(table: Sequence[Row], *, conclusion: Sequence[str]) -> str:
             )
             own = f"{number(row.ours.total)} {interval(row.ours)}" if row.ours else "not run"
             total = number(row.recorded.get("total"))
-            lines.append(
-                f"| {prose(row.recipe)} | {prose(row.description)} | {recorded} | {total} | {own} "
-                f"| {prose(', '.join(row.unbuilt))} |"
-            )
+            lines.append(f"| {prose(row.recipe)} | {prose(row.description)} | {recorded} | {total} | {own} |")
     return "\n".join(lines) + "\n"
 
 

@@ -22,13 +22,11 @@ class Entry:
         slug: of the recipe, the row's own id.
         description: as the log writes it.
         recorded: role -> number ("fid" alone for rows that the contest did not score).
-        unbuilt: parts of the row that are not built here, so that the recipe is not the whole of it.
     """
 
     slug: str
     description: str
     recorded: Mapping[str, float]
-    unbuilt: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,6 @@ class Noted:
     aesthetic: float | None
     fid: float | None
     total: float | None
-    unbuilt: list[str]
 
 
 def read_entries(experiments: Path) -> list[Entry]:
@@ -72,7 +69,7 @@ def read_entries(experiments: Path) -> list[Entry]:
             continue
         faults += [f"{path} records {key}={noted[key]}, the log {row[key]}" for key in _differing(noted, row)]
         recorded = {key: float(noted[key]) for key in NUMBERS if noted[key] is not None}
-        entries[slug] = Entry(slug, noted["description"], recorded, tuple(noted["unbuilt"]))
+        entries[slug] = Entry(slug, noted["description"], recorded)
     faults += [f"row {row} of the log has no recipe experiments/{row}" for row in rows if row not in entries]
     if faults:
         raise Refusal("; ".join(faults))

@@ -112,13 +112,11 @@ def _logged(rows: Sequence[Row]) -> str:
         own = row.ours
         ours = f"{number(own.total)} {interval(own)}" if own else '<span class="missing">not run</span>'
         protocol = f"<code>{escape(own.protocol)}</code>" if own else ""
-        unbuilt = f'<span class="mark">{escape(", ".join(row.unbuilt))}</span>'
         lines.append(
             f"<tr><td><code>{escape(row.recipe)}</code></td><td>{escape(row.description)}</td>"
-            f"{''.join(map(_cell, numbers))}<td>{ours}</td><td>{protocol}</td><td>{unbuilt}</td></tr>"
+            f"{''.join(map(_cell, numbers))}<td>{ours}</td><td>{protocol}</td></tr>"
         )
-    head = ["row", "as the log writes it", "*mask_acc", "*aesthetic", "*FID", "*total", "ours", "protocol",
-            "not built here"]  # fmt: skip
+    head = ["row", "as the log writes it", "*mask_acc", "*aesthetic", "*FID", "*total", "ours", "protocol"]
     return _table(head, lines)
 
 
