@@ -53,6 +53,10 @@ TRANSLATION = {"cycle", "identity", "nce"}
 """Terms of models that translate a picture."""
 INPAINTING = {"picnet_kl", "appearance", "picnet_gan", "pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"}
 """Terms of models that fill holes."""
+DENOISING = {"branches"}
+"""Terms of models that separate content and noise."""
+AVERAGED = {"teacher"}
+"""Terms that read the model's average, of trick=ema."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
 """Options that fill a place of another name."""
 OF_VGG = {"content"}
@@ -100,7 +104,7 @@ def test_every_loss_builds_or_is_refused_in_a_sentence(model: str) -> None:
             assert nodes(loss).keys() <= set(objective.terms)
         except Refusal as refusal:
             refused[loss] = str(refusal)
-    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING | OF_VGG
+    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING | DENOISING | AVERAGED | OF_VGG
     for said in refused.values():
         assert said.startswith("loss.")
         assert "; use " in said
@@ -114,7 +118,7 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
         generator = build.model(chosen, data)
     semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
-        if name in ("picture_patch", "picture_vgg", "two_way", "picnet"):  # of other tasks; tests/parity
+        if name in ("picture_patch", "picture_vgg", "two_way", "picnet", "cncl"):  # of other tasks; tests/parity
             continue
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
         if (name in ("oasis", "segmenting")) != (model == "oasis"):

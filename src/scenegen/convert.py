@@ -82,7 +82,9 @@ def convert(cfg: DictConfig) -> Path:
     print(f"{printable(read)}: every key fits, none is left over")
     run = shlex.quote(f"run={settings.name}")
     following = f"python -m scenegen.sample {run} labels=FOLDER"
-    if model.reads == {"source"}:
+    if model.channels == 1:
+        following = f"python -m scenegen.sample {run} pictures=FOLDER"
+    elif model.reads == {"source"}:
         post = f"esrgan_x{model.scale}" if isinstance(model, SuperResolution) else "cyclegan"
         following = f"python -m scenegen.post generated=FOLDER out=FOLDER post={post} post.{post}.{run}"
     print(f"{path}: {count:,} parameters; next: {following}")

@@ -76,6 +76,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
     from scenegen.config.opened_holes import filler, open_judge, pictures_with_masks
+    from scenegen.config.opened_slices import slices_of
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.posts import posts as chosen_posts
     from scenegen.networks.layers.lookup import look_up, looks_up
@@ -99,7 +100,9 @@ def main(cfg: DictConfig) -> None:
     require_options(run.model, n_per_label=n, style=style, posts=posts)
     if chosen.raw or chosen.rank != "none":
         filler(run, option="raw=true" if chosen.raw else f"rank={chosen.rank}")
-    if chosen.pictures is not None or chosen.masks is not None:
+    if chosen.pictures is not None and run.model.channels == 1:
+        data = slices_of(run, chosen.pictures, masks=chosen.masks)
+    elif chosen.pictures is not None or chosen.masks is not None:
         data = pictures_with_masks(
             run, chosen.pictures, chosen.masks, hole=chosen.hole, most=chosen.most, fit=chosen.fit, notice=notes.append
         )

@@ -16,6 +16,7 @@ class Settings:
 
     runs: list[str]
     name: str
+    shares: list[float] | None
     count: int
     batches: int
     batch_size: int
@@ -50,12 +51,27 @@ def main(cfg: DictConfig) -> None:
     from scenegen.runs.folder import checkpoints_of, create_run, find_run, require_free, step_of
     from scenegen.runs.names import place_of
     from scenegen.sampling.sheets import spread
-    from scenegen.sampling.soup import chosen, mean_state, renew
+    from scenegen.sampling.soup import chosen, mean_state, mixed_state, renew
 
     config = plan(cfg, settings=Settings).config
     settings: Settings = read_settings(Settings, config)
     folder = place_of(settings.name)
     require_free(folder)
+    if settings.shares is not None:
+        newest = {name: checkpoints_of(find_run(name))[-1:] for name in settings.runs}
+        if absent := [name for name, found in newest.items() if not found]:
+            raise Refusal(f"run {absent[0]} keeps no checkpoint to mix; train it, or name another in runs=")
+        state = mixed_state({name: model_state(load(path), path=path) for name, (path,) in newest.items()},
+                            settings.shares)  # fmt: skip
+        run = open_run(settings.runs[0], device=settings.device)
+        run.model.load_state_dict(state)
+        parts = [f"{share:g} of {name}" for share, name in zip(settings.shares, settings.runs, strict=True)]
+        create_run(folder, OmegaConf.create(run.config), digest=digest(run.config), overrides=parts)
+        note_vocabulary(folder, run.dataset("train"))
+        path = write_weights(folder, {"model": run.model})
+        print(f"{printable(str(path))}: {printable(' + '.join(parts))}; next: python -m scenegen.sample run="
+              f"{settings.name}")  # fmt: skip
+        return
     files = {f"{name}/{step_of(path)}": path for name in settings.runs for path in checkpoints_of(find_run(name))}
     if len(files) < 2:
         raise Refusal(

@@ -13,7 +13,11 @@ from PIL import Image
 
 from scenegen.base.depth import Depth
 from scenegen.base.records import Refusal
+from scenegen.data.doctor import examine
+from scenegen.data.fingerprint import fingerprint
+from scenegen.data.inspection import require_sound, scan
 from scenegen.data.levels import read_units
+from scenegen.data.own_slices import own_slices
 from scenegen.data.phantoms import FIELD, WATER, Scanner
 from scenegen.data.samples import collate
 from scenegen.data.slices import Slices
@@ -191,5 +195,60 @@ def test_dicom_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: 
     with pytest.raises(Refusal, match="no readable DICOM file"):
         read_units(file, depth=DEPTH)
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(Refusal, match=r"pip install 'scenegen\[dicom\]', or export 16-bit"):
+    with pytest.raises(Refusal, match=r"pip install 'scenegen-landscapes\[dicom\]', or export 16-bit"):
         read_units(file, depth=DEPTH)
+
+
+def faults_of(root: Path, split: str = "train") -> list[str]:
+    """What require_sound would say of each file."""
+    return [str(fault) for fault in scan(slices(root, split=split, val_fraction=0.0))]
+
+
+def save(path: Path, levels: np.ndarray) -> None:
+    Image.fromarray(levels).save(path)
+
+
+def test_the_scan_names_every_slice_that_cannot_be_meant(tmp_path: Path) -> None:
+    write_pairs(tmp_path, *(f"L{p}_0" for p in range(5)))
+    assert faults_of(tmp_path) == []
+    save(tmp_path / "noisy" / "L0_0.png", np.full((40, 40), 7, np.uint8))
+    save(tmp_path / "clean" / "L1_0.png", np.full((40, 40), 60000, np.uint16))
+    save(tmp_path / "noisy" / "L2_0.png", np.full((40, 40), 3000, np.uint16))
+    save(tmp_path / "noisy" / "L3_0.png", np.full((48, 40), 1000, np.uint16))
+    said = "\n".join(faults_of(tmp_path))
+    for words in ("noisy/L0_0.png: 8 bits a pixel", "clean/L1_0.png: more than half of it lies outside the window",
+                  "L2_0.png: its mean is more than 100 HU away from its clean twin's",
+                  "L3_0.png: 40x48, but its clean twin is 40x40"):  # fmt: skip
+        assert words in said
+    assert len(said.splitlines()) == 4
+    with pytest.raises(Refusal, match="4 files cannot be used"):
+        require_sound(slices(tmp_path, val_fraction=0.0))
+    report = examine({"train": slices(tmp_path, val_fraction=0.0)})
+    assert not report.sound
+    assert len(report.faults) == 4
+
+
+def test_whole_slices_have_one_size(tmp_path: Path) -> None:
+    write_pairs(tmp_path, "L0_0", "L1_0")
+    write_pairs(tmp_path, "L2_0", size=(48, 48))
+    assert [fault.stops for fault in scan(slices(tmp_path, split="train", val_fraction=0.0))] == [False]
+    assert [fault.stops for fault in scan(slices(tmp_path, split="test", val_fraction=0.0))] == [True]
+
+
+def test_a_fingerprint_follows_the_slices_content(tmp_path: Path) -> None:
+    write_pairs(tmp_path, "L0_0", "L1_0")
+    before = fingerprint(slices(tmp_path, val_fraction=0.0))
+    save(tmp_path / "clean" / "L1_0.png", np.full((40, 40), 1001, np.uint16))
+    assert fingerprint(slices(tmp_path, val_fraction=0.0)) != before
+
+
+def test_own_slices_are_read_before_the_first_is_denoised(tmp_path: Path) -> None:
+    save(tmp_path / "b.tif", np.full((24, 20), 1024, np.uint16))
+    found = own_slices(str(tmp_path), depth=DEPTH)
+    sample = found[(0, 0)]
+    assert (sample.name, sample.image) == ("b", None)
+    assert sample.source is not None
+    assert sample.source.shape == (1, 24, 20)
+    Image.new("RGB", (8, 8)).save(tmp_path / "c.png")
+    with pytest.raises(Refusal, match=r"1 slices cannot be used(.|\n)*c\.png: a colour picture"):
+        own_slices(str(tmp_path), depth=DEPTH)

@@ -22,6 +22,7 @@ from scenegen.networks.frozen.vgg import vgg
 from scenegen.networks.generators.cncl import CnclNet, slice_statistics
 from scenegen.networks.generators.cncl_unet import Convolutions, Exchange, FullyCrossed, TwoUNets
 from scenegen.networks.generators.restormer import RestormerNet
+from scenegen.networks.generators.rrdb import RrdbNet
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.transposed_attention import (
     CrossAttention,
@@ -30,15 +31,16 @@ from scenegen.networks.layers.transposed_attention import (
     RestormerBlock,
     TransposedAttention,
 )
+from scenegen.sampling.soup import mixed_state
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.pace import Pace
 from tests.options import built, loss_term, replaced
 
+from .filled_cases import check, load_filled
 from .fixture_io import Case
 from .places import described
 from .test_sasame import ROUND
 from .test_translation import assert_first_round, train, watched
-from .translation_cases import check, load_filled
 
 pytestmark = pytest.mark.shared
 DTYPE = torch.float64
@@ -332,3 +334,30 @@ def test_log003_texture_and_perceptual() -> None:
     for key, value in values.items():
         (slope,) = torch.autograd.grad(value, x, retain_graph=True)
         check(case, "grad", key, slope)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.8])
+def test_network_interpolation(alpha: float) -> None:
+    """A mixed network's picture, which is not the mean of both networks' pictures."""
+    case = load_filled(FAMILY, "network_interpolation")
+    assert alpha in case.options["alphas"]
+    mixed = mixed_state(case.state, [1 - alpha, alpha])
+    key = "conv_first.weight"
+    gap = (mixed[key] - case.out[f"alpha{alpha}/{key}"]).abs().max()
+    assert gap <= 1e-7 * mixed[key].abs().max(), "up to the rounding of float32"
+    options = case.options
+    net = RrdbNet(channels=options["nf"], growth=options["gc"], blocks=options["nb"], scale=4)
+    x = case.given["x"].to(DTYPE)
+
+    def picture(state: dict[str, Tensor]) -> Tensor:
+        load_official(net, state)
+        return net.to(DTYPE)(x)
+
+    wide = {letter: {key: t.to(DTYPE) for key, t in case.state[letter].items()} for letter in ("A", "B")}
+    found = picture(mixed_state(wide, [1 - alpha, alpha]))
+    check(case, "out", f"alpha{alpha}/y", found)
+    ends = [picture(wide[letter]) for letter in ("A", "B")]
+    check(case, "out", "A", ends[0])
+    check(case, "out", "B", ends[1])
+    apart = (found - (1 - alpha) * ends[0] - alpha * ends[1]).abs().max()
+    assert apart > 0.01 * found.abs().max()

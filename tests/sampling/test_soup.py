@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralLinear
-from scenegen.sampling.soup import chosen, mean_state, renew
+from scenegen.sampling.soup import chosen, mean_state, mixed_state, renew
 from tests.cli.command_line import TINY, run
 
 
@@ -94,3 +94,18 @@ def test_the_command_makes_a_run_of_the_kept_checkpoints(tmp_path: Path) -> None
     again = run("soup", "runs=[a]", "name=b", cwd=tmp_path)
     assert again.returncode == 1
     assert "holds a run already" in again.stderr
+
+
+@pytest.mark.parametrize("shares", [[0.5], [0.7, 0.7], [1.5, -0.5]])
+def test_shares_that_do_not_fit_are_refused(shares: list[float]) -> None:
+    states = {name: {"w": torch.zeros(2)} for name in "ab"}
+    with pytest.raises(Refusal, match=r"one number of 0 or more for each of the 2 runs, and sum to 1"):
+        mixed_state(states, shares)
+
+
+def test_a_mix_takes_statistics_too_and_the_first_one_s_counters() -> None:
+    states = {name: {"running_mean": torch.full((2,), value), "n": torch.tensor(count)}
+              for name, value, count in (("a", 1.0, 5), ("b", 2.0, 7))}  # fmt: skip
+    found = mixed_state(states, [0.75, 0.25])
+    assert found["running_mean"].tolist() == [1.25, 1.25]
+    assert found["n"] == 5

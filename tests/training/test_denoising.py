@@ -22,7 +22,8 @@ TINY = ("task=denoising", "width=tiny", "size.height=32", "size.width=32", "data
 def test_a_denoiser_is_a_run_like_any_other(model: str, tmp_path: Path) -> None:
     """Two steps, 16-bit slices, three measures with intervals, a sheet, and the second step again bit for bit."""
     small = ("model.blocks=[1,1,1,1]", "model.refinement=1", "model.heads=[1,2,2,2]") if model == "restormer" else ()
-    chosen = (*TINY, f"model={model}", *small, "checkpoint_every=1", "keep_checkpoints=9")
+    taught = ("loss=teacher", "trick=ema") if model == "cncl" else ()
+    chosen = (*TINY, f"model={model}", *small, *taught, "checkpoint_every=1", "keep_checkpoints=9")
     whole = run("train", *chosen, "steps=2", "name=whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     folder = tmp_path / "runs" / "whole"
@@ -56,6 +57,14 @@ def test_a_denoiser_is_a_run_like_any_other(model: str, tmp_path: Path) -> None:
         assert sampled.returncode == 0, sampled.stderr
         again = np.asarray(Image.open(tmp_path / "made" / "phantom_1000000.png"))
         assert np.array_equal(again, levels)
+        own = run("sample", "run=whole", "pictures=made", "out=twice", cwd=tmp_path)
+        assert own.returncode == 0, own.stderr
+        assert sorted(p.name for p in (tmp_path / "twice").glob("*.png")) == sorted(
+            p.name for p in (tmp_path / "made").glob("*.png")
+        )
+        mixed = run("soup", "runs=[whole,part]", "shares=[0.8,0.2]", "name=mixed", cwd=tmp_path)
+        assert mixed.returncode == 0, mixed.stderr
+        assert "0.8 of whole + 0.2 of part" in mixed.stdout
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ def objective(config: Config, generator: SceneModel, data: Any = None) -> Any:
     offers = generator.offers | given
     if adversarial(config):
         offers |= named(config["discriminator"]).offers
+    if "average" in (config.get("trick") or {}):
+        offers |= {"average"}
     classes = None if data is None else data.classes
     return Objective(terms=terms, weights=weights, extractors=nets, offers=offers, schedules=schedules, classes=classes)
 

@@ -17,11 +17,13 @@ from rich.table import Table
 from scenegen.base.console import printable, shown
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Facts, Inspected, in_groups, inspect
+from scenegen.data.inspection import Facts, Inspected, in_groups, inspect, scan
 from scenegen.data.labels import count_ids
 from scenegen.data.look_alikes import look_alikes
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
+from scenegen.data.slice_files import SliceFiles
+from scenegen.data.slices import Twins
 
 LISTED = 10
 """Names that the printed report lists of a group that does not stop training; the JSON has all."""
@@ -121,7 +123,7 @@ def examine(
     """
     first = next(iter(datasets.values()))
     if not isinstance(first.source, Files):
-        return _examine_rendered(datasets, advance)
+        return _examine_rendered(datasets, advance, faults=[*faults, *_faults_of_slices(datasets)])
     looked: dict[str, tuple[str, Inspected]] = {}
     unmatched = list(faults)
     for split, dataset in datasets.items():
@@ -170,13 +172,28 @@ def _near_duplicates(photos: Sequence[tuple[str, Facts]]) -> list[tuple[str, str
     return [(names[a], names[b]) for a, b in found if kinds[a][1] != kinds[b][1]]
 
 
-def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]) -> Report:
-    """Report on a dataset without files."""
+def _faults_of_slices(datasets: Mapping[str, Pairs]) -> list[Fault]:
+    """Faults of slices in files; no other data without label maps has a scan of its own here."""
+    found = (scan(data) for data in datasets.values() if isinstance(data.source, SliceFiles))
+    return list(dict.fromkeys(fault for faults in found for fault in faults))
+
+
+def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None], *, faults: Sequence[Fault]) -> Report:
+    """Report on a dataset without label files."""
     first = next(iter(datasets.values()))
     digest = hashlib.sha256()
     counts, sizes = [], []
     for split, dataset in datasets.items():
         for index, name in enumerate(dataset.names):
+            if isinstance(dataset.source, Twins):
+                counts.append({})
+                if not faults:
+                    slices = dataset.source.pair(index)
+                    sizes.append(slices[0].shape)
+                    for one in slices:
+                        digest.update(one.tobytes())
+                advance()
+                continue
             raw = dataset.source.load(index)
             counts.append({} if raw.label is None else count_ids(raw.label))
             sizes.append(raw.shape)
@@ -189,8 +206,8 @@ def _examine_rendered(datasets: Mapping[str, Pairs], advance: Callable[[], None]
         sizes=_sizes(sizes),
         classes=_rows(first, histogram, pictures, len(counts)),
         unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
-        faults=[],
-        remarks=[],
+        faults=[fault for fault in faults if fault.stops],
+        remarks=[fault for fault in faults if not fault.stops],
         turned={},
         grey=[],
         duplicates=[],

@@ -10,6 +10,7 @@ from typing import Any
 from scenegen.data.pairs import Files
 from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
+from scenegen.data.slice_files import SliceFiles
 
 SAMPLED = 16
 """Files of each kind whose content is read."""
@@ -29,6 +30,8 @@ def fingerprint(data: Pairs) -> dict[str, Any]:
     if isinstance(data.source, Files):
         kinds = zip(*((pair.label, pair.image, pair.instance) for pair in data.source.pairs), strict=True)
         files = [[path for path in kind if path is not None] for kind in kinds]
+    elif isinstance(data.source, SliceFiles):
+        files = [list(kind) for kind in zip(*data.source.pairs, strict=True)]
     else:
         files = [[photo.image for photo in source.photos] for source in photos]
     if files:

@@ -33,6 +33,7 @@ from scenegen.data.photographs import (
 )
 from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
+from scenegen.data.slice_files import SliceFiles, scan_slices
 
 _PROFILE = {
     "ignore": "the numbers are taken as sRGB (data.icc=ignore)",
@@ -99,6 +100,8 @@ def scan(dataset: Pairs, *, deep: bool = False) -> list[Fault]:
     if photos:
         return [fault for source in photos for fault in _scan_photos(source, deep=deep)]
     files = dataset.source
+    if isinstance(files, SliceFiles):
+        return scan_slices(files, whole=not dataset.framing.random)
     if not isinstance(files, Files):
         return []
     faults = [fault for item in inspect(files, deep=deep) for fault in item.faults]

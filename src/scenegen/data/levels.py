@@ -68,7 +68,7 @@ def read_dicom(path: Path) -> np.ndarray:
         from pydicom.errors import InvalidDicomError
     except ImportError as error:
         raise Refusal(f"{path}: DICOM files are read by pydicom, which is not here; install it with: pip install "
-                      "'scenegen[dicom]', or export 16-bit PNG or TIFF") from error  # fmt: skip
+                      "'scenegen-landscapes[dicom]', or export 16-bit PNG or TIFF") from error  # fmt: skip
     try:
         content = pydicom.dcmread(path)
     except (InvalidDicomError, OSError, EOFError, ValueError) as error:

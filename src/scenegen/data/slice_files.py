@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.layouts import check_split, hold_out
 from scenegen.data.levels import ENDINGS, read_units
-from scenegen.data.pairs import natural_key
+from scenegen.data.pairs import Fault, natural_key
 from scenegen.data.slices import Slices, Twins
 
 NOISY = ("noisy", "quarter_dose", "low_dose", "input")
@@ -134,3 +137,50 @@ def _files(folder: Path) -> dict[str, Path]:
     """Path below the folder, without its suffix -> file, of the slices in it and in its subfolders."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found if path.name[0] != "."}
+
+
+CLIPPED, APART = 0.5, 100.0
+"""Share of a slice outside the window, and Hounsfield units between the means of two twins, above which something of
+their coding must be wrong."""
+
+
+def scan_slices(source: SliceFiles, *, whole: bool) -> list[Fault]:
+    """Faults of the files: unreadable, 8 bits, colour, sizes, and windows that do not fit each other.
+
+    Args:
+        source: the files.
+        whole: they come whole, so that they must have one size.
+    """
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        found = list(pool.map(lambda index: _look(source, index), range(len(source))))
+    faults = [fault for _, faults in found for fault in faults]
+    sizes = Counter(size for size, _ in found if size is not None)
+    if len(sizes) > 1:
+        (h, w), _ = sizes.most_common(1)[0]
+        cure = f"where most slices are {w}x{h}; test slices come whole and must have one size"
+        for (path, _), (size, _) in zip(source.pairs, found, strict=True):
+            if size is not None and size != (h, w):
+                faults.append(Fault(str(path), f"{size[1]}x{size[0]}, {cure}", stops=whole))
+    return faults
+
+
+def _look(source: SliceFiles, index: int) -> tuple[tuple[int, int] | None, list[Fault]]:
+    """(h, w) of a pair, None where it cannot be read, and its faults."""
+    path = source.pairs[index][0]
+    try:
+        noisy, clean = source.pair(index)
+    except Refusal as refusal:
+        named = next((file for file in source.pairs[index] if str(refusal).startswith(f"{file}: ")), path)
+        return None, [Fault(str(named), str(refusal).removeprefix(f"{named}: "))]
+    depth, faults = source.depth, []
+    for file, units in zip(source.pairs[index], (noisy, clean), strict=True):
+        outside = float(((units < depth.low) | (units > depth.high)).mean())
+        if outside > CLIPPED:
+            window = f"[{depth.low:g}, {depth.high:g}] HU"
+            cure = "check data.depth.slope and data.depth.intercept against the files"
+            faults.append(Fault(str(file), f"more than half of it lies outside the window {window}; {cure}"))
+    inside = [units.clip(depth.low, depth.high) for units in (noisy, clean)]
+    if not faults and abs(float(inside[0].mean() - inside[1].mean())) > APART:
+        cure = "as if the two had been written with different windows; export both alike"
+        faults.append(Fault(str(path), f"its mean is more than {APART:g} HU away from its clean twin's, {cure}"))
+    return (noisy.shape[0], noisy.shape[1]), faults

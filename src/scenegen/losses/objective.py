@@ -42,6 +42,9 @@ CURES = {
     "real_judgement": "use an adversarial loss of scores such as loss=hinge, with discriminator=patch or sesame,",
     "judgement.features": "use discriminator=patch or sesame with an adversarial loss of scores such as loss=hinge, or "
     "discriminator=segmenting with loss=oasis,",
+    "average": "use trick=ema",
+    "branches.content": "use model=cncl or cncl_unet",
+    "branches.noise": "use model=cncl or cncl_unet",
     "cycle.there_and_back": "use model=cyclegan",
     "cycle.back_and_there": "use model=cyclegan",
     "cycle.same": "use model=cyclegan with model.identity=true",
@@ -94,6 +97,7 @@ class Evidence:
         seed: of this step, for terms that draw; equal on a resumed run.
         again: the same labels painted from other noise, for terms that need "again".
         encode: the model's encode(picture, frozen=...) -> (mu, logvar), for terms that need "encode".
+        average: the model's average on a batch, without a graph, for terms that need "average".
     """
 
     batch: Batch
@@ -105,6 +109,7 @@ class Evidence:
     seed: int = 0
     again: Synthesis | None = None
     encode: Callable[..., tuple[Tensor, Tensor]] | None = None
+    average: Callable[[Batch], Synthesis] | None = None
 
     def picture(self, which: str) -> Tensor:
         """The "fake" picture or one of the batch, "real", "exemplar" or "source", or "coarse", float32 or wider."""
@@ -155,7 +160,7 @@ class Part(nn.Module):
 
     Attributes:
         needs: paths of Synthesis ("posterior.mu", "warp.label"), fields of Batch ("exemplar", "label"), "judgement",
-            "real_judgement", "judgement.features", "segmentation", "again" or "encode".
+            "real_judgement", "judgement.features", "segmentation", "again", "encode" or "average".
         reads: extractor -> the layers that it is read at.
         target: the picture that the generated one is compared with: "real", "exemplar" or "source"; "" for none.
     """
@@ -294,6 +299,7 @@ class Objective(nn.Module):
         seed: int = 0,
         again: Synthesis | None = None,
         encode: Callable[..., tuple[Tensor, Tensor]] | None = None,
+        average: Callable[[Batch], Synthesis] | None = None,
         step: int = 0,
         slopes: bool = False,
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -317,6 +323,7 @@ class Objective(nn.Module):
             seed=seed,
             again=again,
             encode=encode,
+            average=average,
         )
         weights = {name: self.weight(name, step) for name in self.terms if name not in self.penalties}
         values = {name: self.terms[name](evidence) for name, weight in weights.items() if weight > 0}

@@ -46,6 +46,36 @@ def mean_state(states: Mapping[str, State]) -> dict[str, Tensor]:
     return {key: mean(key) for key in wanted}
 
 
+def mixed_state(states: Mapping[str, State], shares: Sequence[float]) -> dict[str, Tensor]:
+    """Network interpolation: every weight and running statistic mixed, in float64; whole numbers are the first's.
+
+    It is no mean of pictures. It works between a network and one that was trained on from it, as a PSNR net and its
+    adversarial child; networks of different starts make noise.
+
+    Args:
+        states: name of a checkpoint -> its weights.
+        shares: of each, in order; they sum to 1.
+
+    Raises:
+        Refusal: where names or shapes differ, or the shares do not fit.
+
+    Source: Wang et al., ECCV workshops 2018 (ESRGAN), section 3.4.
+    """
+    if len(shares) != len(states) or abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+        raise Refusal(f"shares={list(shares)} must be one number of 0 or more for each of the {len(states)} runs, and "
+                      "sum to 1, as shares=[0.8,0.2]")  # fmt: skip
+    mean_state(states)  # refuses unlike ones
+    first, *_ = states.values()
+
+    def mix(key: str) -> Tensor:
+        if not first[key].is_floating_point():
+            return first[key].clone()
+        parts = (share * state[key].double() for share, state in zip(shares, states.values(), strict=True))
+        return torch.stack(list(parts)).sum(0).to(first[key].dtype)
+
+    return {key: mix(key) for key in first}
+
+
 def chosen(
     order: Sequence[str], distance: Callable[[Sequence[str]], float], *, alone: Mapping[str, float]
 ) -> tuple[list[str], float]:

@@ -192,6 +192,7 @@ class Rounds(pl.LightningModule):
                 seed=hash_seed(self.seed, "objective", self.step),
                 again=self._again(batch),
                 encode=self.model.encode if "encode" in self.model.offers else None,
+                average=self._averaged if self.ema is not None else None,
                 step=self.step,
                 slopes=self.log_grads_every > 0 and self.step % self.log_grads_every == 0,
             )
@@ -280,6 +281,11 @@ class Rounds(pl.LightningModule):
         """The same input painted from other noise, of the prior, when a term asks for it."""
         wanted = "again" in self.objective.needs
         return self.model.sample(batch, noise=self._noise(batch, "again")) if wanted else None
+
+    @torch.no_grad()
+    def _averaged(self, batch: Batch) -> Synthesis:
+        """The average's pictures of the noise that the model had, when a term asks for them."""
+        return self.best_model(batch, noise=self._noise(batch, "generator"))
 
     def _noise(self, batch: Batch, side: str) -> Tensor | None:
         """The present part's rows of the global batch's noise: equal for any number of processes and parts."""
