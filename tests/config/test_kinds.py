@@ -14,7 +14,7 @@ from scenegen.scoring.judges.protocols import marks
 from tests.options import arguments, built
 
 RENDERED = {"segmenter": "scenenet", "fid": "scenenet", "extractor": "scenenet"}
-PHOTOGRAPHS = {"segmenter": "landscapes", "fid": "scenenet_photographs", "extractor": "efficientnet"}
+PHOTOGRAPHS = {"segmenter": "landscapes", "fid": "efficientnet_scaled", "extractor": "efficientnet"}
 
 
 @pytest.mark.parametrize("data", options_of("data"))
@@ -40,7 +40,7 @@ def test_defaults_follow_and_a_choice_by_name_wins(words: list[str], expected: d
     assert {group: config[group].get("_target_") for group in ("segmenter", "fid")} == {
         group: arguments(f"{group}/{expected[group]}")["_target_"] for group in ("segmenter", "fid")
     }
-    assert config.fid.get("name") == arguments(f"fid/{expected['fid']}").get("name")
+    assert config.fid.get("scale") == arguments(f"fid/{expected['fid']}").get("scale")
     assert list(config.extractor.nets) == list(arguments(f"extractor/{expected['extractor']}")["nets"])
 
 

@@ -16,9 +16,12 @@ Picture = Image.Image
 
 def photographs(folder: Path, split: str, count: int) -> list[Picture]:
     """Landscape photographs of the shared folder, spread over a split, at 128x128."""
-    files = sorted((folder / "data/labelme_landscapes" / split / "images").glob("*.jpg"))
-    files = files[:: len(files) // count][:count]
-    return [Image.open(file).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX) for file in files]
+    return others(folder, f"labelme_landscapes/{split}", count)
+
+
+def spread(files: list[Path], count: int) -> list[Path]:
+    """`count` of some files, evenly over all of them."""
+    return [files[i * len(files) // count] for i in range(count)]
 
 
 def stacked(pictures: list[Picture]) -> torch.Tensor:
@@ -57,6 +60,19 @@ def plaid(picture: Picture, height: float) -> Picture:
     return added(picture, lines)
 
 
+def cast(picture: Picture, most: float) -> Picture:
+    return added(picture, np.array([1, 1 / 6, -1]) * most)
+
+
 DISTORTIONS: dict[Callable[[Picture, float], Picture], tuple[float, float, float]] = {
     noise: (4, 8, 16), blur: (0.5, 0.8, 1.3), jpeg: (50, 70, 85), blocks: (1.34, 2, 4), plaid: (4, 8, 16),
 }  # fmt: skip
+
+WITH_CAST = DISTORTIONS | {cast: (8, 16, 32)}
+"""A colour cast too, which only the quality mark and the Frechet distances are asked to see."""
+
+
+def others(folder: Path, of: str, count: int) -> list[Picture]:
+    """Photographs of another set of the shared folder, such as "camvid/val", spread over it, at 128x128."""
+    files = spread(sorted((folder / "data" / of / "images").glob("*.jpg")), count)
+    return [Image.open(file).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX) for file in files]

@@ -355,6 +355,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "scenegen.scoring.judges.inception.InceptionFeatures": {"weights": "published", "folder": None},
     "scenegen.scoring.judges.laion.Laion": {"weights": "published", "folder": None},
     "scenegen.scoring.judges.nima.Nima": {"weights": "published", "folder": None},
+    "scenegen.scoring.judges.efficientnet.EfficientNetFeatures": {"scale": None},
     "scenegen.scoring.judges.scenenet.SceneNetFeatures": {"name": "scorer", "folder": None},
     "scenegen.scoring.judges.scenenet.SceneNetSegmenter": {"name": "scorer", "folder": None},
     "scenegen.scoring.judges.segformer.SegformerSegmenter": {

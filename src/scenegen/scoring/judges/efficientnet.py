@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen import efficientnet
 from scenegen.scoring.judges.protocols import PHOTOGRAPHS, require_uint8
 
@@ -20,19 +22,26 @@ class EfficientNetFeatures(nn.Module):
     colour cast hardly does.
 
     Args:
+        scale: factors of the three stages, which bring distances into the range that a contest's total reads, and are
+            shown as `FID(efficientnet-lite2, scaled)`; None leaves the features as they are.
         weights: "published" (of the pip package) or "random" (seeded, stamped as such).
         folder: where the weight file is looked for first; None is the installed package alone.
     """
 
-    name = "efficientnet-lite2"
-    title = "FID(efficientnet-lite2)"
     stand_in = True
     ranks = PHOTOGRAPHS
     resize = "none"
 
-    def __init__(self, *, weights: str, folder: str | Path | None) -> None:
+    def __init__(self, *, scale: Sequence[float] | None, weights: str, folder: str | Path | None) -> None:
         super().__init__()
+        if scale is not None and not (len(scale) == len(MAPS) and min(scale) > 0):
+            raise Refusal(f"fid.scale={list(scale)} must be {len(MAPS)} numbers above 0, or null")
         net, taps, self.stamp = efficientnet.load("lite2", weights=weights, folder=folder)
+        self.name = "efficientnet-lite2" + ("" if scale is None else "-scaled")
+        self.title = "FID(efficientnet-lite2" + (")" if scale is None else ", scaled)")
+        self.scale = scale or (1.0,) * len(MAPS)
+        if scale is not None:
+            self.stamp += f", stages times {', '.join(f'{factor:g}' for factor in scale)}"
         self.net = net[: taps[MAPS[-1]] + 1].requires_grad_(False)
         self.treatment = efficientnet.ToTensorFlow()
         self._read = tuple(taps[name] for name in MAPS)
@@ -57,4 +66,4 @@ class EfficientNetFeatures(nn.Module):
             x = layer(x)
             if index in self._read:
                 means.append(x.mean((2, 3)))
-        return torch.cat(means, 1)  # (b, 520)
+        return torch.cat([mean * factor for mean, factor in zip(means, self.scale, strict=True)], 1)  # (b, 520)
