@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,26 @@ def copied(node: Any, parent: Any = None) -> Any:
     elif isinstance(content, list):
         new.__dict__["_content"] = [copied(value, new) for value in content]
     return new
+
+
+def re_parented(self: Any) -> None:
+    """Make a node the parent of its children, and these of theirs, as OmegaConf does after every merge."""
+    content = self.__dict__["_content"]
+    for child in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        own = child.__dict__
+        own["_parent"] = self
+        if "_content" in own:
+            child._invalidate_flags_cache()
+            re_parented(child)
+        else:
+            own["_flags_cache"] = None
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Configs that were merged already, in the place of those that are read."""
+
+    config: Any
 
 
 class Copying:
@@ -64,10 +85,10 @@ def read_once() -> None:
     from hydra._internal import config_loader_impl, defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.config_repository import CachingConfigRepository
-    from omegaconf import DictConfig, ListConfig, _utils, base, grammar_parser
+    from omegaconf import DictConfig, ListConfig, OmegaConf, _utils, base, grammar_parser
 
     load, merge = ConfigLoaderImpl._load_single_config, ConfigLoaderImpl._compose_config_from_defaults_list
-    listed, choices = defaults_list.create_defaults_list, defaults_list._create_interpolation_map
+    listed = defaults_list.create_defaults_list
     kept: dict[tuple[str, ...], dict[str, Any]] = {}
     lists: dict[Any, Any] = {}
     merged: dict[Any, Any] = {}
@@ -82,12 +103,16 @@ def read_once() -> None:
             self.places = places
 
     @functools.wraps(load)
-    def load_copied(self, default, repo):
+    def load_copied(self, default, repo) -> Any:
+        if isinstance(default, Merged):
+            return default
         copying: Any = Copying(repo, default.package)
         return load(self, default, copying)
 
     def choices_that_are_asked_for(overrides, defaults, self_added) -> Any:
-        return choices(overrides, defaults, self_added) if any(d.is_interpolation() for d in defaults) else None
+        if not any(default.is_interpolation() for default in defaults):
+            return None
+        return OmegaConf.create(overrides.known_choices)  # none of ours asks for its place in a list of defaults
 
     @functools.wraps(listed)
     def listed_once(repo, config_name, overrides_list, prepend_hydra, skip_missing) -> Any:
@@ -111,10 +136,15 @@ def read_once() -> None:
         places = vars(repo).get("places")
         if places is None:
             return merge(self, defaults, repo)
-        key = (places, tuple((d.config_path, d.package, d.parent, d.is_self, d.primary) for d in defaults))
-        if key not in merged:
-            merged[key] = merge(self, defaults, repo)
-        return copied(merged[key])
+        facts = tuple((d.config_path, d.package, d.parent, d.is_self, d.primary) for d in defaults)
+        if (places, facts) not in merged:
+            count = next((n for n, d in enumerate(defaults) if not str(d.config_path).startswith("hydra/")), 0)
+            start = (places, facts[:count])  # Hydra's own settings, nearly always the same
+            if start not in merged:
+                merged[start] = merge(self, defaults[:count], repo)
+            begun: Any = Merged(copied(merged[start]))
+            merged[places, facts] = merge(self, [begun, *defaults[count:]], repo)
+        return copied(merged[places, facts])
 
     def copied_in_place(self: Any, memo: object) -> Any:
         return copied(self, self._get_parent())
@@ -124,6 +154,7 @@ def read_once() -> None:
     ConfigLoaderImpl._compose_config_from_defaults_list = merged_once
     defaults_list._create_interpolation_map = choices_that_are_asked_for
     defaults_list.create_defaults_list = config_loader_impl.create_defaults_list = listed_once
+    base.Container._re_parent = re_parented
     DictConfig.__deepcopy__ = ListConfig.__deepcopy__ = copied_in_place
     version._get_version = functools.cache(version._get_version)
     base.parse = _utils.parse = functools.lru_cache(4096)(grammar_parser.parse)  # trees of interpolations

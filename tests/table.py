@@ -59,7 +59,7 @@ class Row:
         name: id of the row.
         command: verb and overrides as a shell would read them; "" as the verb is `python -m scenegen`.
         build: makes the input; takes the empty folder.
-        words: what the sentence must hold.
+        words: what the sentence must hold; one at least that the command does not hold.
         status: exit status.
         spared: patterns of files that may be written.
         after: looks at what came out.
@@ -93,6 +93,8 @@ def each(rows: Sequence[Row], *, quick: int | None = None) -> Callable[[Row], No
     names = [row.name for row in rows]
     doubled = sorted({name for name in names if names.count(name) > 1})
     assert not doubled, f"rows of one name: {doubled}"
+    idle = [row.name for row in rows if not proves(row)]
+    assert not idle, f"rows that expect no word but those of their command: {idle}"
     may = [name for name, row in zip(names, rows, strict=True) if not row.slow]
     count = len(may) if quick is None else quick
     assert count <= len(may), f"{count} quick rows of {len(may)}"
@@ -104,6 +106,12 @@ def each(rows: Sequence[Row], *, quick: int | None = None) -> Callable[[Row], No
         check(row)
 
     return test
+
+
+def proves(row: Row) -> bool:
+    """Whether what a row expects says more than its command, which any sentence may repeat."""
+    own = [word for word in row.words if word not in row.command and word.strip("'\"") not in row.command]
+    return bool(own) or (row.status == 0 and row.after is not None)
 
 
 def check(row: Row) -> Finished:

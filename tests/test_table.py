@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import WARM
-from tests.table import Row, check
+from tests.table import Row, check, each
 from tests.worlds import picture
 
 MISDEEDS = {
@@ -47,3 +47,21 @@ def test_misdeeds_are_seen(name: str, tmp_path: Path) -> None:
 def test_what_a_row_complains_about(row: Row, complaint: str) -> None:
     with pytest.raises(AssertionError, match=complaint):
         check(Row(**{**vars(row), "build": lambda here: picture(here / "in" / "a.png")}))
+
+
+@pytest.mark.parametrize(
+    ("row", "idle"),
+    [
+        (Row("echo", "train steps=0", words=("steps=0", "'steps'")), True),
+        (Row("nothing", "train steps=0"), True),
+        (Row("nothing, and all is well", "train steps=1", status=0), True),
+        (Row("own words", "train steps=0", words=("steps=0", "1 or more")), False),
+        (Row("a look", "train steps=1", status=0, after=print), False),
+    ],
+)
+def test_a_row_expects_more_than_its_own_command(row: Row, idle: bool) -> None:
+    if idle:
+        with pytest.raises(AssertionError, match=row.name):
+            each([row])
+    else:
+        each([row])

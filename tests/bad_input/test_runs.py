@@ -38,7 +38,7 @@ CONFIGS = [
 ]
 
 WHOLE = [
-    *[of_run(name, command, spoil, "config" if "absent" not in name else "'a'" if command == SAMPLE else "a")
+    *[of_run(name, command, spoil, "config" if "absent" not in name else "there is no run 'a'")
       for name, spoil in CONFIGS for command in (SAMPLE, RESUME)],
     of_run("config with another size", SAMPLE, lambda run: write(
         run / "config.yaml", (run / "config.yaml").read_text().replace("ngf: 2", "ngf: 3")), "ngf"),
@@ -65,50 +65,62 @@ WHOLE = [
            run / "checkpoints" / "step_0000002.ckpt")), "step_0000002.ckpt"),
     of_run("a further checkpoint of another name is left alone", SAMPLE, lambda run: write(
            run / "checkpoints/step_last.ckpt", b"x"), "step 2", status=0, spared=("made*",)),
-    of_run("a named checkpoint absent", SAMPLE + " checkpoint=none.ckpt", lambda run: run, "none.ckpt"),
-    of_run("a named checkpoint a folder", SAMPLE + " checkpoint=runs", lambda run: run, "runs"),
+    of_run("a named checkpoint absent", SAMPLE + " checkpoint=none.ckpt", lambda run: run, "none.ckpt",
+        "is no checkpoint none.ckpt"),
+    of_run("a named checkpoint a folder", SAMPLE + " checkpoint=runs", lambda run: run, "runs",
+        "is not a checkpoint that can be read safely"),
     of_run("a named checkpoint a picture", SAMPLE + " checkpoint=p.png", lambda run: picture(
-        run.parents[1] / "p.png"), "p.png"),
+        run.parents[1] / "p.png"), "p.png", "is not a checkpoint that can be read safely"),
     of_run("resume: no checkpoint text", RESUME, lambda run: write(checkpoint(run), "weights"), "step_0000002.ckpt"),
     of_run("resume: cut short", RESUME, lambda run: write(checkpoint(run), checkpoint(run).read_bytes()[:9999]),
            "step_0000002.ckpt"),
     of_run("into another data", "train resume=a data=folder", lambda run: run, "another run"),
     of_run("into another model", "train resume=a model=oasis", lambda run: run, "another run"),
     of_run("into another loss", "train resume=a loss=cx", lambda run: run, "another run"),
-    of_run("into another width", "train resume=a width.ngf=4", lambda run: run, "ngf"),
-    of_run("into another size", "train resume=a size.height=96 steps=4", lambda run: run, "size"),
-    of_run("into a model without VAE", "train resume=a model.vae=false steps=4", lambda run: run, "vae"),
+    of_run("into another width", "train resume=a width.ngf=4", lambda run: run, "ngf",
+        "goes on with the run's own networks, data and order"),
+    of_run("into another size", "train resume=a size.height=96 steps=4", lambda run: run, "size",
+        "goes on with the run's own networks, data and order"),
+    of_run("into a model without VAE", "train resume=a model.vae=false steps=4", lambda run: run, "vae",
+        "goes on with the run's own networks, data and order"),
     of_run("with an unknown key", "train resume=a stpes=4", lambda run: run, "stpes", "steps"),
-    of_run("with a value of another kind", "train resume=a steps=many", lambda run: run, "steps"),
-    of_run("with steps=0", "train resume=a steps=0", lambda run: run, "steps=0"),
-    of_run("with a deleted key", "train resume=a ~steps", lambda run: run, "steps"),
-    of_run("with an added key", "train resume=a +steps2=4", lambda run: run, "steps2"),
+    of_run("with a value of another kind", "train resume=a steps=many", lambda run: run, "steps",
+        "should be a whole number"),
+    of_run("with steps=0", "train resume=a steps=0", lambda run: run, "steps=0", "steps=0 must be 1 or more"),
+    of_run("with a deleted key", "train resume=a ~steps", lambda run: run, "steps",
+        "goes on with the keys that the run has, and ~steps"),
+    of_run("with an added key", "train resume=a +steps2=4", lambda run: run, "steps2",
+        "goes on with the keys that the run has, and +steps2=4"),
     of_run("the run again", "train size=tiny name=a", lambda run: run, "holds a run already", "resume=a"),
     of_run("no such run", "sample run=b", lambda run: run, "'b'", " a"),
     of_run("start_from without checkpoint", "train size=tiny width=tiny weights=random name=b start_from=a",
            lambda run: checkpoint(run).unlink(), "checkpoint"),
     of_run("start_from a text", "train size=tiny width=tiny weights=random data.count=4 batch_size=2 name=b "
            "evaluate=false start_from=a", lambda run: write(checkpoint(run), "text"), "step_0000002.ckpt", slow=True),
-    of_run("labels absent", SAMPLE + " labels=none", lambda run: run, "labels=none"),
-    of_run("labels a file", SAMPLE + " labels=a.png", lambda run: label(run.parents[1] / "a.png"), "labels=a.png"),
-    of_run("labels empty", SAMPLE + " labels=maps", lambda run: (run.parents[1] / "maps").mkdir(), "maps"),
-    of_run("labels of texts", SAMPLE + " labels=maps", lambda run: write(run.parents[1] / "maps/a.txt", "x"), "maps"),
+    of_run("labels absent", SAMPLE + " labels=none", lambda run: run, "labels=none", "is no folder"),
+    of_run("labels a file", SAMPLE + " labels=a.png", lambda run: label(run.parents[1] / "a.png"), "labels=a.png",
+        "is no folder"),
+    of_run("labels empty", SAMPLE + " labels=maps", lambda run: (run.parents[1] / "maps").mkdir(), "maps",
+        "holds no label map"),
+    of_run("labels of texts", SAMPLE + " labels=maps", lambda run: write(run.parents[1] / "maps/a.txt", "x"), "maps",
+        "holds no label map"),
     of_run("labels of strange ids", SAMPLE + " labels=maps", lambda run: label(run.parents[1] / "maps/a.png", 77),
            "a.png", "77"),
     of_run("labels in colour", SAMPLE + " labels=maps", lambda run: picture(run.parents[1] / "maps/a.png"), "a.png"),
     of_run("labels a pipe", SAMPLE + " labels=maps", lambda run: (label(run.parents[1] / "maps/b.png"),
            os.mkfifo(run.parents[1] / "maps/a.png")), "a.png"),
-    of_run("style absent", SAMPLE + " style=none.jpg", lambda run: run, "none.jpg"),
-    of_run("style a text", SAMPLE + " style=s.jpg", lambda run: write(run.parents[1] / "s.jpg", "text"), "s.jpg"),
-    of_run("style a folder", SAMPLE + " style=runs", lambda run: run, "runs"),
+    of_run("style absent", SAMPLE + " style=none.jpg", lambda run: run, "none.jpg", "there is no such file"),
+    of_run("style a text", SAMPLE + " style=s.jpg", lambda run: write(run.parents[1] / "s.jpg", "text"), "s.jpg",
+        "unreadable or truncated"),
+    of_run("style a folder", SAMPLE + " style=runs", lambda run: run, "runs", "is a folder, not a picture file"),
     of_run("exemplars of a model without", SAMPLE + " exemplars=maps", lambda run: (run.parents[1] / "maps").mkdir(),
-           "exemplar"),
+           "exemplar", "the model of run a paints without exemplars"),
     of_run("out is the label maps", "sample run=a labels=maps out=maps sheet=0", lambda run: label(
-        run.parents[1] / "maps/a.png"), "maps"),
+        run.parents[1] / "maps/a.png"), "maps", "is where labels=maps is read, and its files would be"),
     of_run("out is a file", "sample run=a out=made count=1", lambda run: write(run.parents[1] / "made", "mine"),
-           "made"),
+           "made", "is a file"),
     of_run("out holds others", "sample run=a out=mine count=1", lambda run: picture(
-        run.parents[1] / "mine/holiday.png"), "mine"),
+        run.parents[1] / "mine/holiday.png"), "mine", "holds holiday.png, which no command of this kind has"),
 ]  # fmt: skip
 
 
@@ -191,8 +203,10 @@ RESULTS = [
     Row("compare: scores of pickles", "compare runs=[a,b]", lambda here: (finished(here, "a"), finished(
         here, "b", loss="dists"), np.savez(here / "runs/a/scores.npz", names=np.array([{}], dtype=object))),
         ("scores.npz",)),
-    Row("compare: one run", "compare runs=a", lambda here: finished(here, "a"), ("a",)),
-    Row("compare: one run twice", "compare runs=[a,a]", lambda here: finished(here, "a"), ("a",)),
+    Row("compare: one run", "compare runs=a", lambda here: finished(here, "a"), ("a",
+        "there is one recipe only, so nothing to compare")),
+    Row("compare: one run twice", "compare runs=[a,a]", lambda here: finished(here, "a"), ("a",
+        "there is one recipe only, so nothing to compare")),
     Row("compare: one recipe, one seed", "compare runs=[a,b]", lambda here: (finished(here, "a"), finished(here, "b")),
         ("one recipe with one seed",)),
     Row("compare: an unfinished run", "compare runs=[a,b]", lambda here: (trained(here), finished(here, "b")),
@@ -201,17 +215,20 @@ RESULTS = [
         here, "b", loss="dists"), write(here / "runs/b/result.json", with_value("protocol.id", "other")(
             (here / "runs/b/result.json").read_text()))), ("protocol",)),
     Row("compare: json in no folder", "compare runs=[a,b] json=none/such.json", lambda here: (finished(
-        here, "a"), finished(here, "b", loss="dists"), write(here / "none", "x")), ("json=none/such.json",)),
+        here, "a"), finished(here, "b", loss="dists"), write(here / "none", "x")), ("json=none/such.json",
+        "none is a file, and must be a folder")),
     Row("compare: json is a result", "compare runs=[a,b] json=runs/a/result.json", lambda here: (finished(
         here, "a"), finished(here, "b", loss="dists")), ("json=runs/a/result.json", "which is read")),
     Row("check: json is a class list", "check size=tiny data.count=2 data.test_count=2 json=mine.json",
         lambda here: write(here / "mine.json", "{}"), ("json=mine.json", "is there already")),
-    Row("report: out is a file", "report out=page", lambda here: write(here / "page", "mine"), ("page",)),
-    Row("report: out within a file", "report out=page/x", lambda here: write(here / "page", "mine"), ("out=page/x",)),
+    Row("report: out is a file", "report out=page", lambda here: write(here / "page", "mine"), ("page",
+        "page is a file, and must be a folder")),
+    Row("report: out within a file", "report out=page/x", lambda here: write(here / "page", "mine"), ("out=page/x",
+        "page is a file, and must be a folder")),
     Row("import: out within a file", "import annotations=a format=labelme_xml out=page/x", lambda here: (write(
-        here / "page", "mine"), (here / "a").mkdir()), ("out=page/x",)),
+        here / "page", "mine"), (here / "a").mkdir()), ("out=page/x", "page is a file, and must be a folder")),
     Row("report: leaderboard is a folder", "report out=page leaderboard=board", lambda here: (here / "board").mkdir(),
-        ("leaderboard=board",)),
+        ("leaderboard=board", "is a folder")),
 ]  # fmt: skip
 
 INPUTS = [
@@ -220,9 +237,10 @@ INPUTS = [
     Row("convert: no weights inside", "convert files=w name=n", lambda here: write(here / "w/latest_net_G.pth", b""),
         ("latest_net_G.pth",)),
     Row("convert: name is taken", "convert files=w name=a", lambda here: (trained(here), write(
-        here / "w/latest_net_G.pth", "text")), ("a",)),
+        here / "w/latest_net_G.pth", "text")), ("a", "cannot be read as weights")),
     Row("convert: classes broken", "convert files=w classes=c.json name=n", lambda here: (write(
-        here / "w/latest_net_G.pth", "text"), write(here / "c.json", "{")), ("c.json",)),
+        here / "w/latest_net_G.pth", "text"), write(here / "c.json", "{")), ("c.json",
+        "the class list c.json is no JSON")),
     Row("retrieve: no test pictures", "retrieve data=folder data.root=data size=tiny top_k=1", lambda here: (
         pairs(here / "data"), [p.unlink() for p in (here / "data/val").rglob("p*")]), ("val",)),
     Row("retrieve: a spoilt label", "retrieve data=folder data.root=data size=tiny top_k=1", lambda here: (

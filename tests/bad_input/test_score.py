@@ -48,7 +48,7 @@ def gone(folder: Path, name: str) -> Path:
 
 PICTURES = [
     *spoilt("one missing", gone, "missing"),
-    *spoilt("all missing", lambda d, n: [p.unlink() for p in d.iterdir()], "made"),
+    *spoilt("all missing", lambda d, n: [p.unlink() for p in d.iterdir()], "holds no picture of the 2 label maps"),
     *spoilt("one too many", lambda d, n: picture(d / "zz.png"), "zz.png"),
     *spoilt("one empty", lambda d, n: write(d / n, b""), "unreadable"),
     *spoilt("one a text", lambda d, n: write(d / n, "picture"), "unreadable"),
@@ -57,9 +57,9 @@ PICTURES = [
     *spoilt("one twice", lambda d, n: picture(d / n.replace(".png", ".jpg")), "twice"),
     *spoilt("one of 16 bits", lambda d, n: Image.fromarray(np.full((64, 64), 4000, np.uint16)).save(d / n), "16"),
     *spoilt("one transparent", lambda d, n: Image.new("RGBA", (64, 64), (9, 9, 9, 5)).save(d / n), "transparent"),
-    *spoilt("one a pipe", lambda d, n: os.mkfifo(gone(d, n)), "made"),
-    *spoilt("one a folder", lambda d, n: gone(d, n).mkdir(), "made"),
-    *spoilt("one a dangling link", lambda d, n: gone(d, n).symlink_to("nowhere.png"), "made"),
+    *spoilt("one a pipe", lambda d, n: os.mkfifo(gone(d, n)), "1 missing"),
+    *spoilt("one a folder", lambda d, n: gone(d, n).mkdir(), "1 missing"),
+    *spoilt("one a dangling link", lambda d, n: gone(d, n).symlink_to("nowhere.png"), "1 missing"),
     *spoilt("names of another kind", lambda d, n: [p.rename(p.with_stem(f"fake_{p.stem}")) for p in d.iterdir()],
             "fake_"),
     *spoilt("a PostScript file", lambda d, n: write(d / n, "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n"
@@ -76,21 +76,21 @@ SUBMITTED = [
         picture(here / "made/a.png"))), ("a.png", "single colour")),
     Row("submit: a JPEG", SUBMIT, lambda here: (label(here / "maps/a.png"), picture(here / "made/a.jpg")), ("a.jpg",)),
     Row("submit: count differs", f"{SUBMIT} count=5", lambda here: (label(here / "maps/a.png"), picture(
-        here / "made/a.png")), ("5",)),
+        here / "made/a.png")), ("5", "holds 1 label maps, but count=5 are wanted")),
     Row("submit: no label maps", SUBMIT, lambda here: (picture(here / "made/a.png"), (here / "maps").mkdir()),
-        ("maps",)),
+        ("maps", "holds no label map")),
     Row("submit: folder goes up", f"{SUBMIT} folder=../../x", lambda here: (label(here / "maps/a.png"), picture(
-        here / "made/a.png")), ("folder",)),
+        here / "made/a.png")), ("folder", "leads elsewhere by '..'")),
     Row("submit: folder is absolute", f"{SUBMIT} folder=/etc", lambda here: (label(here / "maps/a.png"), picture(
-        here / "made/a.png")), ("folder",)),
+        here / "made/a.png")), ("folder", "is an absolute path")),
     Row("submit: out is a folder", f"{SUBMIT} out=maps", lambda here: (label(here / "maps/a.png"), picture(
-        here / "made/a.png")), ("maps",)),
+        here / "made/a.png")), ("maps", "is a folder")),
     Row("post: a text", POST, lambda here: write(here / "made/a.png", "text"), ("a.png",)),
     Row("post: a pipe", POST, lambda here: (picture(here / "made/b.png"), os.mkfifo(here / "made/a.png")), ("a.png",)),
-    Row("post: nothing there", POST, lambda here: (here / "made").mkdir(), ("made",)),
-    Row("post: a file", POST, lambda here: write(here / "made", "x"), ("made",)),
+    Row("post: nothing there", POST, lambda here: (here / "made").mkdir(), ("made", "holds no pictures")),
+    Row("post: a file", POST, lambda here: write(here / "made", "x"), ("made", "is no folder")),
     Row("post: one name twice", POST, lambda here: (picture(here / "made/a.png"), picture(here / "made/a.jpg")),
-        ("a",)),
+        ("a", "holds a twice, under two suffixes")),
     *[Row(f"post: {name}", POST, lambda here, spoil=spoil: (
         picture(here / "made/a.png"), spoil(picture(here / "made/b.png"))), ("made/b.png", word))
       for name, spoil, word in (
@@ -98,22 +98,23 @@ SUBMITTED = [
           ("transparent", lambda p: Image.new("RGBA", (64, 64), (9, 9, 9, 5)).save(p), "transparent"),
           ("16 bits", lambda p: Image.fromarray(np.full((64, 64), 4000, np.uint16)).save(p), "8-bit"))],
     Row("post: out within a file", POST.replace("done", "kept/done"), lambda here: (
-        picture(here / "made/a.png"), write(here / "kept", "x")), ("out=kept/done", "kept")),
+        picture(here / "made/a.png"), write(here / "kept", "x")), ("out=kept/done", "kept",
+        "kept is a file, and must be a folder")),
     Row("post: out is a file", POST, lambda here: (picture(here / "made/a.png"), write(here / "done", "mine")),
-        ("done",)),
-    Row("score: styles absent", f"{SCORE} scorer=jittor2023 styles=s.json", made, ("s.json",)),
+        ("done", "is a file")),
+    Row("score: styles absent", f"{SCORE} scorer=jittor2023 styles=s.json", made, ("s.json", "s.json cannot be read")),
     Row("score: styles a list", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
-        made(here), write(here / "s.json", [1])), ("s.json",)),
+        made(here), write(here / "s.json", [1])), ("s.json", "s.json: the whole should be an object, and is")),
     Row("score: styles of numbers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
-        made(here), write(here / "s.json", {"a": 1})), ("s.json",)),
+        made(here), write(here / "s.json", {"a": 1})), ("s.json", "s.json: a should be a valid string, and is 1")),
     Row("score: styles of strangers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
         made(here), write(here / "s.json", {"a": "b"})),
         ("style", "a: b")),
     Row("score: cache is a file", f"{SCORE} cache=kept".replace("cache=off ", ""), lambda here: (
-        made(here), write(here / "kept", "x")), ("kept",)),
+        made(here), write(here / "kept", "x")), ("kept", "is a file")),
     Row("score: json in a file", f"{SCORE} json=kept/s.json", lambda here: (
-        made(here), write(here / "kept", "x")), ("kept",)),
-    Row("score: count beyond", f"{SCORE} count=1", made, ("count=1",)),
+        made(here), write(here / "kept", "x")), ("kept", "kept is a file, and must be a folder")),
+    Row("score: count beyond", f"{SCORE} count=1", made, ("count=1", "is too few to score")),
 ]  # fmt: skip
 
 
@@ -123,8 +124,8 @@ def table(name: str, content: str | bytes, *words: str) -> Row:
 
 HEAD = "row,mask_acc,aesthetic,fid,total\n"
 TABLES = [
-    table("empty", ""),
-    table("a head alone", HEAD),
+    table("empty", "", "has no column mask_acc, aesthetic, fid, total"),
+    table("a head alone", HEAD, "has a header but no rows"),
     table("without total", "row,mask_acc,aesthetic,fid\na,0.5,5,50\n", "total"),
     table("semicolons", HEAD.replace(",", ";") + "a;0.5;5;50;0.25\n", "mask_acc"),
     table("a word", HEAD + "a,high,5,50,0.25\n", "line 2", "mask_acc"),
@@ -139,15 +140,15 @@ TABLES = [
     table("a column twice", "row,mask_acc,mask_acc,aesthetic,fid,total\na,0.5,0.6,5,50,0.25\n", "mask_acc"),
     table("UTF-16", (HEAD + "a,0.5,5,50,0.25\n").encode("utf-16"), "UTF-8"),
     table("Latin-1", HEAD.encode() + "ä,0.5,5,50,0.25\n".encode("latin-1"), "UTF-8"),
-    table("zero bytes", HEAD + "a,0.5\x00,5,50,0.25\n"),
-    table("an open quote", HEAD + 'a,"0.5,5,50,0.25\n'),
-    table("a picture", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
-    table("a huge cell", HEAD + f"a,0.{'5' * 200000},5,50,0.25\n"),
+    table("zero bytes", HEAD + "a,0.5\x00,5,50,0.25\n", "t.csv has 1 unusable rows:"),
+    table("an open quote", HEAD + 'a,"0.5,5,50,0.25\n', "is no CSV"),
+    table("a picture", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is not UTF-8"),
+    table("a huge cell", HEAD + f"a,0.{'5' * 200000},5,50,0.25\n", "is no CSV"),
     Row("rows: an escape as a name", "score rows=t.csv", lambda here: write(
-        here / "t.csv", HEAD + "\x1b[31mred,0.5,5,50,0.9\n"), report=True),
-    Row("rows: a folder", "score rows=t.csv", lambda here: (here / "t.csv").mkdir(), ("t.csv",)),
-    Row("rows: a pipe", "score rows=t.csv", lambda here: os.mkfifo(here / "t.csv"), ("t.csv",)),
-    Row("rows: absent", "score rows=t.csv", None, ("t.csv",)),
+        here / "t.csv", HEAD + "\x1b[31mred,0.5,5,50,0.9\n"), ("1 rows, 1 differ",), report=True),
+    Row("rows: a folder", "score rows=t.csv", lambda here: (here / "t.csv").mkdir(), ("t.csv", "is no regular file")),
+    Row("rows: a pipe", "score rows=t.csv", lambda here: os.mkfifo(here / "t.csv"), ("t.csv", "is no regular file")),
+    Row("rows: absent", "score rows=t.csv", None, ("t.csv", "cannot be read")),
 ]  # fmt: skip
 
 

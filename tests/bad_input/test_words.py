@@ -32,9 +32,9 @@ def q(word: str) -> str:
 PATHS = [
     Row("sample", f"sample {q('run=[a] (1)')} {q('out=出')} count=1 sheet=0 {q('labels=a#b')}",
         lambda h: (trained(h, "[a] (1)"), pairs(h / "x", count=1), (h / "x/val/labels").rename(h / "a#b")),
-        status=0, spared=("出*",)),
+        ("1 pictures in 出", "step 2"), status=0, spared=("出*",)),
     Row("run-that-is-not-there", f"sample {q('run=风景')}", trained, ("风景", " a")),
-    Row("number-as-name", "sample run=2024", trained, ("'2024'",)),
+    Row("number-as-name", "sample run=2024", trained, ("there is no run '2024'",)),
 ]  # fmt: skip
 
 
@@ -67,9 +67,9 @@ EDGES = [
     Row("eps", "train optim.eps=-1", words=("optim.eps=-1", "0 to 1")),
     Row("lr-inf", "train optim.lr_generator=inf", words=("optim.lr_generator=inf", "finite")),
     Row("lr-nan", "train optim.lr_discriminator=nan", words=("optim.lr_discriminator=nan", "finite")),
-    Row("lr-negative", "train optim.lr_generator=-1", words=("optim.lr_generator=-1",)),
+    Row("lr-negative", "train optim.lr_generator=-1", words=("optim.lr_generator=-1 is out of its range",)),
     Row("betas-nan", "train optim.betas=[0,nan]", words=("optim.betas.1=nan", "finite")),
-    Row("gain-inf", "train init_gain=inf", words=("init_gain=inf",)),
+    Row("gain-inf", "train init_gain=inf", words=("init_gain=inf must be above 0 and finite",)),
     Row("cache", "train data.cache_mib=-1", words=("data.cache_mib=-1", "0 to")),
     Row("world", "train data.world=-1", words=("data.world=-1", "0 to")),
     Row("no-term", "train loss.vgg=null", words=("loss.vgg", "loss=")),
@@ -116,7 +116,14 @@ OTHER_TOOLS = [
 OTHER_TOOLS += [
     Row("hlep", "train --hlep", words=("--hlep", "did you mean --help?")),
     Row("dashes", "train --lr=0.1", words=("--lr", "without dashes")),
-    Row("modle", "train modle=gaugan", words=("modle",)),
+    Row(
+        "modle",
+        "train modle=gaugan",
+        words=(
+            "modle",
+            "unknown config key 'modle'",
+        ),
+    ),
     Row("compare-runs", "compare runs=a,b,c", words=("no run", "a")),
 ]
 

@@ -54,6 +54,9 @@ TARGETS = [
 PLACES = ["model", "discriminator", "optim", "trainer", "data", "loss.gan", "logger.x", "extractor.x", "trick.x"]
 
 
+OFFERED = ("is not among the parts that conf/ offers",)
+
+
 def changed(run: Path, place: str, value: object) -> None:
     """The run's config with a value at a dotted place, plus a module of the run's folder that may be named."""
     content = yaml.safe_load((run / "config.yaml").read_text())
@@ -72,7 +75,7 @@ def changed(run: Path, place: str, value: object) -> None:
 
 def target(name: str, command: str, place: str = "model", *, arguments: dict | None = None, code: str = "") -> Row:
     given = {"_target_": name, **(arguments or {"_args_": ["touch ran"]})}
-    words = (code or name,) if command != RESUME or place != "data" else ()
+    words = (code or name,) if command != RESUME or place != "data" else OFFERED
     return Row(f"{command.split()[0]}: {place} is {name}{f' with {code}' if code else ''}", command,
                lambda here: changed(trained(here), place, given), words)  # fmt: skip
 
@@ -160,25 +163,26 @@ RECIPES = [
     Row(f"recipe: {name}", command, lambda here, content=content: write(here / "mine.yaml", content), words)
     for name, command, content, words in [
         ("experiment by path", "train experiment=../../../mine", "# @package _global_\nmodel: {_target_: os.system}\n",
-         ("mine",)),
-        ("experiment absolute", "train experiment=/mine", "seed: 1\n", ("mine",)),
-        ("group by path", "train model=../../mine", "seed: 1\n", ("mine",)),
-        ("target by override", "train size=tiny evaluate=false model._target_=os.system", "", ("os.system",)),
-        ("target by addition", "train size=tiny evaluate=false +model.x._target_=os.system", "", ("model",)),
+         ("there is no 'mine'",)),
+        ("experiment absolute", "train experiment=/mine", "seed: 1\n", ("there is no 'mine'",)),
+        ("group by path", "train model=../../mine", "seed: 1\n", ("there is no 'mine'",)),
+        ("target by override", "train size=tiny evaluate=false model._target_=os.system", "", OFFERED),
+        ("target by addition", "train size=tiny evaluate=false +model.x._target_=os.system", "", OFFERED),
         ("target in a loss", "train size=tiny evaluate=false '+loss.x={_target_: os.system, weight: 1}'", "",
-         ("os.system",)),
-        ("target in a post", "post generated=x out=y '+post.x={_target_: os.system}'", "", ("os.system",)),
-        ("target in data", "score generated=x data._target_=os.system", "", ("os.system",)),
-        ("target in by", "retrieve by._target_=os.system", "", ("os.system",)),
-        ("target in scorer", "score generated=x scorer._target_=os.system", "", ("os.system",)),
-        ("target in source", "convert files=x model._target_=os.system", "", ("os.system",)),
-        ("target in check", "check model._target_=os.system loss=cx", "", ("os.system",)),
+         OFFERED),
+        ("target in a post", "post generated=x out=y '+post.x={_target_: os.system}'", "", OFFERED),
+        ("target in data", "score generated=x data._target_=os.system", "", OFFERED),
+        ("target in by", "retrieve by._target_=os.system", "", OFFERED),
+        ("target in scorer", "score generated=x scorer._target_=os.system", "", OFFERED),
+        ("target in source", "convert files=x model._target_=os.system", "", OFFERED),
+        ("target in check", "check model._target_=os.system loss=cx", "", OFFERED),
         ("target nested", "train size=tiny evaluate=false '+optim.x={_target_: os.system, _args_: [\"touch ran\"]}'",
-         "", ("optim",)),
-        ("hydra's output", "train size=tiny hydra.run.dir=../../x steps=0", "", ("steps=0",)),
+         "", OFFERED),
+        ("hydra's output", "train size=tiny hydra.run.dir=../../x steps=0", "", ("steps=0 must be 1 or more",)),
         ("hydra's callback", "train size=tiny evaluate=false steps=0 '+hydra.callbacks.x={_target_: os.system}'", "",
-         ("os.system",)),
-        ("hydra's launcher", "train size=tiny steps=0 hydra.launcher._target_=os.system", "", ("steps=0",)),
+         ("_target_=os.system is refused by Hydra, because it can run any program",)),
+        ("hydra's launcher", "train size=tiny steps=0 hydra.launcher._target_=os.system", "",
+        ("steps=0 must be 1 or more",)),
     ]
 ]  # fmt: skip
 

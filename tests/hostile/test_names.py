@@ -27,23 +27,38 @@ WRONG = {
 """Kind -> name, as it stands behind `name=`."""
 
 
+SAID = {
+    "itself": "leads elsewhere by '.'",
+    "absolute": "is an absolute path",
+    "a line break": "holds a character that no terminal shows",
+    "300 letters": "has a part of 300 bytes",
+    "an escape": "holds a character that no terminal shows",
+}
+"""Kind -> sentence about it; of the others, which go up, one."""
+UP = "leads elsewhere by '..'"
+
+
 def quoted(value: str) -> str:
     """The name as a shell takes it: its backslashes stand for themselves, in Hydra's quotes."""
     return shlex.quote(value.encode().decode("unicode_escape")) if "\\" in value else value
 
 
 NAMES = [
-    *[Row(f"train: {kind}", f"{TRAIN} name={quoted(name)}", None, ("name",)) for kind, name in WRONG.items()],
+    *[Row(f"train: {kind}", f"{TRAIN} name={quoted(name)}", None, ("name", SAID.get(kind, UP)))
+      for kind, name in WRONG.items()],
     *[Row(f"convert: {kind}", f"{CONVERT} name={quoted(name)}", lambda here: write(
-        here / "w/latest_net_G.pth", "text"), ("name",)) for kind, name in WRONG.items()],
+        here / "w/latest_net_G.pth", "text"), ("name", SAID.get(kind, UP))) for kind, name in WRONG.items()],
     *[Row(f"submit: {kind}", f"{SUBMIT} folder={quoted(name)}", lambda here: (
-        label(here / "maps/a.png"), picture(here / "made/a.png")), ("folder",))
+        label(here / "maps/a.png"), picture(here / "made/a.png")), ("folder", SAID.get(kind, UP)))
       for kind, name in WRONG.items() if kind not in ("itself", "300 letters")],
     *[Row(f"resume: {kind}", f"train resume={quoted(name)} steps=4", None, ("error: there is no run",))
       for kind, name in WRONG.items() if kind not in ("itself",)],
-    *[Row(f"sample: {kind}", f"sample run={quoted(name)}", trained, ("run",)) for kind, name in WRONG.items()
+    *[Row(f"sample: {kind}", f"sample run={quoted(name)}", trained,
+        ("there is no run",)) for kind, name in WRONG.items()
       if kind not in ("itself",)],
-    *[Row(f"compare: {kind}", f"compare runs={quoted(name)}", None, ("run",)) for kind, name in WRONG.items()],
+    *[Row(f"compare: {kind}", f"compare runs={quoted(name)}", None,
+          ("no finished run" if kind in ("itself", "only up") else "there is no run or sweep",))
+      for kind, name in WRONG.items()],
 ]  # fmt: skip
 
 
@@ -55,21 +70,21 @@ def outside(here: Path) -> None:
 
 
 LINKS = [
-    Row("train into a link", f"{TRAIN} name=a", outside, ("a",)),
+    Row("train into a link", f"{TRAIN} name=a", outside, ("a", "runs/a is a link to another place, where no run is")),
     Row("convert into a link", f"{CONVERT} name=a", lambda here: (outside(here), write(
         here / "w/latest_net_G.pth", "text")), ("name=a", "runs/a is a link")),
     Row("sample a link to nowhere", "sample run=a", lambda here: ((here / "runs").mkdir(), (
-        here / "runs/a").symlink_to("nowhere")), ("'a'",)),
+        here / "runs/a").symlink_to("nowhere")), ("'a'", "is no run 'a'")),
     Row("sample a link to itself", "sample run=a", lambda here: ((here / "runs").mkdir(), (
-        here / "runs/a").symlink_to("a")), ("'a'",)),
+        here / "runs/a").symlink_to("a")), ("'a'", "is no run 'a'")),
     Row("labels a link to itself", "sample run=a labels=maps", lambda here: (trained(here), (
-        here / "maps").symlink_to("maps")), ("maps",)),
+        here / "maps").symlink_to("maps")), ("maps", "is no folder")),
     Row("a label map a link to a device", "sample run=a labels=maps out=made", lambda here: (trained(here), label(
         here / "maps/a.png"), (here / "maps/b.png").symlink_to("/dev/zero")), ("b.png",)),
     Row("a class list a link to a device", "check data=folder data.root=d", lambda here: ((here / "d").mkdir(), (
-        here / "d/classes.json").symlink_to("/dev/zero")), ("d",)),
+        here / "d/classes.json").symlink_to("/dev/zero")), ("d", "the class list d/classes.json is no regular file")),
     Row("a table a link to a device", "score rows=t.csv", lambda here: (here / "t.csv").symlink_to("/dev/zero"),
-        ("t.csv",)),
+        ("t.csv", "is no regular file")),
 ]  # fmt: skip
 
 

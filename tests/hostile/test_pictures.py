@@ -59,7 +59,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "sample, a label": ("sample run=a labels=maps out=made", lambda here: (
         trained(here), label(here / "maps/a.png"), here / "maps/a.png")[-1], "a.png"),
     "sample, a style": ("sample run=a style=s.png out=made count=1", lambda here: (
-        trained(here), here / "s.png")[-1], "s.png"),
+        trained(here), here / "s.png")[-1], "s.png:"),
     "submit": ("submit generated=made labels=maps size.height=64 size.width=64", lambda here: (label(
         here / "maps/a.png"), picture(here / "made/a.png"))[-1], "a.png"),
     "post": ("post generated=made out=done post=bicubic", lambda here: picture(here / "made/a.png"), "a.png"),
@@ -103,7 +103,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "a link to nowhere": lambda path: path.symlink_to("nowhere.png"),
 }
 PIPES = [
-    Row(f"{reader}: {name}", command, instead(make, put), (word,) if name == "a pipe" else (), seconds=40,
+    Row(f"{reader}: {name}", command, instead(make, put), (word,), seconds=40,
         report=reader.startswith("check"))
     for reader, (command, make, word) in READERS.items() for name, put in KINDS.items()
 ]  # fmt: skip

@@ -22,36 +22,44 @@ EVIL = {
 """Kind -> beginning of a file's name."""
 
 CHECK = "check data=folder data.root=data size=tiny"
-WHERE: dict[str, tuple[str, Callable[[Path, str], object]]] = {
-    "a faulty label": (CHECK, lambda here, name: label(pairs(here / "data") / "train/labels" / f"{name}.png", 9)),
+WHERE: dict[str, tuple[str, Callable[[Path, str], object], str]] = {
+    "a faulty label": (CHECK, lambda here, name: label(pairs(here / "data") / "train/labels" / f"{name}.png", 9),
+        "no photograph of that name"),
     "a faulty photograph": (CHECK, lambda here, name: write(
-        pairs(here / "data") / "train/images" / f"{name}.jpg", "text")),
+        pairs(here / "data") / "train/images" / f"{name}.jpg", "text"), "no label map of that name"),
     "a label map": ("sample run=a labels=maps out=made", lambda here, name: (trained(here), label(
-        here / "maps" / f"{name}.png", 200))),
+        here / "maps" / f"{name}.png", 200)), "label id 200 (4096 pixels) lies outside"),
     "a generated picture": ("submit generated=made labels=maps size.height=64 size.width=64", lambda here, name: (
-        label(here / "maps/a.png"), picture(here / "made" / f"{name}.png"))),
+        label(here / "maps/a.png"), picture(here / "made" / f"{name}.png")), "name each picture after its label file"),
     "a picture to process": ("post generated=made out=done post=bicubic", lambda here, name: write(
-        here / "made" / f"{name}.png", "text")),
-    "another layout": (CHECK, lambda here, name: (here / "data" / name).mkdir(parents=True)),
-    "a class": (CHECK, lambda here, name: pairs(here / "data", classes={"classes": [name, name, "water"]})),
-    "a key of a class list": (CHECK, lambda here, name: pairs(here / "data", classes={name: 1})),
-    "a column": ("score rows=t.csv", lambda here, name: write(here / "t.csv", f'"{name}",b\n1,2\n')),
+        here / "made" / f"{name}.png", "text"), "unreadable or truncated"),
+    "another layout": (CHECK, lambda here, name: (here / "data" / name).mkdir(parents=True),
+        "what do the ids mean? No such file"),
+    "a class": (CHECK, lambda here, name: pairs(here / "data", classes={"classes": [name, name, "water"]}),
+        "holds characters that cannot be shown"),
+    "a key of a class list": (CHECK, lambda here, name: pairs(here / "data", classes={name: 1}),
+        'has no "classes"'),
+    "a column": ("score rows=t.csv", lambda here, name: write(here / "t.csv", f'"{name}",b\n1,2\n'),
+        "has no column mask_acc, aesthetic, fid, total"),
     "a cell": ("score rows=t.csv", lambda here, name: write(
-        here / "t.csv", f'row,mask_acc,aesthetic,fid,total\na,"{name}",5,50,0.2\n')),
-    "a run": ("sample run=none", lambda here, name: finished(here, name)),
+        here / "t.csv", f'row,mask_acc,aesthetic,fid,total\na,"{name}",5,50,0.2\n'), "is not a number"),
+    "a run": ("sample run=none", lambda here, name: finished(here, name), "there is no run 'none'"),
     "an index's class": ("train data=folder data.root=data size=tiny width=tiny weights=random batch_size=2 "
                          "evaluate=false model=unite exemplar.index=i.json", lambda here, name: (pairs(here / "data"),
-                         write(here / "i.json", {"classes": [name, "b", "c"], "train": {}}))),
+                         write(here / "i.json", {"classes": [name, "b", "c"], "train": {}})),
+        "is of another class set"),
 }  # fmt: skip
 
 TOLD = [
-    Row(f"{place}: {kind}", command, lambda here, put=put, name=name: put(here, name),
+    Row(f"{place}: {kind}", command, lambda here, put=put, name=name: put(here, name), (said,),
         report=place in ("a faulty label", "a faulty photograph"))
-    for place, (command, put) in WHERE.items() for kind, name in EVIL.items()
+    for place, (command, put, said) in WHERE.items() for kind, name in EVIL.items()
     if kind in ("colour", "line") or (len(place) + len(kind)) % 4 == 0
 ]  # fmt: skip
 
-OVERRIDES = [Row(f"an override: {kind}", f"sample 'run={name}'", None, ("run",)) for kind, name in EVIL.items()]
+OVERRIDES = [
+    Row(f"an override: {kind}", f"sample 'run={name}'", None, ("there is no run",)) for kind, name in EVIL.items()
+]
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>|`x`|\n# head"
 

@@ -233,8 +233,8 @@ def _named_once(name: str, part: nn.Module, given: dict[str, Tensor]) -> dict[st
     others = part.other_names() if isinstance(part, Doubled) else {}
     for other, key in others.items():
         if other in given and key in given and not torch.equal(given[other], given[key]):
-            raise Refusal(f"the file holds one tensor under two names, but {name}{other} and {name}{key} differ; take the file "
-                          "as the authors' code wrote it")  # fmt: skip
+            raise Refusal(f"the file holds one tensor under two names, but {name}{other} and {name}{key} differ; take "
+                          "the file as the authors' code wrote it")  # fmt: skip
     return {key: tensor for key, tensor in given.items() if key not in others}
 
 

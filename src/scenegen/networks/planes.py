@@ -83,9 +83,7 @@ class Texture(Planes):
     def __init__(self, *, windows: Sequence[int]) -> None:
         super().__init__()
         if not windows or any(side < 3 or side % 2 == 0 for side in windows):
-            raise Refusal(
-                f"planes.texture.windows={list(windows)} must be odd sides of 3 pixels or more, as [3,9]"
-            )
+            raise Refusal(f"planes.texture.windows={list(windows)} must be odd sides of 3 pixels or more, as [3,9]")
         self.windows = tuple(windows)
         self.channels = len(self.windows)
 

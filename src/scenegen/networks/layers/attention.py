@@ -26,14 +26,9 @@ class NonLocal(nn.Module):
 
     def __init__(self, channels: int, *, spectral: bool = True, fused: bool = True) -> None:
         super().__init__()
-        if channels < REDUCTION:
-            raise Refusal(
-                f"attention divides its channels by {REDUCTION}, got {channels}; choose a base width (width.ngf, "
-                f"width.ndf) that makes them at least {REDUCTION}, or switch attention off"
-            )
-        conv = SpectralConv2d if spectral else nn.Conv2d
-        self.theta = conv(channels, channels // REDUCTION, 1, bias=False)
-        self.phi = conv(channels, channels // REDUCTION, 1, bias=False)
+        conv, width = SpectralConv2d if spectral else nn.Conv2d, reduced(channels)
+        self.theta = conv(channels, width, 1, bias=False)
+        self.phi = conv(channels, width, 1, bias=False)
         self.g = conv(channels, channels // 2, 1, bias=False)
         self.o = conv(channels // 2, channels, 1, bias=False)
         self.gamma = nn.Parameter(torch.zeros(()))
@@ -62,6 +57,21 @@ class NonLocal(nn.Module):
         value = F.max_pool2d(self.g(x), 2).flatten(2).mT  # (b, h w / 4, c / 2)
         read = attend(query, key, value) if self.fused else (query @ key.mT).softmax(-1) @ value
         return torch.addcmul(x, self.gamma, self.o(read.mT.unflatten(2, (h, w))))
+
+
+def reduced(channels: int) -> int:
+    """Channels of queries and keys, an eighth of the map's.
+
+    Raises:
+        Refusal: for a map of fewer than eight.
+    """
+    if channels < REDUCTION:
+        raise Refusal(
+            f"attention divides its channels by {REDUCTION}, got {channels}; choose a base width (width.ngf, "
+            f"width.ndf) that makes them at least {REDUCTION}, or switch attention off (attention=none, "
+            "model.adaptor.attention=false)"
+        )
+    return channels // REDUCTION
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

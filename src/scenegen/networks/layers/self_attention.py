@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.networks.layers.attention import REDUCTION, attend
+from scenegen.networks.layers.attention import attend, reduced
 from scenegen.networks.layers.norm import SpectralConv2d
 
 
@@ -23,14 +23,9 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int, *, spectral: bool = True, fused: bool = True) -> None:
         super().__init__()
-        if channels < REDUCTION:
-            raise Refusal(
-                f"attention divides its channels by {REDUCTION}, got {channels}; choose a base width (width.ngf, "
-                f"width.ndf) that makes them at least {REDUCTION}, or attention=none"
-            )
-        conv = SpectralConv2d if spectral else nn.Conv2d
-        self.query_conv = conv(channels, channels // REDUCTION, 1)
-        self.key_conv = conv(channels, channels // REDUCTION, 1)
+        conv, width = SpectralConv2d if spectral else nn.Conv2d, reduced(channels)
+        self.query_conv = conv(channels, width, 1)
+        self.key_conv = conv(channels, width, 1)
         self.value_conv = conv(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(1))
         self.fused = fused
