@@ -17,6 +17,8 @@ from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
 if TYPE_CHECKING:
+    from scenegen.data.samples import Pairs
+    from scenegen.sampling.one_map import Beside
     from scenegen.training.signals import Signals, Stopped
 
 
@@ -43,6 +45,7 @@ class Settings:
     evaluate: bool
     evaluate_count: int | None
     evaluate_size: list[int] | None
+    beside: str | None
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "generator_every", "log_every", "grid_every", "checkpoint_every")
@@ -164,6 +167,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             require_size(posts, size=size, scored=settings.evaluate_size or size)
         if first and scorer is not None and (told := build.left_out(config, scorer)):
             print(f"! {told}")
+        beside = opened_beside(settings, test) if settings.beside is not None and scorer is not None else None
         module = build.rounds(config, train)
         for painter in {module.model, module.best_model}:
             told = hand_over_coarse(painter)
@@ -230,6 +234,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
                 config=config,
                 digest=chosen.digest,
                 made_by=command_line,
+                beside=beside,
             )
         if isinstance(module.best_model, LabelReader):
             print(
@@ -246,6 +251,18 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=settings.seed),
         )
         return score.total if score is not None else None
+
+
+def opened_beside(settings: Settings, test: Pairs) -> Beside:
+    """The run that `beside` names, ready to paint the test maps."""
+    from scenegen.config.opened import open_run
+    from scenegen.sampling.one_map import Beside, require_maps_alone
+
+    name = str(settings.beside)
+    run = open_run(name)
+    require_maps_alone(run.model, run=name)
+    run.require_alike(test, option=f"beside={name}")
+    return Beside(title=f"run={run.folder.name}", model=run.model, seed=settings.seed)
 
 
 def end(stopped: Stopped, folder: Path) -> int:

@@ -190,7 +190,7 @@ COMMON = ("extensions",)
 """Scalars at the root of every command's config that builds objects; config/targets.py reads them."""
 
 VOLATILE = frozenset(
-    {"name", "resume", "hydra", *COMMON} | {name for name, group in GROUPS.items() if not group.computes}
+    {"name", "resume", "beside", "hydra", *COMMON} | {name for name, group in GROUPS.items() if not group.computes}
 )
 """Root keys that do not change what a run computes."""
 

@@ -62,7 +62,7 @@ MOVES = (
             "train_segmenter": "train task=segmentation model=smp",
         },
         groups={"height": "size.height"},
-        root={"task": "scene", "post": {}, "measure": {}, "evaluate_size": None},
+        root={"task": "scene", "post": {}, "measure": {}, "evaluate_size": None, "beside": None},
         keys={
             "size.ngf": "width.ngf",
             "size.ndf": "width.ndf",

@@ -106,6 +106,22 @@ class TrainedRun:
             raise Refusal(sentence)
         self._require_size((ids.shape[0], ids.shape[1]))
 
+    def require_alike(self, data: Any, *, option: str) -> None:
+        """Refuse data whose classes or size this run does not paint.
+
+        Args:
+            data: the maps, at their size.
+            option: that named the run, for the sentence.
+        """
+        cure = f"give a run of those, or leave {option} out"
+        if data.classes.names != self.vocabulary.classes.names:
+            raise Refusal(f"{option} paints {len(self.vocabulary)} classes, and the data have {len(data.classes)} "
+                          f"others; {cure}")  # fmt: skip
+        own, size = self.config["size"], (data.framing.height, data.framing.width)
+        step = self.model.size_step
+        if size != (own["height"], own["width"]) and (step is None or any(side % step for side in size)):
+            raise Refusal(f"{option} does not paint the {by(size)} (width x height) of this run; {cure}")
+
     def inputs(
         self,
         *,

@@ -30,8 +30,8 @@ MAY_CHANGE = {
     "logger logger.*",
     "place": "weights.dir data.root data.cache_mib",
     "machine": "trainer.*",
-    "result": "data.kind evaluate evaluate_count evaluate_size post post.* measure measure.* segmenter segmenter.* "
-    "aesthetic aesthetic.* fid fid.* scorer scorer.*",
+    "result": "data.kind evaluate evaluate_count evaluate_size beside post post.* measure measure.* segmenter "
+    "segmenter.* aesthetic aesthetic.* fid fid.* scorer scorer.*",
     "course": "optim.lr optim.lr_generator optim.lr_discriminator optim.equal_after optim.constant_steps "
     "optim.decay_steps optim.steps loss.+.weight loss.+.schedule loss.+.schedule.*",
 }

@@ -17,6 +17,7 @@ from scenegen.reporting.curves import draw_curves
 from scenegen.reporting.stages import Stage, compared, names_of
 from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
+from scenegen.sampling.one_map import Beside
 from scenegen.sampling.sheets import draw_sheet, spread
 from scenegen.scoring.inputs import Chosen, Options, still
 from scenegen.scoring.record import Score
@@ -39,6 +40,7 @@ def evaluate(
     config: Mapping[str, Any],
     digest: str,
     made_by: str,
+    beside: Beside | None = None,
 ) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
     curves.png, result.json and scores.npz (every picture's values).
@@ -56,6 +58,7 @@ def evaluate(
         config: the run's resolved config.
         digest: of the config.
         made_by: command line that makes the run again, with what was changed on its way.
+        beside: another run, whose pictures of the same maps stand on the contact sheet and are not scored.
 
     Returns:
         The score.
@@ -71,7 +74,9 @@ def evaluate(
         device=device,
     )  # fmt: skip
     shown = spread(len(files), SHOWN)
-    sheet = draw_sheet(test, [files[place] for place in shown], indices=[indices[place] for place in shown])
+    places = [indices[place] for place in shown]
+    further = {} if beside is None else {beside.title: [beside.paint(test[(0, place)]) for place in places]}
+    sheet = draw_sheet(test, [files[place] for place in shown], indices=places, further=further)
     save_png(folder / SHEET, sheet)
     draw_curves(folder / METRICS, folder / CURVES)
     options = Options(

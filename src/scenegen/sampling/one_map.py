@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,27 @@ def require_maps_alone(model: SceneModel, *, run: str) -> None:
     if missing := sorted(model.reads - READS):
         raise Refusal(f"run={run} reads {', '.join(missing)}, which no label map gives; give run= a run that "
                       "paints label maps")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A run that paints the label maps of another one, to be looked at beside it.
+
+    Attributes:
+        title: of its column.
+        model: of `require_maps_alone`, in eval mode.
+        seed: of the noise.
+    """
+
+    title: str
+    model: SceneModel
+    seed: int
+
+    def paint(self, sample: Sample) -> np.ndarray:
+        """(h, w, 3) uint8 picture of a sample's label map."""
+        if sample.label is None:
+            raise Refusal(f"{self.title} paints label maps, and the data have none; leave beside out")
+        return paint(self.model, sample.label.numpy(), name=sample.name, seed=self.seed)
 
 
 @torch.no_grad()

@@ -88,7 +88,13 @@ def outputs(synthesis: Synthesis, *, classes: ClassList | None) -> list[np.ndarr
 
 
 def draw_sheet(
-    data: Any, files: Sequence[Path], *, indices: Sequence[int], n_per_label: int = 1, notes: Sequence[str] = ()
+    data: Any,
+    files: Sequence[Path],
+    *,
+    indices: Sequence[int],
+    n_per_label: int = 1,
+    further: Mapping[str, Sequence[np.ndarray]] | None = None,
+    notes: Sequence[str] = (),
 ) -> np.ndarray:
     """Inputs | real (where there is one) | generated, for the first files, as (H, W, 3) uint8; of holes the real one
     stands last.
@@ -98,9 +104,11 @@ def draw_sheet(
         files: n_per_label generated pictures per index.
         indices: of the samples.
         n_per_label: pictures per sample.
+        further: title -> one more picture (h, w, 3) per index, the last columns.
         notes: sentences below the pictures.
     """
     rows, titles, ids = [], [], set()
+    more = further or {}
     for place, index in enumerate(indices):
         batch = collate([data[(0, index)]])
         shown = inputs(batch, classes=data.classes)
@@ -122,7 +130,10 @@ def draw_sheet(
         rows.append([*(pictures[0] for pictures in shown.values()), *made, *real])
         numbers = ["generated"] if n_per_label == 1 else [f"result {k + 1}" for k in range(n_per_label)]
         titles = [*shown, *numbers, *["real"] * len(real)]
-    beside = 3 if n_per_label == 1 else 1
+    for row, *pictures in zip(rows, *more.values(), strict=True):
+        row += pictures
+    titles += more
+    beside = 1 if n_per_label > 1 else 2 if more else 3
     return contact_sheet(rows, titles=titles, side_by_side=beside, legend=legend(data.classes, ids), notes=notes)
 
 
