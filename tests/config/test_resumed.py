@@ -21,7 +21,7 @@ CHOICES = (
 )
 
 GOES_ON = re.compile(
-    r"steps|(log|log_grads|grid|checkpoint|interim)_every|keep_checkpoints|interim_count|evaluate|evaluate_(count|size)"
+    r"steps|(log|log_grads|grid|checkpoint|interim)_every|keep_checkpoints|interim_count|evaluate|evaluate_(count|size)|beside"
     r"|weights\.dir|data\.(root|cache_mib|kind)|(trainer|logger|post|measure|segmenter|aesthetic|fid|scorer)(\..*)?"
     r"|optim\.(lr|lr_generator|lr_discriminator|equal_after|constant_steps|decay_steps|steps)|loss\.\w+\.(weight|schedule)"
 )
