@@ -272,7 +272,7 @@ COMMANDS = [
     other("post generated=x out=y post=lab post.lab.style=s", "post.lab.style=s holds no pictures", "JPEG",
           build=lambda here: (picture(here / "x" / "a.png"), (here / "s").mkdir())),
     other("post generated=x out=y post=gatys post.gatys.style=x/a.png post.gatys.style_weights=[1,2]",
-          "2 weights for 1 style picture", build=lambda here: picture(here / "x" / "a.png")),
+          "style_weights=[1, 2] has 2 weights for 1: a.png", build=lambda here: picture(here / "x" / "a.png")),
     other("convert", "files"),
     other("convert files=none_such", "none_such", "holds no latest_net_G.pth and no latest_EMA.pth"),
     other("convert files=none_such source=none_such", "none_such", "spade"),

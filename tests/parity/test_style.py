@@ -22,7 +22,7 @@ from . import places
 from .fixture_io import Case
 from .translation_cases import check, load_filled
 
-LAYERS = tuple(f"relu{stage}_1" for stage in range(1, 6))
+LAYERS = [f"relu{stage}_1" for stage in range(1, 6)]
 
 
 def named(beginning: str) -> list[Any]:
@@ -62,12 +62,13 @@ def test_gatys_as_anishathalyes_tool_has_it(name: str) -> None:
     told = case.options
     kinds = {"max": "max", "avg": "average"}
     net = trunk(case, treatment="levels_rgb").repooled(POOLINGS[kinds[told["pooling"]]], name=told["pooling"])
-    growing = [told["exp"] ** place for place in range(5)]
     aims = Aims(
         content_weight=told["content_weight"],
-        content_layers={"relu4_2": told["blend"], "relu5_2": 1 - told["blend"]},
+        content_layers=["relu4_2", "relu5_2"],
+        content_layer_weights=[told["blend"], 1 - told["blend"]],
         style_weight=told["style_weight"],
-        style_layers={layer: own / sum(growing) for layer, own in zip(LAYERS, growing, strict=True)},
+        style_layers=LAYERS,
+        style_layer_weights=[told["exp"] ** place for place in range(5)],
         relative=False,
         mix="losses",
         tv_weight=told["tv_weight"],
@@ -116,9 +117,11 @@ def test_gatys_as_jcjohnsons_tool_has_it(name: str) -> None:
     told = case.options
     aims = Aims(
         content_weight=told["content_weight"],
-        content_layers={"relu4_2": 1.0},
-        style_weight=told["style_weight"],
-        style_layers=dict.fromkeys(LAYERS, 1.0),
+        content_layers=["relu4_2"],
+        content_layer_weights=None,
+        style_weight=len(LAYERS) * told["style_weight"],  # theirs is a sum over layers
+        style_layers=LAYERS,
+        style_layer_weights=None,
         relative=False,
         mix="grams",
         tv_weight=told["tv_weight"],

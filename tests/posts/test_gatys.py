@@ -19,7 +19,7 @@ from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import vgg
 from scenegen.posts.gatys import Gatys
 from scenegen.posts.optimised import series
-from scenegen.posts.style import weighted
+from scenegen.posts.style import shares
 from scenegen.sampling.apply_posts import apply_to_folder
 from tests.options import replaced
 
@@ -37,8 +37,16 @@ def picture(seed: int, height: int = 16, width: int = 20) -> Tensor:
 
 def gatys(*styles: Tensor, **changes: Any) -> Gatys:
     own = {f"{place}.png": style for place, style in enumerate(styles)}
-    told = {"extractor": net(), "iterations": 12, "tv_weight": 0.0, "style_scale": None, **changes}
-    return replaced("post/gatys/gatys", style="s.png", pictures=own, **told)
+    told = {
+        "extractor": net(),
+        "iterations": 12,
+        "tv_weight": 0.0,
+        "style_scale": None,
+        "pooling": "own",
+        "style_weight": 10.0,
+        **changes,
+    }
+    return replaced("post/gatys_vgg/gatys", style="s.png", pictures=own, **told)
 
 
 def style_error(made: Tensor, style: Tensor) -> float:
@@ -123,7 +131,7 @@ def test_weights_of_styles() -> None:
 @pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, float("nan")]])
 def test_bad_weights_of_styles_are_refused(weights: list[float]) -> None:
     with pytest.raises(Refusal, match=r"style_weights=\["):
-        weighted({"a": picture(0), "b": picture(1)}, weights, option="style_weights")
+        shares(["a", "b"], weights, option="style_weights")
 
 
 def test_own_colours_stay_and_pictures_do_not_depend_on_their_batch() -> None:
@@ -144,6 +152,15 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"mix": "all"}, "mix=all of a style transfer"),
     ({"content_weight": 0.0, "style_weight": 0.0}, "the objective is empty"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["gatys", "gatys_scenenet"])
+def test_options_without_a_download_bring_the_style_nearer(option: str) -> None:
+    x, style = picture(13, 32, 40), picture(14, 40, 32) * 0.3 + 0.4
+    post = replaced(f"post/{option}/gatys", style="s", pictures={"s": style}, iterations=4)
+    made = post(x, Batch(name=("a",)))
+    assert style_error(made, style) < 0.9 * style_error(x, style)
+    assert post.size_after(32, 40) == (32, 40)
 
 
 @pytest.mark.parametrize(("changes", "sentence"), CASES)

@@ -26,7 +26,7 @@ from scenegen.networks.frozen.vgg import MEAN_COLOUR
 from scenegen.posts.fixed_targets import FixedContent, FixedStyle
 from scenegen.posts.optimised import LEVELS, Descent, Progress, draw_curve, minimise
 from scenegen.posts.post import Post
-from scenegen.posts.style import Style, weighted
+from scenegen.posts.style import Style, shares
 
 POOLINGS: Mapping[str, Any] = {
     "max": lambda: nn.MaxPool2d(2, ceil_mode=True),
@@ -44,7 +44,8 @@ class Aims:
 
     Attributes:
         content_weight, style_weight, tv_weight: of the terms; 0 removes one.
-        content_layers, style_layers: layer -> weight.
+        content_layers, style_layers: that are compared.
+        content_layer_weights, style_layer_weights: one per layer, brought to a sum of 1; None for equal ones.
         relative: divide each layer's mean square difference by its target's mean square, so that the weights serve
             any network; false takes the published sums, whose weights belong to one network.
         mix: several styles' "losses" are averaged, or their "grams".
@@ -52,9 +53,11 @@ class Aims:
     """
 
     content_weight: float
-    content_layers: dict[str, float]
+    content_layers: list[str]
+    content_layer_weights: list[float] | None
     style_weight: float
-    style_layers: dict[str, float]
+    style_layers: list[str]
+    style_layer_weights: list[float] | None
     relative: bool
     mix: Literal["losses", "grams"]
     tv_weight: float
@@ -65,14 +68,21 @@ class Aims:
             raise Refusal(f"mix={self.mix} of a style transfer is not one of losses, grams")
         if self.tv_form not in TV_SCALES:
             raise Refusal(f"tv_form={self.tv_form} of a style transfer is not one of {', '.join(TV_SCALES)}")
+        for of in ("content", "style"):  # refuses weights that do not fit
+            shares(getattr(self, f"{of}_layers"), getattr(self, f"{of}_layer_weights"), option=f"{of}_layer_weights")
+
+    @property
+    def layers(self) -> list[str]:
+        """Every layer that is looked at."""
+        return [*self.content_layers, *self.style_layers]
 
     def objective(self, content: Tensor, styles: Sequence[Style], extractor: Extractor) -> Objective:
         """The objective of one picture; the network looks at the targets here."""
+        of_content = shares(self.content_layers, self.content_layer_weights, option="content_layer_weights")
+        of_style = shares(self.style_layers, self.style_layer_weights, option="style_layer_weights")
         terms: dict[str, Part] = {
-            "content": FixedContent(content, extractor="net", layers=self.content_layers, relative=self.relative),
-            "style": FixedStyle(
-                styles, extractor="net", layers=self.style_layers, relative=self.relative, mix=self.mix
-            ),
+            "content": FixedContent(content, extractor="net", layers=of_content, relative=self.relative),
+            "style": FixedStyle(styles, extractor="net", layers=of_style, relative=self.relative, mix=self.mix),
             "tv": TotalVariation(form=self.tv_form),
         }
         weights = {
@@ -145,11 +155,12 @@ class Gatys(Post):
             raise Refusal(f"pooling={pooling} of a style transfer is not one of own, {', '.join(POOLINGS)}")
         if style_scale is not None and not 0 < style_scale <= 16:
             raise Refusal(f"style_scale={style_scale} must lie in (0, 16], or be null for the style pictures' own size")
-        self.styles = weighted(pictures, style_weights, option="style_weights")
+        wanted = shares(list(pictures), style_weights, option="style_weights")
+        self.styles = [Style(name, pictures[name], share) for name, share in wanted.items() if share > 0]
         self.extractor = extractor if pooling == "own" else extractor.repooled(POOLINGS[pooling], name=pooling)
         self.style_scale, self.preserve_colours = style_scale, preserve_colours
         self.aims, self.start, self.descent = aims, start, descent
-        self.extractor.require([*aims.content_layers, *aims.style_layers])
+        self.extractor.require(aims.layers)
         named = " + ".join(f"{s.weight:.3g} {s.stamp}" for s in self.styles)
         options = f"{style_scale}, {pooling}, {preserve_colours}, {aims}, {start}, {descent}"
         self.stamp = (
@@ -159,8 +170,7 @@ class Gatys(Post):
         )
 
     def size_after(self, height: int, width: int) -> tuple[int, int]:
-        layers = {**self.aims.content_layers, **self.aims.style_layers}
-        self.extractor.require_size(height, width, layers=layers)
+        self.extractor.require_size(height, width, layers=self.aims.layers)
         for style in self.styles:
             h, w = scaled_size(style.picture, width=width, scale=self.style_scale)
             try:

@@ -35,26 +35,24 @@ class Style:
         return f"{self.name}:{hashlib.sha256(pixels).hexdigest()[:8]}"
 
 
-def weighted(pictures: Mapping[str, Tensor], weights: Sequence[float] | None, *, option: str) -> tuple[Style, ...]:
-    """Style pictures with weights that sum to 1; those of weight 0 are left out.
+def shares(names: Sequence[str], weights: Sequence[float] | None, *, option: str) -> dict[str, float]:
+    """Name -> share of a sum of 1.
 
     Args:
-        pictures: name -> (1, 3, h, w) in [-1, 1].
-        weights: one per picture, or None for equal ones.
-        option: place of the weights in the config, for the sentence.
+        names: of layers or style pictures.
+        weights: one per name, None for equal ones.
+        option: name of the weights, for the sentence.
 
     Raises:
         Refusal: another number of weights, a negative or endless one, or none above 0.
     """
-    given = [1.0] * len(pictures) if weights is None else list(weights)
-    if len(given) != len(pictures):
-        raise Refusal(f"{option}={given} has {len(given)} weights for {len(pictures)} style pictures "
-                      f"({few(list(pictures))}); give one for each, or null for equal ones")  # fmt: skip
+    given = [1.0] * len(names) if weights is None else list(weights)
+    if len(given) != len(names):
+        raise Refusal(f"{option}={given} has {len(given)} weights for {len(names)}: {few(list(names))}; give one for "
+                      "each, or null for equal ones")  # fmt: skip
     if not all(0 <= weight < math.inf for weight in given) or not sum(given) > 0:
         raise Refusal(f"{option}={given} must be numbers >= 0, at least one of them above 0; null takes equal ones")
-    total = sum(given)
-    kept = zip(pictures.items(), given, strict=True)
-    return tuple(Style(name, picture, weight / total) for (name, picture), weight in kept if weight > 0)
+    return {name: weight / sum(given) for name, weight in zip(names, given, strict=True)}
 
 
 def only(pictures: Mapping[str, Tensor], *, option: str) -> Style:
