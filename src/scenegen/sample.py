@@ -81,6 +81,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.posts import posts as chosen_posts
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs.folder import made_folder
+    from scenegen.runs.record import read_record
     from scenegen.runs.released import home_of
     from scenegen.sampling.generate import file_name, generate, require_options
     from scenegen.sampling.results import look_at, sentence
@@ -128,6 +129,8 @@ def main(cfg: DictConfig) -> None:
         "size": size if isinstance(size, str) else list(size),
         "posts": [post.stamp for post in posts],
     }
+    if chosen_on := read_record(run.folder).chosen_on:
+        made["chosen_on"] = chosen_on
     out = made_folder(home_of(run.folder), made) if chosen.out is None else Path(chosen.out)
     sheet, exemplars = out.with_name(f"{out.name}_sheet.png"), out.with_name(f"{out.name}_exemplars.json")
     several = run.fills_holes and n > 1

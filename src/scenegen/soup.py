@@ -50,6 +50,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.runs.checkpoints import load, model_state, write_weights
     from scenegen.runs.folder import checkpoints_of, create_run, find_run, require_free, step_of
     from scenegen.runs.names import place_of
+    from scenegen.runs.record import note_choice
     from scenegen.sampling.sheets import spread
     from scenegen.sampling.soup import chosen, mean_state, mixed_state, renew
 
@@ -123,6 +124,7 @@ def main(cfg: DictConfig) -> None:
         folder, OmegaConf.create(run.config), digest=digest(run.config), overrides=[f"soup of {n}" for n in kept]
     )
     note_vocabulary(folder, train)
+    note_choice(folder, [test.names[i] for i in looked[0::2]])
     path = write_weights(folder, {"model": run.model})
     print(f"{printable(str(path))}; next: python -m scenegen.sample run={settings.name}")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralLinear
 from scenegen.sampling.soup import chosen, mean_state, mixed_state, renew
-from tests.cli.command_line import TINY, run
+from tests.cli.command_line import DATA, TINY, run
 
 
 def test_the_mean_of_weights_and_the_first_one_s_counters() -> None:
@@ -91,6 +91,9 @@ def test_the_command_makes_a_run_of_the_kept_checkpoints(tmp_path: Path) -> None
     sampled = run("sample", "run=b", "out=made", cwd=tmp_path)
     assert sampled.returncode == 0, sampled.stderr
     assert len(list((tmp_path / "made").glob("*.png"))) == 4
+    scored = run("score", "generated=made", *DATA, cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    assert "2 of 4 maps chose the checkpoints of this model, which flatters it" in " ".join(scored.stdout.split())
     again = run("soup", "runs=[a]", "name=b", cwd=tmp_path)
     assert again.returncode == 1
     assert "holds a run already" in again.stderr

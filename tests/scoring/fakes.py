@@ -29,6 +29,7 @@ class Sample:
     name: str
     label: Tensor
     image: Tensor | None
+    depth: None = None
 
 
 class World:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from scenegen.base.outputs import told_of
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.metrics.frechet import Moments, frechet
@@ -185,6 +187,21 @@ def test_marks_stand_beside_every_number(tmp_path):
     assert "RANDOM WEIGHTS" in loud.parts["fid"].name
     assert any("RANDOM WEIGHTS" in mark for mark in loud.marks)
     assert "FID" not in standin.as_dict()["parts"]
+
+
+def test_maps_that_chose_the_model_are_marked(tmp_path):
+    """A folder's own record tells it (a soup's pictures); a file of that name from elsewhere tells nothing."""
+    world, train = World(5, seed=1), World(9, seed=2)
+    folder = world.write(tmp_path / "out")
+    (folder / "samples.json").write_text('{"made": {"chosen_on": ["nothing"]}}')
+    assert told_of(folder) == {}
+    record = {"made": {"chosen_on": [world.names[1], "another"], "posts": ["jpeg q95"]}, "files": [], "beside": [],
+              "notes": []}  # fmt: skip
+    (folder / "samples.json").write_text(json.dumps(record))
+    options = Options(**{key: tuple(names) for key, names in told_of(folder).items()})
+    score = scorer().score(folder, world, reference=train, options=options)
+    assert score.marks == ("1 of 5 maps chose the checkpoints of this model, which flatters it; score others",)
+    assert score.protocol["measure"]["posts"] == ["jpeg q95"]
 
 
 def test_jpeg_is_warned_of_with_the_logs_number(tmp_path):

@@ -109,6 +109,20 @@ def read_record(folder: Path) -> Record | None:
     )
 
 
+def told_of(folder: Path) -> Mapping[str, list[str]]:
+    """Posts that the pictures of a folder went through, and maps by which their model was chosen, as its record says.
+
+    A folder of another project has no record, or a file of that name that is none, and says nothing.
+    """
+    try:
+        record = read_record(folder)
+    except Refusal:
+        record = None
+    made = {} if record is None else record.made
+    lists = {key: made.get(key) for key in ("posts", "chosen_on")}
+    return {key: [str(one) for one in value] for key, value in lists.items() if isinstance(value, list)}
+
+
 def require_own(path: Path, *, option: str, reads: Mapping[str, Path], recognise: Callable[[bytes], bool]) -> None:
     """Refuse to write a file over one that is read, or over one that such a command has not written.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,6 +57,7 @@ def score(chosen: Plan, *, track: Track, notice: Callable[[str], None], warn: Ca
     Raises:
         Refusal: data, pictures or judges that cannot be had or do not fit.
     """
+    from scenegen.base.outputs import told_of
     from scenegen.scoring.generated import read_styles
     from scenegen.scoring.inputs import Options, still
 
@@ -67,12 +68,14 @@ def score(chosen: Plan, *, track: Track, notice: Callable[[str], None], warn: Ca
     scorer = build.scorer(chosen.config, labels)
     if told := build.left_out(chosen.config, scorer):
         warn(f"! {told}")
+    generated = Path(str(settings.generated))
+    made = {key: tuple(names) for key, names in told_of(generated).items()}
     return scorer.score(
-        Path(str(settings.generated)),
+        generated,
         labels,
         reference=None if same else photos,
         styles=read_styles(Path(settings.styles)) if settings.styles else None,
-        options=Options.of(settings, config_hash=chosen.digest),
+        options=replace(Options.of(settings, config_hash=chosen.digest), **made),
         track=track,
         notice=notice,
     )

@@ -67,6 +67,7 @@ class Record:
         overrides: of the command line that started it.
         resumes: oldest first.
         data: fingerprint of each split (data/fingerprint.py); None in records of release 0.2 and older.
+        chosen_on: names of the test maps by which the checkpoints of a soup were chosen.
         content: everything in the file.
     """
 
@@ -75,6 +76,7 @@ class Record:
     resumes: list[Resume]
     data: dict[str, Any] | None
     content: Mapping[str, Any]
+    chosen_on: list[str] = field(default_factory=list)
 
     def until(self, digest: str) -> Record | None:
         """The record as it was when the config had a digest; None where it never had it."""
@@ -129,8 +131,9 @@ def read_record(folder: Path) -> Record:
     if not path.is_file():
         return Record("", [], [], None, {})
     content = read_json(path, what="the run's record", cure=cure, shape=dict[str, Any])
-    shape = {"config": str, "overrides": list[str], "resumes": list[Resume], "data": dict[str, Any] | None}
-    empty = {"config": "", "overrides": [], "resumes": [], "data": None}
+    shape = {"config": str, "overrides": list[str], "resumes": list[Resume], "data": dict[str, Any] | None,
+             "chosen_on": list[str]}  # fmt: skip
+    empty = {"config": "", "overrides": [], "resumes": [], "data": None, "chosen_on": []}
     parts = {
         key: of_shape(content.get(key, empty[key]), kind, what=f"the run's record {path}", cure=cure)
         for key, kind in shape.items()
@@ -149,6 +152,11 @@ def overrides_of(folder: Path) -> list[str]:
 def note_data(folder: Path, data: Mapping[str, Any]) -> None:
     """Write the fingerprint of a run's data into its record."""
     write_json(folder / RECORD, {**read_record(folder).content, "data": dict(data)})
+
+
+def note_choice(folder: Path, names: Sequence[str]) -> None:
+    """Write into a run's record by which test maps its checkpoints were chosen."""
+    write_json(folder / RECORD, {**read_record(folder).content, "chosen_on": list(names)})
 
 
 def note_resume(

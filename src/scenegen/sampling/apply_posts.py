@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.console import bar
-from scenegen.base.outputs import take_folder
+from scenegen.base.outputs import take_folder, told_of
 from scenegen.base.pictures import FORMATS, SUFFIXES, from_uint8, save_png, to_array
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.photographs import read_photo
@@ -86,7 +86,9 @@ def apply_to_folder(source: Path, out: Path, posts: Sequence[Post]) -> list[Path
         raise Refusal(f"generated={source} holds {twice} twice, under two suffixes; keep one of them")
     for size in {read_photo(path).size for path in pictures}:
         size_after(posts, (size[1], size[0]))
-    choice = {"command": "post", "generated": str(source.resolve()), "posts": [post.stamp for post in posts]}
+    told = told_of(source)
+    choice = {**told, "command": "post", "generated": str(source.resolve()),
+              "posts": [*told.get("posts", []), *(post.stamp for post in posts)]}  # fmt: skip
     take_folder(out, made=choice, files=[f"{stem}.png" for stem in stems], reads={"generated": source})
     files = []
     keep_beside(out, posts)

@@ -45,6 +45,7 @@ class Options:
         device: of the judges.
         seed: of the bootstrap and of the floor's split.
         posts: stamps of the posts that the pictures went through, for the protocol.
+        chosen_on: names of the maps by which the model was chosen; a score of one of them is marked.
         config_hash: name of the config's content, for the protocol.
     """
 
@@ -58,12 +59,13 @@ class Options:
     device: str = "cpu"
     seed: int = 0
     posts: tuple[str, ...] = ()
+    chosen_on: tuple[str, ...] = ()
     config_hash: str | None = None
 
     @classmethod
     def of(cls, settings: Any, *, config_hash: str) -> Options:
         """Options from a command's settings of the same names."""
-        named = [f.name for f in dataclasses.fields(cls) if f.name not in {"config_hash", "posts"}]
+        named = [f.name for f in dataclasses.fields(cls) if f.name not in {"config_hash", "posts", "chosen_on"}]
         return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
 
 

@@ -176,6 +176,7 @@ class Scorer:
             floor=next((one.floor for one in found.values() if one.floor is not None), None),
             marks=tuple([f"left out: {self.left_out}"] if self.left_out else [])
             + marks(self._judged_by(), kind=self.kind)
+            + _chosen(options.chosen_on, pictures)
             + _in_reference(tally, real),
             warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),
             protocol=record,
@@ -299,6 +300,13 @@ def _further(found: Mapping[str, Found]) -> dict[str, np.ndarray]:
 
 def _not_below_zero(rows: np.ndarray) -> float:
     return max(0.0, float(rows.mean()))
+
+
+def _chosen(names: Sequence[str], pictures: Generated) -> tuple[str, ...]:
+    """The mark of a score on maps by which the model's checkpoints were chosen."""
+    seen = len(set(names) & set(pictures.files))
+    told = f"{seen} of {len(pictures.files)} maps chose the checkpoints of this model, which flatters it; score others"
+    return (told,) if seen else ()
 
 
 def _in_reference(tally: Tally, real: Mapping[str, Reference]) -> tuple[str, ...]:
