@@ -30,8 +30,8 @@ def on_files(files: Files, *, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Links to what was outside docs/."""
-    return OUTSIDE.sub(r"](\1", markdown)
+    """Links to what was outside docs/, and to the notebook."""
+    return OUTSIDE.sub(r"](\1", markdown).replace("](library.ipynb)", "](library.md)")
 
 
 def notebook(path: Path) -> str:

@@ -104,7 +104,7 @@ def test_a_photograph_s_edges_are_sharper_than_bicubic_s() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"net": "x8"}, "net=x8 of Real-ESRGAN is not one of x4plus, x4plus_anime"),
+        ({"net": "x8"}, "post.realesrgan_x2.net=x8 is not one of x4plus, x4plus_anime"),
         ({"scale": 3}, "scale=3 of Real-ESRGAN must be 2 or 4; post=bicubic"),
         ({"tile": 30}, "tile=30 must be a multiple of 4"),
         ({"margin": 3}, "margin=3 must be a multiple of 4 or 0"),

@@ -76,7 +76,7 @@ def test_a_denoiser_is_a_run_like_any_other(model: str, tmp_path: Path) -> None:
          "reads pictures of 1 channel, but the data has 3 channels; use a model of colour pictures"),
         ((*TINY, "model=cncl", "measure=psnr+ssim"), "measure=psnr+ssim does not measure slices in Hounsfield units"),
         ((*TINY, "model=cncl", "data.side=16"), "cuts patches of 32x32 out of slices of data.side=16 pixels"),
-        ((*TINY, "model=cncl", "data.depth.low=5000"), "data.low=5000 and data.high=3072 are no window"),
+        ((*TINY, "model=cncl", "data.depth.low=5000"), "data.depth (low, high): 5000 and 3072 are no window"),
         ((*TINY, "model=cncl", "data.depth.slope=0.01"), "which 16 bits do not hold"),
         ((*TINY, "model=cncl_unet", "model.exchange.every_level=true"), "cross attention with a residual after every"),
         ((*TINY, "model=cncl_unet", "model.exchange.own=1", "model.exchange.heads=3"), "4 channels into 3 heads"),

@@ -35,13 +35,14 @@ class Depth:
     shown_high: float
 
     def __post_init__(self) -> None:
-        for name, low, high in (("", self.low, self.high), ("shown_", self.shown_low, self.shown_high)):
+        windows = {"low, high": (self.low, self.high), "shown_low, shown_high": (self.shown_low, self.shown_high)}
+        for keys, (low, high) in windows.items():
             if not low < high:
-                raise Refusal(f"data.{name}low={low:g} and data.{name}high={high:g} are no window; give Hounsfield "
+                raise Refusal(f"data.depth ({keys}): {low:g} and {high:g} are no window; give Hounsfield "
                               "units that rise, as -1024 and 3072")  # fmt: skip
         if not self.slope > 0 or self.stored(self.low) < 0 or self.stored(self.high) > MOST:
-            raise Refusal(f"data.slope={self.slope:g} and data.intercept={self.intercept:g} code the window "
-                          f"[{self.low:g}, {self.high:g}] HU as grey levels {self.stored(self.low):g} to "
+            raise Refusal(f"data.depth.slope={self.slope:g} and data.depth.intercept={self.intercept:g} code the "
+                          f"window [{self.low:g}, {self.high:g}] HU as grey levels {self.stored(self.low):g} to "
                           f"{self.stored(self.high):g}, which 16 bits do not hold; slope 1 and intercept -1024 are "
                           "usual")  # fmt: skip
 

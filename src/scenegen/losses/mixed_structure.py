@@ -39,7 +39,7 @@ def ms_ssim_l1_mixed(x: Tensor, y: Tensor, *, alpha: float, compensation: float)
     refuse_unlike(x, y, term="appearance", where="the pixels")
     if x.shape[1] != CHANNELS:
         raise Refusal(f"loss.appearance.distance=ms_ssim_l1_mixed pairs widths with red, green and blue, but pictures "
-                      f"have {x.shape[1]} channels; use distance=ms_ssim_l1")  # fmt: skip
+                      f"have {x.shape[1]} channels; use loss.appearance.distance=ms_ssim_l1")  # fmt: skip
     x, y = full_precision(x), full_precision(y)
     windows = torch.stack([_window(sigma) for sigma in SIGMAS]).repeat_interleave(CHANNELS, 0)[:, None].to(x)
     mx, my, xx, yy, xy = (_blur(z, windows) for z in (x, y, x * x, y * y, x * y))  # (b, 15, h, w)

@@ -115,7 +115,7 @@ class HoleDiversity(Term):
     def __init__(self, *, extractor: str, layer: str, eps: float) -> None:
         super().__init__()
         if not 0 < eps < math.inf:
-            raise Refusal(f"loss.diversity.eps={eps} is not a number above 0; 1e-5 is as published")
+            raise Refusal(f"loss.hole_diversity.eps={eps} is not a number above 0; 1e-5 is as published")
         self.reads = {extractor: (layer,)}
         self.extractor, self.layer, self.eps = extractor, layer, eps
 

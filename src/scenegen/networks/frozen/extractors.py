@@ -117,7 +117,7 @@ class Extractor(nn.Module):
             Refusal: a trunk without max pooling.
         """
         if not any(isinstance(module, nn.MaxPool2d) for module in self.features):
-            raise Refusal(f"{self.stamp} has no max pooling to replace by pooling={name}; use pooling=own")
+            raise Refusal(f"{self.stamp} has no max pooling to replace by {name}; use post.gatys.pooling=own")
         features = nn.Sequential(*(pool() if isinstance(part, nn.MaxPool2d) else part for part in self.features))
         taps = {layer: self._taps[layer] for layer in self.layers if layer != "image"}
         stamp = f"{self.stamp}, {name} pooling rounded up"

@@ -51,7 +51,7 @@ def load(name: str, *, weights: str, folder: str | Path | None) -> tuple[RrdbNet
         Refusal: another name, or a file that cannot be had or is another one.
     """
     if name not in FILES:
-        raise Refusal(f"net={name} of Real-ESRGAN is not one of {', '.join(FILES)}")
+        raise Refusal(f"post.realesrgan_x2.net={name} is not one of {', '.join(FILES)}")
     if weights not in ("published", "random"):
         raise Refusal(f"weights={weights} is not a policy; use weights=published or weights=random")
     net, file = RrdbNet(channels=64, growth=32, blocks=BLOCKS[name], scale=4).eval().requires_grad_(False), FILES[name]

@@ -63,8 +63,8 @@ class Exchange:
                           "or more")  # fmt: skip
         if self.every_level and (not self.cross or self.own or self.squeeze or not self.residual):
             raise Refusal("model.exchange.every_level=true is cross attention with a residual after every decoder "
-                          "level and nothing else; set exchange.cross=1 exchange.residual=true exchange.own=0 "
-                          "exchange.squeeze=false below model.")  # fmt: skip
+                          "level and nothing else; set model.exchange.cross=1 model.exchange.residual=true "
+                          "model.exchange.own=0 model.exchange.squeeze=false")  # fmt: skip
 
     def crossing(self, channels: int) -> nn.Module:
         """A layer from two maps to two."""

@@ -52,8 +52,8 @@ class Widths:
     def __post_init__(self) -> None:
         if self.widest != 4 * self.ngf or min(self.ngf, self.z) < 1:
             raise Refusal(
-                f"model.widest={self.widest} must be 4 model.ngf={self.ngf}, so that the attention reads maps of one "
-                f"width, and model.z={self.z} 1 or more"
+                f"model.sizes.widest={self.widest} must be 4 model.sizes.ngf={self.ngf}, so that the attention "
+                f"reads maps of one width, and model.sizes.z={self.z} 1 or more"
             )
 
 
