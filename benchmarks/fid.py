@@ -37,8 +37,9 @@ from scenegen.data.transforms import Framing
 from scenegen.data.world import render
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
+from scenegen.networks.frozen.inception import INCEPTION, assembled, randomise
 from scenegen.scoring.inputs import Options
-from scenegen.scoring.judges.inception import INCEPTION, InceptionFeatures, assembled, randomise
+from scenegen.scoring.judges.inception import InceptionFeatures
 from scenegen.scoring.reference import describe, reference_of
 
 

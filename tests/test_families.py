@@ -59,7 +59,7 @@ AVERAGED = {"teacher"}
 """Terms that read the model's average, of trick=ema."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
 """Options that fill a place of another name."""
-OF_VGG = {"content"}
+OF_VGG = {"content", "inception"}
 """Terms that read layers which SceneNet does not have."""
 REFUSED = {
     "gaugan": WARPS | SEGMENTING | {"labelmix"},

@@ -235,6 +235,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
                 digest=chosen.digest,
                 made_by=command_line,
                 beside=beside,
+                read=sorted(module.frozen_stamps),
             )
         if isinstance(module.best_model, LabelReader):
             print(

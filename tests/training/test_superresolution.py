@@ -141,3 +141,9 @@ def test_a_discriminator_of_pictures_refuses_a_condition() -> None:
         built("discriminator/picture_vgg", semantic_channels=3)
     judge = built("discriminator/picture_vgg", semantic_channels=0, ndf=2)
     assert judge(None, torch.zeros(1, 3, 32, 48)).logits[0].shape == (1, 1, 2, 3)
+
+
+def test_the_module_names_the_networks_that_training_reads(folder: str) -> None:
+    config = plan(compose("train", [*TINY, *STAGES["esrgan"], folder])).config
+    module = build.rounds(config, build.dataset(config, split="train"))
+    assert module.frozen_stamps == {"efficientnet-lite0 RANDOM WEIGHTS"}

@@ -41,6 +41,7 @@ def evaluate(
     digest: str,
     made_by: str,
     beside: Beside | None = None,
+    read: Sequence[str] = (),
 ) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
     curves.png, result.json and scores.npz (every picture's values).
@@ -59,6 +60,7 @@ def evaluate(
         digest: of the config.
         made_by: command line that makes the run again, with what was changed on its way.
         beside: another run, whose pictures of the same maps stand on the contact sheet and are not scored.
+        read: stamps of the frozen networks that the training read; judges among them are marked.
 
     Returns:
         The score.
@@ -84,6 +86,7 @@ def evaluate(
         seed=config["seed"],
         device=str(device),
         config_hash=digest,
+        read=tuple(read),
         extra="ignore",
         cache="auto",
     )

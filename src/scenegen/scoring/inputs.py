@@ -47,6 +47,7 @@ class Options:
         posts: stamps of the posts that the pictures went through, for the protocol.
         chosen_on: names of the maps by which the model was chosen; a score of one of them is marked.
         config_hash: name of the config's content, for the protocol.
+        read: stamps of the frozen networks that the training read; judges among them are marked.
     """
 
     count: int | None = None
@@ -61,11 +62,13 @@ class Options:
     posts: tuple[str, ...] = ()
     chosen_on: tuple[str, ...] = ()
     config_hash: str | None = None
+    read: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Any, *, config_hash: str) -> Options:
         """Options from a command's settings of the same names."""
-        named = [f.name for f in dataclasses.fields(cls) if f.name not in {"config_hash", "posts", "chosen_on"}]
+        own = {"config_hash", "posts", "chosen_on", "read"}
+        named = [f.name for f in dataclasses.fields(cls) if f.name not in own]
         return cls(**{name: getattr(settings, name) for name in named}, config_hash=config_hash)
 
 

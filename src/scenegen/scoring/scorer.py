@@ -175,7 +175,7 @@ class Scorer:
             per_picture=rows,
             floor=next((one.floor for one in found.values() if one.floor is not None), None),
             marks=tuple([f"left out: {self.left_out}"] if self.left_out else [])
-            + marks(self._judged_by(), kind=self.kind)
+            + marks(self._judged_by(), kind=self.kind, read=options.read)
             + _chosen(options.chosen_on, pictures)
             + _in_reference(tally, real),
             warnings=(*pictures.warnings, *dict.fromkeys(one.warning for one in found.values() if one.warning)),

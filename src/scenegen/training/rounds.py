@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.losses.objective import Objective
+from scenegen.networks.frozen.extractors import Extractor
 from scenegen.training.optim import Optim
 from scenegen.training.tricks.accumulate import Accumulate, Part, averaged, in_turn
 from scenegen.training.tricks.augment import Augment
@@ -123,6 +124,11 @@ class Rounds(pl.LightningModule):
     def best_model(self) -> SceneModel:
         """The model to sample from: the average where there is one."""
         return cast(SceneModel, self.ema.average) if self.ema is not None else self.model
+
+    @property
+    def frozen_stamps(self) -> set[str]:
+        """Stamps of the frozen networks that terms and discriminator read."""
+        return {part.stamp for part in self.modules() if isinstance(part, Extractor)}
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         trained = [p for part in (self.model, self.objective) for p in part.parameters() if p.requires_grad]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from pytorch_fid import inception as published
 
 from scenegen.base.records import Refusal
-from scenegen.scoring.judges.inception import CleanInceptionFeatures, InceptionFeatures, assembled, randomise
+from scenegen.networks.frozen.inception import assembled, randomise
+from scenegen.scoring.judges.inception import CleanInceptionFeatures, InceptionFeatures
+from scenegen.scoring.judges.protocols import marks
 from tests.options import built
 
 
@@ -87,3 +90,22 @@ def test_the_two_protocols_bear_two_names():
     legacy, clean = InceptionFeatures, CleanInceptionFeatures
     assert (legacy.title, clean.title) == ("FID", "FID(clean)")
     assert legacy.resize != clean.resize
+
+
+def test_a_loss_reads_what_the_judge_reads_and_the_score_is_marked(random_features):
+    """The trunk's mean of the last maps is the judge's features; APF-GAN's loss on FID's own network is a leak."""
+    trunk = built("extractor/inception", at="nets.inception", weights="random", folder=None)
+    x = torch.rand(1, 3, 299, 299, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    found = trunk(x, ["pool_1", "mixed_6e", "pool_3", "relu1_2"])
+    assert [tuple(found[layer].shape[1:]) for layer in ("pool_1", "mixed_6e")] == [(64, 73, 73), (768, 17, 17)]
+    assert torch.allclose(found["pool_3"], random_features.net(x), rtol=1e-3, atol=1e-5)
+    assert torch.equal(found["relu1_2"], found["pool_1"])
+    small = F.interpolate(x, size=(8, 12), mode="area")  # as growing pictures begin
+    want = random_features.net(random_features.prepare(255 * (small + 1) / 2))
+    assert torch.allclose(trunk(small, ["pool_3"])["pool_3"], want, rtol=1e-3, atol=1e-5)
+    judges = {"FID": random_features}
+    assert not any("seen" in mark for mark in marks(judges, kind=None, read=["vgg19-dcbb9e9d, normalise=none"]))
+    (_, mark) = marks(judges, kind=None, read=[trunk.stamp])
+    assert mark == (
+        "judge seen in training: FID (inception-2015-12-05 RANDOM WEIGHTS); its number flatters what it trained"
+    )

@@ -6,7 +6,7 @@ them have `name`, `stamp` (weights) and `stand_in` (true when a total with it do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -104,12 +104,13 @@ def is_random(judge: Judge) -> bool:
     return "RANDOM WEIGHTS" in judge.stamp
 
 
-def marks(judges: dict[str, Judge], *, kind: Kind | None) -> tuple[str, ...]:
+def marks(judges: dict[str, Judge], *, kind: Kind | None, read: Collection[str] = ()) -> tuple[str, ...]:
     """Cautions that must stand beside every number of these judges.
 
     Args:
         judges: by role.
         kind: of the pictures that the generated ones should look like; None where nobody says.
+        read: stamps of the networks that a loss or a discriminator read while the generator was trained.
     """
     random = [role for role, judge in judges.items() if is_random(judge)]
     stand_in = [role for role, judge in judges.items() if judge.stand_in]
@@ -121,7 +122,15 @@ def marks(judges: dict[str, Judge], *, kind: Kind | None) -> tuple[str, ...]:
     if kind is not None and (blind := [f"{r} ({j.name})" for r, j in judges.items() if kind not in j.ranks]):
         what = "photographs" if kind == "photographs" else "rendered pictures"
         found.append(f"does not rank {what}: {', '.join(blind)}")
+    networks = {_network(stamp) for stamp in read}
+    if seen := [f"{role} ({judge.stamp})" for role, judge in judges.items() if _network(judge.stamp) in networks]:
+        found.append(f"judge seen in training: {', '.join(seen)}; its number flatters what it trained")
     return tuple(found)
+
+
+def _network(stamp: str) -> str:
+    """Network and weights of a stamp, without the way in which pictures are brought to it."""
+    return stamp.partition(",")[0]
 
 
 def require_uint8(image: Tensor, *, what: str) -> None:
