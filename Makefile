@@ -9,7 +9,7 @@ JOBS ?= 2
 # The processes of the tests share what they compile.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup train test pytest test-slow lint style types docs site bench clean
+.PHONY: setup train test pytest test-thorough test-slow lint style types docs site bench clean
 
 setup: .venv/.ready
 
@@ -28,9 +28,13 @@ test: style docs
 	@$(MAKE) --no-print-directory --jobs 2 types pytest
 
 # One process per core, each with one thread; a file's tests stay together, so what they share is made once. Their order
-# is that of tests/conftest.py.
+# is that of tests/conftest.py. It is the same everywhere: what lies in ../shared is compared by .ci/run.
 pytest: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	SCENEGEN_SHARED=none OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# What `make test` runs a part of: the rest of its products.
+test-thorough: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m thorough -n $(JOBS) --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

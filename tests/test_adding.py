@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import command_line
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("data_set", "loss", "measure", "model", "post", "trick")
 EXAMPLE = re.compile(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```", re.M | re.S)
@@ -79,8 +81,8 @@ def test_the_loss_is_on_the_shelf_and_in_the_check(house: Path, tmp_path: Path) 
 
 def test_an_unknown_slot_is_refused_with_the_known_ones(house: Path, tmp_path: Path) -> None:
     wrong = house / "conf" / "trick" / "wrong.yaml"
-    wrong.write_text((house / "conf/trick/mirror.yaml").read_text().replace("augment:", "augmint:"))
-    done = run(house, "-m", "scenegen.train", "trick=wrong", "debug=two_steps", cwd=tmp_path)
+    wrong.write_text((house / "conf/trick/diffaugment.yaml").read_text().replace("augment:", "augmint:"))
+    done = command_line.run("train", "trick=wrong", "debug=two_steps", cwd=tmp_path, SCENEGEN_CONF=str(house / "conf"))
     wrong.unlink()
     assert done.returncode == 1
     assert "trick.augmint is unknown; did you mean augment?" in done.stderr

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 DATA = ("size=tiny", "data.count=16", "data.test_count=4")
@@ -26,7 +25,14 @@ class Warm:
         self.process: subprocess.Popen[str] | None = None
 
     def run(
-        self, command: list[str], *, cwd: Path, env: dict[str, str], timeout: float, root: Path | None = None
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        timeout: float,
+        root: Path | None = None,
+        file_bytes: int = 0,
     ) -> tuple[int, str, str, list[str]]:
         """Exit status, stdout and stderr of a command given as [module, *arguments], and what was seen of it.
 
@@ -44,7 +50,7 @@ class Warm:
         assert self.process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             order = {"module": command[0], "arguments": command[1:], "cwd": str(cwd), "env": env,
-                     "root": str(root or "")}  # fmt: skip
+                     "root": str(root or ""), "file_bytes": file_bytes}  # fmt: skip
             (Path(folder) / "order.json").write_text(json.dumps(order))
             self.process.stdin.write(f"{folder}\n")
             child = int(self.process.stdout.readline())
@@ -69,25 +75,28 @@ def run(
     *overrides: str,
     cwd: Path,
     timeout: float = 300,
-    preexec_fn: Callable[[], None] | None = None,
+    file_bytes: int = 0,
     **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported what it needs.
 
-    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...), for
-    preexec_fn, and for a run on several devices, whose other ranks are started by the same words.
+    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...) and for a
+    run on several devices, whose other ranks are started by the same words.
+
+    Args:
+        file_bytes: size of the largest file that it may write, as on a disk that is nearly full; 0 sets no limit.
     """
     whole = {**os.environ, "OMP_NUM_THREADS": "1", **env}
     several = any(word.startswith(("trainer.devices", "trainer=ddp")) for word in overrides)
     early = any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env)
-    if preexec_fn is None and not early and not several:
+    if not early and not several:
         command = [f"scenegen.{verb}", *overrides]
-        return subprocess.CompletedProcess(command, *WARM.run(command, cwd=cwd, env=whole, timeout=timeout)[:3])
+        seen = WARM.run(command, cwd=cwd, env=whole, timeout=timeout, file_bytes=file_bytes)
+        return subprocess.CompletedProcess(command, *seen[:3])
     return subprocess.run(
         [sys.executable, "-m", f"scenegen.{verb}", *overrides],
         cwd=cwd,
         env=whole,
-        preexec_fn=preexec_fn,
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -1,8 +1,8 @@
 """A process that has imported the libraries and scenegen's rooms and starts commands by forking: `python warm.py` reads
 folders from stdin.
 
-Each folder holds order.json (module, arguments, cwd, env, root). The answer is the child's process id and then its exit
-status, a line each; the command's output lies in the folder's stdout and stderr. The commands' own modules are imported
+Each folder holds order.json (module, arguments, cwd, env, root, file_bytes). The answer is the child's process id and
+then its exit status, a line each; the command's output lies in the folder's stdout and stderr. The commands' own modules are imported
 in the fork, where they run, so nothing that one command does is seen by another. What a command leaves running ends
 with it. A command with a root is watched (watch.py).
 """
@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import runpy
 import sys
 import threading
@@ -109,6 +110,8 @@ def become(folder: Path, order: dict) -> None:
     os.environ.update(order["env"])
     sys.path[0] = order["cwd"]
     sys.argv = [order["module"], *order["arguments"]]
+    if largest := order["file_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def run(module: str) -> int:

@@ -52,19 +52,19 @@ def assert_same_run(a: Path, b: Path, step: int) -> None:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory) -> Path:
-    """20 steps without a stop; an epoch has 8 steps, so the stops below lie in the middle of epochs."""
+    """10 steps without a stop; an epoch has 8 steps, so the stops below lie in the middle of epochs."""
     cwd = tmp_path_factory.mktemp("straight")
-    done = run("train", *TINY, *STEPS, "name=a", "steps=20", cwd=cwd)
+    done = run("train", *TINY, *STEPS, "name=a", "steps=10", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return cwd / "runs" / "a"
 
 
-def test_ten_and_ten_is_twenty(straight: Path, tmp_path: Path) -> None:
-    first = run("train", *TINY, *STEPS, "name=a", "steps=10", cwd=tmp_path)
+def test_five_and_five_is_ten(straight: Path, tmp_path: Path) -> None:
+    first = run("train", *TINY, *STEPS, "name=a", "steps=5", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
-    second = run("train", "resume=a", "steps=20", "trainer.workers=2", cwd=tmp_path)
+    second = run("train", "resume=a", "steps=10", "trainer.workers=2", cwd=tmp_path)
     assert second.returncode == 0, second.stderr
-    assert_same_run(straight, tmp_path / "runs" / "a", 20)
+    assert_same_run(straight, tmp_path / "runs" / "a", 10)
     rows = (tmp_path / "runs" / "a" / "metrics.csv").read_text().splitlines()
     assert rows == (straight / "metrics.csv").read_text().splitlines()
 
@@ -72,7 +72,7 @@ def test_ten_and_ten_is_twenty(straight: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_kill_in_the_middle_of_an_epoch(straight: Path, tmp_path: Path) -> None:
     """At a moment that nobody chose; test_killed.py chooses its own."""
-    command = [sys.executable, "-m", "scenegen.train", *TINY, *STEPS, "name=a", "steps=20"]
+    command = [sys.executable, "-m", "scenegen.train", *TINY, *STEPS, "name=a", "steps=10"]
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -87,7 +87,7 @@ def test_kill_in_the_middle_of_an_epoch(straight: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     reached = max(int(p.stem.removeprefix("step_")) for p in checkpoints.glob("step_*.ckpt"))
-    assert reached < 20, "the run was over before it could be killed"
+    assert reached < 10, "the run was over before it could be killed"
     done = run("train", "resume=a", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert_same_run(straight, tmp_path / "runs" / "a", 20)
+    assert_same_run(straight, tmp_path / "runs" / "a", 10)

@@ -10,7 +10,6 @@ import collections.abc
 import dataclasses
 import difflib
 import importlib
-import inspect
 import math
 import re
 import types
@@ -20,7 +19,7 @@ from typing import Any
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.bounds import bound_faults
-from scenegen.config.flat import flat_records, named_records
+from scenegen.config.flat import flat_records, hints_of, named_records, parameters_of
 from scenegen.config.groups import COMMON, GROUPS, kept_at, supplied_at
 from scenegen.config.kinds import kind_faults
 from scenegen.config.moved import moved_sentence
@@ -147,13 +146,13 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
     if target is None:
         yield f"{path}._target_={node['_target_']} names nothing that can be imported"
         return
-    parameters = dict(inspect.signature(target).parameters)
+    parameters = dict(parameters_of(target))
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    hints = dict(hints_of(target))
     supplied = supplied_at(path)
     for name, record in flat_records(target, given={*node, *supplied}).items():
         del parameters[name]
-        parameters |= inspect.signature(record).parameters
+        parameters |= parameters_of(record)
         hints |= typing.get_type_hints(record)
     for name, record in named_records(target, node).items():
         yield from _record_faults(f"{path}.{name}", node[name], record)

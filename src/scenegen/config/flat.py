@@ -7,10 +7,23 @@ or below the parameter's own name, as a mapping.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+
+@functools.cache
+def hints_of(target: Any) -> Mapping[str, Any]:
+    """Types of the arguments of a class or function, and of what it returns."""
+    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+
+
+@functools.cache
+def parameters_of(target: Any) -> Mapping[str, inspect.Parameter]:
+    """Parameters of a class or function, in order."""
+    return inspect.signature(target).parameters
 
 
 def flat_records(target: Any, given: Collection[str]) -> dict[str, type]:
@@ -23,18 +36,17 @@ def flat_records(target: Any, given: Collection[str]) -> dict[str, type]:
     Returns:
         Name of the parameter -> its record, whose fields the config gives as keys of the target's own node.
     """
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    asked = {name: hints.get(name) for name in inspect.signature(target).parameters if name not in given}
+    hints = hints_of(target)
+    asked = {name: hints.get(name) for name in parameters_of(target) if name not in given}
     return {name: hint for name, hint in asked.items() if inspect.isclass(hint) and _is_frozen_record(hint)}
 
 
 def named_records(target: Any, node: Mapping[str, Any]) -> dict[str, type]:
     """Parameters of a target that are frozen records and are given as plain mappings, without a `_target_`."""
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     plain = {key for key, value in node.items() if isinstance(value, Mapping) and "_target_" not in value}
     return {
         name: hint
-        for name, hint in hints.items()
+        for name, hint in hints_of(target).items()
         if name in plain and inspect.isclass(hint) and _is_frozen_record(hint)
     }
 
