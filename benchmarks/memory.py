@@ -13,14 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def report(call: Callable[[], object]) -> None:
-    """Print the MiB and the seconds of a call, for `measured` in the parent process."""
+def report(call: Callable[[], object], *, seconds: Callable[[], float] | None = None) -> None:
+    """Print the MiB and the seconds of a call, for `measured` in the parent process.
+
+    Args:
+        call: the work.
+        seconds: asked after the call for its seconds; None takes those on the clock.
+    """
     Path("/proc/self/clear_refs").write_text("5")  # the largest size is now the present one
     before = resident("VmRSS")
     start = time.perf_counter()
     call()
-    seconds = time.perf_counter() - start
-    print(resident("VmHWM") - before, seconds)
+    clock = time.perf_counter() - start
+    print(resident("VmHWM") - before, clock if seconds is None else seconds())
 
 
 def measured(script: str, *arguments: str) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,9 @@ def evaluate(
     labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
     parameters = next(iter(model.parameters()))
     device = parameters.device
-    before = [folder / f"{SAMPLES}_posts" / f"{place}_before" for place in range(1, len(posts) + 1)]
+    beside = folder / f"{SAMPLES}_posts"
+    shutil.rmtree(beside, ignore_errors=True)  # of an earlier evaluation, whose pictures were others
+    before = [beside / f"{place}_before" for place in range(1, len(posts) + 1)]
     files = generate(
         model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, before=before,
         device=device,
