@@ -1,4 +1,4 @@
-"""Attention layers and learnt enlarging against fixtures/losses."""
+"""Attention layers, statistics of a batch and learnt enlarging against fixtures/losses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.enlarging import icnr
+from scenegen.networks.layers.minibatch import minibatch_deviation, minibatch_likeness
 from scenegen.networks.layers.self_attention import (
     ChannelGate,
     ChannelSelfAttention,
@@ -47,6 +48,15 @@ def test_attention(case: str) -> None:
     close(y, "out.y", tensors, about)
     for grad, name in zip(torch.autograd.grad(y, given, tensors["in.cotangent"]), ("x", "low"), strict=False):
         close(grad, f"grad.{name}", tensors, about)
+
+
+def test_statistics_of_a_batch() -> None:
+    """The fixtures' cotangents are not stored, so that only the results are compared."""
+    tensors, about = load("minibatch_std")
+    close(minibatch_deviation(tensors["in.x"], **about["options"]), "out.y", tensors, about)
+    tensors, about = load("minibatch_discrimination")
+    told = minibatch_likeness(tensors["in.x"], tensors["param.T"], **about["options"])
+    close(torch.cat([tensors["in.x"], told], dim=1), "out.y", tensors, about)
 
 
 def test_icnr() -> None:

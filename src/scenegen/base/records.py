@@ -420,7 +420,7 @@ class Discriminator(nn.Module):
 
     condition_channels: int = 0
     domains: ClassVar[int] = 1
-    joint: ClassVar[bool] = True
+    joint: bool = True
     per_sample: bool = False
     slope_bounded: ClassVar[bool] = False
     keeps_start: ClassVar[bool] = False
