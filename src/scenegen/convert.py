@@ -45,6 +45,7 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.config.opened import Vocabulary, note_vocabulary
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
+    from scenegen.networks.generators.hole_filler import HoleFiller
     from scenegen.networks.generators.rrdb import SuperResolution
     from scenegen.networks.interop import JUDGES, find_files, load_official
     from scenegen.runs.checkpoints import write_weights
@@ -82,7 +83,9 @@ def convert(cfg: DictConfig) -> Path:
     print(f"{printable(read)}: every key fits, none is left over")
     run = shlex.quote(f"run={settings.name}")
     following = f"python -m scenegen.sample {run} labels=FOLDER"
-    if model.channels == 1:
+    if isinstance(model, HoleFiller):
+        following = f"python -m scenegen.sample {run} pictures=FOLDER masks=FOLDER n_per_label=4"
+    elif model.channels == 1:
         following = f"python -m scenegen.sample {run} pictures=FOLDER"
     elif model.reads == {"source"}:
         post = f"esrgan_x{model.scale}" if isinstance(model, SuperResolution) else "cyclegan"

@@ -16,6 +16,7 @@ from scenegen.losses.two_completions import OfBoth
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.generators.partial_unet import PartialDecoder, PartialEncoder
 from scenegen.networks.interop import load_official
+from scenegen.networks.layers.log_spdnorm import LogSPDBlock
 from scenegen.networks.layers.spdnorm import PdganGenerator, SPDBlock, SPDNorm, hard_map
 from scenegen.training.rounds import Rounds
 from tests.options import built, loss_term, replaced
@@ -62,13 +63,25 @@ def test_modulation(name: str) -> None:
         close(grad, f"grad.{key}", tensors, about)
 
 
+def test_the_block_of_the_log() -> None:
+    case = load_filled("inpainting", "log000_spdnorm_block")
+    o = case.options
+    net = loaded(LogSPDBlock(o["channels"], rings=o["n"], base=o["k"]), case.state["B"])
+    (x,) = given(case, "x")
+    coarse, known = (case.given[name].to(DTYPE) for name in ("prior", "mask"))
+    assert torch.equal(torch.nn.functional.max_pool2d(known, 2 ** o["n_ds"]), case.out["mask_small"].to(DTYPE))
+    y = net(x, coarse, known)
+    check(case, "out", "y", y)
+    (y.square().mean() / 2).backward()
+    check_gradients(case, net, {"x": x})
+
+
 def test_generator() -> None:
     case = load_filled("inpainting", "pdgan_generator")
     o = case.options
     height, width = case.given["prior"].shape[-2:]
-    net = loaded(
-        PdganGenerator(ngf=o["ngf"], z=o["z_dim"], height=height, width=width, spectral=True), case.state["G"]
-    )  # fmt: skip
+    net = PdganGenerator(ngf=o["ngf"], z=o["z_dim"], height=height, width=width, spectral=True, block="released")
+    net = loaded(net, case.state["G"])
     z, coarse = given(case, "z", "prior")
     known = case.given["mask_valid"].to(DTYPE)
     units: dict[str, Tensor] = {}
@@ -126,7 +139,7 @@ def test_released_sizes_have_the_authors_keys() -> None:
     nets = described("inpainting", "manifest_pdgan")["nets"]
     with torch.device("meta"):
         made = {
-            "PDGAN": PdganGenerator(ngf=64, z=256, height=256, width=256, spectral=True),
+            "PDGAN": PdganGenerator(ngf=64, z=256, height=256, width=256, spectral=True, block="released"),
             "EN": PartialEncoder(ngf=64),
             "DE": PartialDecoder(ngf=64),
         }

@@ -20,7 +20,8 @@ from scenegen.metrics import fidelity
 from scenegen.networks.discriminators.picnet import PatchJudge, ResidualJudge
 from scenegen.networks.generators.picnet_parts import PicnetEncoder, PicnetGenerator, Widths
 from scenegen.networks.interop import load_official
-from scenegen.networks.layers.gated import TwoGatedConvs
+from scenegen.networks.layers.coordinates import with_coordinates
+from scenegen.networks.layers.gated import GatedConv, TwoGatedConvs
 from scenegen.networks.layers.picnet import Convolutions, ShortLongAttention
 from scenegen.networks.layers.run_norm import RunNorm
 from scenegen.networks.layers.stepping_spectral import SteppingSpectral
@@ -30,7 +31,7 @@ from tests.options import built, loss_term, replaced
 from .filled_cases import check, load_filled
 from .fixture_io import Case
 from .losses_cases import check as compare
-from .losses_cases import load
+from .losses_cases import close, load
 from .places import described
 from .test_sasame import ROUND
 from .test_translation import train, watched
@@ -351,3 +352,19 @@ def assert_first_round(case: Case, grads: dict[str, Tensor], after: dict[str, Te
         letter, parameter = key.split("/", 1)
         found = grads.get(f"{places[letter]}.{parameter}")
         check(case, "grad", key, torch.zeros_like(case.grad[key]).double() if found is None else found)
+
+
+@pytest.mark.parametrize("name", ["gated_conv", "coordconv_addcoords"])
+def test_convolutions_of_the_notes(name: str) -> None:
+    tensors, about = load(name)
+    x = tensors["in.x"]
+    if name == "gated_conv":
+        net = GatedConv(x.shape[1], tensors["out.y"].shape[1], tensors["param.weight"].shape[-1])
+        load_official(net, {key: tensors[f"param.{key}"] for key in ("weight", "bias")})
+        y = net(x)
+    else:
+        y = with_coordinates(x, radius=about["options"]["with_r"])
+    close(y, "out.y", tensors, about)
+    y.sum().backward()
+    assert x.grad is not None
+    close(x.grad, "grad.x", tensors, about)

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.base.tensors import require_stored, require_tensors
-from scenegen.networks.layers.picnet import Doubled
 
 WRAPPER = "module."
 PARTS = {"G": "generator", "E": "encoder", "D": "discriminator", "Corr": "correspondence", "F": "heads",
          "G_A": "there", "G_B": "back", "D_A": "of_target", "D_B": "of_source",
-         "D_rec": "of_reconstructed"}  # fmt: skip
+         "D_rec": "of_reconstructed", "DE": "decoder"}  # fmt: skip
 """Official file letters (latest_net_G.pth, ...) and the submodules of ours that they fill."""
 
 JUDGES = ("D", "D_A", "D_B", "D_rec")
@@ -28,7 +27,7 @@ HEADS = "F"
 
 AVERAGE = "EMA"
 
-WRAPPED = ("state_dict", "params_ema", "params")
+WRAPPED = ("state_dict", "params_ema", "params", "net")
 """Keys below which a file may hold its tensors, the first wins; Real-ESRGAN's hold an average before the weights."""
 
 VERSION_ONLY = "num_batches_tracked"
@@ -127,7 +126,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
     faults: list[str] = []
     theirs, ours, common = 0, 0, 0
     for name, part, given in _parts(module, state):
-        given = _named_once(name, part, _without_statistics(part, _unwrap(given)))
+        given = _without_statistics(part, _unwrap(given))
         given = part.own_names(given) if isinstance(part, Renaming) else given
         own = part.state_dict()
         theirs, ours, common = theirs + len(given), ours + len(own), common + len(given.keys() & own.keys())
@@ -222,20 +221,6 @@ def _without_statistics(part: nn.Module, given: dict[str, Tensor]) -> dict[str, 
     bare = {name for name, m in part.named_modules() if isinstance(m, nn.InstanceNorm2d) and not m.track_running_stats}
     ends = ("running_mean", "running_var", VERSION_ONLY)
     return {key: t for key, t in given.items() if not (key.endswith(ends) and key.rpartition(".")[0] in bare)}
-
-
-def _named_once(name: str, part: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights without the second names under which PICNet's files hold them.
-
-    Raises:
-        Refusal: where the two are not one.
-    """
-    others = part.other_names() if isinstance(part, Doubled) else {}
-    for other, key in others.items():
-        if other in given and key in given and not torch.equal(given[other], given[key]):
-            raise Refusal(f"the file holds one tensor under two names, but {name}{other} and {name}{key} differ; take "
-                          "the file as the authors' code wrote it")  # fmt: skip
-    return {key: tensor for key, tensor in given.items() if key not in others}
 
 
 def _shape(tensor: Tensor) -> str:

@@ -23,7 +23,7 @@ class Pdgan(HoleFiller):
         height, width: of the pictures, multiples of 64.
         ngf: base width.
         z: length of the latent; 256 as published.
-        spectral: spectral norm in the blocks.
+        spectral, block: see `PdganGenerator`.
         coarse: name of the run whose completions are painted over (model=pconv, picnet), or None for the hole's
             surroundings, spread into it.
 
@@ -49,13 +49,14 @@ class Pdgan(HoleFiller):
         ngf: int,
         z: int,
         spectral: bool,
+        block: str,
         coarse: str | None,
     ) -> None:
         super().__init__()
         require_sides(height, width, model="pdgan")
         if ngf < 2 or z < 1:  # the last block compares the ngf channels of each pixel
             raise Refusal(f"model.ngf={ngf} must be 2 or more and model.z={z} 1 or more; 64 and 256 are as published")
-        self.generator = PdganGenerator(ngf=ngf, z=z, height=height, width=width, spectral=spectral)
+        self.generator = PdganGenerator(ngf=ngf, z=z, height=height, width=width, spectral=spectral, block=block)
         self.coarse, self.size = coarse, (height, width)
         self.fill: Callable[[Batch], Tensor] | None = spread if coarse is None else None
         self.noise_shape = (2, z)

@@ -111,6 +111,19 @@ class Doubled(nn.Module):
                 found |= {f"{place}{other}.{key}": f"{place}{name}.{key}" for key in part.state_dict()}
         return found
 
+    def own_names(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A file's tensors without their second names; see `interop.Renaming`.
+
+        Raises:
+            Refusal: where a tensor differs under its two names.
+        """
+        others = self.other_names()
+        for other, key in others.items():
+            if other in state and key in state and not torch.equal(state[other], state[key]):
+                raise Refusal(f"the file holds one tensor under two names, but {other} and {key} differ; take the file "
+                              "as the authors' code wrote it")  # fmt: skip
+        return {key: tensor for key, tensor in state.items() if key not in others}
+
     def state_of_files(self) -> dict[str, Tensor]:
         """The state dict as the authors' files hold it."""
         own = self.state_dict()

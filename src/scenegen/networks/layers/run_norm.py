@@ -31,11 +31,12 @@ class RunNorm(nn.Module):
         """Normalise (b, channels, h, w).
 
         Raises:
-            Refusal: where the values of a sample do not divide into the groups.
+            Refusal: where the values of a sample do not divide into the groups, or each would have one.
         """
-        if x[0].numel() % self.groups:
-            raise Refusal(f"{self.groups} groups do not divide a sample's {tuple(x.shape[1:])} values; choose another "
-                          "size, or model.norm=group")  # fmt: skip
+        count = x[0].numel()
+        if count % self.groups or count < 2 * self.groups:
+            raise Refusal(f"{self.groups} groups of two values or more do not divide a sample's {tuple(x.shape[1:])} "
+                          "values; choose larger pictures, or model.norm=group")  # fmt: skip
         runs = x.reshape(len(x), self.groups, -1)  # (b, groups, values)
         var, mean = torch.var_mean(runs, dim=2, keepdim=True, correction=1)
         return ((runs - mean) * (var + 1e-5).rsqrt()).view_as(x) * self.weight + self.bias

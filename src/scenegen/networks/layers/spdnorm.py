@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
+from scenegen.networks.layers.log_spdnorm import LogSPDBlock
 from scenegen.networks.layers.norm import SpectralConv2d, positional_norm
 from scenegen.networks.layers.spade import nearest
 
@@ -130,16 +132,32 @@ class SPDBlock(nn.Module):
 
 
 class SPDUnit(nn.Module):
-    """A block, then a transposed convolution to twice the size; see `SPDBlock`."""
+    """A block, then a transposed convolution to twice the size.
 
-    def __init__(self, channels: int, out: int, *, rings: int, window: int, spectral: bool) -> None:
+    Args:
+        block: of this unit.
+        channels, out: of the block's result and of the unit's.
+    """
+
+    def __init__(self, block: nn.Module, channels: int, out: int) -> None:
         super().__init__()
-        self.block = SPDBlock(channels, out, rings=rings, window=window, spectral=spectral)
-        self.up = nn.ConvTranspose2d(out, out, 4, stride=2, padding=1)
+        self.block = block
+        self.up = nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor, coarse: Tensor, visible: Tensor) -> Tensor:
         return self.up(self.block(x, coarse, visible))  # (b, out, 2h, 2w)
 
+
+def _released(channels: int, out: int, rings: int, window: int, spectral: bool) -> SPDUnit:
+    return SPDUnit(SPDBlock(channels, out, rings=rings, window=window, spectral=spectral), out, out)
+
+
+def _log(channels: int, out: int, rings: int, window: int, spectral: bool) -> SPDUnit:
+    return SPDUnit(LogSPDBlock(channels), channels, out)
+
+
+BLOCKS: dict[str, Callable[[int, int, int, int, bool], SPDUnit]] = {"released": _released, "log": _log}
+"""Options of model.block: (channels, out, rings, window, spectral) -> a unit."""
 
 DILATIONS: Sequence[tuple[int, int]] = ((2, 3), (3, 3), (4, 3), (5, 3), (6, 5), (7, 5))
 """Rings and window of each unit."""
@@ -155,17 +173,20 @@ class PdganGenerator(nn.Module):
         ngf: base width.
         z: length of the latent.
         height, width: of the pictures, multiples of 64.
-        spectral: spectral norm in the blocks.
+        spectral: spectral norm in the blocks of the release.
+        block: "released", or "log": `LogSPDBlock` in its place.
 
     Source: Liu et al., CVPR 2021 (PD-GAN), section 3.1; keys of the released PDGAN.
     """
 
-    def __init__(self, *, ngf: int, z: int, height: int, width: int, spectral: bool) -> None:
+    def __init__(self, *, ngf: int, z: int, height: int, width: int, spectral: bool, block: str) -> None:
         super().__init__()
+        if block not in BLOCKS:
+            raise Refusal(f"model.block={block} is not one of {', '.join(BLOCKS)}")
         self.start = WIDTHS[0] * ngf, height // 64, width // 64
         self.fc = nn.Linear(z, math.prod(self.start))
         self.generated = nn.ModuleList(
-            SPDUnit(a * ngf, b * ngf, rings=rings, window=window, spectral=spectral)
+            BLOCKS[block](a * ngf, b * ngf, rings, window, spectral)
             for a, b, (rings, window) in zip(WIDTHS[:-1], WIDTHS[1:], DILATIONS, strict=True)
         )
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)

@@ -1,0 +1,67 @@
+"""The log's inpainting rows: their recorded numbers, and each composed, made tiny and stepped."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from scenegen.config import build
+from scenegen.config.compose import compose
+from scenegen.config.places import experiments_folder
+from scenegen.config.plan import plan
+from scenegen.data.samples import collate
+from scenegen.train import Settings
+from tests.training.test_any_task import descend
+
+ROWS = sorted(path.parent.name for path in experiments_folder().glob("inpainting-*/recipe.yaml"))
+TINY = ("size=tiny", "width=tiny", "data.val_fraction=0", "batch_size=2", "steps=2")
+
+
+def recorded() -> dict[str, list[str]]:
+    with (experiments_folder() / "inpainting.csv").open(newline="") as file:
+        return {row.pop("recipe"): list(row.values()) for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for seed in range(2):
+        pixels = np.random.default_rng(seed).integers(0, 256, (70, 90, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{seed}.png")
+    return folder
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_steps(name: str, photographs: Path) -> None:
+    larger = ["size=s128"] if name == "inpainting-group-norm" else []  # whose 32 groups need two values each
+    chosen = compose("train", [f"experiment={name}", *TINY, *larger, f"data.root={photographs}"])
+    config = plan(chosen, settings=Settings).config
+    data = build.dataset(config, split="train")
+    module = build.rounds(config, data)
+    module.configure_optimizers()
+    module.model.train()
+    descend(module, collate([data[(0, 0)], data[(0, 1)]]))
+    moved = [p.grad for p in module.model.parameters() if p.requires_grad and p.grad is not None]
+    assert moved
+    assert torch.stack([g.abs().max() for g in moved]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", recorded())
+def test_a_recipe_says_the_numbers_of_its_row(name: str) -> None:
+    text = (experiments_folder() / name / "recipe.yaml").read_text()
+    found = re.search(r"Recorded: L1 ([\d.]+)(?: \(grey levels\))?, PSNR ([\d.]+), TV ([\d.]+), FID ([\d.]+)[.;]", text)
+    assert found is not None
+    assert [*found.groups()] == recorded()[name]
+
+
+def test_the_numbers_are_those_of_the_log(shared: Path) -> None:
+    (log,) = (shared / "seeds").glob("000_*.txt")
+    rows = [line.replace("*", "").split("|")[2:6] for line in log.read_text().splitlines() if line.startswith("| ")]
+    numbers = [[cell.strip() for cell in row] for row in rows if row[0].strip()[:1].isdigit()]
+    assert numbers == list(recorded().values())
