@@ -71,9 +71,9 @@ def evaluate(
     labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
     parameters = next(iter(model.parameters()))
     device = parameters.device
-    beside = folder / f"{SAMPLES}_posts"
-    shutil.rmtree(beside, ignore_errors=True)  # of an earlier evaluation, whose pictures were others
-    before = [beside / f"{place}_before" for place in range(1, len(posts) + 1)]
+    kept = folder / f"{SAMPLES}_posts"
+    shutil.rmtree(kept, ignore_errors=True)  # of an earlier evaluation, whose pictures were others
+    before = [kept / f"{place}_before" for place in range(1, len(posts) + 1)]
     files = generate(
         model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, before=before,
         device=device,
