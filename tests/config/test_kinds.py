@@ -73,3 +73,14 @@ def test_a_judge_of_the_other_kind_is_marked() -> None:
     _, blind = marks(judges, kind="rendered")
     assert blind == "does not rank rendered pictures: FID of photographs (scenenet-photographs)"
     assert marks(judges, kind=None) == (stand_in,)
+
+
+def test_judges_of_the_family_that_trained_are_marked() -> None:
+    """Issue 11: a generator that trained against Lite0 and ignored its maps was crowned by Lite2."""
+    judges = {"FID": built("fid/efficientnet"), "segmenter": built("segmenter/given", classes=None)}
+    trained = [built("extractor/efficientnet", at="nets.efficientnet").stamp]
+    _, kin = marks(judges, kind="photographs", read=trained)
+    assert kin == "of a family seen in training, which flatters: FID (efficientnet)"
+    _, seen = marks(judges, kind="photographs", read=[judges["FID"].stamp])
+    assert seen.startswith("judge seen in training: FID (efficientnet-lite2")
+    assert len(marks(judges, kind="photographs", read=["vgg19-0", "unknown"])) == 1

@@ -308,7 +308,7 @@ def test_options_follow_the_command(tmp_path):
     from scenegen.score import Settings
 
     settings = {f.name for f in dataclasses.fields(Settings)}
-    assert {f.name for f in dataclasses.fields(Options)} - {"config_hash", "posts"} <= settings
+    assert {f.name for f in dataclasses.fields(Options)} - {"config_hash", "posts", "chosen_on", "read"} <= settings
 
 
 def test_aesthetic_mean_and_seeded_interval(tmp_path):

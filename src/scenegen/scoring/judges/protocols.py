@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scenegen.base.records import KINDS, Kind
 from scenegen.base.refusal import Refusal
+from scenegen.networks.frozen.families import family_of
 
 BOTH = frozenset(KINDS)
 PHOTOGRAPHS: frozenset[Kind] = frozenset({"photographs"})
@@ -125,6 +126,11 @@ def marks(judges: dict[str, Judge], *, kind: Kind | None, read: Collection[str] 
     networks = {_network(stamp) for stamp in read}
     if seen := [f"{role} ({judge.stamp})" for role, judge in judges.items() if _network(judge.stamp) in networks]:
         found.append(f"judge seen in training: {', '.join(seen)}; its number flatters what it trained")
+    families = {family_of(stamp) for stamp in read} - {None}
+    others = {role: judge for role, judge in judges.items() if _network(judge.stamp) not in networks}
+    if kin := [f"{role} ({family_of(judge.stamp)})" for role, judge in others.items()
+               if family_of(judge.stamp) in families]:  # fmt: skip
+        found.append(f"of a family seen in training, which flatters: {', '.join(kin)}")
     return tuple(found)
 
 
