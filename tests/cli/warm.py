@@ -2,9 +2,9 @@
 folders from stdin.
 
 Each folder holds order.json (module, arguments, cwd, env, root, file_bytes). The answer is the child's process id and
-then its exit status, a line each; the command's output lies in the folder's stdout and stderr. The commands' own modules are imported
-in the fork, where they run, so nothing that one command does is seen by another. What a command leaves running ends
-with it. A command with a root is watched (watch.py).
+then its exit status, a line each; the command's output lies in the folder's stdout and stderr. The commands' own
+modules are imported in the fork, where they run, so nothing that one command does is seen by another. What a command
+leaves running ends with it. A command with a root is watched (watch.py).
 """
 
 from __future__ import annotations
