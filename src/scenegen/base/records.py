@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from scenegen.base.depth import Depth
+from scenegen.base.kinds import KINDS, Kind
 from scenegen.base.refusal import Refusal
 
 __all__ = [
@@ -38,11 +39,6 @@ __all__ = [
 ]
 
 Made = TypeVar("Made")
-
-Kind = Literal["photographs", "rendered"]
-"""What the pictures of a data set are."""
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)

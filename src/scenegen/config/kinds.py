@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scenegen.base.records import KINDS, Kind
+from scenegen.base.kinds import KINDS, Kind
 from scenegen.config.places import conf_folder
 
 _NAMED = re.compile(r"^kind: (\w+)$", re.MULTILINE)
