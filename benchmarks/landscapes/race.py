@@ -177,7 +177,7 @@ def draw(race: Race, *, rows: int = 8) -> Path:
         shown.append(cells)
     sheet = contact_sheet(
         shown,
-        titles=["label", "photograph", "SPADE as published", "experiment=landscapes"],
+        titles=["label", "photograph", "published SPADE", "landscapes"],
         side_by_side=2,
         legend=legend(data.classes, ids),
         notes=[f"each trained for {race.seconds:g} CPU seconds on one thread; test maps, spread over all"],
@@ -208,7 +208,8 @@ def summary(race: Race, found: dict) -> str:
 
 
 def _row(name: str, theirs: float, ours: float) -> str:
-    return f"| {name} | {theirs:.4g} | {ours:.4g} | {ours / theirs:.3f} |"
+    ratio = f"{ours / theirs:.3f}" if theirs else "-"
+    return f"| {name} | {theirs:.4g} | {ours:.4g} | {ratio} |"
 
 
 def main() -> None:
