@@ -18,6 +18,7 @@ from scenegen.config.opened import Vocabulary, open_run
 from scenegen.config.plan import plan
 from scenegen.convert import Settings, convert
 from scenegen.data.bridges import ADE20K
+from scenegen.data.classes import NO_LABELS
 from scenegen.networks.interop import find_files, load_official
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.runs.checkpoints import load, newest
@@ -129,6 +130,39 @@ def test_files_of_another_width_or_family(source: str, tmp_path: Path, monkeypat
         convert(compose("convert", [f"source={other}", "epoch=3", "name=c", *TINY, f"files={files}"]))
     assert len(str(caught.value)) < 1500
     assert not (tmp_path / "runs").exists()
+
+
+DENOISERS = {
+    "cncl": (),
+    "cncl_unet": ("model.exchange.squeeze=false", "model.exchange.cross=1"),
+    "restormer": ("model.dim=4", "model.blocks=[1,1,1,1]", "model.refinement=1", "model.heads=[1,2,2,2]"),
+}
+
+
+@pytest.mark.parametrize("source", sorted(DENOISERS))
+def test_every_denoiser_becomes_the_same_network(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Restormer's files hold their tensors below "params" (specs/denoising.md 2)."""
+    monkeypatch.chdir(tmp_path)
+    options = [f"source={source}", "name=c", *TINY, *DENOISERS[source]]
+    config = plan(compose("convert", [*options, "files=x"]), settings=Settings).config
+    vocabulary = Vocabulary(NO_LABELS, has_instances=False)
+    torch.manual_seed(1)
+    model = build.model(config, vocabulary).eval()
+    letters = {"G": dict(model.generator.state_dict())}
+    if source != "restormer":
+        letters["D"] = dict(build.discriminator(config, model).state_dict())
+    for letter, state in letters.items():
+        torch.save({"params": state} if source == "restormer" else state, tmp_path / f"latest_net_{letter}.pth")
+    folder = convert(compose("convert", [*options, f"files={tmp_path}"]))
+    assert "scenegen.sample run=c pictures=FOLDER" in capsys.readouterr().out
+    batch = Batch(source=torch.rand(1, 1, 24, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    with torch.no_grad():
+        assert torch.equal(open_run(str(folder)).model.sample(batch).image, model.sample(batch).image)
+    torch.save({**letters["G"], "extra.weight": torch.zeros(1)}, tmp_path / "latest_net_G.pth")
+    with pytest.raises(Refusal, match=r"unexpected (G/)?extra\.weight"):
+        convert(compose("convert", [*options, f"files={tmp_path}", "name=d"]))
 
 
 @pytest.mark.slow

@@ -42,9 +42,16 @@ from .places import described
 from .test_sasame import ROUND
 from .test_translation import assert_first_round, train, watched
 
-pytestmark = pytest.mark.shared
 DTYPE = torch.float64
 FAMILY = "denoising"
+COMMITTED = {"cncl_generator", "cncl_normalisation", "log003_cross_attention_block", "log003_metrics", "restormer_tiny"}
+
+
+def cases(*names: str) -> list[Any]:
+    """Names for parametrize; those that do not travel with a clone need ../shared."""
+    return [name if name in COMMITTED else pytest.param(name, marks=pytest.mark.shared) for name in names]
+
+
 NORMS = {"bn": "batch", "ln": "layer"}
 PLAIN: dict[str, Any] = {"squeeze": False, "own": 0, "cross": 0, "heads": 4, "residual": False, "every_level": False}
 
@@ -66,7 +73,7 @@ def check_gradients(case: Case, net: nn.Module, inputs: dict[str, Tensor]) -> No
         check(case, "grad", name, torch.zeros_like(parameter) if parameter.grad is None else parameter.grad)
 
 
-@pytest.mark.parametrize("name", ["cncl_generator", "cncl_generator_full_width"])
+@pytest.mark.parametrize("name", cases("cncl_generator", "cncl_generator_full_width"))
 def test_cncl_generator(name: str) -> None:
     case = load_filled(FAMILY, name)
     net = loaded(CnclNet(ngf=case.options.get("base", 64)), case, "G")
@@ -87,6 +94,7 @@ def test_cncl_generator(name: str) -> None:
         check(case, "out", "eval/y", made())
 
 
+@pytest.mark.shared
 def test_cncl_discriminator() -> None:
     case = load_filled(FAMILY, "cncl_discriminator")
     net = loaded(CnclDiscriminator(semantic_channels=0, ndf=case.options["base"]), case, "D")
@@ -122,8 +130,8 @@ def network_003(options: dict[str, Any]) -> nn.Module:
     return FullyCrossed(ngf=options["base"], layers=layers, exchange=Exchange(**chosen), fusion=1)
 
 
-@pytest.mark.parametrize("name", ["log003_cncl_unet_ca", "log003_cncl_attn_mdta_cross", "log003_cncl_unet_ln_gelu",
-                                  "log003_full_cross_attention"])  # fmt: skip
+@pytest.mark.parametrize("name", cases("log003_cncl_unet_ca", "log003_cncl_attn_mdta_cross", "log003_cncl_unet_ln_gelu",
+                                  "log003_full_cross_attention"))  # fmt: skip
 def test_log003_networks(name: str) -> None:
     case = load_filled(FAMILY, name)
     net = loaded(network_003(case.options), case, "G")
@@ -141,7 +149,7 @@ def test_log003_networks(name: str) -> None:
 CROSSING = {False: CrossAttention, True: CrossBlock}
 
 
-@pytest.mark.parametrize("name", ["log003_cross_attention", "log003_cross_attention_block"])
+@pytest.mark.parametrize("name", cases("log003_cross_attention", "log003_cross_attention_block"))
 def test_cross_attention(name: str) -> None:
     case = load_filled(FAMILY, name)
     options = case.options
@@ -171,8 +179,8 @@ def restormer_part(name: str, options: dict[str, Any]) -> nn.Module:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["restormer_mdta", "restormer_gdfn", "restormer_block_bias_free",
-                                  "restormer_block_with_bias", "restormer_tiny"])  # fmt: skip
+@pytest.mark.parametrize("name", cases("restormer_mdta", "restormer_gdfn", "restormer_block_bias_free",
+                                  "restormer_block_with_bias", "restormer_tiny"))  # fmt: skip
 def test_restormer(name: str) -> None:
     case = load_filled(FAMILY, name)
     net = loaded(restormer_part(name, case.options), case, "N")
@@ -197,6 +205,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.shared
 def test_released_sizes_have_the_authors_keys_in_order() -> None:
     nets = described(FAMILY, "manifest_denoising")["nets"]
     assert nets.keys() == PUBLISHED.keys()
@@ -255,7 +264,7 @@ def any_range(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("any_range")
-@pytest.mark.parametrize("name", ["cncl_train_step"])
+@pytest.mark.parametrize("name", cases("cncl_train_step"))
 def test_cncl_repeats_the_published_training(name: str, tmp_path: Path) -> None:
     case = load_filled(FAMILY, name)
     model = built("model/cncl", ngf=case.options["base"], **SIDES)
@@ -278,7 +287,7 @@ PLACES = {"G": "model.generator", "D": "discriminator"}
 
 
 @pytest.mark.usefixtures("any_range")
-@pytest.mark.parametrize("name", ["log003_train_steps", "log003_train_steps_d_every_2"])
+@pytest.mark.parametrize("name", cases("log003_train_steps", "log003_train_steps_d_every_2"))
 def test_log003_repeats_its_training(name: str, tmp_path: Path) -> None:
     case = load_filled(FAMILY, name)
     model = built("model/cncl_unet", ngf=case.options["base"], **SIDES)
@@ -310,6 +319,7 @@ def test_log003_metrics() -> None:
             check(case, "out", f"{name}{k}", torch.cat(found))
 
 
+@pytest.mark.shared
 @pytest.mark.usefixtures("any_range")
 def test_log003_texture_and_perceptual() -> None:
     """Both as committed, which need no network or give no gradient, and as intended."""
@@ -336,6 +346,7 @@ def test_log003_texture_and_perceptual() -> None:
         check(case, "grad", key, slope)
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("alpha", [0.2, 0.8])
 def test_network_interpolation(alpha: float) -> None:
     """A mixed network's picture, which is not the mean of both networks' pictures."""
