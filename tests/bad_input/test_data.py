@@ -84,8 +84,8 @@ CLASSES = [
     Row("unlabelled by option", f"{CHECK} data.classes=[sky,land,water] data.unlabelled=text",
         lambda here: pairs(here / "data"), ("unlabelled", "should be a whole number or null")),
     Row("remap a text", f"{CHECK} data.remap=5", lambda here: pairs(here / "data"), ("remap", "should be Mapping")),
-    Row("remap to nowhere", f"{TRAIN} 'data.remap={{0:9}}'", lambda here: pairs(here / "data"), ("9",
-        "4 files cannot be used")),
+    Row("remap to nowhere", f"{TRAIN} 'data.remap={{0:9}}'", lambda here: pairs(here / "data"),
+        ("4 files cannot be used", "label id 0", "lies outside the 3 classes")),
     Row("remap of text", f"{CHECK} 'data.remap={{a:b}}'", lambda here: pairs(here / "data"), ("remap",
         "should be Mapping")),
 ]  # fmt: skip

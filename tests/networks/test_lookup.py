@@ -149,7 +149,8 @@ def test_labels_without_pattern_and_noise_of_pixels_are_convolved():
     look_up(looked)
     for noise in (noise_of(model, batch), everywhere):
         want = model.sample(batch, noise=noise).image
-        torch.testing.assert_close(looked.sample(batch, noise=noise).image, want, atol=1e-5, rtol=0)
+        # a sum in another order; some processors end 1.3e-5 apart
+        torch.testing.assert_close(looked.sample(batch, noise=noise).image, want, atol=2e-5, rtol=0)
 
 
 def test_nothing_is_left_to_divide_and_it_moves_with_the_model():
