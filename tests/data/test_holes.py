@@ -10,7 +10,9 @@ from PIL import Image
 
 from scenegen.base.records import Refusal
 from scenegen.data.degrade import GREY
+from scenegen.data.doctor import Report, examine
 from scenegen.data.hole_shapes import SHAPES, Seeded
+from scenegen.data.inspection import require_sound
 from scenegen.data.samples import collate
 from tests.options import replaced
 
@@ -85,3 +87,26 @@ def test_masks_of_files(tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_refused(changes: dict, said: str) -> None:
     with pytest.raises(Refusal, match=said):
         hole(**changes)
+
+
+def test_the_doctor_says_every_bad_mask_at_once_and_the_share_of_holes(tmp_path: Path) -> None:
+    def report(**changes) -> Report:
+        data = replaced("data/procedural", split="test", height=64, width=64, count=2, test_count=2)
+        return examine({"test": data.degraded(replaced("degrade/holes", **changes))})
+
+    sound = report(kinds=["centre"])
+    assert not sound.faults
+    assert [str(remark) for remark in sound.remarks] == [
+        "holes of test: 25% of the pixels on average, 25% to 25%, over 2 pictures"
+    ]
+    mask = np.zeros((64, 64), np.uint8)
+    mask[5:20, 10:30] = 255
+    for name, spoilt in {"good": mask, "empty": 0 * mask, "inverted": 255 - 0 * mask, "short": mask[:40]}.items():
+        Image.fromarray(spoilt).save(tmp_path / f"{name}.png")
+    faults = {Path(fault.file).stem: fault.problem for fault in report(masks=str(tmp_path)).faults}
+    assert faults.keys() == {"empty", "inverted", "short"}
+    assert faults["short"] == "the mask is 64x40 but its picture 64x64 (width x height); stretch it with " \
+        "degrade.masks_fit=squash"  # fmt: skip
+    data = replaced("data/procedural", split="train", height=64, width=64, count=2, test_count=2)
+    with pytest.raises(Refusal, match="3 files cannot be used"):
+        require_sound(data.degraded(replaced("degrade/holes", masks=str(tmp_path))))

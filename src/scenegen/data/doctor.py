@@ -17,13 +17,16 @@ from rich.table import Table
 from scenegen.base.console import printable, shown
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Facts, Inspected, in_groups, inspect, scan
+from scenegen.data.inspection import Facts, Inspected, faults_of_masks, in_groups, inspect, scan
 from scenegen.data.labels import count_ids
 from scenegen.data.look_alikes import look_alikes
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
 from scenegen.data.slice_files import SliceFiles
 from scenegen.data.slices import Twins
+
+LOOKED = 32
+"""Holes of a split that are measured."""
 
 LISTED = 10
 """Names that the printed report lists of a group that does not stop training; the JSON has all."""
@@ -122,6 +125,7 @@ def examine(
         advance: called once per sample, for a progress bar.
     """
     first = next(iter(datasets.values()))
+    faults = [*faults, *_of_holes(datasets)]
     if not isinstance(first.source, Files):
         return _examine_rendered(datasets, advance, faults=[*faults, *_faults_of_slices(datasets)])
     looked: dict[str, tuple[str, Inspected]] = {}
@@ -170,6 +174,21 @@ def _near_duplicates(photos: Sequence[tuple[str, Facts]]) -> list[tuple[str, str
     found = look_alikes([look for _, look in first.values()], [splits.index(split) for split, _ in first])
     kinds, names = list(first), [name for name, _ in first.values()]
     return [(names[a], names[b]) for a, b in found if kinds[a][1] != kinds[b][1]]
+
+
+def _of_holes(datasets: Mapping[str, Pairs]) -> list[Fault]:
+    """Faults of mask files; where there are none, a remark about the share of the pictures that holes hide."""
+    found = list(dict.fromkeys(fault for data in datasets.values() for fault in faults_of_masks(data)))
+    if any(fault.stops for fault in found):
+        return found
+    for split, data in datasets.items():
+        if "hole" in data.offers:
+            places = range(0, len(data), max(1, len(data) // LOOKED))
+            holes = [data[(0, place)].hole for place in places]
+            shares = np.array([hole.float().mean().item() for hole in holes if hole is not None])
+            said = f"{shares.mean():.0%} of the pixels on average, {shares.min():.0%} to {shares.max():.0%}"
+            found.append(Fault(f"holes of {split}", f"{said}, over {len(shares)} pictures", stops=False))
+    return found
 
 
 def _faults_of_slices(datasets: Mapping[str, Pairs]) -> list[Fault]:

@@ -18,6 +18,7 @@ from PIL import Image
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
+from scenegen.data.degrade import Holes
 from scenegen.data.labels import ONE_CHANNEL, count_ids, outside_sentence, read_stored
 from scenegen.data.look_alikes import thumbnail
 from scenegen.data.pairs import Fault, Files, Pair, size_problem
@@ -96,16 +97,25 @@ def scan(dataset: Pairs, *, deep: bool = False) -> list[Fault]:
         dataset: datasets without files (the procedural world) have no faults.
         deep: decode every photograph as well.
     """
+    masks = faults_of_masks(dataset)
     photos = [source for source in dataset.sources if isinstance(source, Photos)]
     if photos:
-        return [fault for source in photos for fault in _scan_photos(source, deep=deep)]
+        return [*masks, *(fault for source in photos for fault in _scan_photos(source, deep=deep))]
     files = dataset.source
     if isinstance(files, SliceFiles):
         return scan_slices(files, whole=not dataset.framing.random)
     if not isinstance(files, Files):
-        return []
+        return masks
     faults = [fault for item in inspect(files, deep=deep) for fault in item.faults]
-    return [*files.unmatched, *faults]
+    return [*masks, *files.unmatched, *faults]
+
+
+def faults_of_masks(dataset: Pairs) -> list[Fault]:
+    """Faults of the mask files that hide parts of the samples."""
+    degrade = dataset.degrade
+    if not isinstance(degrade, Holes) or degrade.masks is None:
+        return []
+    return degrade.masks.faults((dataset.framing.height, dataset.framing.width))
 
 
 def _scan_photos(source: Photos, *, deep: bool) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.records import Refusal
-from scenegen.data.pairs import natural_key
+from scenegen.data.pairs import Fault, natural_key
 
 Hole = Literal["white", "black"]
 Size = tuple[int, int]
@@ -69,6 +69,20 @@ class Masks:
             notice(f"{path}: {between:.0%} of the mask are neither black nor white; values of 128 and more are taken "
                    "as white")  # fmt: skip
         return self._checked(path, (grey >= 128) == (self.hole == "white"))
+
+    def faults(self, size: Size) -> list[Fault]:
+        """All that is wrong with the masks for pictures of a size; grey ones do not stop."""
+        found: list[Fault] = []
+
+        def grey(sentence: str) -> None:
+            found.append(Fault(*sentence.split(": ", 1), stops=False))
+
+        for name, path in self.files.items():
+            try:
+                self.of(name, size, notice=grey)
+            except Refusal as refusal:
+                found.append(Fault(str(path), str(refusal).removeprefix(f"{path}: ")))
+        return found
 
     def _fitted(self, path: Path, grey: np.ndarray, size: Size) -> np.ndarray:
         h, w = size
