@@ -11,7 +11,7 @@ import pytest
 
 from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE
-from scenegen.data.world import STYLE_FIELDS, Scene, render
+from scenegen.data.world import STYLE_FIELDS, Scene, render, style_of
 
 PICTURES = 600
 
@@ -47,7 +47,7 @@ def test_seed_and_index_matter():
 def test_same_composition_at_every_size(index):
     small, large = render(1, index, height=96, width=128), render(1, index, height=192, width=256)
     assert np.mean(small.label == large.label[::2, ::2]) > 0.93
-    assert small.style == large.style
+    assert small.style == large.style == style_of(1, index)
     shrunk = large.image.reshape(96, 2, 128, 2, 3).mean((1, 3))
     assert np.abs(shrunk - small.image).mean() < 16
 

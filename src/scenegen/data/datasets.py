@@ -21,7 +21,7 @@ from scenegen.data.pairs import Naming, Raw
 from scenegen.data.photographs import AS_SEEN, Alpha, Exif, Icc, LabelSize, Reading, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
-from scenegen.data.world import render
+from scenegen.data.world import render, style_of
 
 _COCO_UNKNOWN = {255: 182}
 _COCO_TO_LANDSCAPE = {**dict(enumerate(bridge(COCO_STUFF).tolist())), 255: LANDSCAPE.names.index("other")}
@@ -76,8 +76,7 @@ class World:
     @property
     def styles(self) -> list[dict[str, float]]:
         """Sun height, season, haze, ... of every picture, in order, unmirrored."""
-        # A style does not depend on the size, so the smallest rendering has it.
-        return [render(self.seed, number, height=32, width=32).style for number in self.numbers]
+        return [style_of(self.seed, number) for number in self.numbers]
 
     @property
     def label_counts(self) -> Sequence[Mapping[int, int]]:

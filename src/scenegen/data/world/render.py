@@ -51,7 +51,7 @@ def render(seed: int, index: int, *, height: int, width: int) -> Scene:
         raise Refusal(f"a procedural picture of {height}x{width} is too small; give both sides >= {LEAST} pixels")
     if seed < 0 or index < 0:
         raise Refusal(f"seed {seed} and index {index} of a procedural picture must be >= 0")
-    rng = np.random.Generator(np.random.SFC64([seed, index, 29]))
+    rng = _stream(seed, index)
     style = draw_style(rng)
     place = place_of(rng, index)
     light = light_of(style)
@@ -88,6 +88,15 @@ def render(seed: int, index: int, *, height: int, width: int) -> Scene:
         canvas.put(thing)
     grain = _grain(rng, height, width)
     return Scene(image=grade(canvas.image, style, grain), label=canvas.label, style=style)
+
+
+def style_of(seed: int, index: int) -> dict[str, float]:
+    """The style of picture `index` of the world `seed`, which is drawn first of all."""
+    return draw_style(_stream(seed, index))
+
+
+def _stream(seed: int, index: int) -> np.random.Generator:
+    return np.random.Generator(np.random.SFC64([seed, index, 29]))
 
 
 def _shore_depth(view: View, wet: np.ndarray) -> np.ndarray:
