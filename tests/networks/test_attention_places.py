@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Refusal
+from scenegen.base.records import Batch, Refusal
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import digest, plan
+from scenegen.networks.attention_places import last_blocks
 from scenegen.networks.generators.layer_changes import set_pixelshuffle, set_resize_conv
 from scenegen.networks.layers.enlarging import PixelShuffled, ResizeConv
 from scenegen.networks.layers.init import initialise
@@ -115,6 +118,46 @@ def test_a_discriminator_gets_one_per_network_before_its_last_group() -> None:
 def test_refusals(name: str, changes: dict, sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
         attention(name, **changes).into_generator(painter("oasis"))
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "cut"])
+def test_a_residual_generator_has_it_behind_its_last_block(name: str) -> None:
+    """Published keys stay, a gain of 0 changes nothing, and the layer meets a quarter of the sides."""
+    torch.manual_seed(0)
+    more: dict[str, Any] = {"heads": 4, "patches": 4} if name == "cut" else {}
+    model = built(f"model/{name}", num_classes=0, edges=False, height=32, width=48, ngf=4, blocks=2, **more)
+    picture = torch.rand(1, 3, 32, 48) * 2 - 1
+    batch, keys = Batch(source=picture), set(model.state_dict())
+    before = model.sample(batch).image
+    attention("self", at=[4]).into_generator(model)
+    assert torch.equal(model.sample(batch).image, before)
+    assert set(model.state_dict()) > keys
+    seen: list[tuple[int, ...]] = []
+    for block in last_blocks(model):
+        assert isinstance(block.after, SelfAttention)
+        block.after.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[1:])))
+        torch.nn.init.ones_(block.after.gamma)
+    assert not torch.equal(model.sample(batch).image, before)
+    assert seen == [(16, 8, 12)]
+    with pytest.raises(Refusal, match=r"at a quarter of the picture's sides; use attention.at=\[4\]"):
+        attention("self", at=[8]).into_generator(model)
+
+
+def test_sesames_picture_stream_gets_one_before_its_last_group() -> None:
+    torch.manual_seed(0)
+    judge = built("discriminator/sesame", semantic_channels=5, ndf=8).eval()
+    planes, picture = torch.rand(1, 5, 64, 64), torch.rand(1, 3, 64, 64)
+    before = judge(planes, picture)
+    attention("self", at=[], discriminator=True).into_discriminator(judge)
+    assert [net.attn.gamma.item() for net in judge.networks()] == [0, 0]
+    same = judge(planes, picture)
+    assert all(torch.equal(a, b) for a, b in zip(before.logits, same.logits, strict=True))
+    torch.nn.init.ones_(judge.networks()[0].attn.gamma)
+    after = judge(planes, picture)
+    assert not torch.equal(after.logits[0], before.logits[0])
+    assert torch.equal(after.logits[1], before.logits[1])
+    assert torch.equal(after.features[0][2], before.features[0][2]), "groups before it"
+    assert not torch.equal(after.features[0][3], before.features[0][3])
 
 
 def test_models_and_discriminators_without_a_place_are_refused() -> None:

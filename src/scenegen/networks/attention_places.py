@@ -8,8 +8,12 @@ from torch import nn
 
 from scenegen.base.records import Discriminator, Refusal, SceneModel
 from scenegen.networks.discriminators.patch import PatchDiscriminator
+from scenegen.networks.discriminators.sesame import SesameDiscriminator
+from scenegen.networks.generators.cut import Cut
+from scenegen.networks.generators.cyclegan import CycleGan
 from scenegen.networks.generators.oasis import OasisGenerator
 from scenegen.networks.generators.painter import Painter
+from scenegen.networks.generators.resnet import ResnetBlock
 from scenegen.networks.generators.spade import SpadeGenerator
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.self_attention import (
@@ -20,6 +24,9 @@ from scenegen.networks.layers.self_attention import (
     SimAM,
 )
 from scenegen.networks.layers.spade import Doubled
+
+QUARTER = 4
+"""Divisor of the picture's sides at a residual generator's blocks."""
 
 
 class Attention:
@@ -47,11 +54,18 @@ class Attention:
         raise NotImplementedError  # every kind has its own
 
     def into_generator(self, model: SceneModel) -> None:
-        """Put the layers into a freshly built model.
+        """Put the layers into a freshly built model; a residual generator has them behind its last block.
 
         Raises:
-            Refusal: for a model without such doublings, and where no map is that part of the picture.
+            Refusal: for a model without such maps, and where no map is that part of the picture.
         """
+        if isinstance(model, CycleGan | Cut):
+            for block in last_blocks(model):
+                if self.at and self.at != (QUARTER,):
+                    raise Refusal(f"attention.at={list(self.at)}, but a residual generator has its blocks at a quarter "
+                                  "of the picture's sides; use attention.at=[4]")  # fmt: skip
+                block.after = self.layer(block.channels, fused=True) if self.at else None
+            return
         doubled = _generator(model).get_submodule("doubled")
         assert isinstance(doubled, Doubled)
         count = len(doubled.widths)
@@ -73,9 +87,9 @@ class Attention:
         """
         if not self.discriminator:
             return
-        if not isinstance(judge, PatchDiscriminator):
+        if not isinstance(judge, PatchDiscriminator | SesameDiscriminator):
             raise Refusal("attention.discriminator=true, but this discriminator has no place for it; use "
-                          "discriminator=patch, or attention.discriminator=false")  # fmt: skip
+                          "discriminator=patch or sesame, or attention.discriminator=false")  # fmt: skip
         for net in judge.networks():
             if net.attn is not None:
                 raise Refusal("attention.discriminator=true, but discriminator.attention=true has put a layer there; "
@@ -149,8 +163,16 @@ class DualAttention(Attention):
         generator.dual = DualGate(generator.doubled.widths[-1], out=generator.conv_img.in_channels, kernel=self.kernel)
 
 
+def last_blocks(model: CycleGan | Cut) -> list[ResnetBlock]:
+    """The last residual block of each generator of a model."""
+    nets = [model.generator] if isinstance(model, Cut) else [model.there, model.back]
+    blocks = [[part for part in net.model if isinstance(part, ResnetBlock)] for net in nets if net is not None]
+    return [found[-1] for found in blocks]
+
+
 def _generator(model: SceneModel) -> nn.Module:
     if not isinstance(model, Painter):
-        raise Refusal("attention= stands in a generator that paints label maps, and this model has none; use "
-                      "model=gaugan, sasame, oasis, cocosnetv1, cocosnetv2 or unite, or attention=none")  # fmt: skip
+        raise Refusal("attention= stands in a generator that paints label maps or translates, and this model has "
+                      "none; use model=gaugan, sasame, oasis, cocosnetv1, cocosnetv2, unite, cyclegan or cut, or "
+                      "attention=none")  # fmt: skip
     return model.get_submodule("generator")

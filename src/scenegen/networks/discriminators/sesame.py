@@ -19,24 +19,33 @@ class TwoStreamNet(nn.Module):
         norm: a key of norm.AFTER_CONVOLUTION, for all groups but the first.
         padding: of the convolutions.
 
+    Attributes:
+        before: channels before the last group of the picture's stream, where `attn` stands; None as published.
+
     Source: Ntavelis et al., ECCV 2020 (SESAME), section 3.2 and figure 4.
     """
+
+    before: int
+    attn: nn.Module | None
 
     def __init__(self, channels: int, *, ndf: int, layers: int, norm: str, padding: int) -> None:
         super().__init__()
 
         def stream(inputs: int, groups: int) -> nn.Sequential:
             net = PatchNet(inputs, ndf=ndf, layers=layers, norm=norm, padding=padding)
+            self.before = net.before
             return nn.Sequential(*(net.get_submodule(f"model{i}") for i in range(groups)))
 
         self.sem_sequence = stream(channels, layers)
         self.img_sequence = stream(3, layers + 1)
+        self.layers = layers
+        self.register_module("attn", None)
 
     def forward(self, semantics: Tensor, image: Tensor) -> list[Tensor]:
         """The picture's maps, shallow to deep and not weighed; the last is the score map (b, 1, h', w')."""
         maps = []
-        for group in self.img_sequence[:-1]:
-            image = group(image)
+        for i, group in enumerate(self.img_sequence[:-1]):
+            image = group(image if self.attn is None or i < self.layers - 1 else self.attn(image))
             maps.append(image)
         # a sum over the channels, nowhere normalised: scores of 10 to 50 are usual at the start
         weight = self.sem_sequence(semantics).sum(1, keepdim=True)
@@ -79,6 +88,10 @@ class SesameDiscriminator(MultiScale):
             scales=scales,
             **shared,
         )
+
+    def networks(self) -> list[TwoStreamNet]:
+        """The networks, from the full size down."""
+        return [net for net in self.children() if isinstance(net, TwoStreamNet)]
 
     def streams(self, planes: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         """Planes and picture, one for each stream."""

@@ -21,7 +21,13 @@ class ResnetBlock(nn.Module):
     Args:
         channels: of input and output.
         dropout: half of the maps are dropped between the two in training (pix2pix's default, not CycleGAN's).
+
+    Attributes:
+        after: a layer behind the sum (attention); None as published.
     """
+
+    channels: int
+    after: nn.Module | None
 
     def __init__(self, channels: int, *, dropout: bool) -> None:
         super().__init__()
@@ -31,9 +37,12 @@ class ResnetBlock(nn.Module):
             *between,
             nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm2d(channels),
         )  # fmt: skip
+        self.channels = channels
+        self.register_module("after", None)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_block(x)
+        y = x + self.conv_block(x)
+        return y if self.after is None else self.after(y)
 
 
 class ResnetGenerator(nn.Module):
