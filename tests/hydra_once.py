@@ -102,6 +102,11 @@ def read_once() -> None:
             self.cache = kept.setdefault(places, {})
             self.places = places
 
+    def begin_anew(self, config_search_path) -> None:
+        """The search path was changed by the command line or the config's head."""
+        self.places, self.cache = None, {}
+        self.delegate.initialize_sources(config_search_path)
+
     @functools.wraps(load)
     def load_copied(self, default, repo) -> Any:
         if isinstance(default, Merged):
@@ -150,6 +155,7 @@ def read_once() -> None:
         return copied(self, self._get_parent())
 
     CachingConfigRepository.__init__ = begin_with_what_was_read
+    CachingConfigRepository.initialize_sources = begin_anew
     ConfigLoaderImpl._load_single_config = load_copied
     ConfigLoaderImpl._compose_config_from_defaults_list = merged_once
     defaults_list._create_interpolation_map = choices_that_are_asked_for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,3 +66,14 @@ def test_a_copy_is_like_omegaconfs_and_shares_nothing() -> None:
     made.a.d = {"f": 1}
     assert lines(tree) == before
     assert made.a.b[1].c == 3
+
+
+def test_a_folder_in_the_search_path_is_read_anew(tmp_path: Path) -> None:
+    found = []
+    for steps in (3, 4):
+        (tmp_path / str(steps) / "debug").mkdir(parents=True)
+        (tmp_path / str(steps) / "debug" / "mine.yaml").write_text(f"# @package _global_\nsteps: {steps}\n")
+        words = ["debug=mine", f"hydra.searchpath=[file://{tmp_path / str(steps)}]"]
+        with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
+            found.append(compose(config_name="train", overrides=words).steps)
+    assert found == [3, 4]
