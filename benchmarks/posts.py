@@ -1,8 +1,9 @@
-"""CPU seconds and memory of every post per picture: python benchmarks/posts.py [--height 192 --width 256]
+"""CPU seconds and memory of every post per picture: python benchmarks/posts.py [--height 192 --width 256] [--run NAME]
 
-Each post that needs no run of the user's works on one smooth random picture, in the style of another one, in a fresh
-process with one thread; see memory.py. Posts that optimise do 20 iterations, and the seconds are those of the 300 of
-their options. They are CPU seconds, which a busy machine disturbs least; the ratio is to the first post.
+Each post that needs no run of the user's, and esrgan_x2 by the run NAME, works on one smooth random picture, in the
+style of another one, in a fresh process with one thread; see memory.py. Posts that optimise do 20 iterations, and the
+seconds are those of the 300 of their options. They are CPU seconds, which a busy machine disturbs least; the ratio is
+to the first post.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from scenegen.config.plan import plan
 from scenegen.config.posts import posts
 
 POSTS = ("bicubic_x2", "jpeg", "lab", "histogram", "realesrgan_x2", "gatys_scenenet", "gatys")
+ENLARGING = "esrgan_x2"
 DONE, WANTED = 20, 300
 """Iterations that are done here, and those of a picture."""
 
@@ -34,7 +36,7 @@ def smooth(seed: int, height: int, width: int) -> Tensor:
     return F.interpolate(coarse, size=(height, width), mode="bilinear")
 
 
-def one(name: str, height: int, width: int, folder: Path) -> None:
+def one(name: str, height: int, width: int, folder: Path, run: str | None) -> None:
     """Report memory and CPU seconds of a post on one picture."""
     torch.set_num_threads(1)
     style = folder / "style.png"
@@ -42,7 +44,8 @@ def one(name: str, height: int, width: int, folder: Path) -> None:
     key = name.removesuffix("_scenenet")
     styled = [f"post.{key}.style={style}"] if key in ("lab", "histogram", "gatys") else []
     shorter = [f"post.{key}.iterations={DONE}"] if key == "gatys" else []
-    chosen = compose("post", ["generated=x", "out=y", f"post={name}", *styled, *shorter])
+    through = [f"post.{name}.run={run}"] if name == ENLARGING else []
+    chosen = compose("post", ["generated=x", "out=y", f"post={name}", *styled, *shorter, *through])
     (post,) = posts(plan(chosen).config)
     picture, seconds = smooth(0, height, width), 0.0
 
@@ -60,15 +63,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--height", type=int, default=192)
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--post", choices=POSTS, help="report one post, for the parent process")
+    parser.add_argument("--run", help="of a super-resolution model, for esrgan_x2")
+    parser.add_argument("--post", choices=(*POSTS, ENLARGING), help="report one post, for the parent process")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if told.post:
-            return one(told.post, told.height, told.width, Path(folder))
+            return one(told.post, told.height, told.width, Path(folder), told.run)
     print(f"{told.width}x{told.height}\n{'post':<16}{'CPU s / picture':>16}{'MiB':>8}{'ratio':>9}")
     first = None
-    for name in POSTS:
-        mib, seconds = measured(__file__, "--post", name, "--height", str(told.height), "--width", str(told.width))
+    for name in (*POSTS, *([ENLARGING] if told.run else [])):
+        through = ("--run", told.run) if told.run else ()
+        mib, seconds = measured(
+            __file__, "--post", name, "--height", str(told.height), "--width", str(told.width), *through
+        )
         first = first or max(seconds, 1e-3)
         print(f"{name:<16}{seconds:>16.3f}{mib:>8.0f}{seconds / first:>9.1f}", flush=True)
     return None
