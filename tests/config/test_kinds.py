@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from scenegen.base.refusal import Refusal
 from scenegen.config.compose import compose
 from scenegen.config.documented import options_of
+from scenegen.config.faults import faults_of
 from scenegen.config.kinds import kind_of, suited
 from scenegen.config.moved import upgrade
-from scenegen.config.plan import plan
+from scenegen.config.plan import digest
 from scenegen.scoring.judges.protocols import marks
 from tests.options import arguments, built
 
@@ -46,11 +46,13 @@ def test_defaults_follow_and_a_choice_by_name_wins(words: list[str], expected: d
 
 def test_the_kind_is_checked_and_changes_no_digest() -> None:
     """What pictures are called changes nothing that a run computes."""
-    usual, renamed = (plan(compose("train", [f"data.kind={kind}"])) for kind in ("rendered", "photographs"))
-    assert (kind_of(usual.config), kind_of(renamed.config)) == ("rendered", "photographs")
-    assert usual.digest == renamed.digest
-    with pytest.raises(Refusal, match=r"data.kind=drawn is no kind of pictures; give photographs or rendered"):
-        plan(compose("train", ["data.kind=drawn"]))
+    usual, renamed = ({"data": {"root": "x", "kind": kind}} for kind in ("rendered", "photographs"))
+    assert (kind_of(usual), kind_of(renamed)) == ("rendered", "photographs")
+    assert digest(usual) == digest(renamed) == digest({"data": {"root": "x"}})
+    assert faults_of({"data": {"kind": "drawn"}}, None) == [
+        "data.kind=drawn is no kind of pictures; give photographs or rendered"
+    ]
+    assert faults_of(renamed, None) == []
 
 
 def test_runs_of_before_say_it_too() -> None:
