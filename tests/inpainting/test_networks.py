@@ -66,7 +66,8 @@ def test_the_releases_spectral_norm_moves_in_eval_mode_when_asked_for() -> None:
 @pytest.mark.parametrize("convolution", ["coordinate", "gated"])
 def test_picnet_learns_with_the_notes_convolutions_and_norms(convolution: str) -> None:
     torch.manual_seed(0)
-    model = built("model/picnet", **SIDES, **SMALL["picnet"], convolution=convolution, norm="group", simam=1e-4)
+    model = built("model/picnet", **SIDES, **SMALL["picnet"], convolution=convolution, norm="group", simam=1e-4,
+                  attentive=3)  # fmt: skip
     made = model(batch(), noise=torch.randn(1, *model.noise_shape))
     made.image.square().mean().backward()
     grads = [p.grad for p in model.parameters() if p.requires_grad]
@@ -131,5 +132,11 @@ def test_both_discriminators_judge_small_pictures_too() -> None:
     judge = built("discriminator/picnet", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
     scores: tuple[Tensor, ...] = judge(None, torch.zeros(2, 6, 64, 64)).logits
     assert [score.shape for score in scores] == [(2, 1, 2, 2)] * 2
+    told = built("discriminator/picnet_minibatch", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
+    same, unlike = torch.zeros(2, 6, 64, 64), torch.rand(2, 6, 64, 64)
+    assert not told.per_sample
+    alone = torch.cat([told(None, row).logits[0] for row in unlike.split(1)])
+    assert torch.allclose(told.eval()(None, same).logits[0][0], told(None, same[:1]).logits[0][0], atol=1e-4)
+    assert not torch.allclose(told(None, unlike).logits[0], alone), "the others of the batch count"
     with pytest.raises(Refusal, match="use it with model=picnet"):
         judge(None, torch.zeros(2, 3, 64, 64))

@@ -20,6 +20,7 @@ from scenegen.metrics import fidelity
 from scenegen.networks.discriminators.picnet import PatchJudge, ResidualJudge
 from scenegen.networks.generators.picnet_parts import PicnetEncoder, PicnetGenerator, Widths
 from scenegen.networks.interop import load_official
+from scenegen.networks.layers.attentive_norm import AttentiveNorm
 from scenegen.networks.layers.coordinates import with_coordinates
 from scenegen.networks.layers.gated import GatedConv, TwoGatedConvs
 from scenegen.networks.layers.picnet import Convolutions, ShortLongAttention
@@ -97,7 +98,7 @@ def test_generator(name: str) -> None:
     net = loaded(
         PicnetGenerator(sizes=sizes(case.options), norm="runs" if variant == "group" else "instance",
                         attention=case.options.get("use_attn", True), simam=1e-4 if variant == "simam" else None,
-                        convolutions=AS_RELEASED),
+                        attentive=None, convolutions=AS_RELEASED),
         case.state["G"],
     )  # fmt: skip
     z, f_m, f_e = given(case, "z", "f_m", "f_e")
@@ -182,7 +183,7 @@ def test_released_sizes_have_the_authors_keys() -> None:
         made = {
             "E": PicnetEncoder(sizes=widths, blocks=6, convolutions=AS_RELEASED),
             "G": PicnetGenerator(
-                sizes=widths, norm="instance", attention=True, simam=None, convolutions=AS_RELEASED
+                sizes=widths, norm="instance", attention=True, simam=None, attentive=None, convolutions=AS_RELEASED
             ),
         }  # fmt: skip
         for letter in ("D", "D_rec"):
@@ -366,5 +367,17 @@ def test_convolutions_of_the_notes(name: str) -> None:
         y = with_coordinates(x, radius=about["options"]["with_r"])
     close(y, "out.y", tensors, about)
     y.sum().backward()
+    assert x.grad is not None
+    close(x.grad, "grad.x", tensors, about)
+
+
+def test_attentive_normalisation() -> None:
+    tensors, about = load("attentive_norm")
+    x = tensors["in.x"]
+    net = AttentiveNorm(x.shape[1], regions=about["options"]["n_class"])
+    load_official(net, {key.removeprefix("param."): t for key, t in tensors.items() if key.startswith("param.")})
+    y = net.at(x, tensors["draw.pos"].long())
+    close(y, "out.y", tensors, about)
+    (y * tensors["in.cotangent"].detach()).sum().backward()
     assert x.grad is not None
     close(x.grad, "grad.x", tensors, about)

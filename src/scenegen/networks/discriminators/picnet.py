@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
+from scenegen.networks.discriminators.patch_minibatch import Deviation, Likeness
 from scenegen.networks.layers.picnet import (
     SLOPE,
     Convolutions,
@@ -35,13 +36,22 @@ class ResidualJudge(Doubled):
         layers: halvings; 5 as published takes pictures of 96 pixels and more.
         attention: short attention before the third halving.
         simam: lambda of SimAM in front of it; None is without.
+        statistics: of the batch, beside the last map; None as published.
         convolutions: how they are made.
 
     Source: Zheng et al., CVPR 2019 (PICNet), supplement; keys of the released net_D.
     """
 
     def __init__(
-        self, *, ndf: int, widest: int, layers: int, attention: bool, simam: float | None, convolutions: Convolutions
+        self,
+        *,
+        ndf: int,
+        widest: int,
+        layers: int,
+        attention: bool,
+        simam: float | None,
+        statistics: Deviation | Likeness | None = None,
+        convolutions: Convolutions,
     ) -> None:
         super().__init__()
         options: dict[str, Any] = {"convolutions": convolutions}
@@ -56,7 +66,9 @@ class ResidualJudge(Doubled):
                 self.attn2.alpha.requires_grad_(False)
             self.add_module(f"encoder{i}", ResidualBlock(a, a, b, halves=True, **options))
         self.block1 = ResidualBlock(channels[-1], channels[-1], channels[-1], **options)
-        self.conv = convolutions.valid(channels[-1], 1, 3)
+        layer = None if statistics is None else statistics.layer(channels[-1])
+        self.statistics = layer
+        self.conv = convolutions.valid(channels[-1] + (0 if layer is None else layer.planes), 1, 3)
         self.attention = attention and layers > ATTENDED + 1
         self.simam = None if simam is None else SimAM(lambda_=simam)
 
@@ -70,7 +82,8 @@ class ResidualJudge(Doubled):
                 x = self.attn2(x) if self.attention else x
             maps.append(self.get_submodule(f"encoder{i}")(x))
         maps.append(self.block1(maps[-1]))
-        return self.conv(F.leaky_relu(maps[-1], SLOPE)), maps
+        x = F.leaky_relu(maps[-1], SLOPE)
+        return self.conv(x if self.statistics is None else self.statistics(x)), maps
 
 
 class PatchJudge(Doubled):
@@ -111,6 +124,7 @@ class PicnetDiscriminator(Discriminator):
         ndf, widest, attention, simam: see `ResidualJudge`.
         layers: halvings; None takes as many as leave scores, 5 at most for residual and 3 for patch ones.
         patch: `PatchJudge` in place of `ResidualJudge`.
+        statistics: see `ResidualJudge`; a patch judge has none.
         eval_steps: see `SteppingSpectral`.
 
     Source: Zheng et al., CVPR 2019 (PICNet), section 3.4; released as D and D_rec.
@@ -133,6 +147,7 @@ class PicnetDiscriminator(Discriminator):
         patch: bool,
         attention: bool,
         simam: float | None,
+        statistics: Deviation | Likeness | None,
         eval_steps: bool,
     ) -> None:
         super().__init__()
@@ -146,9 +161,19 @@ class PicnetDiscriminator(Discriminator):
             if patch:
                 return PatchJudge(ndf=ndf, widest=widest, layers=count, convolutions=convolutions)
             return ResidualJudge(
-                ndf=ndf, widest=widest, layers=count, attention=attention, simam=simam, convolutions=convolutions
+                ndf=ndf,
+                widest=widest,
+                layers=count,
+                attention=attention,
+                simam=simam,
+                statistics=statistics,
+                convolutions=convolutions,
             )
 
+        if patch and statistics is not None:
+            raise Refusal("discriminator.statistics stands in residual discriminators alone; use "
+                          "discriminator.patch=false")  # fmt: skip
+        self.per_sample = statistics is None
         self.discriminator, self.of_reconstructed = judge(), judge()
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:

@@ -31,7 +31,7 @@ class Picnet(HoleFiller):
         num_classes, edges: of the data; not read.
         height, width: of the pictures, multiples of 32, 64 or more.
         sizes: widths; a mapping of `Widths`' fields.
-        norm, attention, simam: see `PicnetGenerator`.
+        norm, attention, simam, attentive: see `PicnetGenerator`.
         convolution: see `Convolutions`, of the encoder; "gated" and "coordinate" are the notes'.
         blocks: see `PicnetEncoder`.
         eval_steps: see `SteppingSpectral`.
@@ -55,6 +55,7 @@ class Picnet(HoleFiller):
         norm: str,
         attention: bool,
         simam: float | None,
+        attentive: int | None,
         convolution: str,
         blocks: int,
         eval_steps: bool,
@@ -69,7 +70,7 @@ class Picnet(HoleFiller):
         )
         plain = Convolutions(kind="plain", eval_steps=eval_steps)
         self.generator = PicnetGenerator(
-            sizes=widths, norm=norm, attention=attention, simam=simam, convolutions=plain
+            sizes=widths, norm=norm, attention=attention, simam=simam, attentive=attentive, convolutions=plain
         )  # fmt: skip
         # one map for the generating path, one for the reconstructing path
         self.noise_shape = (2, widths.z, height // STEP, width // STEP)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Gaussian, Refusal
+from scenegen.networks.layers.attentive_norm import AttentiveNorm
 from scenegen.networks.layers.picnet import (
     NORMS,
     Convolutions,
@@ -108,13 +109,21 @@ class PicnetGenerator(Doubled):
         norm: a key of NORMS, in the doubling blocks.
         attention: short and long attention behind the second doubling.
         simam: lambda of SimAM in front of it (the log's seed 000); None is without.
+        attentive: regions of an attentive normalisation in front of both (the log's plans); None is without.
         convolutions: how they are made.
 
     Source: Zheng et al., CVPR 2019 (PICNet), section 3.2, 3.3 and supplement; keys of the released net_G.
     """
 
     def __init__(
-        self, *, sizes: Widths, norm: str, attention: bool, simam: float | None, convolutions: Convolutions
+        self,
+        *,
+        sizes: Widths,
+        norm: str,
+        attention: bool,
+        simam: float | None,
+        attentive: int | None,
+        convolutions: Convolutions,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -128,6 +137,7 @@ class PicnetGenerator(Doubled):
             if i >= ATTENDED:
                 self.add_module(f"out{i}", OutputBlock(out, **options))
             if i == ATTENDED:
+                self.attentive = None if attentive is None else AttentiveNorm(out, regions=attentive)
                 self.attn1 = ShortLongAttention(out, **options) if attention else None
             before = out + 3 if i >= ATTENDED else out  # each picture goes on into the next doubling
         self.simam = None if simam is None else SimAM(lambda_=simam)
@@ -148,6 +158,8 @@ class PicnetGenerator(Doubled):
         x = self.generator(z) + deepest  # (b, widest, h/32, w/32)
         for i in range(LAYERS):
             x = self.get_submodule(f"decoder{i}")(x)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
+            if i == ATTENDED and self.attentive is not None:
+                x = self.attentive(x)
             if i == ATTENDED and self.simam is not None:
                 x = self.simam(x)
             if i == ATTENDED and self.attn1 is not None:
