@@ -57,6 +57,8 @@ DENOISING = {"branches"}
 """Terms of models that separate content and noise."""
 AVERAGED = {"teacher"}
 """Terms that read the model's average, of trick=ema."""
+OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "cncl"}
+"""Discriminators of models that paint no label maps; tests/parity and the tests of their tasks."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
 """Options that fill a place of another name."""
 OF_VGG = {"content", "inception"}
@@ -118,7 +120,7 @@ def test_every_discriminator_judges_or_is_refused_in_a_sentence(model: str) -> N
         generator = build.model(chosen, data)
     semantics = torch.zeros(2, generator.condition_channels, 64, 64)
     for name in options("discriminator"):
-        if name in ("picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "cncl"):  # of other tasks; tests/parity
+        if name in OTHER_TASKS:
             continue
         own = {**chosen, "discriminator": config(f"discriminator={name}")["discriminator"]}
         if (name in ("oasis", "segmenting")) != (model == "oasis"):
