@@ -172,6 +172,8 @@ def dicom(path: Path, **changes) -> None:
     content.BitsAllocated, content.BitsStored, content.HighBit, content.PixelRepresentation = 16, 12, 11, 0
     content.RescaleSlope, content.RescaleIntercept, content.PixelSpacing = 2, -1000, [0.7, 0.7]
     content.PixelData = np.arange(6, dtype="<u2").tobytes()
+    if meta.TransferSyntaxUID != pydicom.uid.ExplicitVRLittleEndian:
+        content.PixelData = pydicom.encaps.encapsulate([content.PixelData])
     for name in [name for name, value in changes.items() if value is None]:
         delattr(content, name)
     content.save_as(path, enforce_file_format=True)
@@ -190,6 +192,9 @@ def test_dicom_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: 
         read_units(file, depth=DEPTH)
     dicom(file, PixelData=None)
     with pytest.raises(Refusal, match="without pixels; remove it"):
+        read_units(file, depth=DEPTH)
+    dicom(file, syntax="1.2.840.10008.1.2.4.90")  # JPEG 2000, whose pixels are none
+    with pytest.raises(Refusal, match=r"its pixels cannot be read \(.*\); decompress it first"):
         read_units(file, depth=DEPTH)
     file.write_bytes(b"no DICOM")
     with pytest.raises(Refusal, match="no readable DICOM file"):

@@ -13,7 +13,7 @@ from scenegen.base.records import SceneModel
 from scenegen.data.samples import collate
 from scenegen.metrics.accuracy import picture_hits
 from scenegen.sampling.generate import draw_noise
-from scenegen.sampling.sheets import inputs, outputs
+from scenegen.sampling.sheets import inputs, outputs, slices
 from scenegen.scoring.judges.protocols import Judges
 from scenegen.tracking.wandb import TableRow
 
@@ -44,9 +44,9 @@ def _row(models: Mapping[str, SceneModel], test: Any, *, judges: Judges | None, 
         noise = draw_noise(model, batch.name, [0], seed)
         synthesis = model.sample(batch, noise=None if noise is None else noise.to(batch.device))
         image = to_uint8(synthesis.image)
-        shown[title] = outputs(synthesis, classes=test.classes)[0]
+        shown[title] = outputs(synthesis, classes=test.classes, depth=batch.depth)[0]
     if batch.image is not None:
-        shown["real"] = to_array(batch.image[0])
+        shown["real"] = to_array(batch.image[0]) if batch.depth is None else slices(batch.image, batch.depth)[0]
     return TableRow(batch.name[0], shown, _scores(judges, image, batch.label, test.classes))
 
 

@@ -14,7 +14,7 @@ from scenegen.base.depth import Depth
 from scenegen.base.pictures import colour_labels, open_picture, to_array
 from scenegen.base.records import Batch, Synthesis
 from scenegen.data.classes import ClassList
-from scenegen.data.levels import read_levels
+from scenegen.data.levels import DEEP, read_levels
 from scenegen.data.samples import collate
 
 Colour = tuple[int, int, int]
@@ -24,6 +24,9 @@ Entry = tuple[int, str, Colour | None]
 INK = (40, 40, 40)
 HEAD, LINE, SWATCH, MARGIN = 24, 20, 13, 12
 """Pixels: height of the titles and of a line of text, side of a class's colour, distance of text from the border."""
+
+EXTREMES = (1, 99)
+"""Percentiles of a slice's grey levels that are black and white where its window is not known."""
 
 LARGEST_CELL = 512
 """Pixels of a cell's longer side, above which pictures are shown smaller."""
@@ -80,8 +83,10 @@ def denoised(batch: Batch, made: Tensor, depth: Depth) -> dict[str, list[np.ndar
     return shown
 
 
-def outputs(synthesis: Synthesis, *, classes: ClassList | None) -> list[np.ndarray]:
+def outputs(synthesis: Synthesis, *, classes: ClassList | None, depth: Depth | None = None) -> list[np.ndarray]:
     """One (h, w, 3) uint8 picture per sample: the generated one, or the label map that was read, in colours."""
+    if depth is not None:
+        return slices(synthesis.image, depth)
     if synthesis.logits is None or classes is None:
         return [to_array(picture) for picture in synthesis.image]
     return [colour_labels(label, classes.colours) for label in synthesis.logits.argmax(1)]
@@ -162,8 +167,13 @@ def _ids(batch: Batch) -> set[int]:
 
 
 def _made(file: Path, classes: ClassList | None) -> np.ndarray:
-    """A generated picture, or a label map (grey, of class ids) in colours."""
+    """A generated picture, a label map (grey, of class ids) in colours, or a slice between its own extreme levels."""
     with open_picture(file) as picture:
+        if picture.mode in DEEP:
+            levels = np.asarray(picture).astype(np.float64)
+            low, high = np.percentile(levels, EXTREMES)
+            grey = ((levels - low) / max(high - low, 1) * 255).clip(0, 255).round().astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
         if picture.mode == "L" and classes is not None:
             return colour_labels(np.asarray(picture), classes.colours)
         return np.asarray(picture.convert("RGB"))
