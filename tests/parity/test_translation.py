@@ -19,7 +19,6 @@ from scenegen.networks.discriminators.picture_patch import PicturePatchDiscrimin
 from scenegen.networks.generators.cut import Cut, Heads
 from scenegen.networks.generators.resnet import ResnetGenerator
 from scenegen.networks.interop import load_official
-from scenegen.networks.layers.instance_norm import InstanceNorm2d
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.history import Draws, ImagePool
@@ -286,11 +285,10 @@ def test_cut_repeats_the_published_steps(name: str, tmp_path: Path, monkeypatch:
 
     The released code gathers its rows channels last, and the recorded gradients of G's weights are what torch's
     instance norm makes of a gradient that lies so: no derivative of the recorded loss. Ours are gathered channels
-    first, and our norm takes either: the gradient is the loss' difference quotient (test_the_slope_of_the_contrast in
-    tests/networks/test_translation.py). For this comparison alone both are as released.
+    first, where the gradient is the loss' difference quotient (test_the_slope_of_the_contrast in
+    tests/networks/test_translation.py); for this comparison alone they are gathered as released.
     """
     monkeypatch.setattr(Heads, "forward", as_released)
-    monkeypatch.setattr(InstanceNorm2d, "forward", nn.InstanceNorm2d.forward)
     case = load_translation(name)
     options = case.options
     count = len([key for key in case.given if key.startswith("A")])

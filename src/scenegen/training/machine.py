@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from scenegen.base.records import Refusal
+from scenegen.training.instance_norms import order_slopes
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,13 @@ class Machine:
         return self.devices * self.nodes
 
     def prepare(self, network: nn.Module) -> nn.Module:
-        """Memory format and compilation of one network, in place."""
+        """Memory format and compilation of one network, in place; its instance norms are made safe for a CPU."""
         if self.channels_last:
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.compile:
-            network.compile()
+            network.compile()  # in whose own code gradients are read as they lie
+        elif self.accelerator != "gpu":
+            order_slopes(network)
         return network
 
     def trainer(

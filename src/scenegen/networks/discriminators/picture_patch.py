@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
 from scenegen.networks.layers.blur import BlurDown
-from scenegen.networks.layers.instance_norm import InstanceNorm2d
 
 
 class PicturePatchDiscriminator(Discriminator):
@@ -40,7 +39,7 @@ class PicturePatchDiscriminator(Discriminator):
             halves = n < layers
             stride = 2 if halves and not antialias else 1
             parts.append(nn.Conv2d(3 if n == 0 else widths[n - 1], width, 4, stride=stride, padding=1))
-            parts += [InstanceNorm2d(width)] if n else []
+            parts += [nn.InstanceNorm2d(width)] if n else []
             parts.append(nn.LeakyReLU(0.2))
             parts += [BlurDown(width)] if halves and antialias else []
         self.model = nn.Sequential(*parts, nn.Conv2d(widths[-1], 1, 4, padding=1))

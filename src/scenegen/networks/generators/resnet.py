@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.networks.layers.blur import BlurDown, BlurUp
-from scenegen.networks.layers.instance_norm import InstanceNorm2d
 
 SMALLEST = 24
 """Pixels of a side below which the patch discriminator beside this generator has nothing left to judge."""
@@ -33,9 +32,9 @@ class ResnetBlock(nn.Module):
         super().__init__()
         between = [nn.Dropout(0.5)] if dropout else []
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm2d(channels), nn.ReLU(),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU(),
             *between,
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), InstanceNorm2d(channels),
+            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels),
         )  # fmt: skip
         self.channels = channels
         self.register_module("after", None)
@@ -63,7 +62,7 @@ class ResnetGenerator(nn.Module):
             raise Refusal(f"model.blocks={blocks} must be 1 or more; 9 is as published for 256 pixels")
         wide = 4 * ngf
         self.model = nn.Sequential(
-            nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), InstanceNorm2d(ngf), nn.ReLU(),
+            nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.InstanceNorm2d(ngf), nn.ReLU(),
             *_halving(ngf, antialias), *_halving(2 * ngf, antialias),
             *(ResnetBlock(wide, dropout=dropout) for _ in range(blocks)),
             *_doubling(wide, antialias), *_doubling(2 * ngf, antialias),
@@ -113,7 +112,7 @@ def require_sides(height: int, width: int) -> None:
 def _halving(channels: int, antialias: bool) -> list[nn.Module]:
     conv = nn.Conv2d(channels, 2 * channels, 3, stride=1 if antialias else 2, padding=1)
     blur = [BlurDown(2 * channels)] if antialias else []
-    return [conv, InstanceNorm2d(2 * channels), nn.ReLU(), *blur]
+    return [conv, nn.InstanceNorm2d(2 * channels), nn.ReLU(), *blur]
 
 
 def _doubling(channels: int, antialias: bool) -> list[nn.Module]:
@@ -122,7 +121,7 @@ def _doubling(channels: int, antialias: bool) -> list[nn.Module]:
         first: list[nn.Module] = [BlurUp(channels), nn.Conv2d(channels, half, 3, padding=1)]
     else:
         first = [nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1)]
-    return [*first, InstanceNorm2d(half), nn.ReLU()]
+    return [*first, nn.InstanceNorm2d(half), nn.ReLU()]
 
 
 def _to_fours(x: Tensor) -> Tensor:

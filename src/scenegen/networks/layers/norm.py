@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
-from scenegen.networks.layers.instance_norm import InstanceNorm2d
 from scenegen.networks.layers.precision import at_least_float32, autocast_dtype
 
 
@@ -241,7 +240,7 @@ def choose(name: str, choices: dict[str, Norm]) -> Norm:
 
 def instance_norm(channels: int) -> nn.Module:
     """Instance norm without parameters or buffers."""
-    return InstanceNorm2d(channels, affine=False)
+    return nn.InstanceNorm2d(channels, affine=False)
 
 
 def affine_batch_norm(channels: int) -> nn.Module:

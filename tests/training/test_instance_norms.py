@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 
-from scenegen.networks.layers.instance_norm import InstanceNorm2d
+from scenegen.training.instance_norms import order_slopes
 
 FORMATS = (torch.contiguous_format, torch.channels_last)
 
@@ -18,7 +21,9 @@ def test_gradient_in_any_memory_format(
 ) -> None:
     stream = torch.Generator().manual_seed(0)
     x, slope = (torch.randn(batch, 3, 5, 6, generator=stream, dtype=torch.float64) for _ in range(2))
-    y = InstanceNorm2d(3)(own := x.contiguous(memory_format=of_picture).requires_grad_())
+    net = nn.Sequential(nn.InstanceNorm2d(3))
+    order_slopes(net)
+    y = copy.deepcopy(net)(own := x.contiguous(memory_format=of_picture).requires_grad_())  # a copy, as averages are
     (got,) = torch.autograd.grad(y, own, slope.contiguous(memory_format=of_slope))
     centred = x - x.mean((2, 3), keepdim=True)
     deviation = (centred.square().mean((2, 3), keepdim=True) + 1e-5).sqrt()
