@@ -64,6 +64,14 @@ def test_a_model_that_does_not_grow() -> None:
         built("trick/grow", at="grow", model=model)
 
 
+def test_a_discriminator_that_cannot_judge_the_smallest_pictures() -> None:
+    judge = built("discriminator/oasis", semantic_channels=3, num_classes=3, height=64, width=64, ndf=4).train()
+    with pytest.raises(Refusal, match=r"pictures of 16x16, .* needs sides divisible by 64.* smaller trick.sm"):
+        growing().require(judge, height=64, width=64)
+    assert judge.training
+    growing().require(built("discriminator/patch", semantic_channels=3, ndf=4), height=64, width=64)
+
+
 CHOSEN = ("size=tiny", "width=tiny", "model=gaugan", "trick=grow+ema", "trick.small.count=2", "trick.grow.steps=2",
           "trick.grow.fade=2", "extractor=scenenet", "loss=colour", "loss.colour.target=coarse", "data.count=4",
           "batch_size=2", "width.ngf=2", "width.ndf=2", "width.hidden=2", "model.latent=4")  # fmt: skip

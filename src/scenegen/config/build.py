@@ -220,6 +220,8 @@ def rounds(config: Config, data: Any) -> Any:
     offered |= {"height": height, "width": width, "domains": judge.domains if judge else 1}
     nodes: Config = {slot: node for slot, node in (config.get("trick") or {}).items() if slot not in LAYER_SLOTS}
     tricks = {slot: make(node, offered=offered) for slot, node in nodes.items()}
+    if judge is not None and "grow" in tricks:
+        tricks["grow"].require(judge, height=height, width=width)
     return Rounds(
         model=generator,
         discriminator=judge,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Refusal, SceneModel
+from scenegen.base.records import Batch, Discriminator, Refusal, SceneModel
 from scenegen.networks.layers.small_pictures import SmallPictures
 
 
@@ -60,6 +60,28 @@ class Grow:
             return dataclasses.replace(batch, **small)
 
         return batch.once(("grown", step), made)
+
+    @torch.no_grad()
+    def require(self, judge: Discriminator, *, height: int, width: int) -> None:
+        """Refuse a discriminator that cannot judge the smallest pictures.
+
+        Args:
+            judge: looks at a grey picture of that size.
+            height, width: of the whole pictures.
+        """
+        rows, columns = height >> self.count, width >> self.count
+        parameter = next(judge.parameters())
+        grey = torch.zeros(1, 3, rows, columns, device=parameter.device)
+        planes = grey.new_zeros(1, judge.condition_channels, rows, columns) if judge.condition_channels else None
+        training = judge.training
+        try:
+            judge.eval()(planes, grey)
+        except (Refusal, RuntimeError) as error:
+            raise Refusal(f"trick.small.count={self.count} starts with pictures of {rows}x{columns}, which the "
+                          f"discriminator cannot judge ({str(error).splitlines()[0]}); use a smaller "
+                          "trick.small.count, or discriminator=patch") from error  # fmt: skip
+        finally:
+            judge.train(training)
 
     def remark(self, steps: int) -> str | None:
         """Sentence about a run that ends before its pictures have their whole size; None for others."""
