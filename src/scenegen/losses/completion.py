@@ -63,7 +63,7 @@ class CompletionKl(Term):
         generated: share of the prior's, >= 0; no gradient flows into the posterior from it.
         towards: the prior's aim: "posterior" (two paths), or "width": the assumed prior itself (one path).
 
-    Formula: reconstructed KL(N(0, s^2) || p) + generated KL(p || q), s as in `prior_width`
+    Formula: reconstructed KL(N(0, s^2), p) + generated KL(p, q), s as in prior_width
     Range: Gaussians p (of the hole) and q (of the visible half); >= 0
     Source: Zheng et al., CVPR 2019 (PICNet), eqs. 4-6; the order of arguments is the release's.
     """
