@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from scenegen.base.records import Batch, Refusal, Synthesis
 from scenegen.losses.cross_entropy import CrossEntropy
 from scenegen.losses.objective import Objective
-from scenegen.networks.frozen import lite_reader
 from scenegen.networks.frozen.families import family_of
 from scenegen.networks.frozen.lite_reader import CHANNELS, LiteDecoder, LiteReader, Reading
+from scenegen.networks.frozen.shipped import SHIPPED
 from scenegen.networks.generators.lite_reader import LiteReaderModel
 from tests.options import built
 
@@ -130,7 +130,7 @@ def test_refusals(file: Path, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="there is no reader towns; shipped are "):
         reading("towns")
     with pytest.raises(Refusal, match=r"not a reader on EfficientNet-Lite .*train model=lite_reader"):
-        reading(lite_reader.SHIPPED / "scenenet_scorer.safetensors")
+        reading(SHIPPED / "scenenet_scorer.safetensors")
     (tmp_path / "half.safetensors").write_bytes(file.read_bytes()[:9000])
     with pytest.raises(Refusal, match="damaged or not a safetensors file"):
         reading(tmp_path / "half.safetensors")

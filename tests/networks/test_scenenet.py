@@ -18,7 +18,6 @@ from scenegen.data.classes import LANDSCAPE
 from scenegen.data.world import render
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen.scenenet import (
-    SHIPPED,
     WIDTHS,
     SceneNet,
     SceneNetTrunk,
@@ -26,6 +25,7 @@ from scenegen.networks.frozen.scenenet import (
     find,
     rebuild,
 )
+from scenegen.networks.frozen.shipped import SHIPPED
 from tests.options import built
 
 LAYERS = [f"relu{stage}_{i}" for stage in range(1, 6) for i in (1, 2)]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scenegen.data.classes import LANDSCAPE, ClassList
 from scenegen.networks.frozen.families import family_of
-from scenegen.networks.frozen.scenenet import SHIPPED
+from scenegen.networks.frozen.shipped import SHIPPED
 from scenegen.scoring.judges.scenenet import OtherClasses
 from tests.options import built
 

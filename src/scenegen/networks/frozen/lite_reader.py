@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from scenegen.base import halves
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import efficientnet
+from scenegen.networks.frozen import efficientnet, shipped
 from scenegen.networks.frozen.extractors import Extractor
-from scenegen.networks.frozen.scenenet import SHIPPED, ConvRelu
+from scenegen.networks.frozen.scenenet import ConvRelu
 from scenegen.networks.frozen.smp import at_size
 
 KIND = halves.Kind("scenegen.lite_reader/1", "a reader on EfficientNet-Lite", "scenegen.train model=lite_reader")
@@ -205,12 +205,4 @@ def write(decoder: LiteDecoder, path: Path, *, classes: Sequence[str], facts: Ma
 
 def find(name: str | Path, *, folder: str | Path | None = None) -> Path:
     """The file of a reader: a path as it is, a name in the folder if it is there, else among the shipped ones."""
-    if Path(name).suffix:
-        return Path(name).expanduser()
-    own = f"lite_reader_{name}.safetensors"
-    if folder is not None and (Path(folder).expanduser() / own).is_file():
-        return Path(folder).expanduser() / own
-    if not (SHIPPED / own).is_file():
-        shipped = ", ".join(sorted(p.stem.removeprefix("lite_reader_") for p in SHIPPED.glob("lite_reader_*")))
-        raise Refusal(f"there is no reader {name}; shipped are {shipped}, or give the path of a .safetensors file")
-    return SHIPPED / own
+    return shipped.find(name, kind="lite_reader", what="reader", folder=folder)

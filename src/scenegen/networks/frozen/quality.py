@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from scenegen.base import halves
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import efficientnet
+from scenegen.networks.frozen import efficientnet, shipped
 from scenegen.networks.frozen.extractors import Extractor
-from scenegen.networks.frozen.scenenet import SHIPPED
 
 KIND = halves.Kind("scenegen.quality/1", "a quality head on EfficientNet-Lite2", "scenegen")
 MAPS = ("bottleneck_s2", "bottleneck_s4", "bottleneck_s8", "bottleneck_s16", "bottleneck_s32")
@@ -134,12 +133,4 @@ def write(head: QualityHead, path: Path, *, mean: Tensor, deviation: Tensor, fac
 
 def find(name: str | Path, *, folder: str | Path | None = None) -> Path:
     """The file of a head: a path as it is, a name in the folder if it is there, else among the shipped ones."""
-    if Path(name).suffix:
-        return Path(name).expanduser()
-    own = f"quality_{name}.safetensors"
-    if folder is not None and (Path(folder).expanduser() / own).is_file():
-        return Path(folder).expanduser() / own
-    if not (SHIPPED / own).is_file():
-        shipped = ", ".join(sorted(p.stem.removeprefix("quality_") for p in SHIPPED.glob("quality_*")))
-        raise Refusal(f"there is no quality head {name}; shipped are {shipped}, or give the path of a file")
-    return SHIPPED / own
+    return shipped.find(name, kind="quality", what="quality head", folder=folder)

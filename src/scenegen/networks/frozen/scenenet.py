@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from scenegen.base import halves
 from scenegen.base.records import Refusal
-from scenegen.networks.frozen import netfile
+from scenegen.networks.frozen import netfile, shipped
 from scenegen.networks.frozen import weights as pinned
 from scenegen.networks.frozen.extractors import Extractor
 
 WIDTHS = (16, 32, 64, 128, 192)
 FEATURE_LAYERS = (2, 3, 4)  # relu3_2, relu4_2, relu5_2 describe a picture
-SHIPPED = Path(__file__).parents[1] / "assets"
 
 
 class ConvRelu(nn.Module):
@@ -260,15 +259,7 @@ class Segmenter(nn.Module):
 
 def find(name: str | Path, *, folder: str | Path | None = None) -> Path:
     """The file of a net: a path as it is, a name in the folder if it is there, else among the shipped ones."""
-    if Path(name).suffix:
-        return Path(name).expanduser()
-    own = f"scenenet_{name}.safetensors"
-    if folder is not None and (Path(folder).expanduser() / own).is_file():
-        return Path(folder).expanduser() / own
-    if not (SHIPPED / own).is_file():
-        shipped = ", ".join(sorted(p.stem.removeprefix("scenenet_") for p in SHIPPED.glob("scenenet_*.safetensors")))
-        raise Refusal(f"there is no net {name}; shipped are {shipped}, or give the path of a .safetensors file")
-    return SHIPPED / own
+    return shipped.find(name, kind="scenenet", what="net", folder=folder)
 
 
 def rebuild(file: netfile.NetFile) -> SceneNet:
