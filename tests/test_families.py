@@ -61,6 +61,8 @@ OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_mini
 """Discriminators of models that paint no label maps; tests/parity and the tests of their tasks."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
 """Options that fill a place of another name."""
+STAGED = {"coarse"}
+"""Terms of models with an earlier stage."""
 OF_VGG = {"content", "inception"}
 """Terms that read layers which SceneNet does not have."""
 REFUSED = {
@@ -106,7 +108,7 @@ def test_every_loss_builds_or_is_refused_in_a_sentence(model: str) -> None:
             assert nodes(loss).keys() <= set(objective.terms)
         except Refusal as refusal:
             refused[loss] = str(refusal)
-    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING | DENOISING | AVERAGED | OF_VGG
+    assert set(refused) == REFUSED[model] | READERS | TRANSLATION | INPAINTING | DENOISING | AVERAGED | STAGED | OF_VGG
     for said in refused.values():
         assert said.startswith("loss.")
         assert "; use " in said

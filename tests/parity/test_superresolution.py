@@ -66,7 +66,6 @@ def test_published_sizes(name: str) -> None:
         assert len(net.state_dict()) == tensors
 
 
-@pytest.mark.shared
 def test_the_log_s_training_step(tmp_path: Path) -> None:
     """One round of pixels alone and one whole round, through the one module.
 
