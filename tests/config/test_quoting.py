@@ -54,6 +54,7 @@ def test_a_sweep_keeps_its_commas(word: str, value: object) -> None:
     [
         ("steps=1e3", 1000.0), ("name=null", None), ("data.remap={255:11}", {255: 11}), ("runs=[a,b]", ["a", "b"]),
         ("runs=a,b,c", "a,b,c"), ("data.classes=[天空,山]", ["天空", "山"]), ("files={G: 风.pth}", {"G": "风.pth"}),
+        ("post.gatys.style=[a/b.png,c d.jpg]", ["a/b.png", "c d.jpg"]), ("post.gatys.style=风 1.png", "风 1.png"),
         ("files={G: a.pth}", {"G": "a.pth"}), ("steps=(", "("), ("name='a b'", "a b"), ("out=", ""),
     ],
 )  # fmt: skip

@@ -30,7 +30,7 @@ TEXT = frozenset({
 # fmt: on
 """Last words of the keys whose values are file names or names: `2024` and `a,b` are text there."""
 
-STRUCTURED = frozenset({"files", "runs"})
+STRUCTURED = frozenset({"files", "runs", "style"})
 """Keys of TEXT that take a mapping or a list too."""
 
 _WORD = re.compile(r"(\+{0,2}[^\W\d][\w./@:$-]*)=(.*)", re.DOTALL)
