@@ -110,7 +110,11 @@ def test_a_hole_is_spread_from_its_surroundings() -> None:
     ("name", "changes", "said"),
     [
         ("model/picnet", {"height": 48}, r"pictures of 48x64 do not go through PICNet's 5 halvings"),
-        ("model/picnet", {"sizes": {"ngf": 4, "widest": 8, "z": 2}}, r"model\.sizes\.widest=8 must be 4 model\.sizes\.ngf=4"),
+        (
+            "model/picnet",
+            {"sizes": {"ngf": 4, "widest": 8, "z": 2}},
+            r"model\.sizes\.widest=8 must be 4 model\.sizes\.ngf=4",
+        ),
         ("model/picnet", {"norm": "batch"}, r"model\.norm=batch is not one of instance, group, runs"),
         ("model/picnet", {"convolution": "partial"}, r"model\.convolution=partial is not one of plain"),
         ("model/pdgan", {"width": 96}, r"model=pdgan halves pictures 6 times, but 64x96"),

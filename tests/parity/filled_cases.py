@@ -48,6 +48,25 @@ def check(case: Case, part: str, name: str, got: Tensor | None, *, every: int = 
     assert gap <= most, f"{part}/{name}: off by {gap:.3g}, allowed {most:.3g}"
 
 
+def assert_first_round(case: Case, grads: dict[str, Tensor], after: dict[str, Tensor], places: dict[str, str]) -> None:
+    """Assert that gradients and weights of a training's first round equal the recorded ones.
+
+    Args:
+        case: records "grad" and "after" under LETTER/parameter.
+        grads, after: by parameter of the module.
+        places: letter of a network -> its place in the module.
+    """
+    assert case.grad, "the case records gradients"
+    assert case.after, "and weights"
+    for key in case.after:
+        letter, parameter = key.split("/", 1)
+        check(case, "after", key, after[f"{places[letter]}.{parameter}"])
+    for key in case.grad:
+        letter, parameter = key.split("/", 1)
+        found = grads.get(f"{places[letter]}.{parameter}")
+        check(case, "grad", key, torch.zeros_like(case.grad[key]).double() if found is None else found)
+
+
 def _weights(shapes: dict[str, Any], salt: str, fill: Any) -> dict[str, Tensor]:
     vectors = ("weight_u", "weight_v")
     found = {

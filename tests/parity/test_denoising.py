@@ -36,11 +36,11 @@ from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.pace import Pace
 from tests.options import built, loss_term, replaced
 
-from .filled_cases import check, load_filled
+from .filled_cases import assert_first_round, check, load_filled
 from .fixture_io import Case
 from .places import described
 from .test_sasame import ROUND
-from .test_translation import assert_first_round, train, watched
+from .test_translation import train, watched
 
 DTYPE = torch.float64
 FAMILY = "denoising"

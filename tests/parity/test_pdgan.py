@@ -21,10 +21,10 @@ from scenegen.networks.layers.spdnorm import PdganGenerator, SPDBlock, SPDNorm, 
 from scenegen.training.rounds import Rounds
 from tests.options import built, loss_term, replaced
 
-from .filled_cases import check, load_filled
+from .filled_cases import assert_first_round, check, load_filled
 from .losses_cases import close, load
 from .places import described
-from .test_picnet import DTYPE, assert_first_round, check_gradients, given, loaded
+from .test_picnet import DTYPE, check_gradients, given, loaded
 from .test_sasame import ROUND
 from .test_translation import train, watched
 

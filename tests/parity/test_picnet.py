@@ -29,7 +29,7 @@ from scenegen.networks.layers.stepping_spectral import SteppingSpectral
 from scenegen.training.rounds import Rounds
 from tests.options import built, loss_term, replaced
 
-from .filled_cases import check, load_filled
+from .filled_cases import assert_first_round, check, load_filled
 from .fixture_io import Case
 from .losses_cases import check as compare
 from .losses_cases import close, load
@@ -340,19 +340,6 @@ def test_picnet_repeats_the_published_training(name: str, tmp_path: Path) -> Non
     places = {"E": "model.encoder", "G": "model.generator", "D": "discriminator.discriminator",
               "D_rec": "discriminator.of_reconstructed"}  # fmt: skip
     assert_first_round(case, grads, after, places)
-
-
-def assert_first_round(case: Case, grads: dict[str, Tensor], after: dict[str, Tensor], places: dict[str, str]) -> None:
-    """Gradients and weights of the first round."""
-    assert case.grad, "the case records gradients"
-    assert case.after, "and weights"
-    for key in case.after:
-        letter, parameter = key.split("/", 1)
-        check(case, "after", key, after[f"{places[letter]}.{parameter}"])
-    for key in case.grad:
-        letter, parameter = key.split("/", 1)
-        found = grads.get(f"{places[letter]}.{parameter}")
-        check(case, "grad", key, torch.zeros_like(case.grad[key]).double() if found is None else found)
 
 
 @pytest.mark.parametrize("name", ["gated_conv", "coordconv_addcoords"])

@@ -19,8 +19,8 @@ from scenegen.posts.optimised import Descent, minimise
 from scenegen.posts.style import Style
 
 from . import places
+from .filled_cases import check, load_filled
 from .fixture_io import Case
-from .translation_cases import check, load_filled
 
 LAYERS = [f"relu{stage}_1" for stage in range(1, 6)]
 

@@ -19,10 +19,10 @@ from scenegen.networks.interop import load_official
 from scenegen.training.rounds import Rounds
 from tests.options import built, loss_term, replaced
 
+from .filled_cases import check, load_filled
 from .losses_cases import close, load
 from .test_sasame import ROUND
 from .test_translation import train, weights
-from .translation_cases import check, load_translation
 
 DTYPE = torch.float64
 NETS: dict[str, Any] = {
@@ -72,7 +72,7 @@ def test_the_log_s_training_step(tmp_path: Path) -> None:
     The record's pictures reach from -2 to 2, standardised; here they are halved, which the model, the features and
     the pixels know by `mean` 0.5 and `std` 0.25.
     """
-    case = load_translation("esrgan_x2_train_step")
+    case = load_filled("translation", "esrgan_x2_train_step")
     options, std = case.options, [0.25] * 3
     source, image = (case.given[name].to(DTYPE) / 2 for name in ("lr", "hr"))
     height, width = image.shape[-2:]

@@ -24,11 +24,11 @@ from scenegen.training.rounds import Rounds
 from scenegen.training.tricks.history import Draws, ImagePool
 from tests.options import built, loss_term, replaced
 
+from .filled_cases import assert_first_round, check, load_filled
 from .fixture_io import Case
 from .losses_cases import close, load
 from .places import described
 from .test_sasame import ROUND
-from .translation_cases import check, load_translation
 
 pytestmark = pytest.mark.shared
 DTYPE = torch.float64
@@ -103,7 +103,7 @@ def test_the_pool_returns_the_pictures_that_the_original_returned() -> None:
 
 
 def test_heads_give_the_rows_of_the_patch_sampler() -> None:
-    case = load_translation("cut_patch_sampler")
+    case = load_filled("translation", "cut_patch_sampler")
     features = [case.given[f"feat{n}"].to(DTYPE).requires_grad_() for n in range(2)]
     heads = Heads([f.shape[1] for f in features], width=case.options["nc"])
     load_official(heads, case.state["F"])
@@ -173,7 +173,7 @@ def watched(module: Rounds) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", ["cyclegan_train_steps"])
 def test_cyclegan_repeats_the_published_training(name: str, tmp_path: Path) -> None:
-    case = load_translation(name)
+    case = load_filled("translation", name)
     options = case.options
     sides: dict[str, Any] = {"height": 32, "width": 40}
     model = built("model/cyclegan", num_classes=1, edges=False, ngf=options["ngf"], blocks=6,
@@ -230,18 +230,6 @@ def test_cyclegan_repeats_the_published_training(name: str, tmp_path: Path) -> N
     assert_first_round(case, grads, after, places)
 
 
-def assert_first_round(case: Case, grads: dict[str, Tensor], after: dict[str, Tensor], places: dict[str, str]) -> None:
-    assert case.grad, "the case records gradients"
-    assert case.after, "and weights"
-    for key in case.after:
-        letter, parameter = key.split("/", 1)
-        check(case, "after", key, after[f"{places[letter]}.{parameter}"])
-    for key in case.grad:
-        letter, parameter = key.split("/", 1)
-        found = grads.get(f"{places[letter]}.{parameter}")
-        check(case, "grad", key, torch.zeros_like(case.grad[key]).double() if found is None else found)
-
-
 class Told(Cut):
     """CUT with the places and mirrorings that the original drew."""
 
@@ -289,7 +277,7 @@ def test_cut_repeats_the_published_steps(name: str, tmp_path: Path, monkeypatch:
     tests/networks/test_translation.py); for this comparison alone they are gathered as released.
     """
     monkeypatch.setattr(Heads, "forward", as_released)
-    case = load_translation(name)
+    case = load_filled("translation", name)
     options = case.options
     count = len([key for key in case.given if key.startswith("A")])
     height, width = case.given["A0"].shape[-2:]
