@@ -28,8 +28,6 @@ from .test_picnet import DTYPE, check_gradients, given, loaded
 from .test_sasame import ROUND
 from .test_translation import train, watched
 
-pytestmark = pytest.mark.shared
-
 
 def weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("param."): t for name, t in tensors.items() if name.startswith("param.")}
@@ -69,7 +67,7 @@ def test_the_block_of_the_log() -> None:
     net = loaded(LogSPDBlock(o["channels"], rings=o["n"], base=o["k"]), case.state["B"])
     (x,) = given(case, "x")
     coarse, known = (case.given[name].to(DTYPE) for name in ("prior", "mask"))
-    assert torch.equal(torch.nn.functional.max_pool2d(known, 2 ** o["n_ds"]), case.out["mask_small"].to(DTYPE))
+    check(case, "out", "mask_small", torch.nn.functional.max_pool2d(known, 2 ** o["n_ds"]))
     y = net(x, coarse, known)
     check(case, "out", "y", y)
     (y.square().mean() / 2).backward()

@@ -37,7 +37,6 @@ from .places import described
 from .test_sasame import ROUND
 from .test_translation import train, watched
 
-pytestmark = pytest.mark.shared
 DTYPE = torch.float64
 AS_RELEASED = Convolutions(kind="plain", eval_steps=True)
 COORDINATES = Convolutions(kind="coordinate", eval_steps=True)
@@ -347,7 +346,7 @@ def test_convolutions_of_the_notes(name: str) -> None:
     tensors, about = load(name)
     x = tensors["in.x"]
     if name == "gated_conv":
-        net = GatedConv(x.shape[1], tensors["out.y"].shape[1], tensors["param.weight"].shape[-1])
+        net = GatedConv(x.shape[1], len(tensors["param.weight"]) // 2, tensors["param.weight"].shape[-1])
         load_official(net, {key: tensors[f"param.{key}"] for key in ("weight", "bias")})
         y = net(x)
     else:
