@@ -198,8 +198,8 @@ def test_maps_that_chose_the_model_are_marked(tmp_path):
     record = {"made": {"chosen_on": [world.names[1], "another"], "posts": ["jpeg q95"]}, "files": [], "beside": [],
               "notes": []}  # fmt: skip
     (folder / "samples.json").write_text(json.dumps(record))
-    options = Options(**{key: tuple(names) for key, names in told_of(folder).items()})
-    score = scorer().score(folder, world, reference=train, options=options)
+    told: dict = {key: tuple(names) for key, names in told_of(folder).items()}
+    score = scorer().score(folder, world, reference=train, options=Options(**told))
     assert score.marks == ("1 of 5 maps chose the checkpoints of this model, which flatters it; score others",)
     assert score.protocol["measure"]["posts"] == ["jpeg q95"]
 
