@@ -105,7 +105,14 @@ def main(cfg: DictConfig) -> None:
         data = slices_of(run, chosen.pictures, masks=chosen.masks)
     elif chosen.pictures is not None or chosen.masks is not None:
         data = pictures_with_masks(
-            run, chosen.pictures, chosen.masks, hole=chosen.hole, most=chosen.most, fit=chosen.fit, notice=notes.append
+            run,
+            chosen.pictures,
+            chosen.masks,
+            chosen.labels,
+            hole=chosen.hole,
+            most=chosen.most,
+            fit=chosen.fit,
+            notice=notes.append,
         )
     else:
         data = run.inputs(

@@ -165,6 +165,17 @@ def test_a_grey_mask_is_thresholded_with_a_warning(done: Path, tmp_path: Path) -
 def test_the_sesame_editor_fills_holes_under_label_maps(done: Path) -> None:
     made = run("train", "model=sesame_editor", *TINY, "steps=1", "name=edit", "evaluate_count=2", cwd=done)
     assert made.returncode == 0, made.stderr
-    refused = run("sample", "run=edit", "pictures=pictures", "masks=masks", cwd=done)
+    folders = ("pictures=pictures", "masks=masks")
+    refused = run("sample", "run=edit", *folders, cwd=done)
     assert refused.returncode == 1
-    assert "reads the label too, which a folder of pictures lacks" in refused.stderr
+    assert "reads label maps too; give labels=FOLDER" in refused.stderr
+    (done / "labels").mkdir()
+    for name, ids in (("one", 0), ("two", 5)):
+        Image.fromarray(np.full((64, 64), ids, np.uint8)).save(done / "labels" / f"{name}.png")
+    filled = run("sample", "run=edit", *folders, "labels=labels", "out=edited", cwd=done)
+    assert filled.returncode == 0, filled.stderr
+    hole, given = pixels(done / "masks" / "two.png") > 0, pixels(done / "pictures" / "two.png")
+    assert np.array_equal(pixels(done / "edited" / "two.png")[~hole], given[~hole])
+    refused = run("sample", "run=a", *folders, "labels=labels", cwd=done)
+    assert refused.returncode == 1
+    assert "reads no label maps; leave it out" in refused.stderr

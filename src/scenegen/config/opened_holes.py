@@ -10,7 +10,7 @@ from scenegen.config import build
 from scenegen.config.opened import TrainedRun
 from scenegen.data.masks import Hole, open_masks
 from scenegen.data.own_maps import Notice
-from scenegen.data.own_pictures import own_pictures
+from scenegen.data.own_pictures import open_maps, own_pictures
 from scenegen.networks.generators.hole_filler import HoleFiller
 from scenegen.networks.interop import load_official
 from scenegen.runs.checkpoints import load, newest
@@ -36,33 +36,39 @@ def pictures_with_masks(
     run: TrainedRun,
     pictures: str | None,
     masks: str | None,
+    labels: str | None,
     *,
     hole: Hole,
     most: float,
     fit: Literal["refuse", "crop", "squash"],
     notice: Notice,
 ) -> Any:
-    """A folder of pictures with a folder of their masks.
+    """A folder of pictures with a folder of their masks, and one of label maps where the model reads them.
 
     Args:
         run: the run that fills them.
-        pictures, masks: the folders.
+        pictures, masks, labels: the folders.
         hole: colour of what is missing in the masks.
         most: greatest share of hole that is taken.
         fit: for pictures of another shape than the run paints.
         notice: receives a sentence about everything that is made to fit.
 
     Raises:
-        Refusal: a run that fills no holes or reads more, one folder without the other, or files that cannot be used.
+        Refusal: a run that fills no holes, one folder without the other, or files that cannot be used.
     """
-    if more := sorted(filler(run, option="pictures=").reads - {"source", "hole"}):
-        raise Refusal(f"the model of run {run.folder.name} reads the {more[0]} too, which a folder of pictures lacks; "
-                      "leave pictures= and masks= out for the run's test pictures")  # fmt: skip
+    reads = filler(run, option="pictures=").reads
+    if "label" in reads and labels is None:
+        raise Refusal(f"the model of run {run.folder.name} reads label maps too; give labels=FOLDER with one of each "
+                      "picture's name")  # fmt: skip
+    if "label" not in reads and labels is not None:
+        raise Refusal(f"labels={labels}: the model of run {run.folder.name} reads no label maps; leave it out")
     if pictures is None or masks is None:
         given, absent = ("pictures", "masks") if masks is None else ("masks", "pictures")
         raise Refusal(f"{given}= and {absent}= go together: give {absent}=FOLDER too, with a file of each name")
     found = open_masks(masks, hole=hole, option="masks", most=most)
-    return own_pictures(pictures, found, target=run.target(fit, own=False), notice=notice)
+    classes = run.vocabulary.classes
+    maps = None if labels is None else open_maps(labels, classes=classes, remap=classes.remap_of_maps)
+    return own_pictures(pictures, found, maps, target=run.target(fit, own=False), notice=notice)
 
 
 def open_judge(run: TrainedRun, *, checkpoint: str | None) -> Discriminator:
