@@ -102,3 +102,12 @@ def test_counting_leaves_the_network_usable_and_refuses_small_pictures() -> None
     assert net(torch.zeros(1, 3, 8, 12), layers)["relu1_1"].shape == (1, 64, 8, 12)
     with pytest.raises(Refusal, match="too small"):
         cost(net, ["relu5_1"], height=8, width=8)
+
+
+@pytest.mark.parametrize(
+    ("model", "terms"),
+    [("cncl", {"gan", "branches"}), ("restormer", {"l1"}), ("cyclegan", {"gan", "cycle", "identity"})],
+)
+def test_models_of_other_tasks_are_looked_at_too(model: str, terms: set[str]) -> None:
+    found = report(f"model={model}", "width=tiny")
+    assert {row.term for row in found.terms} == terms
