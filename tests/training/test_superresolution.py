@@ -131,6 +131,12 @@ def test_what_cannot_be_built_is_refused(changes: dict[str, int], words: str) ->
         built("model/rrdb", **options)
 
 
+def test_a_warm_up_without_its_trick_is_refused_with_the_way_back(folder: str) -> None:
+    words = r"loss\.gan\.schedule\.step reads trick\.pace\.start, which no chosen option has; add trick=warmup"
+    with pytest.raises(Refusal, match=words):
+        plan(compose("train", [*TINY, "model=esrgan_log", "trick=ema", folder]))
+
+
 def test_a_factor_of_its_own_is_refused_when_the_sizes_meet(folder: str, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"loss\.l1 compares position by position.*\(2, 3, 16, 24\).*\(2, 3, 32, 48\)"):
         trained([*STAGES["rrdb"], folder, "degrade.factor=4"], tmp_path)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.compose import register_resolvers
 from scenegen.config.faults import faults_of, gathered
-from scenegen.config.groups import GROUPS, LATER, ORDERED, VOLATILE
+from scenegen.config.groups import ADDITIVE, GROUPS, LATER, ORDERED, VOLATILE
+from scenegen.config.places import conf_folder
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,28 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     register_resolvers()
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
+    except InterpolationKeyError as error:
+        raise Refusal(_leads_nowhere(error)) from error
     except OmegaConfBaseException as error:
         raise Refusal("the config does not resolve: " + " ".join(str(error).split())) from error
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
+
+
+def _leads_nowhere(error: InterpolationKeyError) -> str:
+    """Sentence about a value that reads a key which no chosen option has, with the options that have it."""
+    said = " ".join(str(error).split())
+    found = re.search(r"Interpolation key '([\w.]+)' not found full_key: (\S+)", said)
+    if found is None:
+        return f"the config does not resolve: {said}"
+    wanted, reader = found.groups()
+    group, _, below = wanted.partition(".")
+    files = sorted((conf_folder() / group).glob("*.yaml")) if below else []
+    keys = [re.compile(rf"^ *{key}:", re.MULTILINE) for key in below.split(".")]
+    having = [path.stem for path in files if all(key.search(path.read_text(encoding="utf-8")) for key in keys)]
+    more = " (it adds up with '+')" if group in ADDITIVE else ""
+    cure = f"add {group}={' or '.join(having)}{more}" if having else f"give {wanted}="
+    return f"the config does not resolve: {reader} reads {wanted}, which no chosen option has; {cure}"
 
 
 def digest(config: dict[str, Any]) -> str:
