@@ -100,6 +100,24 @@ def test_an_interrupted_descent_goes_on_bit_for_bit(optimiser: str, tmp_path: Pa
         resumed(x, Batch(name=("a",)))
 
 
+def test_a_first_picture_is_where_the_way_begins(tmp_path: Path) -> None:
+    x, style, first = picture(15), picture(16), picture(17)
+    post = gatys(style, first="f.png", first_picture=first, iterations=1, learning_rate=1e-3)
+    assert (post(x, Batch(name=("a",))) - first).abs().max() < 1e-4
+    assert post.stamp != gatys(style, iterations=1, learning_rate=1e-3).stamp
+    with pytest.raises(Refusal, match=r"post\.gatys\.first is a picture of 20x16, but the descent is one of 24x16"):
+        post.size_after(16, 24)
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+    post = gatys(picture(5))
+    post.folder = tmp_path
+    for content in ({"choice": 1}, [1], {"choice": "", "step": 1, "least": 0, "curve": [], "levels": 1, "best": 1}):
+        torch.save(content, tmp_path / "a.ckpt")
+        with pytest.raises(Refusal, match=r"a\.ckpt (is no checkpoint|holds the way of another)"):
+            post(picture(4), Batch(name=("a",)))
+
+
 class Stop:
     """Interrupts a trunk after so many passes."""
 

@@ -161,7 +161,7 @@ GROUPS = {
         additive=True,
         slots=("average", "augment", "clip", "accumulate", "pace", "smoothing", "history", "grow", *LAYER_SLOTS),
     ),
-    "post": Group(supplied={"model", "step", "pictures"}, additive=True, ordered=True),
+    "post": Group(supplied={"model", "step", "pictures", "first_picture"}, additive=True, ordered=True),
     "optim": Group(),
     "trainer": Group(),
     "logger": Group(supplied={"folder", "config"}, additive=True),

@@ -26,7 +26,10 @@ def posts(config: Mapping[str, Any]) -> list[Any]:
 
 def _post(name: str, node: Mapping[str, Any]) -> Any:
     if "style" in node:
-        return build.make(node, offered={"pictures": read_styles(node["style"], option=f"post.{name}.style")})
+        offered: dict[str, Any] = {"pictures": read_styles(node["style"], option=f"post.{name}.style")}
+        if node.get("first") is not None:
+            (offered["first_picture"],) = read_styles(node["first"], option=f"post.{name}.first").values()
+        return build.make(node, offered=offered)
     if "run" not in node:
         return build.make(node)
     try:

@@ -23,7 +23,7 @@ from scenegen.base.refusal import Refusal
 # fmt: off
 TEXT = frozenset({
     "annotations", "checkpoint", "dir", "dirpath", "exemplars", "extensions", "file", "files", "folder", "generated",
-    "group", "images", "index", "json", "table", "words",
+    "first", "group", "images", "index", "json", "table", "words",
     "labels", "leaderboard", "name", "out", "project", "resume", "root", "rows", "run", "runs", "start_from", "style",
     "styles", "test_index", "test_list",
 })

@@ -95,10 +95,10 @@ class Aims:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """The picture that the descent begins with: (1 - noise) of the given picture and a share of noise.
+    """The picture that the descent begins with: (1 - noise) of a picture and a share of noise.
 
     Attributes:
-        noise: share of the noise, in [0, 1]; 0 starts from the picture, 1 from noise alone.
+        noise: share of the noise, in [0, 1]; 0 starts from the picture (or `first`), 1 from noise alone.
         noise_scale: the noise's standard deviation in grey levels.
         seed: of the noise, which depends on the picture's name too.
     """
@@ -131,6 +131,8 @@ class Gatys(Post):
         extractor: the frozen network.
         pooling: "max" or "average" in the place of the network's own poolings, odd sides rounded up; "own" keeps them.
         preserve_colours: take over the light alone, the picture's own colours stay.
+        first: file of a picture of the same size to start from, as the config names it; None starts from the picture.
+        first_picture: it, (1, 3, h, w) in [-1, 1].
         aims, start, descent: terms and weights, first picture, optimiser.
 
     Source: Gatys, Ecker and Bethge, CVPR 2016; options as in the tools that docs/style_transfer.md names.
@@ -146,6 +148,8 @@ class Gatys(Post):
         extractor: Extractor,
         pooling: str,
         preserve_colours: bool,
+        first: str | None,
+        first_picture: Tensor | None = None,
         aims: Aims,
         start: Start,
         descent: Descent,
@@ -159,10 +163,12 @@ class Gatys(Post):
         self.styles = [Style(name, pictures[name], share) for name, share in wanted.items() if share > 0]
         self.extractor = extractor if pooling == "own" else extractor.repooled(POOLINGS[pooling], name=pooling)
         self.style_scale, self.preserve_colours = style_scale, preserve_colours
-        self.aims, self.start, self.descent = aims, start, descent
+        self.aims, self.start, self.descent, self.first = aims, start, descent, first_picture
         self.extractor.require(aims.layers)
         named = " + ".join(f"{s.weight:.3g} {s.stamp}" for s in self.styles)
         options = f"{style_scale}, {pooling}, {preserve_colours}, {aims}, {start}, {descent}"
+        if first_picture is not None:
+            options += f", from {Style('first', first_picture, 1).stamp}"
         self.stamp = (
             f"Gatys, style {named}, net {self.extractor.stamp}, content {aims.content_weight:g}, style "
             f"{aims.style_weight:g}, tv {aims.tv_weight:g}, {descent.iterations} x {descent.optimiser}, options "
@@ -171,6 +177,10 @@ class Gatys(Post):
 
     def size_after(self, height: int, width: int) -> tuple[int, int]:
         self.extractor.require_size(height, width, layers=self.aims.layers)
+        if self.first is not None and self.first.shape[-2:] != (height, width):
+            h, w = self.first.shape[-2:]
+            raise Refusal(f"post.gatys.first is a picture of {w}x{h}, but the descent is one of {width}x{height}; give "
+                          "one of that size, or null")  # fmt: skip
         for style in self.styles:
             h, w = scaled_size(style.picture, width=width, scale=self.style_scale)
             try:
@@ -193,7 +203,7 @@ class Gatys(Post):
         way = minimise(
             objective,
             Batch(name=(name,)),
-            start=self.start.levels(content, name=name),
+            start=self.start.levels(content if self.first is None else self.first.to(content), name=name),
             descent=self.descent,
             checkpoint=self._beside(name, ".ckpt"),
             choice=self._choice(content),

@@ -179,18 +179,19 @@ def restore(path: Path, way: Progress, optimiser: torch.optim.Optimizer, *, choi
     require_stored(path, cure=cure)
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["choice"]
+        found, step, least, curve = (content[name] for name in ("choice", "step", "least", "curve"))
         wrong = next((fault for name in ("levels", "best") if (fault := fault_of(content[name]))), "")
+        if (fits := found == choice and not wrong and content["levels"].shape == way.levels.shape) and step:
+            with torch.no_grad():
+                way.levels.copy_(content["levels"])
+            way.step, way.least, way.curve = int(step), float(least), list(curve)
+            way.best = content["best"].to(way.levels)
+            if content["optimiser"] is not None:
+                optimiser.load_state_dict(content["optimiser"])
     except Exception as error:  # a foreign file can raise anything
         raise Refusal(f"{path} is no checkpoint of an optimised picture ({type(error).__name__}); {cure}") from error
-    if found != choice or wrong or content["levels"].shape != way.levels.shape:
+    if not fits:
         raise Refusal(f"{path} holds the way of another picture, style or option{f' ({wrong})' * bool(wrong)}; {cure}")
-    with torch.no_grad():
-        way.levels.copy_(content["levels"])
-    way.step, way.least, way.curve = content["step"], content["least"], content["curve"]
-    way.best = content["best"].to(way.levels)
-    if content["optimiser"] is not None:
-        optimiser.load_state_dict(content["optimiser"])
 
 
 def series(curve: list[dict[str, float]]) -> Iterator[tuple[str, list[float], list[float]]]:
