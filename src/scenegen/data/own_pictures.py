@@ -53,8 +53,8 @@ class Maps:
         found = read_label(self.files[name], classes=self.classes, remap=self.remap, cure=IN_A_RUN)
         own = found.shape[0], found.shape[1]
         if own != size:
-            raise Refusal(f"{self.files[name]}: the label map is {by(own)} but its picture {by(size)} (width x height); "
-                          "give one of the picture's size")  # fmt: skip
+            raise Refusal(f"{self.files[name]}: the label map is {by(own)} but its picture {by(size)} (width x "
+                          "height); give one of the picture's size")  # fmt: skip
         return found
 
 
