@@ -67,3 +67,19 @@ def test_shares_that_are_none_are_refused(term: str, changes: dict[str, float], 
 def test_a_teacher_without_an_average_is_refused() -> None:
     with pytest.raises(Refusal, match="use trick=ema"):
         loss_term("teacher")(evidence())
+
+
+@pytest.mark.parametrize("term", ["ms_gmsd", "pieapp", "spl", "colour"])
+def test_a_grey_picture_counts_as_three_equal_channels(term: str) -> None:
+    """Terms whose own filters take colours; pieapp's weights are random here, which changes nothing of it."""
+    random = {"weights": "random"} if term == "pieapp" else {}
+    torch.manual_seed(0)
+    chosen = loss_term(term, **random)
+    x, y = (torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(k)) * 2 - 1 for k in (0, 1))
+
+    def value(channels: int) -> float:
+        fake, real = (picture.expand(-1, channels, -1, -1) for picture in (x, y))
+        batch, made = Batch(image=real), Synthesis(image=fake)
+        return float(chosen(Evidence(batch, made, None, None, FeatureBank({}, []).open({}))))
+
+    assert value(1) == pytest.approx(value(3), rel=1e-5)

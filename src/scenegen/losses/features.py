@@ -55,7 +55,8 @@ class FeatureBank(nn.Module):
         """Features of one step's pictures, computed when first asked for.
 
         Args:
-            pictures: name -> (b, 3, h, w) in [-1, 1]; gradients flow into those of MADE only.
+            pictures: name -> (b, 3, h, w) in [-1, 1], or (b, 1, h, w), which stands for three equal channels; gradients
+                flow into those of MADE only.
 
         Raises:
             Refusal: when the data's first pictures are of another range.
@@ -110,8 +111,7 @@ class Features:
             self._bank.look(picture, self._pictures[picture])
         self._bank.forwards[extractor, picture] += 1
         with torch.set_grad_enabled(picture in MADE and torch.is_grad_enabled()):
-            image = full_precision(self._pictures[picture])
-            image = image.expand(-1, 3, -1, -1)  # a grey picture as three equal channels
+            image = in_colour(full_precision(self._pictures[picture]))
             found = self._bank.extractors[extractor](image, self._bank.layers[extractor])
         return {layer: full_precision(x) for layer, x in found.items()}
 
@@ -119,6 +119,11 @@ class Features:
 def full_precision(x: Tensor) -> Tensor:
     """The same numbers in float32, or in float64 if they already are."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def in_colour(picture: Tensor) -> Tensor:
+    """(b, 3, h, w) of a picture (b, 3, h, w) or (b, 1, h, w), whose one channel stands for three."""
+    return picture.expand(-1, 3, -1, -1)
 
 
 def refuse_unlike(x: Tensor, y: Tensor, *, term: str, where: str) -> None:

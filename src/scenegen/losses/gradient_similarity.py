@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.features import full_precision, in_colour, refuse_unlike, target_needs
 from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import unit_pair
 
@@ -104,7 +104,7 @@ class MsGmsd(Term):
         self.chromatic, self.scales, self.target = chromatic, tuple(scales), target
 
     def forward(self, evidence: Evidence) -> Tensor:
-        x, y = unit_pair(evidence, self.target, term="ms_gmsd")
+        x, y = (in_colour(picture) for picture in unit_pair(evidence, self.target, term="ms_gmsd"))
         return ms_gmsd(x, y, chromatic=self.chromatic, scales=self.scales)
 
 

@@ -13,7 +13,7 @@ from piq.pieapp import PieAPPModel
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import refuse_unlike, target_needs
+from scenegen.losses.features import in_colour, refuse_unlike, target_needs
 from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import clamped, unit_pair
 from scenegen.networks.frozen import weights as pinned
@@ -87,7 +87,7 @@ class PieApp(Term):
         self._network = (network(weights=weights, folder=folder),)  # a tuple: not registered as a submodule
 
     def forward(self, evidence: Evidence) -> Tensor:
-        x, y = unit_pair(evidence, self.target, term="pieapp")
+        x, y = (in_colour(picture) for picture in unit_pair(evidence, self.target, term="pieapp"))
         return pieapp(x, y, self._network[0], stride=self.stride)
 
     def _apply(self, fn, recurse: bool = True) -> PieApp:

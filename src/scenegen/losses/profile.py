@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.losses.features import full_precision, refuse_unlike, target_needs
+from scenegen.losses.features import full_precision, in_colour, refuse_unlike, target_needs
 from scenegen.losses.objective import Evidence, Term
 
 NORMALISATIONS = ("per_sample", "released")
@@ -86,7 +86,7 @@ class SpatialProfile(Term):
         self.target, self.normalisation, self.gradient, self.colour = target, normalisation, gradient, colour
 
     def forward(self, evidence: Evidence) -> Tensor:
-        x, y = ((evidence.picture(which) + 1) / 2 for which in ("fake", self.target))
+        x, y = (in_colour(evidence.picture(which) + 1) / 2 for which in ("fake", self.target))
         refuse_unlike(x, y, term="spl", where="the picture")
         parts = [gradient_profile] * self.gradient + [colour_profile] * self.colour
         return torch.stack([part(x, y.detach(), normalisation=self.normalisation) for part in parts]).sum()
