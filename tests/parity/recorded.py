@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,12 @@ class Recorded:
     def opt(self) -> dict[str, Any]:
         return self.options["opt"]
 
+    def double(self) -> Recorded:
+        """The case in float64."""
+        return replace(
+            self, tensors={key: t.double() if t.is_floating_point() else t for key, t in self.tensors.items()}
+        )
+
     def given(self, name: str) -> Tensor:
         return self.tensors[f"in/{name}"]
 
@@ -61,7 +67,9 @@ class Recorded:
             assert share <= allowed, f"{key}: {share:.3g} of the whole numbers differ, allowed {allowed:.3g}"
             return
         beyond, allowed = (gap > rule["atol"]).double().mean().item(), rule.get("max_fraction_exceeding_atol", 0.0)
-        assert beyond <= allowed, f"{key}: off by {gap.max().item():.3g}, allowed {rule['atol']:.3g}"
+        assert beyond <= allowed, (
+            f"{key}: off by {gap.max().item():.3g}, allowed {rule['atol']:.3g}; further off: {beyond:.3g} of the values"
+        )
 
 
 def load(family: str, name: str) -> Recorded:
