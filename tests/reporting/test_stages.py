@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scenegen.reporting.stages import Stage, compared
+from scenegen.reporting.stages import Stage, compared, resizes_before
 from scenegen.scoring.per_picture import PerPicture
 from scenegen.scoring.record import Number, Score
+from tests.options import replaced
 
 
 def stage(after: str, *, total: float | None, fid: float) -> Stage:
@@ -31,3 +32,9 @@ def test_without_a_total_the_parts_stand_beside_each_other() -> None:
 
 def test_without_posts_nothing_is_said() -> None:
     assert compared([stage("", total=0.5, fid=40.0)]) == []
+
+
+def test_pictures_before_a_post_are_resized_only_where_they_have_another_size_than_the_scored_one() -> None:
+    double, back = replaced("post/bicubic_x2/bicubic_x2"), replaced("post/bicubic_192x256/bicubic_192x256")
+    assert resizes_before([double, back], size=(192, 256), scored=[192, 256]) == ["none", "squash"]
+    assert resizes_before([double], size=(96, 128), scored=(192, 256)) == ["squash"]

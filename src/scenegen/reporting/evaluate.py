@@ -15,7 +15,7 @@ from scenegen.base.records import SceneModel
 from scenegen.data.samples import Pairs
 from scenegen.posts.post import Post
 from scenegen.reporting.curves import draw_curves
-from scenegen.reporting.stages import Stage, compared, names_of
+from scenegen.reporting.stages import Stage, compared, names_of, resizes_before
 from scenegen.runs.folder import CURVES, METRICS, RESULT, SAMPLES, SCORES, SHEET
 from scenegen.sampling.generate import generate
 from scenegen.sampling.one_map import Beside
@@ -105,7 +105,9 @@ def evaluate(
             notice=say,
         )
 
-    earlier = [scored(pictures, posts[:place], resize="squash") for place, pictures in enumerate(before)]
+    painted = config["size"]["height"], config["size"]["width"]
+    resizes = resizes_before(posts, size=painted, scored=config["evaluate_size"] or painted)
+    earlier = [scored(pictures, posts[:place], resize=resizes[place]) for place, pictures in enumerate(before)]
     score = scored(folder / SAMPLES, posts)
     stages = [Stage(after, one) for after, one in zip(names_of(config), [*earlier, score], strict=True)]
     score.per_picture.save(folder / SCORES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from scenegen.posts.post import Post
 from scenegen.scoring.record import Score
 
 
@@ -32,6 +33,21 @@ class Stage:
 def names_of(config: Mapping[str, Any]) -> list[str]:
     """Names of the stages of a run's config: "" and its posts, in their order."""
     return ["", *(config.get("post") or {})]
+
+
+def resizes_before(posts: Sequence[Post], *, size: tuple[int, int], scored: Sequence[int]) -> list[str]:
+    """Resizing of the pictures before each post: "squash" where they have not the size at which they are scored.
+
+    Args:
+        posts: in their order.
+        size: (height, width) of the model's pictures.
+        scored: height and width of the label maps.
+    """
+    found = []
+    for post in posts:
+        found.append("none" if size == tuple(scored) else "squash")
+        size = post.size_after(*size)
+    return found
 
 
 def compared(stages: Sequence[Stage]) -> list[str]:
