@@ -392,8 +392,8 @@ def objective_of(case: Case) -> Objective:
         VGG19_CONVOLUTIONS, pool=lambda n: nn.MaxPool2d(2), widths=(*case.config["vgg"], case.config["vgg"][-1])
     )
     state = case.state("vggnet_fix.")
-    for name, index in taps.items():
-        key = name.replace("relu", "conv")
+    for name in [name for name in taps if name.startswith("relu")]:
+        key, index = name.replace("relu", "conv"), taps[name]
         features[index - 1].load_state_dict({part: state[f"{key}.{part}"] for part in ("weight", "bias")})
     extractor = Extractor(features, taps=taps, stamp="narrow", treatment=TREATMENTS["caffe_legacy"])
     for i, t in enumerate(extractor(case.given("image"), RELU).values()):
