@@ -5,6 +5,8 @@ The published numbers are in tests/parity/test_style.py.
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal
+from scenegen.config.posts import posts
 from scenegen.losses.style import gram
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.vgg import vgg
@@ -21,7 +24,7 @@ from scenegen.posts.gatys import Gatys
 from scenegen.posts.optimised import series
 from scenegen.posts.style import shares
 from scenegen.sampling.apply_posts import apply_to_folder
-from tests.options import replaced
+from tests.options import arguments, replaced
 
 
 def net() -> Extractor:
@@ -116,6 +119,19 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
         torch.save(content, tmp_path / "a.ckpt")
         with pytest.raises(Refusal, match=r"a\.ckpt (is no checkpoint|holds the way of another)"):
             post(picture(4), Batch(name=("a",)))
+
+
+def test_without_the_papers_weights_the_cure_names_posts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    Image.new("RGB", (32, 32)).save(tmp_path / "s.png")
+    node = arguments("post/gatys_vgg", at="gatys", style=str(tmp_path / "s.png"))
+    node["extractor"]["folder"] = str(tmp_path)
+    with pytest.raises(Refusal, match="or do without: post=gatys and gatys_scenenet need no download") as refused:
+        posts({"post": {"gatys": node}})
+    assert "extractor=" not in str(refused.value)
 
 
 class Stop:

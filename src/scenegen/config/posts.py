@@ -29,7 +29,14 @@ def _post(name: str, node: Mapping[str, Any]) -> Any:
         offered: dict[str, Any] = {"pictures": read_styles(node["style"], option=f"post.{name}.style")}
         if node.get("first") is not None:
             (offered["first_picture"],) = read_styles(node["first"], option=f"post.{name}.first").values()
-        return build.make(node, offered=offered)
+        try:
+            return build.make(node, offered=offered)
+        except Refusal as refusal:
+            cure = (
+                "extractor=scenenet uses this project's own network",
+                "post=gatys and gatys_scenenet need no download",
+            )
+            raise Refusal(str(refusal).replace(*cure)) from refusal
     if "run" not in node:
         return build.make(node)
     try:
