@@ -51,7 +51,18 @@ READERS = {"cross_entropy"}
 """Terms of models that read label maps off pictures."""
 TRANSLATION = {"cycle", "identity", "nce"}
 """Terms of models that translate a picture."""
-INPAINTING = {"picnet_kl", "appearance", "picnet_gan", "pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"}
+INPAINTING = {
+    "picnet_hinge",
+    "picnet_scores",
+    "picnet_kl",
+    "appearance",
+    "picnet_gan",
+    "pdgan_gan",
+    "pdgan_vgg",
+    "hole_tv",
+    "hole_diversity",
+    "hole_l1",
+}
 """Terms of models that fill holes."""
 DENOISING = {"branches"}
 """Terms of models that separate content and noise."""
@@ -59,7 +70,7 @@ AVERAGED = {"teacher"}
 """Terms that read the model's average, of trick=ema."""
 OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "cncl"}
 """Discriminators of models that paint no label maps; tests/parity and the tests of their tasks."""
-PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "pdgan_gan"}
+PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "picnet_hinge", "pdgan_gan"}
 """Options that fill a place of another name."""
 STAGED = {"coarse"}
 """Terms of models with an earlier stage."""

@@ -61,6 +61,23 @@ def test_what_pdgan_cannot_paint_over_is_one_sentence(done: Path, words: tuple[s
     assert said in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("discriminator=patch",),
+            "shows 2 picture(s) of three channels side by side, but this discriminator judges 1",
+        ),
+        (("model=pdgan", "discriminator=picnet"), "discriminator=picnet judges pictures alone"),
+        (("loss=pdgan_gan",), "loss.gan needs completion.other, which the model does not offer; use model=pdgan"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_one_sentence(done: Path, words: tuple[str, ...], said: str) -> None:
+    refused = run("train", *(() if "model=pdgan" in words else ("model=picnet",)), *TINY, *words, cwd=done)
+    assert refused.returncode == 1
+    assert said in refused.stderr
+
+
 def test_it_is_measured_and_shown(done: Path) -> None:
     result = json.loads((done / "runs" / "a" / "result.json").read_text())
     assert {"l1", "psnr", "tv", "ssim", "lpips(uniform)", "FID(scenenet)"} <= {*result["parts"]}

@@ -68,9 +68,10 @@ def test_generated_pictures_are_compared_where_they_are_visible(whole: bool) -> 
 def test_both_discriminators_halve_and_add(hinge: bool) -> None:
     scores = [drawn(2, 1, 2, 2, seed=seed) for seed in range(10, 14)]
     fake, real = Judgement(logits=(scores[0], scores[1])), Judgement(logits=(scores[2], scores[3]))
-    term = loss_term("picnet_gan", hinge=hinge)
+    term = loss_term("picnet_hinge" if hinge else "picnet_gan")
     generated = -scores[0].mean() if hinge else (scores[0] - 1).square().mean()
-    assert torch.allclose(term(evidence(fake, real)), generated + (scores[1] - scores[3]).square().mean())
+    assert torch.allclose(term(evidence(fake, real)), generated)
+    assert torch.allclose(loss_term("picnet_scores")(evidence(fake, real)), (scores[1] - scores[3]).square().mean())
     parts = term.discriminator(fake, real)
     if hinge:
         want = sum((1 - r).relu().mean() for r in scores[2:]) + sum((1 + k).relu().mean() for k in scores[:2])
@@ -78,7 +79,7 @@ def test_both_discriminators_halve_and_add(hinge: bool) -> None:
         want = sum((r - 1).square().mean() for r in scores[2:]) + sum(k.square().mean() for k in scores[:2])
     assert torch.allclose(torch.stack([*parts.values()]).sum(), torch.as_tensor(want) / 2)
     with pytest.raises(Refusal, match="use discriminator=picnet"):
-        term(evidence(Judgement(logits=scores[:1]), Judgement(logits=scores[2:3])))  # pyright: ignore[reportArgumentType]
+        term(evidence(Judgement(logits=(scores[0],)), Judgement(logits=(scores[2],))))
 
 
 def test_inside_and_around_the_hole() -> None:

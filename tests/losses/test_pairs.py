@@ -30,7 +30,7 @@ OWN = {
     **{kind: {"gan": kind} for kind in ("rahinge", "ralsgan", "ragan")},
     **{kind: {"gan": "wgan", "gp": kind} for kind in ("wgan_gp", "wgan_lp", "wgan_div")},
     "dragan": {"gp": "dragan"},
-    **{kind: {"gan": kind} for kind in ("oasis", "oasis_unbalanced", "picnet_gan", "pdgan_gan")},
+    **{kind: {"gan": kind} for kind in ("oasis", "oasis_unbalanced", "picnet_gan", "picnet_hinge", "pdgan_gan")},
 }
 """Options that fill places of another name -> place: what stands there. There is one adversarial term and one `gp`."""
 
@@ -49,7 +49,7 @@ HOME = {
     **dict.fromkeys(("oasis", "oasis_unbalanced", "labelmix"), "oasis"),
     **dict.fromkeys(("cycle", "identity"), "cyclegan"),
     "nce": "cut",
-    **dict.fromkeys(("picnet_kl", "appearance", "picnet_gan"), "picnet"),
+    **dict.fromkeys(("picnet_kl", "appearance", "picnet_gan", "picnet_hinge", "picnet_scores"), "picnet"),
     **dict.fromkeys(("pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"), "pdgan"),
     "cross_entropy": "scenenet",
 }

@@ -337,6 +337,7 @@ class SceneModel(nn.Module):
         pretrained: stamp of the weights with which a part of it started; "" where all of it starts anew.
         size_step: divisor of both sides where the model paints label maps of any size at test time; None where it
             paints at the size that it was built for.
+        domains: pictures of three channels each that stand side by side in what `shown` gives.
         judged_first: the discriminator steps before the generator, on the same pictures.
         keeps_start: the initial weights are those that the constructor drew; otherwise the run's init_gain rules.
         normal_start: initial weights are N(0, init_gain), not Xavier's.
@@ -352,6 +353,7 @@ class SceneModel(nn.Module):
     smaller: int = 0
     pretrained: str = ""
     size_step: int | None = None
+    domains: ClassVar[int] = 1
     judged_first: ClassVar[bool] = False
     keeps_start: ClassVar[bool] = False
     normal_start: ClassVar[bool] = False

@@ -134,6 +134,10 @@ def discriminator(config: Config, generator: SceneModel) -> Any:
         return None
     offered = {"num_classes": generator.num_classes}
     judge = make(config["discriminator"], semantic_channels=generator.condition_channels, offered=offered)
+    if judge.domains != generator.domains:
+        cure = "picnet or two_way" if generator.domains == 2 else "patch, sesame or picture_patch"
+        raise Refusal(f"the model shows {generator.domains} picture(s) of three channels side by side, but this "
+                      f"discriminator judges {judge.domains}; use discriminator={cure}")  # fmt: skip
     if generator.smaller:
         judge.take_smaller(generator.smaller)
     if config.get("attention"):

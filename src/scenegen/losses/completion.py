@@ -151,38 +151,71 @@ class HoleL1(Term):
 
 
 class TwoPathsGan(AdversarialTerm):
-    """Adversarial loss of the generated picture; least squares between scores of the reconstructed and the truth.
+    """Least squares of the generated picture's scores; the discriminators of both paths learn, each halved.
 
     Args:
-        reconstructed: share of the second in the generator's loss, >= 0; its discriminator learns anyway.
-        hinge: hinge in place of least squares, for the discriminators' and the generated picture's scores.
         real_label: of the discriminators' real side, in (0.5, 1].
 
-    Formula: G: mean((k_1 - 1)^2) + reconstructed mean((k_2 - r_2)^2); D: sum_n (mean((r_n - 1)^2) + mean(k_n^2)) / 2
-    Range: scores k (made) and r (real) of two discriminators; >= 0 (hinge: unbounded for G)
-    Source: Zheng et al., CVPR 2019 (PICNet), eqs. 9-10 and its released code.
+    Formula: G: mean((k_1 - 1)^2); D: sum_n (mean((r_n - 1)^2) + mean(k_n^2)) / 2
+    Range: scores k (made) and r (real) of two discriminators; >= 0
+    Source: Zheng et al., CVPR 2019 (PICNet), eq. 10 and its released code.
+    """
+
+    needs: frozenset[str] = frozenset({"judgement", "completion.reconstructed"})
+
+    def __init__(self, *, real_label: float) -> None:
+        super().__init__()
+        self.real_label = checked_label(real_label)
+
+    def inner(self) -> LeastSquares | Hinge:
+        """The loss of one discriminator."""
+        return LeastSquares(real_label=self.real_label)
+
+    def score(self, k: Tensor) -> Tensor:
+        """The generator's loss of a score."""
+        return (k - 1).square()
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        return over_scales(_two(evidence.judgement())[0], self.score)
+
+    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
+        """The parts of the discriminators' losses, each the sum of both."""
+        inner = self.inner()
+        parts = [inner.discriminator(k, r) for k, r in zip(_two(fake), _two(real), strict=True)]
+        return {side: torch.stack([part[side] for part in parts]).sum() / 2 for side in parts[0]}
+
+
+class TwoPathsHinge(TwoPathsGan):
+    """Hinge in the place of `TwoPathsGan`'s least squares, an option of the release.
+
+    Args:
+        real_label: see `Hinge`.
+
+    Formula: G: mean(-k_1); D: sum_n (mean(relu(1 - r_n)) + mean(relu(1 + k_n))) / 2
+    Range: scores k (made) and r (real) of two discriminators; G unbounded, D >= 0
+    Source: Zheng et al., CVPR 2019 (PICNet), released code.
+    """
+
+    def inner(self) -> Hinge:
+        return Hinge(real_label=self.real_label)
+
+    def score(self, k: Tensor) -> Tensor:
+        return -k
+
+
+class ReconstructedScores(Term):
+    """Least squares between the scores of the reconstructed picture and of the truth.
+
+    Formula: mean((k_2 - r_2)^2)
+    Range: scores k (reconstructed) and r (real) of the second of two discriminators; >= 0
+    Source: Zheng et al., CVPR 2019 (PICNet), eq. 9 and its released code.
     """
 
     needs: frozenset[str] = frozenset({"judgement", "real_judgement", "completion.reconstructed"})
 
-    def __init__(self, *, reconstructed: float, hinge: bool, real_label: float) -> None:
-        super().__init__()
-        (self.reconstructed,) = checked_shares("gan", reconstructed=reconstructed)
-        self.real_label = checked_label(real_label)
-        self.inner = Hinge(real_label=real_label) if hinge else LeastSquares(real_label=real_label)
-
     def forward(self, evidence: Evidence) -> Tensor:
-        fake, real = evidence.judgements()
-        made, again = _two(fake)
-        truth = full_precision(_two(real)[1].logits[0]).detach()
-        aim = F.mse_loss(full_precision(again.logits[0]), truth)
-        generated = over_scales(made, torch.neg if isinstance(self.inner, Hinge) else lambda k: (k - 1).square())
-        return generated + self.reconstructed * aim
-
-    def discriminator(self, fake: Judgement, real: Judgement) -> dict[str, Tensor]:
-        """The parts of the discriminators' losses, each the sum of both."""
-        parts = [self.inner.discriminator(k, r) for k, r in zip(_two(fake), _two(real), strict=True)]
-        return {side: torch.stack([part[side] for part in parts]).sum() / 2 for side in parts[0]}
+        fake, real = (_two(judgement)[1].logits[0] for judgement in evidence.judgements())
+        return F.mse_loss(full_precision(fake), full_precision(real).detach())
 
 
 def completion_of(evidence: Evidence) -> Completion:

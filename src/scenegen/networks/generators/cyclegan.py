@@ -28,6 +28,7 @@ class CycleGan(SceneModel):
 
     reads: frozenset[str] = frozenset({"source"})
     normal_start: ClassVar[bool] = True
+    domains: ClassVar[int] = 2
 
     def __init__(
         self,

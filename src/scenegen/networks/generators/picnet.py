@@ -41,6 +41,7 @@ class Picnet(HoleFiller):
 
     offers: frozenset[str] = frozenset({"completion.generated", "completion.reconstructed", "completion.prior",
                                         "completion.posterior", "again"})  # fmt: skip
+    domains: ClassVar[int] = 2
     judged_first: ClassVar[bool] = True
     keeps_start: ClassVar[bool] = True
 
