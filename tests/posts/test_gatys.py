@@ -6,7 +6,6 @@ The published numbers are in tests/parity/test_style.py.
 from __future__ import annotations
 
 import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +124,7 @@ def test_without_the_papers_weights_the_cure_names_posts(tmp_path: Path, monkeyp
     def unreachable(*_: object, **__: object) -> None:
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
     Image.new("RGB", (32, 32)).save(tmp_path / "s.png")
     node = arguments("post/gatys_vgg", at="gatys", style=str(tmp_path / "s.png"))
     node["extractor"]["folder"] = str(tmp_path)
