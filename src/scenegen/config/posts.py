@@ -32,11 +32,9 @@ def _post(name: str, node: Mapping[str, Any]) -> Any:
         try:
             return build.make(node, offered=offered)
         except Refusal as refusal:
-            cure = (
-                "extractor=scenenet uses this project's own network",
-                "post=gatys and gatys_scenenet need no download",
-            )
-            raise Refusal(str(refusal).replace(*cure)) from refusal
+            other = "extractor=scenenet uses this project's own network"
+            own = "post=gatys and gatys_scenenet need no download"
+            raise Refusal(str(refusal).replace(other, own)) from refusal
     if "run" not in node:
         return build.make(node)
     try:
