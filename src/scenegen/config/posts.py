@@ -28,7 +28,7 @@ def _post(name: str, node: Mapping[str, Any]) -> Any:
     if "style" in node:
         offered: dict[str, Any] = {"pictures": read_styles(node["style"], option=f"post.{name}.style")}
         if node.get("first") is not None:
-            (offered["first_picture"],) = read_styles(node["first"], option=f"post.{name}.first").values()
+            offered["first_picture"] = read_style(node["first"])
         try:
             return build.make(node, offered=offered)
         except Refusal as refusal:
