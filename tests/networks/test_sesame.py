@@ -8,17 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenegen.base.records import Refusal
+from scenegen.base.records import Batch, Refusal
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.networks.discriminators.sesame import TwoStreamNet
 from scenegen.networks.generators.sesame_editing import (
     SesameEditor,
     cellular_hole,
-    composite,
     editing_semantics,
-    mask_out,
 )
+from scenegen.networks.layers.holes import composite, masked
 from scenegen.networks.layers.init import initialise
 from scenegen.train import Settings
 from tests.options import INIT_GAIN, built
@@ -152,7 +151,7 @@ def test_editor(changes: dict[str, Any]) -> None:
     initialise(net, gain=INIT_GAIN, generator=torch.Generator().manual_seed(0))
     image, hole = random(2, 3, 24, 40).tanh(), (random(2, 1, 24, 40, seed=2) > 0).float()
     label = torch.randint(0, 5, (2, 24, 40), generator=torch.Generator().manual_seed(1))
-    painted = net(mask_out(image, hole), editing_semantics(label, hole, num_classes=5))
+    painted = net(masked(Batch(source=image, hole=hole.bool())), editing_semantics(label, hole, num_classes=5))
     assert painted.shape == image.shape
     (painted * random(2, 3, 24, 40, seed=3)).sum().backward()
     for name, parameter in net.named_parameters():
@@ -164,9 +163,9 @@ def test_editor(changes: dict[str, Any]) -> None:
 def test_the_photograph_stays_outside_the_hole() -> None:
     image, generated = random(2, 3, 8, 8), random(2, 3, 8, 8, seed=1)
     hole = (random(2, 1, 8, 8, seed=2) > 0).float()
-    shown = composite(generated, image, hole)
-    assert torch.equal(shown, torch.where(hole.bool(), generated, image))
-    assert not mask_out(image, hole)[hole.expand_as(image).bool()].any()
+    batch = Batch(source=image, hole=hole.bool())
+    assert torch.equal(composite(generated, batch), image * (1 - hole) + hole * generated)
+    assert torch.equal(masked(batch), image * (1 - hole))
 
 
 def test_semantics_of_an_edit() -> None:

@@ -21,11 +21,10 @@ from scenegen.networks.frozen.vgg import Vgg19
 from scenegen.networks.generators.sesame_editing import (
     SesameEditor,
     cellular_hole,
-    composite,
     editing_semantics,
-    mask_out,
 )
 from scenegen.networks.interop import load_official
+from scenegen.networks.layers.holes import composite, masked
 from scenegen.networks.layers.semantics import semantics
 from scenegen.runs.journal import Journal, read_rows
 from scenegen.training.rounds import Rounds
@@ -111,18 +110,23 @@ def test_discriminator(name: str, dtype: torch.dtype) -> None:
             check_grad_and_buffers(case, net, dtype)
 
 
+def holed(case: Case, dtype: torch.dtype) -> Batch:
+    """The photograph and its hole."""
+    return Batch(source=case.given["image"].to(dtype), hole=hole_of(case, dtype).bool())
+
+
 @pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("name", cases("sasame", runner="sesame_generator"))
 def test_editing_generator(name: str, dtype: torch.dtype) -> None:
     case = load_case("sasame", name)
     step = case.meta.get("subsample", 1)
-    masked = mask_out(case.given["image"].to(dtype), hole_of(case, dtype))
+    given = masked(holed(case, dtype))
     for mode in case.meta.get("modes", ["eval", "train"]):
         net = editor_of(case.options)
         load_official(net, case.state["G"])
         net.to(dtype).train(mode == "train")
         with torch.set_grad_enabled(mode == "train"):
-            image = net(masked, planes(case, dtype))
+            image = net(given, planes(case, dtype))
         case.check("out", f"{mode}/image", image[..., ::step, ::step], dtype)
         if mode == "train":
             image.mean().backward()
@@ -132,11 +136,11 @@ def test_editing_generator(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", cases("sasame", runner="sesame_preprocess"))
 def test_editing_inputs(name: str) -> None:
     case = load_case("sasame", name)
-    image, hole = case.given["image"], hole_of(case, torch.float32)
+    batch = holed(case, torch.float32)
     case.check("out", "semantics", planes(case, torch.float32), torch.float32)
-    case.check("out", "masked_image", mask_out(image, hole), torch.float32)
+    case.check("out", "masked_image", masked(batch), torch.float32)
     raw = case.given["raw_fake"]
-    shown = raw if case.options.get("no_mix_real_fake") else composite(raw, image, hole)
+    shown = raw if case.options.get("no_mix_real_fake") else composite(raw, batch)
     case.check("out", "composited_fake", shown, torch.float32)
 
 
@@ -233,14 +237,15 @@ def test_editing_training(name: str) -> None:
     net.to(dtype).train()
     judge.to(dtype).train()
     trunk = vgg_of(case) if "vgg" in case.state else None
-    image, hole, told = case.given["image"].to(dtype), hole_of(case, dtype), planes(case, dtype)
+    batch, told = holed(case, dtype), planes(case, dtype)
+    image = batch.require("source")
     adam = {"betas": (0.0, 0.9), "eps": 1e-8}
     g_adam = torch.optim.Adam(net.parameters(), lr=1e-4, **adam)
     d_adam = torch.optim.Adam(judge.parameters(), lr=4e-4, **adam)
 
     def paint() -> Tensor:
-        raw = net(mask_out(image, hole), told)
-        return raw if options.get("no_mix_real_fake") else composite(raw, image, hole)
+        raw = net(masked(batch), told)
+        return raw if options.get("no_mix_real_fake") else composite(raw, batch)
 
     def judged(picture: Tensor) -> list[Any]:
         return judge(told.repeat(2, 1, 1, 1), torch.cat([picture, image])).split([len(image), len(image)])

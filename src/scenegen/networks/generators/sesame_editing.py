@@ -90,10 +90,10 @@ class SesameEditor(nn.Module):
         self.conv_img = nn.Conv2d(ngf + inputs * skips, 3, 3, padding=1)
 
     def forward(self, masked: Tensor, semantics: Tensor) -> Tensor:
-        """Paint the whole picture; `composite` keeps the photograph outside the hole.
+        """Paint the whole picture; `layers.holes.composite` keeps the photograph outside the hole.
 
         Args:
-            masked: (b, 3, h, w) the photograph, zero in the hole; see `mask_out`.
+            masked: (b, 3, h, w) the photograph, zero in the hole; see `layers.holes.masked`.
             semantics: (b, semantic_channels, h, w); see `editing_semantics`.
 
         Returns:
@@ -179,16 +179,6 @@ def editing_semantics(label: Tensor, hole: Tensor, *, num_classes: int, inside: 
     """
     planes = semantics(label, num_classes=num_classes, dtype=hole.dtype)
     return torch.cat([planes * hole if inside else planes, hole], dim=1)
-
-
-def mask_out(image: Tensor, hole: Tensor) -> Tensor:
-    """The photograph with mid-grey (0) in the hole, (b, 3, h, w)."""
-    return image * (1 - hole)
-
-
-def composite(generated: Tensor, image: Tensor, hole: Tensor) -> Tensor:
-    """The generated picture in the hole, the photograph around it: what losses and discriminator see."""
-    return mask_out(image, hole) + hole * generated
 
 
 def cellular_hole(uniform: Tensor) -> Tensor:
