@@ -52,10 +52,26 @@ HOME = {
     **dict.fromkeys(("picnet_kl", "appearance", "picnet_gan", "picnet_hinge", "picnet_scores"), "picnet"),
     **dict.fromkeys(("pdgan_gan", "pdgan_vgg", "hole_tv", "hole_diversity", "hole_l1"), "pdgan"),
     "cross_entropy": "scenenet",
+    "branches": "cncl",
+    "coarse": "a prior map",
+    "teacher": "an average",
+    "inception": "FID's network",
+    "content": "layers before their ReLU",
 }
 """Options that ask for exemplars, their warps, a segmenting discriminator or another task -> a model that has them."""
-OTHER_TASKS = ("cyclegan", "cut", "scenenet", "picnet", "pdgan")
-"""Models that paint no label maps; their terms make steps in tests of their own."""
+OTHER_TASKS = (
+    "cyclegan",
+    "cut",
+    "scenenet",
+    "picnet",
+    "pdgan",
+    "cncl",
+    "a prior map",
+    "an average",
+    "FID's network",
+    "layers before their ReLU",
+)
+"""Models that paint no label maps, and what else terms ask for; these make steps in tests of their own."""
 UNSEEN = {"kld", "aligned", "mcl", "warp_cycle", "warp_label", "warp_label_l1", "warp_self"}
 """Terms that look at the latent, the features or the warp, not at the picture."""
 STEPPABLE = [pair for pair in PAIRS if not rivals(pair) and HOME.keys().isdisjoint(pair.split("+"))]

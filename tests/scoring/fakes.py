@@ -27,7 +27,7 @@ COLOURS = torch.tensor(CLASSES.colours)
 @dataclass(frozen=True)
 class Sample:
     name: str
-    label: Tensor
+    label: Tensor | None
     image: Tensor | None
     depth: None = None
 

@@ -15,8 +15,9 @@ TARGETS = {"real": "image", "exemplar": "exemplar", "source": "source"}
 """Value of `target` -> the field of Batch that holds the picture."""
 
 
-BOUNDED, UNBOUNDED = 1.01, 20.0
-"""Largest magnitude of a picture's values that is taken for [-1, 1]: of data, and of what a network generates."""
+BOUNDED, UNBOUNDED = 1.01, 100.0
+"""Largest magnitude of a picture's values that is taken for [-1, 1]: of data, and of what a network generates, which
+may end in no bound (ESRGAN, denoisers) and be far off while it is untrained. Pictures of 0 to 255 are above both."""
 
 
 MADE = frozenset({"fake", "other", "fake_hole", "other_hole"})
@@ -107,8 +108,7 @@ class Features:
         if picture not in self._pictures:
             have = ", ".join(self._pictures)
             raise Refusal(f"a loss term compares with the {picture} picture, but the batch has only {have}")
-        if picture != "fake":  # a network that ends in no tanh may leave the range, above all untrained
-            self._bank.look(picture, self._pictures[picture])
+        self._bank.look(picture, self._pictures[picture])
         self._bank.forwards[extractor, picture] += 1
         with torch.set_grad_enabled(picture in MADE and torch.is_grad_enabled()):
             image = in_colour(full_precision(self._pictures[picture]))
@@ -136,11 +136,8 @@ def refuse_unlike(x: Tensor, y: Tensor, *, term: str, where: str) -> None:
 
 
 def refuse_range(picture: Tensor, *, name: str) -> None:
-    """Refuse numbers that lie well outside [-1, 1], as those of pictures in 0 to 255 do.
-
-    A generated picture may leave the range: not every generator ends in a bound (ESRGAN's does not).
-    """
-    most = UNBOUNDED if name == "fake" else BOUNDED
+    """Refuse numbers that lie well outside [-1, 1], as those of pictures in 0 to 255 do."""
+    most = UNBOUNDED if name in MADE else BOUNDED
     low, high = (float(end) for end in picture.detach().aminmax()) if picture.numel() else (0.0, 0.0)
     if low < -most or high > most:
         raise Refusal(

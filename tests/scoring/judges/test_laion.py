@@ -86,7 +86,7 @@ def test_without_the_head_or_the_tower_one_sentence(files, monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
-    monkeypatch.setattr(pinned, "_require_hub", unreachable)
+    monkeypatch.setattr(pinned, "require_hub", unreachable)
     with pytest.raises(Refusal) as error:
         built("aesthetic/laion", folder=str(files / "empty"))
     for part in (FILE, "empty", "aesthetic=nima", "no network"):

@@ -154,7 +154,7 @@ def test_segformer_without_its_files_one_sentence(tmp_path, monkeypatch):
     def unreachable():
         raise OSError("no network")
 
-    monkeypatch.setattr(pinned, "_require_hub", unreachable)
+    monkeypatch.setattr(pinned, "require_hub", unreachable)
     with pytest.raises(Refusal) as error:
         built("segmenter/segformer", classes=LANDSCAPE, variant="b5", folder=str(tmp_path))
     for part in ("nvidia/segformer-b5-finetuned-ade-640-640", "no network", str(tmp_path), "segmenter=scenenet"):
