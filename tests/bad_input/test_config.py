@@ -173,7 +173,7 @@ SPELLING = [
     train("+new_key=5", "new_key", "is unknown; known here"),
     train("~steps", "steps", "should be a whole number"),
     train("~model", "model", "takes away the whole group model"),
-    train("~size.height", "size.height", "Interpolation key 'size.height' not found"),
+    train("~size.height", "size.height", "model.height reads size.height, which no chosen option has"),
     train("~optim", "optim", "takes away the whole group optim"),
     train("~nothing", "nothing", "Could not delete from config. 'nothing' does not exist"),
     train("=5", "=5", "names no key"),
