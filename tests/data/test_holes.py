@@ -11,7 +11,7 @@ from PIL import Image
 from scenegen.base.records import Refusal
 from scenegen.data.degrade import GREY
 from scenegen.data.doctor import Report, examine
-from scenegen.data.hole_shapes import SHAPES, Seeded
+from scenegen.data.hole_shapes import SHAPES, Seeded, grown
 from scenegen.data.inspection import require_sound
 from scenegen.data.samples import collate
 from tests.options import replaced
@@ -30,6 +30,18 @@ def test_shapes_fill_any_size(kind: str, size: tuple[int, int]) -> None:
     assert found.shape == size
     assert found.dtype == bool
     assert 0 < found.mean() < 1
+
+
+def test_cells_live_by_the_majority_around_them() -> None:
+    """By hand: a full grid loses its corners (4 of 9 cells live) and keeps its edges (6); one cell alone dies."""
+    want = np.ones((9, 7), bool)
+    want[[0, 0, -1, -1], [0, -1, 0, -1]] = False
+    assert np.array_equal(grown(np.ones((9, 7))), want)
+    alone = np.zeros((9, 9))
+    alone[4, 4] = 1
+    assert not grown(alone).any()
+    hole = SHAPES["cellular"]((30, 34), Seeded(1))
+    assert np.array_equal(hole, hole[::4, ::4].repeat(4, 0).repeat(4, 1)[:30, :34]), "whole cells"
 
 
 def test_a_hole_follows_from_seed_and_name_and_its_share_is_kept() -> None:
@@ -76,7 +88,7 @@ def test_masks_of_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kinds": ["cloud"]}, r"degrade\.kinds names cloud; choose among centre, boxes, strokes"),
+        ({"kinds": ["cloud"]}, r"degrade\.kinds names cloud; choose among centre, boxes, strokes, cellular"),
         ({"kinds": []}, r"degrade\.kinds names no shape"),
         ({"share": [0.5, 0.2]}, r"degrade\.share=\[0\.5, 0\.2\] must be"),
         ({"share": [0.24, 0.2400001], "kinds": ["centre"]}, r"none of 50 holes of centre has a share"),

@@ -40,8 +40,28 @@ def test_cuts_and_mirrors_vary_over_seeds_only_in_training():
 
 def test_a_changed_option_does_not_change_the_other_draws():
     one = Framing(height=24, width=32, flip=0.0, random=True)
-    other = Framing(height=24, width=32, flip=1.0, random=True)
+    other = Framing(height=24, width=32, flip=1.0, rotation=3.0, random=True)
     assert [one.view((24, 40), seed=s).left for s in range(9)] == [other.view((24, 40), seed=s).left for s in range(9)]
+
+
+def test_a_turned_plane_is_the_plane_of_turned_coordinates():
+    """Closed form: g(x, y) = 120 + 2x + y turned by an angle a is g(x cos a - y sin a, x sin a + y cos a)."""
+    y, x = np.mgrid[:33, :33] - 16.0
+    photo = Image.fromarray(np.repeat((120 + 2 * x + y).astype(np.uint8)[..., None], 3, 2))
+    framing = Framing(height=33, width=33, rotation=20.0, random=True)
+    angles = []
+    for seed in range(40):
+        view = framing.view((33, 33), seed=seed)
+        found, a = view.of_photo(photo)[..., 0].astype(float), np.radians(view.rotation)
+        want = 120 + 2 * (x * np.cos(a) - y * np.sin(a)) + (x * np.sin(a) + y * np.cos(a))
+        inside = np.hypot(x, y) < 15
+        assert np.abs(found - want)[inside].max() <= 1, "half a grey level, rounded"
+        angles.append(view.rotation)
+    assert -20 <= min(angles) < -10
+    assert 10 < max(angles) <= 20
+    assert Framing(height=33, width=33, rotation=20.0).view((33, 33), seed=1).rotation == 0, "in training alone"
+    corner = Framing(height=33, width=33, rotation=20.0, random=True).view((33, 33), seed=int(np.argmax(angles)))
+    assert corner.of_photo(Image.new("RGB", (33, 33), (200,) * 3))[0, 0].max() == 0, "corners are black"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +101,7 @@ def test_the_test_split_is_not_scaled():
         ({"fit": "pad"}, "data.fit=pad.*crop.*squash"),
         ({"scale": 0.5}, "data.scale=0.5.*1.117"),
         ({"flip": 1.5}, "data.flip=1.5"),
+        ({"rotation": 90}, "data.rotation=90.*3 is PICNet's"),
         ({"height": 0}, "0x16 is empty"),
     ],
 )

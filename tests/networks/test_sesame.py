@@ -14,7 +14,6 @@ from scenegen.config.plan import plan
 from scenegen.networks.discriminators.sesame import TwoStreamNet
 from scenegen.networks.generators.sesame_editing import (
     SesameEditor,
-    cellular_hole,
     editing_semantics,
 )
 from scenegen.networks.layers.holes import composite, masked
@@ -175,18 +174,6 @@ def test_semantics_of_an_edit() -> None:
     assert torch.equal(planes[:, :5].sum(1), torch.ones(1, 2, 2))
     inside = editing_semantics(label, hole, num_classes=5, inside=True)
     assert torch.equal(inside[:, :5].sum(1, keepdim=True), hole)
-
-
-def test_cellular_holes_are_blobs_of_whole_cells() -> None:
-    uniform = torch.rand(4, 1, 32, 24, generator=torch.Generator().manual_seed(0))
-    hole = cellular_hole(uniform)
-    assert hole.shape == (4, 1, 128, 96)
-    assert set(hole.unique().tolist()) == {0.0, 1.0}
-    cells = hole[:, :, ::4, ::4]
-    assert torch.equal(hole, cells.repeat_interleave(4, 2).repeat_interleave(4, 3))
-    alone = torch.zeros(1, 1, 8, 8)
-    alone[0, 0, 4, 4] = 1
-    assert not cellular_hole(alone).any(), "a cell without neighbours dies"
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,9 @@ class Recorded(Draws):
         assert kind == "u"
         return value
 
+    def shares(self, size: tuple[int, int]) -> np.ndarray:
+        raise AssertionError("PICNet's holes draw number by number")
+
 
 @pytest.mark.parametrize("name", ["picnet_masks", "picnet_masks_wide"])
 def test_holes(name: str) -> None:

@@ -83,7 +83,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "test_list": None,
         "label_only": False,
     },
-    "scenegen.data.photos.pictures": {"kind": "photographs"},
+    "scenegen.data.photos.pictures": {"kind": "photographs", "rotation": 0.0},
     "scenegen.data.unpaired.unpaired": {"kind": "photographs"},
     "scenegen.data.exemplars.choose.at_random": {"real_reference_probability": 0.7},
     "scenegen.data.exemplars.choose.retrieved": {

@@ -90,7 +90,8 @@ class Holes(Degrade):
     """Photographs with a hole, grey in the source.
 
     Args:
-        kinds: shapes of holes, drawn evenly: of "centre", "boxes" and "strokes"; not read with `masks`.
+        kinds: shapes of holes, drawn evenly: of "centre", "boxes", "strokes" and "cellular"; not read
+            with `masks`.
         masks: folder of mask files in their place: the one of the picture's name, or any of them where none has it.
         hole: colour of what is missing in mask files, "white" or "black".
         masks_fit: "refuse" takes mask files of the pictures' shape alone; "squash" stretches others.
@@ -115,7 +116,7 @@ class Holes(Degrade):
         if unknown := [kind for kind in kinds if kind not in SHAPES]:
             raise Refusal(f"degrade.kinds names {unknown[0]}; choose among {', '.join(SHAPES)}")
         if not kinds and not masks:
-            raise Refusal("degrade.kinds names no shape of holes; give some of centre, boxes, strokes, or a folder of "
+            raise Refusal(f"degrade.kinds names no shape of holes; give some of {', '.join(SHAPES)}, or a folder of "
                           "mask files: degrade.masks=FOLDER")  # fmt: skip
         if len(share) != 2 or not 0 <= share[0] < share[1] <= 1:
             raise Refusal(f"degrade.share={list(share)} must be the least and the greatest share of hole, such as "

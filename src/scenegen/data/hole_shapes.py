@@ -1,4 +1,4 @@
-"""Shapes of holes: the middle, boxes, and strokes of a brush, as PICNet draws them."""
+"""Shapes of holes: the middle, boxes and strokes of a brush, as PICNet draws them, and the cells of a challenge."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ Size = tuple[int, int]
 FINE = 4
 """Times that strokes are drawn larger, so that a pixel is covered where its middle is."""
 
+CELL = 4
+"""Pixels along a side of one cell of the cellular holes."""
+
+GROWN = 7
+"""Steps of their automaton."""
+
 
 class Draws(Protocol):
     """A stream of random numbers."""
@@ -24,6 +30,10 @@ class Draws(Protocol):
 
     def share(self) -> float:
         """A number in [0, 1)."""
+        ...
+
+    def shares(self, size: Size) -> np.ndarray:
+        """Numbers in [0, 1), (h, w)."""
         ...
 
 
@@ -38,6 +48,9 @@ class Seeded:
 
     def share(self) -> float:
         return float(self.stream.random())
+
+    def shares(self, size: Size) -> np.ndarray:
+        return self.stream.random(size)
 
 
 def centre(size: Size, draws: Draws) -> np.ndarray:
@@ -90,7 +103,31 @@ def strokes(size: Size, draws: Draws) -> np.ndarray:
     return np.array(picture)[::FINE, ::FINE]
 
 
-SHAPES: dict[str, Callable[[Size, Draws], np.ndarray]] = {"centre": centre, "boxes": boxes, "strokes": strokes}
+def cellular(size: Size, draws: Draws) -> np.ndarray:
+    """(h, w) bool, true in blobs of whole cells, grown from noise; a cell that the border cuts is cut."""
+    h, w = size
+    cells = grown(draws.shares((-(-h // CELL), -(-w // CELL))))
+    return cells.repeat(CELL, 0).repeat(CELL, 1)[:h, :w]
+
+
+def grown(uniform: np.ndarray) -> np.ndarray:
+    """Cells (rows, columns) bool of noise in [0, 1): seven times the majority of 3x3 cells, false beyond the border.
+
+    Source: Ntavelis et al. 2020 (AIM challenge on image extreme inpainting), in the SESAME release.
+    """
+    cells = uniform > 0.5
+    for _ in range(GROWN):
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, 1), (3, 3))  # (rows, columns, 3, 3)
+        cells = around.sum((2, 3)) > 4
+    return cells
+
+
+SHAPES: dict[str, Callable[[Size, Draws], np.ndarray]] = {
+    "centre": centre,
+    "boxes": boxes,
+    "strokes": strokes,
+    "cellular": cellular,
+}
 """Options of degrade.kinds."""
 
 

@@ -109,6 +109,7 @@ def pictures(
     seed: int,
     root: str | None,
     flip: float,
+    rotation: float,
     fit: Fit,
     scale: float,
     exif: Exif,
@@ -125,5 +126,7 @@ def pictures(
     found = split_photos(
         Path(root).expanduser(), option="data.root", split=split, fraction=val_fraction, reading=reading
     )
-    framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=split == "train")
+    framing = Framing(
+        height=height, width=width, fit=fit, scale=scale, flip=flip, rotation=rotation, random=split == "train"
+    )
     return Pairs(found, framing=framing, seed=seed)

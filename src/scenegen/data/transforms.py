@@ -16,7 +16,8 @@ Fit = Literal["crop", "squash"]
 
 @dataclass(frozen=True)
 class View:
-    """Resize to (scaled_height, scaled_width), cut (height, width) at (top, left), mirror if flip."""
+    """Resize to (scaled_height, scaled_width), cut (height, width) at (top, left), mirror if flip, turn by `rotation`
+    degrees anticlockwise."""
 
     scaled_height: int
     scaled_width: int
@@ -25,18 +26,24 @@ class View:
     height: int
     width: int
     flip: bool
+    rotation: float = 0.0
 
     def of_ids(self, ids: np.ndarray) -> np.ndarray:
         """This view of a map of ids (h, w), by nearest neighbour."""
+        assert not self.rotation, "photographs alone are turned: a map's corners would be of no class"
         scaled = resize_nearest(ids, height=self.scaled_height, width=self.scaled_width)
         return self._cut(scaled)
 
     def of_photo(self, photo: Image.Image) -> np.ndarray:
-        """This view of an RGB photograph: antialiased bicubic, (height, width, 3) uint8."""
+        """This view of an RGB photograph: antialiased bicubic, (height, width, 3) uint8; turned bilinearly, the corners
+        black."""
         size = (self.scaled_width, self.scaled_height)
         if photo.size != size:
             photo = photo.resize(size, Image.Resampling.BICUBIC)
-        return self._cut(np.asarray(photo))
+        cut = self._cut(np.asarray(photo))
+        if not self.rotation:
+            return cut
+        return np.array(Image.fromarray(cut).rotate(self.rotation, Image.Resampling.BILINEAR))
 
     def _cut(self, array: np.ndarray) -> np.ndarray:
         window = array[self.top : self.top + self.height, self.left : self.left + self.width]
@@ -53,7 +60,8 @@ class Framing:
             "squash" stretches to the target, as the published 4:3 -> 1:1 pipelines do.
         scale: resize this much larger before the cut; 1.117 is the published 286 -> 256.
         flip: probability of a mirrored sample.
-        random: cut at a random place (training) instead of the middle, and mirror.
+        rotation: most degrees by which a sample is turned, either way; of photographs without label maps.
+        random: cut at a random place (training) instead of the middle, mirror and turn.
     """
 
     height: int
@@ -61,6 +69,7 @@ class Framing:
     fit: Fit = "crop"
     scale: float = 1.0
     flip: float = 0.0
+    rotation: float = 0.0
     random: bool = False
 
     def __post_init__(self) -> None:
@@ -72,6 +81,8 @@ class Framing:
             raise Refusal(f"data.scale={self.scale}: must lie in 1..4 (1.117 is the published 286/256)")
         if not 0.0 <= self.flip <= 1.0:
             raise Refusal(f"data.flip={self.flip}: a probability, 0..1")
+        if not 0.0 <= self.rotation <= 45.0:
+            raise Refusal(f"data.rotation={self.rotation}: degrees, 0 (none) to 45; 3 is PICNet's")
 
     def view(self, size: tuple[int, int], *, seed: int) -> View:
         """The view of one sample.
@@ -86,7 +97,7 @@ class Framing:
         if self.fit == "crop":
             factor = max(tall / h, wide / w)
             tall, wide = max(tall, round(h * factor)), max(wide, round(w * factor))
-        mirror, down, across = self._draw(seed)
+        mirror, down, across, turn = self._draw(seed)
         return View(
             scaled_height=tall,
             scaled_width=wide,
@@ -95,15 +106,16 @@ class Framing:
             height=self.height,
             width=self.width,
             flip=mirror < self.flip,
+            rotation=(2 * turn - 1) * self.rotation,
         )
 
-    def _draw(self, seed: int) -> tuple[float, float, float]:
-        """Mirror below `flip`, place of the cut as shares of the slack; the middle and no mirror unless random."""
+    def _draw(self, seed: int) -> tuple[float, float, float, float]:
+        """Mirror below `flip`, place of the cut and turn as shares; the middle and no mirror unless random."""
         if not self.random:
-            return 1.0, 0.5, 0.5
-        # Always three numbers in one order, so that no option changes what another one draws.
-        mirror, down, across = np.random.default_rng(seed).random(3)
-        return float(mirror), float(down), float(across)
+            return 1.0, 0.5, 0.5, 0.5
+        # Always four numbers in one order, so that no option changes what another one draws.
+        mirror, down, across, turn = np.random.default_rng(seed).random(4)
+        return float(mirror), float(down), float(across), float(turn)
 
 
 @dataclass(frozen=True, kw_only=True)

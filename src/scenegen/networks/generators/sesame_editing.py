@@ -14,9 +14,6 @@ from scenegen.networks.layers.precision import at_least_float32
 from scenegen.networks.layers.semantics import semantics
 from scenegen.networks.layers.spade import SPADE, SPADEBlock, nearest
 
-CELLS = 4
-"""Pixels along a side of one cell of the cellular mask."""
-
 
 class SesameEditor(nn.Module):
     """Encoder, dilated residual blocks, dilated SPADE blocks, decoder; the hole is one of the input channels.
@@ -179,23 +176,6 @@ def editing_semantics(label: Tensor, hole: Tensor, *, num_classes: int, inside: 
     """
     planes = semantics(label, num_classes=num_classes, dtype=hole.dtype)
     return torch.cat([planes * hole if inside else planes, hole], dim=1)
-
-
-def cellular_hole(uniform: Tensor) -> Tensor:
-    """A hole of blobs, grown by a cellular automaton from noise.
-
-    Args:
-        uniform: (b, 1, h / 4, w / 4) numbers in [0, 1).
-
-    Returns:
-        (b, 1, h, w), 1 in the hole: seven times the majority of 3x3 cells, those outside counting as 0.
-
-    Source: Ntavelis et al. 2020 (AIM challenge on image extreme inpainting), in the SESAME release.
-    """
-    cells = (uniform > 0.5).to(uniform.dtype)
-    for _ in range(7):
-        cells = (F.avg_pool2d(cells, 3, stride=1, padding=1) > 0.5).to(uniform.dtype)
-    return F.interpolate(cells, scale_factor=CELLS, mode="nearest")
 
 
 def _normalised(conv: nn.Conv2d) -> nn.Module:
