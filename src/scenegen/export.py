@@ -102,11 +102,9 @@ def export(cfg: DictConfig) -> Path:
     from omegaconf import OmegaConf
 
     from scenegen.base.console import printable
-    from scenegen.base.files import whole
     from scenegen.config.opened import note_vocabulary, open_run
     from scenegen.config.plan import digest, plan, read_settings
     from scenegen.runs import released
-    from scenegen.runs.folder import CARD as CARD_FILE
     from scenegen.runs.folder import WEIGHTS, create_run
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
@@ -134,22 +132,9 @@ def export(cfg: DictConfig) -> Path:
         shutil.rmtree(out)
         raise
     count = sum(value.numel() for value in run.model.state_dict().values())
-    text = CARD.format(
-        name=out.resolve().name,
-        model=type(run.model).__name__,
-        step=run.step,
-        size=f"{config['size']['width']}x{config['size']['height']}",
-        count=count / 1e6,
-        mib=weights.stat().st_size / 2**20,
-        classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names)),
-        scores=_scores(run.folder),
-        limits=chosen.limits or "not stated",
-        seen=run.step * int(config.get("batch_size", 1)),
-        off=off,
-        **facts,
-    )
-    with whole(out / CARD_FILE) as part:
-        part.write_text(text, encoding="utf-8")
+    seen = run.step * int(config.get("batch_size", 1))
+    own = {"count": count / 1e6, "mib": weights.stat().st_size / 2**20, "seen": seen, "off": off}
+    _write_card(CARD, chosen, run, out, **own)
     print(f"{printable(str(out))}: {WEIGHTS} of {weights.stat().st_size / 2**20:.1f} MiB and a card to read and mend")
     print(f"checked: opened anew it paints what the run paints, up to {off:.2f} of 255 grey levels in one picture")
     return out
@@ -158,9 +143,7 @@ def export(cfg: DictConfig) -> Path:
 def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
     """Write a run's model as one graph, with a card; nothing stays where it does not paint what the run paints."""
     from scenegen.base.console import printable
-    from scenegen.base.files import whole
     from scenegen.config.opened import note_vocabulary
-    from scenegen.runs.folder import CARD as CARD_FILE
     from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
 
     if "label" not in run.model.reads or "logits" in run.model.offers:
@@ -181,30 +164,41 @@ def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
         raise
     note_vocabulary(out, run.vocabulary)
     checked = f"up to {off} of 255 grey levels beside it, in {share:.4%} of the values of drawn maps"
-    one = "One sample at a time." if graph.per_sample else "The batch is of any size."
     more = "".join(f", torch.randn(1, {', '.join(map(str, each.sides))})" for each in graph.inputs[1:])
-    text = GRAPH_CARD.format(
+    own = {
+        "kind": chosen.format,
+        "last": len(run.vocabulary) - 1,
+        "code": CODE[chosen.format].format(**size, more=more),
+        "inputs": "; ".join(each.spelt for each in graph.inputs),
+        "batch": "One sample at a time." if graph.per_sample else "The batch is of any size.",
+        "checked": checked,
+    }
+    _write_card(GRAPH_CARD, chosen, run, out, **own)
+    print(f"{printable(str(file))}: {file.stat().st_size / 2**20:.1f} MiB, and a card to read and mend")
+    print(f"checked: opened anew it paints what the run paints, {checked}")
+    return out
+
+
+def _write_card(card: str, chosen: Settings, run: TrainedRun, out: Path, **own: Any) -> None:
+    """Write the card of a folder: what every card says of a run, and what its form says alone."""
+    from scenegen.base.files import whole
+    from scenegen.runs.folder import CARD as CARD_FILE
+
+    size = run.config["size"]
+    text = card.format(
         name=out.resolve().name,
         model=type(run.model).__name__,
         step=run.step,
         size=f"{size['width']}x{size['height']}",
-        kind=chosen.format,
-        last=len(run.vocabulary) - 1,
-        code=CODE[chosen.format].format(**size, more=more),
-        inputs="; ".join(each.spelt for each in graph.inputs),
-        batch=one,
         classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names)),
         data=chosen.pictures or "not stated",
         terms=chosen.terms or "not stated",
         scores=_scores(run.folder),
         limits=chosen.limits or "not stated",
-        checked=checked,
+        **own,
     )
     with whole(out / CARD_FILE) as part:
         part.write_text(text, encoding="utf-8")
-    print(f"{printable(str(file))}: {file.stat().st_size / 2**20:.1f} MiB, and a card to read and mend")
-    print(f"checked: opened anew it paints what the run paints, {checked}")
-    return out
 
 
 def _elsewhere(config: dict[str, Any]) -> dict[str, Any]:

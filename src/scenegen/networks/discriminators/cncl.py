@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
+from scenegen.networks.discriminators.in_sequence import judged_in_sequence
 
 
 class CnclDiscriminator(Discriminator):
@@ -42,9 +43,4 @@ class CnclDiscriminator(Discriminator):
         if image.shape[1] != 3:
             raise Refusal(f"discriminator=cncl judges three planes side by side, got {image.shape[1]}; use it with "
                           "model=cncl")  # fmt: skip
-        features, x = [], image
-        for part in self.model:
-            x = part(x)
-            if isinstance(part, nn.LeakyReLU):
-                features.append(x)
-        return Judgement(logits=(x,), features=(tuple(features),))
+        return judged_in_sequence(self.model, image)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
+from scenegen.networks.discriminators.in_sequence import judged_in_sequence
 
 STAGES = 4
 
@@ -45,9 +46,4 @@ class PictureVggDiscriminator(Discriminator):
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
         """Scores (b, 1, h/16, w/16) of pictures (b, 3, h, w), and the maps after each stage."""
-        features, x = [], image
-        for part in self.model:
-            x = part(x)
-            if isinstance(part, nn.LeakyReLU):
-                features.append(x)
-        return Judgement(logits=(x,), features=(tuple(features),))
+        return judged_in_sequence(self.model, image)
