@@ -118,7 +118,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     from scenegen.data.samples import collate
     from scenegen.networks.generators.label_reader import LabelReader
     from scenegen.reporting.deliver import deliver
-    from scenegen.reporting.evaluate import evaluate
+    from scenegen.reporting.evaluate import evaluate, require_results
     from scenegen.reporting.showcase import showcase
     from scenegen.runs.checkpoints import newest
     from scenegen.runs.folder import create_run, remove_unbegun, require_free
@@ -169,6 +169,8 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
             print(f"! {told}")
         beside = opened_beside(settings, test) if settings.beside is not None and scorer is not None else None
         module = build.rounds(config, train)
+        if scorer is not None:
+            require_results(module.model, scorer)
         for painter in {module.model, module.best_model}:
             told = hand_over_coarse(painter)
             if first and told and painter is module.model:

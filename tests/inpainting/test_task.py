@@ -80,7 +80,10 @@ def test_parts_that_do_not_go_together_are_one_sentence(done: Path, words: tuple
 
 def test_it_is_measured_and_shown(done: Path) -> None:
     result = json.loads((done / "runs" / "a" / "result.json").read_text())
-    assert {"l1", "psnr", "tv", "ssim", "lpips(uniform)", "FID(scenenet)"} <= {*result["parts"]}
+    assert {"l1", "psnr", "tv", "ssim", "lpips(uniform)", "FID(scenenet)", "diversity(uniform)"} <= {*result["parts"]}
+    made = sorted(path.name for path in (done / "runs" / "a" / "samples").glob("*.png"))
+    assert len(made) == 8, "four results of two pictures"
+    assert made[:4] == [f"world_1000000_{k}.png" for k in range(4)]
     assert (done / "runs" / "a" / "contact_sheet.png").stat().st_size > 0
 
 

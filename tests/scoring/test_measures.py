@@ -9,11 +9,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
 from scenegen.base.refusal import Refusal
 from scenegen.metrics import fidelity
 from scenegen.metrics.accuracy import class_iou, class_pixels, confusion, iou_of
+from scenegen.networks.frozen.extractors import Extractor
 from scenegen.scoring.contest import Jittor2022
+from scenegen.scoring.diversity import Diversity
 from scenegen.scoring.inputs import Options, Samples
 from scenegen.scoring.judges.protocols import Judges
 from scenegen.scoring.measures import (
@@ -165,6 +169,34 @@ def test_lpips_of_the_scoring_scenenet(tmp_path):
         Lpips(extractor=stages, heads="uniform", layers=None)
     with pytest.raises(Refusal, match="alex heads"):
         Lpips(extractor=stages, heads="alex", layers=layers)
+
+
+def test_diversity_is_the_mean_of_the_pairs(tmp_path):
+    """Closed form: red and green are orthogonal, their distance is 2; of red, green, red, green 4 pairs of 6 differ."""
+    same = nn.Sequential(nn.Identity())
+    colours = Extractor(same, taps={"picture": 0}, stamp="colours", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    measure = Diversity(results=4, extractor=colours, heads="uniform", layers=["picture"])
+    assert measure.name == "diversity(uniform)"
+    world = World(3)
+    for name in world.names:
+        for k in range(4):
+            colour = (0, 255, 0) if k % 2 and name != world.names[1] else (255, 0, 0)
+            Image.new("RGB", (16, 12), colour).save(tmp_path / f"{name}_{k}.png")
+    score = alone(l1=L1(), diversity=measure).score(tmp_path, world)
+    assert score.per_picture.measures["diversity"].tolist() == pytest.approx([4 / 3, 0, 4 / 3], abs=1e-6)
+    assert score.parts["diversity"].value == pytest.approx(8 / 9, abs=1e-6)
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1).expand_as(world.images)
+    assert score.parts["l1"].value == pytest.approx(fidelity.l1(red, world.images).mean().item())
+    assert (
+        score.protocol["measure"]["measures"]["diversity"] == "colours, uniform heads, mean over the pairs of 4 results"
+    )
+    (tmp_path / f"{world.names[2]}_3.png").unlink()
+    with pytest.raises(Refusal, match=rf"1 missing: {world.names[2]}_3\.png"):
+        alone(diversity=measure).score(tmp_path, world)
+    with pytest.raises(Refusal, match=r"4 results of each as measure=diversity reads them \(sample n_per_label=4\)"):
+        alone(diversity=measure).score(world.write(tmp_path / "one"), world)
+    with pytest.raises(Refusal, match=r"measure\.diversity\.results=1"):
+        Diversity(results=1, extractor=colours, heads="uniform", layers=["picture"])
 
 
 def test_every_judge_looks_once_however_many_measures_read_it(tmp_path):

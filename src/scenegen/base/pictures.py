@@ -187,6 +187,11 @@ def colour_labels(label: Tensor | np.ndarray, colours: Colours) -> np.ndarray:
     return np.asarray(colours, dtype=np.uint8)[ids]
 
 
+def result_name(name: str, k: int, *, results: int) -> str:
+    """Stem of the k-th of several pictures of one name: `name_<k>`; `name` where there is one."""
+    return name if results == 1 else f"{name}_{k}"
+
+
 def save_png(path: Path, picture: np.ndarray) -> None:
     """Write an (h, w, 3) or (h, w) uint8 picture, or (h, w) uint16 grey levels, whole or not at all."""
     with whole(path) as part:

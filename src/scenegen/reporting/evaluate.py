@@ -11,7 +11,7 @@ from typing import Any
 from scenegen.base.console import bar, console, say
 from scenegen.base.files import write_json
 from scenegen.base.pictures import save_png
-from scenegen.base.records import SceneModel
+from scenegen.base.records import Refusal, SceneModel
 from scenegen.data.samples import Pairs
 from scenegen.posts.post import Post
 from scenegen.reporting.curves import draw_curves
@@ -25,8 +25,17 @@ from scenegen.scoring.record import Score
 from scenegen.scoring.scorer import Scorer
 from scenegen.scoring.table import line, show
 
-SHOWN = 18
-"""Pictures on the contact sheet."""
+SHOWN, SHOWN_OF_SEVERAL = 18, 6
+"""Samples on the contact sheet, where each has one result, and where it has several."""
+
+
+def require_results(model: SceneModel, scorer: Scorer) -> None:
+    """Refuse measures of several results of a model that makes one."""
+    if scorer.results > 1 and model.noise_shape is None:
+        role = next(role for role, measure in scorer.measures.items() if measure.results > 1)
+        raise Refusal(f"measure={role} compares {scorer.results} results of each input, but this model makes one (it "
+                      f"draws no noise); leave {role} out of measure=, or choose a model that draws its pictures, such "
+                      "as model=picnet, model=pdgan or model=gaugan model.vae=true")  # fmt: skip
 
 
 def evaluate(
@@ -76,12 +85,14 @@ def evaluate(
     before = [kept / f"{place}_before" for place in range(1, len(posts) + 1)]
     files = generate(
         model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, before=before,
-        device=device,
+        n_per_label=scorer.results, device=device,
     )  # fmt: skip
-    shown = spread(len(files), SHOWN)
+    n = scorer.results
+    shown = spread(len(indices), SHOWN if n == 1 else SHOWN_OF_SEVERAL)
     places = [indices[place] for place in shown]
     further = {} if beside is None else {beside.title: [beside.paint(test[(0, place)]) for place in places]}
-    sheet = draw_sheet(test, [files[place] for place in shown], indices=places, further=further)
+    painted = [files[place * n + k] for place in shown for k in range(n)]
+    sheet = draw_sheet(test, painted, indices=places, n_per_label=n, further=further)
     save_png(folder / SHEET, sheet)
     draw_curves(folder / METRICS, folder / CURVES)
     options = Options(
@@ -105,8 +116,8 @@ def evaluate(
             notice=say,
         )
 
-    painted = config["size"]["height"], config["size"]["width"]
-    resizes = resizes_before(posts, size=painted, scored=config["evaluate_size"] or painted)
+    size = config["size"]["height"], config["size"]["width"]
+    resizes = resizes_before(posts, size=size, scored=config["evaluate_size"] or size)
     earlier = [scored(pictures, posts[:place], resize=resizes[place]) for place, pictures in enumerate(before)]
     score = scored(folder / SAMPLES, posts)
     stages = [Stage(after, one) for after, one in zip(names_of(config), [*earlier, score], strict=True)]

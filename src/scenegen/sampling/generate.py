@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scenegen.base.console import bar
 from scenegen.base.depth import Depth
-from scenegen.base.pictures import save_png, to_array
+from scenegen.base.pictures import result_name, save_png, to_array
 from scenegen.base.records import Batch, Refusal, SceneModel, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import Sample, collate
@@ -89,7 +89,7 @@ def generate(
 
 def file_name(name: str, copy: int, *, n_per_label: int) -> str:
     """File of the k-th picture of a label map: `name.png`, or `name_<k>.png` where there are several."""
-    return f"{name}.png" if n_per_label == 1 else f"{name}_{copy}.png"
+    return f"{result_name(name, copy, results=n_per_label)}.png"
 
 
 def require_options(model: SceneModel, *, n_per_label: int, style: Tensor | None, posts: Sequence[Post]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from scenegen.base.depth import Depth
 from scenegen.base.documents import read_json
 from scenegen.base.listing import few
-from scenegen.base.pictures import load_pixels, open_picture
+from scenegen.base.pictures import load_pixels, open_picture, result_name
 from scenegen.base.refusal import Refusal
 from scenegen.data.levels import read_levels
 from scenegen.data.photographs import nature_of
@@ -34,10 +34,11 @@ class Generated:
 
     Attributes:
         folder: their folder.
-        files: label name -> file.
+        files: label name -> file; the first of several results.
+        further: label name -> the files of its other results, where several are read.
         size: (height, width) of the label maps.
         resize: "none", or "bicubic" and "squash" for pictures of another size.
-        views: name -> the view of its label map, for pictures that have the shape of the label map's file and not that
+        views: file -> the view of its label map, for pictures that have the shape of the label map's file and not that
             of `size`.
         fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
         cmyk: number of pictures in CMYK.
@@ -48,22 +49,28 @@ class Generated:
     files: dict[str, Path]
     size: tuple[int, int]
     resize: str = "none"
-    views: Mapping[str, View] = field(default_factory=dict, repr=False)
+    views: Mapping[Path, View] = field(default_factory=dict, repr=False)
     fit: str | None = None
     cmyk: int = 0
     depth: Depth | None = None
+    further: Mapping[str, tuple[Path, ...]] = field(default_factory=dict, repr=False)
+
+    def results(self, name: str) -> list[np.ndarray]:
+        """All results of a label map, the first included; see `read`."""
+        return [self._read(file) for file in (self.files[name], *self.further.get(name, ()))]
 
     def read(self, name: str) -> np.ndarray:
-        """One picture as (h, w, 3) uint8, or a slice as (h, w, 1) float64 in Hounsfield units.
+        """One picture as (h, w, 3) uint8, or a slice as (h, w, 1) float64 in Hounsfield units."""
+        return self._read(self.files[name])
 
-        The only place where scores read or resize generated pictures.
-        """
+    def _read(self, file: Path) -> np.ndarray:
+        """The only place where scores read or resize generated pictures."""
         if self.depth is not None:
-            return self.depth.of_levels(read_levels(self.files[name]))[..., None]
-        with open_picture(self.files[name]) as picture:
+            return self.depth.of_levels(read_levels(file))[..., None]
+        with open_picture(file) as picture:
             rgb = picture.convert("RGB")
-        if name in self.views:
-            return self.views[name].of_photo(rgb)
+        if file in self.views:
+            return self.views[file].of_photo(rgb)
         height, width = self.size
         if rgb.size != (width, height):
             rgb = rgb.resize((width, height), Image.Resampling.BICUBIC)
@@ -95,6 +102,7 @@ def take(
     extra: str = "refuse",
     labels: Pairs | None = None,
     depth: Depth | None = None,
+    results: int = 1,
     track: Callable[[Iterable, str], Iterable] = lambda items, _: items,
 ) -> Generated:
     """Match the pictures of a folder to label names and check every one.
@@ -108,6 +116,7 @@ def take(
         labels: the label maps, through whose view pictures of the shape of their files go; without them only pictures
             of the shape of `size` are resized.
         depth: of slices of more than 8 bits, whose files hold one channel of 16; None for 8-bit pictures.
+        results: pictures of each label map, NAME_0.png ... where there are several.
         track: (items, description) -> items, for a progress bar.
 
     Raises:
@@ -119,11 +128,13 @@ def take(
             raise Refusal(f"{key}={value} is not one of {', '.join(options)}")
     if not folder.is_dir():
         raise Refusal(f"generated={folder} is no folder; give the folder of the generated pictures")
-    there = find(folder, set(names))
+    stems = {result_name(name, k, results=results): name for name in names for k in range(results)}
+    there = find(folder, set(stems))
     files = there.files
     if not files:
-        raise Refusal(nothing_sentence(folder, there, names))
-    missing = [name for name in names if name not in files]
+        more = f", {results} results of each as measure=diversity reads them (sample n_per_label={results})"
+        raise Refusal(nothing_sentence(folder, there, list(stems)) + more * (results > 1))
+    missing = [stem for stem in stems if stem not in files]
     below = [f"{name}/ ({count})" for name, count in there.below.items()]
     faults = [
         ("missing", [f"{name}.png" for name in missing]),
@@ -133,9 +144,9 @@ def take(
         ("of no label map (extra=ignore takes the rest)", there.unknown if extra == "refuse" else []),
     ]
     unreadable, sized, shaped = [], [], []
-    views: dict[str, View] = {}
+    views: dict[Path, View] = {}
     cmyk = 0
-    for name, path in track(list(files.items()), "reading pictures"):
+    for stem, path in track(list(files.items()), "reading pictures"):
         problem, found, is_cmyk = _problem(path) if depth is None else _slice_problem(path)
         cmyk += is_cmyk
         if problem:
@@ -143,9 +154,9 @@ def take(
         elif found != size and (resize == "none" or depth is not None):
             sized.append(f"{path.name}: {found[1]}x{found[0]}")
         elif resize != "squash" and not keeps_shape(found, size):
-            view, shape = (None, size) if labels is None else _view(labels, name)
+            view, shape = (None, size) if labels is None else _view(labels, stems[stem])
             if view is not None and keeps_shape(found, shape):
-                views[name] = view
+                views[path] = view
             else:
                 shaped.append(f"{path.name}: {found[1]}x{found[0]}, its label map {shape[1]}x{shape[0]}")
     other = (
@@ -157,7 +168,9 @@ def take(
         report = "\n  ".join(f"{len(listed)} {what}: {few(listed, SHOWN)}" for what, listed in faults if listed)
         raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
     fit = labels.framing.fit if labels is not None and views else None
-    return Generated(folder, {name: files[name] for name in names}, size, resize, views, fit, cmyk, depth)
+    found = {name: [files[result_name(name, k, results=results)] for k in range(results)] for name in names}
+    first, further = ({n: all_[0] for n, all_ in found.items()}, {n: tuple(all_[1:]) for n, all_ in found.items()})
+    return Generated(folder, first, size, resize, views, fit, cmyk, depth, further)
 
 
 def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:

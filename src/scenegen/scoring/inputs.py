@@ -79,7 +79,7 @@ class Samples:
     Attributes:
         made: (b, 3, h, w) uint8, the made pictures.
         given: the samples' own tensors, of "image" (b, 3, h, w) uint8, "label" (b, h, w) int64, and "style"
-            (b, 3, h, w) uint8; only those that some measure needs.
+            (b, 3, h, w) uint8, and "results" (b, n, 3, h, w) uint8; only those that some measure needs.
         judges: segmenter, aesthetic model, FID features.
     """
 
@@ -101,6 +101,11 @@ class Samples:
     def style(self) -> Tensor:
         """(b, 3, h, w) uint8, the style pictures."""
         return self._given("style")
+
+    @property
+    def results(self) -> Tensor:
+        """(b, n, 3, h, w) uint8, all made pictures of each sample; `made` is the first of them."""
+        return self._given("results")
 
     @cached_property
     def prediction(self) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.data.samples import planes
 from scenegen.metrics.accuracy import confusion
 from scenegen.scoring.generated import Generated
 from scenegen.scoring.inputs import Options, Pictures, Samples, Style, Track, batches
@@ -82,10 +83,12 @@ def judge_generated(
         samples = [labels[i] for i in indices]
         for sample in samples:
             require_needs(sample, single)
-        made = torch.stack([torch.from_numpy(pictures.read(s.name)).permute(2, 0, 1) for s in samples])
+        made = torch.stack([planes(pictures.read(s.name)) for s in samples])
         given = {what: torch.stack([_given(s, what) for s in samples]) for what in needs & {"image", "label"}}
         if "style" in needs:
             given["style"] = torch.stack([style(s) for s in samples])
+        if "results" in needs:
+            given["results"] = torch.stack([torch.stack([*map(planes, pictures.results(s.name))]) for s in samples])
         return samples, made, given
 
     work = batches(len(pictures.files), options.batch_size)

@@ -36,7 +36,8 @@ class Measure:
     Attributes:
         name: as it may be shown.
         stamp: identity of the measure, weights included; part of the protocol where the measure is chosen.
-        needs: fields that a sample must have beside the made picture: of "image", "label", "style".
+        needs: fields that a sample must have beside the made picture: of "image", "label", "style", "results".
+        results: made pictures of each sample that it reads.
         judges: the frozen networks that look at the made pictures, by the names of `Samples`' views: "segmenter"
             (prediction), "aesthetic" (marks); every other one describes pictures, such as "FID".
         stand_in: true where the number replaces one that cannot be had.
@@ -47,6 +48,7 @@ class Measure:
     name: str
     stamp: str
     needs: frozenset[str] = frozenset()
+    results: int = 1
     judges: Mapping[str, Any] = MappingProxyType({})
     stand_in: bool = False
     ranks: frozenset[Kind] = BOTH
@@ -317,11 +319,15 @@ class Lpips(PictureMeasure):
         self.extractor.to(device)
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
-        x, y = (self._maps(picture) for picture in (made, sample.image))
-        heads = self.heads or [f.new_full((f.shape[1],), 1 / len(x)) for f in x]
-        return fidelity.lpips(x, y, heads)
+        x, y = (self.maps(picture) for picture in (made, sample.image))
+        return fidelity.lpips(x, y, self.heads_of(x))
 
-    def _maps(self, picture: Tensor) -> list[Tensor]:
+    def heads_of(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Weights of the channels of each layer, (c,)."""
+        return self.heads or [f.new_full((f.shape[1],), 1 / len(maps)) for f in maps]
+
+    def maps(self, picture: Tensor) -> list[Tensor]:
+        """Features of pictures (b, 3, h, w) uint8, per layer (b, c, h', w')."""
         found = self.extractor(picture.float() / 127.5 - 1, self.layers)
         return [found[layer] for layer in self.layers]
 

@@ -46,6 +46,7 @@ class Scorer:
 
     Attributes:
         judges: the frozen networks that the measures read.
+        results: made pictures of each sample that the measures read.
 
     Raises:
         Refusal: without a measure.
@@ -67,6 +68,7 @@ class Scorer:
         self.kind: Kind | None = kind
         held = {role: judge for measure in self.measures.values() for role, judge in measure.judges.items()}
         self.judges = Judges.of(held)
+        self.results = max(measure.results for measure in self.measures.values())
 
     def require(self, labels: Pictures) -> None:
         """Refuse data whose samples lack what the measures need, by the first of them."""
@@ -144,7 +146,7 @@ class Scorer:
         framed = labels if isinstance(labels, Pairs) else None
         return take(
             generated, names, size=size, labels=framed, depth=first.depth, resize=options.resize, extra=options.extra,
-            track=track,
+            results=self.results, track=track,
         )  # fmt: skip
 
     def _score(
