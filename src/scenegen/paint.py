@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
+if TYPE_CHECKING:
+    from scenegen.web.easel import Easel
+    from scenegen.web.gallery import Gallery
+    from scenegen.web.reader import Reader
+
 NEEDED = ("starlette", "uvicorn")
 """Packages of the extra `paint`."""
+
+SHIPPED = ("landscapes", "scorer", "photographs")
+"""Names of segmenters that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,7 @@ class Settings:
 
     run: str
     checkpoint: str | None
+    beside: str | None
     port: int | None
     browser: bool
     device: str
@@ -45,31 +56,101 @@ def fixed_checkpoint(run: str, checkpoint: str | None) -> Path | None:
     return None if released.is_released(folder) else newest(folder)
 
 
+def opened(run: str, *, checkpoint: str | None, chosen: Settings) -> Easel:
+    """A run on an easel of its own."""
+    from scenegen.config.opened import open_run
+    from scenegen.networks.layers.lookup import look_up, looks_up
+    from scenegen.web.easel import Easel
+
+    path = fixed_checkpoint(run, checkpoint)
+    found = open_run(run, checkpoint=None if path is None else str(path), device=chosen.device)
+    lookup = chosen.device == "cpu" and looks_up(found.model) if chosen.lookup == "auto" else bool(chosen.lookup)
+    easel = Easel(found, checkpoint=path, device=chosen.device, lookup=lookup)
+    if lookup:
+        look_up(found.model)
+    return easel
+
+
+def reader_of(config: Mapping[str, Any], easel: Easel, *, notice: Callable[[str], None]) -> Reader | None:
+    """The segmenter of conf/paint.yaml for a run that paints label maps; None where there is none.
+
+    Args:
+        config: of the command.
+        easel: the run.
+        notice: receives the sentence about a shipped segmenter that does not read the run's classes.
+
+    Raises:
+        Refusal: a segmenter of the user's that does not read the run's classes.
+    """
+    from scenegen.config import build
+    from scenegen.config.kinds import kind_of
+    from scenegen.scoring.judges.scenenet import OtherClasses
+    from scenegen.web.reader import Reader
+
+    if not config.get("segmenter") or "map" not in easel.layers:
+        return None
+    try:
+        net = build.make(config["segmenter"], {"classes": easel.classes}).eval().to(easel.device)
+    except OtherClasses as refusal:
+        if config["segmenter"].get("name") not in SHIPPED:
+            raise
+        notice(f"no mask accuracy: {refusal}")
+        return None
+    kind = kind_of(easel.run.config)
+    what = "photographs" if kind == "photographs" else "rendered pictures"
+    cure = "landscapes" if kind == "photographs" else "scenenet"
+    caution = "" if kind in net.ranks else f"{net.name} was not trained on {what}; start with segmenter={cure}"
+    return Reader(net, caution, easel.device)
+
+
+def gallery_of(easels: Sequence[Easel], *, notice: Callable[[str], None]) -> Gallery | None:
+    """The training pictures of the first run that takes a style; None where they are not here.
+
+    Raises:
+        Refusal: the run paints with exemplars, and nothing else gives them either.
+    """
+    from scenegen.web.gallery import Gallery
+
+    taking = next((easel for easel in easels if easel.style and "map" in easel.layers), None)
+    if taking is None:
+        return None
+    try:
+        return Gallery(taking.run)
+    except Refusal as refusal:
+        notice(f"no suggestions of styles: {refusal}")
+        return None
+
+
 @command("paint")
 def main(cfg: DictConfig) -> None:
     from scenegen.config.plan import plan, read_settings
 
-    chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
+    config = plan(cfg, settings=Settings).config
+    chosen: Settings = read_settings(Settings, config)
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise Refusal(
             f"the page needs {' and '.join(missing)}, which is not installed: pip install -e '.[paint]' in the checkout"
         )
     from scenegen.base.console import printable
-    from scenegen.config.opened import open_run
-    from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.web.address import listening
-    from scenegen.web.easel import Easel
     from scenegen.web.serve import serve
 
+    def note(sentence: str) -> None:
+        print(printable(sentence))
+
     with listening(chosen.port) as door:
-        path = fixed_checkpoint(chosen.run, chosen.checkpoint)
-        run = open_run(chosen.run, checkpoint=None if path is None else str(path), device=chosen.device)
-        lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else bool(chosen.lookup)
-        easel = Easel(run, checkpoint=path, device=chosen.device, lookup=lookup)
-        if lookup:
-            look_up(run.model)
-        print(f"run {printable(run.folder.name)}, step {run.step}{', lookup' * lookup}; Ctrl-C ends the page")
-        serve(easel, door=door, browser=chosen.browser)
+        easels = [opened(chosen.run, checkpoint=chosen.checkpoint, chosen=chosen)]
+        if chosen.beside is not None:
+            easels.append(opened(chosen.beside, checkpoint=None, chosen=chosen))
+            easels[0].require_beside(easels[1])
+        reader, gallery = reader_of(config, easels[0], notice=note), gallery_of(easels, notice=note)
+        if easels[0].style == "exemplar" and reader is None and gallery is None:
+            raise Refusal(f"run={chosen.run} paints with exemplars, but neither its training pictures are here nor a "
+                          "segmenter of its classes; start with segmenter=smp segmenter.name=FILE, or use "
+                          f"python -m scenegen.sample run={chosen.run} exemplars=DIR")  # fmt: skip
+        for easel in easels:
+            note(f"run {easel.run.folder.name}, step {easel.run.step}{', lookup' * easel.lookup}; Ctrl-C ends the page")
+        serve(easels, reader=reader, gallery=gallery, door=door, browser=chosen.browser)
 
 
 if __name__ == "__main__":

@@ -2,103 +2,32 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 
 from scenegen.data.classes import LANDSCAPE
 from scenegen.web.address import listening
-from scenegen.web.easel import Easel, Wish
-from scenegen.web.server import application
-from tests.web.browser import CTRL, ENTER, MISSING, REASON, RIGHT, Browser, browser
-from tests.web.runs import SIDE, easel, opened_run
+from tests.web.browser import CTRL, ENTER, MISSING, REASON, RIGHT, Browser
+from tests.web.runs import SIDE, opened_run
+from tests.web.served import Served, ids, serving, settle, stroke, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=REASON)]
-
-TOKEN = "t" * 32
-
-
-class Watched(Easel):
-    """An easel that remembers the last map that arrived."""
-
-    arrived: np.ndarray
-
-    def paint(self, ids: np.ndarray, wish: Wish) -> np.ndarray:
-        self.arrived = ids
-        return super().paint(ids, wish)
-
-
-class Served:
-    """A running server of a watched easel."""
-
-    def __init__(self, board: Watched, door: socket.socket) -> None:
-        self.board = board
-        self.port = door.getsockname()[1]
-        config = uvicorn.Config(application(board, port=self.port, token=TOKEN), log_level="error", lifespan="off")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [door]}, daemon=True)
-        self.thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/{TOKEN}/"
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("browser")
-
-
-@pytest.fixture(scope="module")
-def window(downloads: Path) -> Iterator[Browser]:
-    with browser(downloads) as made:
-        yield made
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    plain = easel(opened_run(vae=False))
-    board = Watched(plain.run, checkpoint=plain.checkpoint, device="cpu", lookup=False)
-    with listening(None) as door:
-        made = Served(board, door)
+    with serving(opened_run(vae=False)) as made:
         yield made
-        made.stop()
 
 
 @pytest.fixture
 def page(window: Browser, served: Served) -> Browser:
-    window.go(served.address)
-    window.run("sessionStorage.clear(); localStorage.clear(); return 1")
-    window.go(served.address)
-    settle(window)
-    return window
-
-
-def settle(page: Browser) -> None:
-    page.wait("S.ids && pictureVersion === version && !busy")
-
-
-def ids(page: Browser) -> np.ndarray:
-    return np.array(page.run("return Array.from(S.ids)")).reshape(SIDE, SIDE)
-
-
-def stroke(page: Browser, *points: tuple[float, float]) -> None:
-    """Drag on the map; points in shares of its width and height."""
-    left, top, width, height = page.run(
-        "const r = $('hint').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]"
-    )
-    page.drag([(left + width * x, top + height * y) for x, y in points])
+    return visit(window, served)
 
 
 def test_what_is_painted_is_what_arrives_and_no_third_colour_is_shown(page: Browser, served: Served) -> None:

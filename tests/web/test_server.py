@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +18,18 @@ from starlette.testclient import TestClient
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.opened import open_run
+from scenegen.config.opened_holes import pictures_with_masks
 from scenegen.data.classes import LANDSCAPE
 from scenegen.paint import fixed_checkpoint
+from scenegen.sampling.generate import generate
 from scenegen.web.easel import Easel, Wish
+from scenegen.web.gallery import Gallery
 from scenegen.web.guard import MOST_BYTES
 from scenegen.web.maps import start
 from scenegen.web.recipe import command_of
 from scenegen.web.server import application
-from tests.web.runs import SIDE, easel, opened_run
+from tests.options import arguments
+from tests.web.runs import READER, SIDE, Pictures, easel, opened_run
 
 PORT = 8417
 HOME = f"http://127.0.0.1:{PORT}"
@@ -103,10 +110,10 @@ def test_an_upload_of_50_mb_is_refused_with_and_without_its_length(client: TestC
 def test_the_picture_is_the_models_own(client: TestClient, board: Easel) -> None:
     answer = post(client, "paint?seed=5&copy=2")
     assert answer.headers["content-type"] == "image/png"
-    expected = board.paint(IDS, Wish(seed=5, copy=2))
+    expected = board.paint({"map": IDS}, Wish(seed=5, copy=2))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), expected)
-    assert not np.array_equal(board.paint(IDS, Wish(seed=6, copy=2)), expected)
-    assert not np.array_equal(board.paint(IDS, Wish(seed=5, copy=1)), expected)
+    assert not np.array_equal(board.paint({"map": IDS}, Wish(seed=6, copy=2)), expected)
+    assert not np.array_equal(board.paint({"map": IDS}, Wish(seed=5, copy=1)), expected)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -202,14 +209,149 @@ def test_the_recipe_holds_map_picture_and_command(client: TestClient) -> None:
 def test_a_small_picture_has_half_the_sides() -> None:
     board = easel(opened_run(vae=False))
     assert board.halves
-    assert board.paint(IDS, Wish(small=True)).shape == (SIDE // 2, SIDE // 2, 3)
+    assert board.paint({"map": IDS}, Wish(small=True)).shape == (SIDE // 2, SIDE // 2, 3)
     assert not easel().halves
 
 
-def test_runs_that_need_more_than_a_map_are_refused() -> None:
-    run = opened_run("cocosnetv1", side=64)
-    with pytest.raises(Refusal, match="paints with exemplars"):
-        easel(run)
+def asked(easels: list[Easel], **parts: Any) -> TestClient:
+    """A client of a page of one or two runs."""
+    beside = easels[1] if len(easels) > 1 else None
+    app = application(easels[0], port=PORT, token=TOKEN, beside=beside, **parts)
+    return TestClient(app, base_url=HOME)  # pyright: ignore[reportArgumentType]
+
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+HOLES = np.zeros((SIDE, SIDE), "<u2")
+HOLES[20:40, 10:50] = 1
+KINDS = {
+    "a style picture": ("gaugan", IDS.tobytes(), "style"),
+    "an exemplar": ("cocosnetv1", IDS.tobytes(), "style"),
+    "a hole": ("picnet", HOLES.tobytes(), "photo"),
+    "a map and a hole": ("sesame_editor", IDS.tobytes() + HOLES.tobytes(), "photo"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_recipe_is_made_again_bit_for_bit_by_what_scenegen_sample_calls(kind: str, tmp_path: Path) -> None:
+    model, body, purpose = KINDS[kind]
+    run = opened_run(model)
+    client = asked([easel(run)], reader=READER)
+    key = post(client, f"keep?as={purpose}", png(PHOTO)).json()["key"]
+    plain = post(client, "paint", body)
+    with zipfile.ZipFile(io.BytesIO(post(client, f"recipe?seed=3&{purpose}={key}", body).content)) as archive:
+        archive.extractall(tmp_path)
+    command = shlex.split(json.loads((tmp_path / "recipe.json").read_text())["command"])
+    words = dict(word.split("=", 1) for word in command[3:])
+    labels, exemplars, pictures, masks, look = (
+        str(tmp_path / words[name]) if name in words else None
+        for name in ("labels", "exemplars", "pictures", "masks", "style")
+    )
+    style = run.style(look, fit="refuse", notice=print) if look else None
+    if masks:
+        data = pictures_with_masks(run, pictures, masks, labels, hole="white", most=1, fit="refuse", notice=print)
+    else:
+        data = run.inputs(labels=labels, exemplars=exemplars)
+    made = generate(run.model, data, out=tmp_path / "made", indices=[0], seed=3, batch_size=1, style=style)
+    again = np.asarray(Image.open(made[0]))
+    assert np.array_equal(again, np.asarray(Image.open(tmp_path / "painting.png")))
+    assert plain.status_code == (200 if kind == "a style picture" else 422)
+    if purpose == "photo":
+        assert np.array_equal(again[HOLES == 0], PHOTO[HOLES == 0])
+    elif kind == "a style picture":
+        assert not np.array_equal(again, np.asarray(Image.open(io.BytesIO(plain.content))))
+
+
+def test_a_picture_is_read_and_its_map_has_the_runs_size() -> None:
+    client = asked([easel()], reader=READER)
+    expected = PHOTO.astype(np.float32).mean(2) // 10
+    found = np.frombuffer(post(client, "read", png(PHOTO)).content, "<u2").reshape(SIDE, SIDE)
+    assert np.array_equal(found, expected)
+    wide = post(client, "read?fit=crop", png(np.concatenate([PHOTO, PHOTO], 1)))
+    assert len(wide.content) == IDS.nbytes
+    assert "cut" in wide.headers["x-notice"]
+
+
+def test_two_runs_paint_one_map_each_its_own_way() -> None:
+    boards = [easel(opened_run(vae=False)), easel(opened_run(vae=False, ngf=8))]
+    client = asked(boards)
+    assert [one["noise"] for one in client.get(f"/{TOKEN}/run").json()["runs"]] == [False, False]
+    for which, board in enumerate(boards):
+        shown = np.asarray(Image.open(io.BytesIO(post(client, f"paint?which={which}").content)))
+        assert np.array_equal(shown, board.paint({"map": IDS}, Wish()))
+    assert "no run 2" in post(client, "paint?which=2").text
+
+
+@pytest.mark.parametrize(("other", "words"), [("picnet", "from hole"), ("smaller", "32x32")])
+def test_a_second_run_of_other_maps_is_refused(other: str, words: str) -> None:
+    second = opened_run("picnet") if other == "picnet" else opened_run(side=SIDE // 2)
+    with pytest.raises(Refusal, match=words):
+        asked([easel(), easel(second)])
+
+
+def test_suggestions_are_training_pictures_like_the_map() -> None:
+    client = asked([easel(opened_run("cocosnetv1"))], gallery=Pictures())
+    map_of_7 = np.full((SIDE, SIDE), 7, "<u2").tobytes()
+    first = post(client, "suggest", map_of_7).json()[0]
+    assert first == {"key": "training-7", "name": "of_7", "likeness": 1.0}
+    assert Image.open(io.BytesIO(client.get(f"/{TOKEN}/kept?key=training-7").content)).getpixel((0, 0)) == (56, 56, 56)
+    assert post(client, "paint?style=training-7", map_of_7).status_code == 200
+
+
+def test_the_gallery_ranks_training_maps_by_their_class_shares(tmp_path: Path) -> None:
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for k in range(4):  # k quarters of class 3, the others of class 9
+        ids = np.where(np.arange(16)[:, None] < 4 * k, 3, 9).astype(np.uint8).repeat(16, 1)
+        Image.fromarray(ids).save(tmp_path / "labels" / f"of_{k}.png")
+        Image.fromarray(np.full((16, 16, 3), 60 * k, np.uint8)).save(tmp_path / "images" / f"of_{k}.png")
+    data = {**arguments("data/folder"), "root": str(tmp_path), "classes": "landscape", "val_fraction": 0.0}
+    run = replace(opened_run(), config={"size": {"height": 16, "width": 16}, "seed": 0, "data": data})
+    gallery = Gallery(run)
+    found = gallery.nearest(np.where(np.arange(8)[:, None] < 4, 3, 9).repeat(8, 1), count=3)
+    assert [one.name for one in found] == ["of_2", "of_1", "of_3"]
+    for one, share in zip(found, (0.5, 0.25, 0.75), strict=True):  # sum over the classes of sqrt(p q)
+        assert one.likeness == pytest.approx((0.5 * share) ** 0.5 + (0.5 * (1 - share)) ** 0.5, abs=1e-6)
+    picture, ids = gallery.picture(found[0].place)
+    assert (picture.mean(), ids[0, 0]) == (120, 3)
+
+
+WRONG = {
+    "no exemplar": ("cocosnetv1", "paint", IDS.tobytes(), 422, "take a suggestion"),
+    "no segmenter for an exemplar": ("cocosnetv1", "keep?as=style", png(PHOTO), 422, "no segmenter reads"),
+    "no photograph": ("picnet", "paint", HOLES.tobytes(), 422, "no photograph yet"),
+    "a hole of other numbers": ("picnet", "paint", (HOLES * 2).tobytes(), 422, "0 (given) and 1 (missing)"),
+    "nothing missing": ("picnet", "recipe", (HOLES * 0).tobytes(), 422, "no hole"),
+    "one layer of two": ("sesame_editor", "paint", IDS.tobytes(), 422, "map and hole"),
+    "a style for a run without": ("picnet", "keep?as=style", png(PHOTO), 422, "no run of this page"),
+    "a forgotten picture": ("gaugan", "paint?style=abc", IDS.tobytes(), 410, "hand it over again"),
+    "a training picture of nowhere": ("gaugan", "paint?style=training-3", IDS.tobytes(), 422, "no such training"),
+    "no gallery": ("gaugan", "suggest", IDS.tobytes(), 422, "not here"),
+    "no reader": ("gaugan", "read", png(PHOTO), 422, "no segmenter reads this run's classes"),
+    "another purpose": ("gaugan", "keep?as=x", png(PHOTO), 422, "style or photo"),
+    "another layer": ("picnet", "label?layer=map", HOLES.tobytes(), 422, "no layer 'map'"),
+    "a style of another shape": ("gaugan", "keep?as=style", png(PHOTO[:32]), 422, "64x32"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_a_run_lacks_is_said_in_one_sentence(case: str, boards: dict[str, TestClient]) -> None:
+    model, what, body, status, words = WRONG[case]
+    answer = post(boards[model], what, body)
+    assert (answer.status_code, "\n" in answer.text) == (status, False)
+    assert words in answer.text
+
+
+@pytest.fixture(scope="module")
+def boards() -> dict[str, TestClient]:
+    """A page of each model, with nothing beside it."""
+    return {model: asked([easel(opened_run(model))]) for model in ("gaugan", "cocosnetv1", "picnet", "sesame_editor")}
+
+
+def test_a_mask_saved_and_opened_is_the_hole() -> None:
+    client = asked([easel(opened_run("picnet"))])
+    saved = post(client, "label", HOLES.tobytes()).content
+    assert set(np.unique(np.asarray(Image.open(io.BytesIO(saved))))) == {0, 255}
+    assert post(client, "open", saved).content == HOLES.tobytes()
 
 
 def test_the_shipped_run_is_painted_with_and_its_recipe_names_no_checkpoint() -> None:
@@ -217,7 +359,7 @@ def test_the_shipped_run_is_painted_with_and_its_recipe_names_no_checkpoint() ->
     run = open_run("landscapes")
     board = Easel(run, checkpoint=None, device="cpu", lookup=False)
     height, width = board.size
-    picture = board.paint(start(0, classes=board.classes, size=board.size), Wish())
+    picture = board.paint({"map": start(0, classes=board.classes, size=board.size)}, Wish())
     assert picture.shape == (height, width, 3)
     assert picture.std() > 10
-    assert "checkpoint=" not in command_of(board, Wish())
+    assert "checkpoint=" not in command_of(board, Wish(), [])

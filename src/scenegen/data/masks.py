@@ -21,6 +21,9 @@ Notice = Callable[[str], None]
 NEARLY_ALL = 0.9
 """Share of hole above which a mask is asked back, as one whose colours are the other way round."""
 
+WHITE = 128
+"""Grey level from which a pixel of a mask is white."""
+
 GREY = 0.01
 """Share of pixels between black and white above which a mask counts as grey."""
 
@@ -68,7 +71,7 @@ class Masks:
             self._warned.add(name)
             notice(f"{path}: {between:.0%} of the mask are neither black nor white; values of 128 and more are taken "
                    "as white")  # fmt: skip
-        return self._checked(path, (grey >= 128) == (self.hole == "white"))
+        return self._checked(path, (grey >= WHITE) == (self.hole == "white"))
 
     def faults(self, size: Size) -> list[Fault]:
         """All that is wrong with the masks for pictures of a size; grey ones do not stop."""

@@ -170,9 +170,9 @@ class Pairs(torch.utils.data.Dataset):
         given = self._given(image, epoch, index)
         sample = Sample(
             name=self.names[index],
-            label=None if raw.label is None else _ids(view.of_ids(raw.label)),
+            label=None if raw.label is None else label_ids(view.of_ids(raw.label)),
             image=None if image is None else planes(image),
-            instance=None if raw.instance is None else _ids(view.of_ids(raw.instance)),
+            instance=None if raw.instance is None else label_ids(view.of_ids(raw.instance)),
             source=None if given is None else planes(given.source),
             hole=None if given is None or given.hole is None else torch.from_numpy(given.hole)[None],
             classes=len(self.classes),  # a source refuses ids outside them when it reads a file
@@ -193,7 +193,7 @@ class Pairs(torch.utils.data.Dataset):
         return replace(
             sample,
             exemplar=None if other.image is None else planes(view.of_photo(other.image)),
-            exemplar_label=_ids(view.of_ids(other.ids)),
+            exemplar_label=label_ids(view.of_ids(other.ids)),
             self_reference=chosen is None,
         )
 
@@ -244,7 +244,8 @@ def _pictures(parts: Sequence[Tensor | None]) -> Tensor | None:
     return from_uint8(stacked) if stacked is not None and stacked.dtype == torch.uint8 else stacked
 
 
-def _ids(array: np.ndarray) -> Tensor:
+def label_ids(array: np.ndarray) -> Tensor:
+    """(h, w) ids of any whole-number type as int64."""
     return torch.from_numpy(array.astype(np.int64))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,11 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.config.opened import TrainedRun
 from scenegen.data.labels import resize_nearest
 from scenegen.data.own_maps import by
-from scenegen.data.transforms import Framing
-from scenegen.sampling.one_map import paint, require_maps_alone
+from scenegen.sampling.one_map import fill, paint, require_maps_alone
 
 NAME = "painting"
 """Name of the map, which is a part of the noise's seed: scenegen.sample finds it as painting.png."""
@@ -29,8 +28,24 @@ COPIES = 4
 MOST_SEED = 2**53 - 1
 """The largest whole number that a browser keeps."""
 
-MOST_PIXELS = 1 << 24
-"""Pixels of the largest map or photograph that the page opens."""
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture that the page has handed over.
+
+    Attributes:
+        picture: (h, w, 3) uint8 at the run's size.
+        style: (1, 3, h, w) in [-1, 1] as a model with a VAE reads it, or None.
+        label: (h, w) its class ids for a model that paints with exemplars, or None.
+        file: its file, for recipes.
+        fit: the way in which the file came to the run's size.
+    """
+
+    picture: np.ndarray
+    style: Tensor | None
+    label: np.ndarray | None
+    file: bytes
+    fit: str
 
 
 @dataclass(frozen=True)
@@ -41,13 +56,15 @@ class Wish:
         seed: of the noise, 0..MOST_SEED.
         copy: number of the variation, 0..COPIES - 1.
         small: a picture of half the sides, where the model paints several sizes.
-        style: (1, 3, h, w) a style picture in [-1, 1], or None.
+        style: whose style or whose parts are taken, or None.
+        photo: whose hole is filled, or None.
     """
 
     seed: int = 0
     copy: int = 0
     small: bool = False
-    style: Tensor | None = None
+    style: Kept | None = None
+    photo: Kept | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MOST_SEED:
@@ -57,7 +74,7 @@ class Wish:
 
 
 class Easel:
-    """A trained run that paints one map at a time.
+    """A trained run that paints one map at a time, or fills the hole of one picture.
 
     Args:
         run: an open run, its model in eval mode.
@@ -68,27 +85,34 @@ class Easel:
     Attributes:
         run, checkpoint, device, lookup: as given.
         size: (height, width) of maps and pictures, in pixels.
+        layers: what is drawn: "map" (class ids), "hole" (1 where the picture is missing), or both in this order.
+        style: "picture" where a style picture may be given, "exemplar" where one must be, or "".
         has_noise: seeds and variations make different pictures.
-        reads_style: a style picture may be given.
         halves: small pictures can be had.
         free: held by the one who paints; a model paints one map at a time.
 
     Raises:
-        Refusal: a run whose model needs more than a label map.
+        Refusal: a run whose model needs more than the page gives.
     """
 
     def __init__(self, run: TrainedRun, *, checkpoint: Path | None, device: str, lookup: bool) -> None:
         model, size = run.model, run.config["size"]
-        require_maps_alone(model, run=run.folder.name)
+        exemplar = run.takes_exemplars
+        if not exemplar and not run.fills_holes:
+            require_maps_alone(model, run=run.folder.name)
         self.run = run
         self.checkpoint = None if checkpoint is None else checkpoint.resolve()
         self.device = device
         self.lookup = lookup
         self.size: tuple[int, int] = (size["height"], size["width"])
+        self.layers = tuple(
+            layer for layer, field in (("map", "label"), ("hole", "hole")) if field in model.reads
+        )  # fmt: skip
+        self.style = "exemplar" if exemplar else "picture" if "encode" in model.offers else ""
         self.has_noise = model.noise_shape is not None
-        self.reads_style = "encode" in model.offers
         step = model.size_step
-        self.halves = step is not None and all(side % (2 * step) == 0 for side in self.size)
+        whole = step is not None and all(side % (2 * step) == 0 for side in self.size)
+        self.halves = whole and not exemplar and not run.fills_holes
         self.free = threading.Lock()
 
     @property
@@ -96,44 +120,75 @@ class Easel:
         """The run's class list."""
         return self.run.vocabulary.classes
 
-    def ids_of(self, body: bytes) -> np.ndarray:
-        """The map of a request: (h, w) uint16 class ids.
+    def require_beside(self, other: Easel) -> None:
+        """Refuse a second run that does not paint this one's maps.
+
+        Raises:
+            Refusal: other classes, another size, or other things to draw.
+        """
+        name, cure = other.run.folder.name, "give beside= a run of the same, or leave it out"
+        if "map" in self.layers and other.classes.names != self.classes.names:
+            raise Refusal(f"beside={name} paints {len(other.classes)} classes, and run={self.run.folder.name} paints "
+                          f"{len(self.classes)} others; {cure}")  # fmt: skip
+        if other.size != self.size:
+            raise Refusal(f"beside={name} paints {by(other.size)}, and run={self.run.folder.name} {by(self.size)} "
+                          f"(width x height); {cure}")  # fmt: skip
+        if other.layers != self.layers:
+            raise Refusal(f"beside={name} paints from {' and '.join(other.layers)}, and run={self.run.folder.name} "
+                          f"from {' and '.join(self.layers)}; {cure}")  # fmt: skip
+
+    def drawn(self, body: bytes) -> dict[str, np.ndarray]:
+        """The layers of a request, each (h, w) uint16.
 
         Args:
-            body: h * w little-endian 16-bit numbers, row by row.
+            body: h * w little-endian 16-bit numbers per layer, row by row.
 
         Raises:
             Refusal: another number of pixels, or ids outside the classes.
         """
-        h, w = self.size
-        if len(body) != 2 * h * w:
-            raise Refusal(f"the map holds {len(body)} bytes, not the {2 * h * w} of {by(self.size)} pixels with 16 "
-                          "bits each; reload the page")  # fmt: skip
-        ids = np.frombuffer(body, "<u2").reshape(h, w)
-        if (highest := int(ids.max())) >= len(self.classes):
+        (h, w), layers = self.size, self.layers
+        if len(body) != 2 * h * w * len(layers):
+            raise Refusal(f"the drawing holds {len(body)} bytes, not the {2 * h * w * len(layers)} of {by(self.size)} "
+                          f"pixels with 16 bits each for {' and '.join(layers)}; reload the page")  # fmt: skip
+        found = dict(zip(layers, np.frombuffer(body, "<u2").reshape(len(layers), h, w), strict=True))
+        if "map" in found and (highest := int(found["map"].max())) >= len(self.classes):
             raise Refusal(f"the map holds the id {highest}, outside the {len(self.classes)} classes "
                           f"(ids 0..{len(self.classes) - 1}); choose the colours of the palette")  # fmt: skip
-        return ids
+        if "hole" in found and int(found["hole"].max()) > 1:
+            raise Refusal("the hole holds other numbers than 0 (given) and 1 (missing); reload the page")
+        return found
 
-    def paint(self, ids: np.ndarray, wish: Wish) -> np.ndarray:
-        """The picture of a map, as scenegen.sample makes it with batch_size=1.
+    def paint(self, drawn: Mapping[str, np.ndarray], wish: Wish) -> np.ndarray:
+        """The picture of a drawing, as scenegen.sample makes it with batch_size=1.
 
         Args:
-            ids: (h, w) class ids of the run.
+            drawn: (h, w) of every layer.
             wish: the choices beside it.
 
         Returns:
             (h, w, 3) uint8; half the sides where a small one is wished and can be had.
 
         Raises:
-            Refusal: a style for a model that reads none.
+            Refusal: a style for a model that reads none, or none for one that paints with exemplars.
         """
-        if wish.style is not None and not self.reads_style:
-            raise Refusal(f"run={self.run.folder.name} reads no style picture; take the style away")
+        name, kept = self.run.folder.name, wish.style
+        chosen = {"name": NAME, "seed": wish.seed, "copy": wish.copy}
+        if "hole" in self.layers:
+            if wish.photo is None:
+                raise Refusal(f"run={name} fills holes, and there is no photograph yet; open one")
+            hole = drawn["hole"] > 0
+            return fill(self.run.model, wish.photo.picture, hole, ids=drawn.get("map"), device=self.device, **chosen)
+        if kept is not None and not self.style:
+            raise Refusal(f"run={name} reads no style picture; take the style away")
+        ids = drawn["map"]
         if wish.small and self.halves:
             ids = resize_nearest(ids, height=self.size[0] // 2, width=self.size[1] // 2)
-        chosen = {"name": NAME, "seed": wish.seed, "copy": wish.copy, "style": wish.style}
-        return paint(self.run.model, ids, device=self.device, **chosen)
+        if self.style != "exemplar":
+            style = None if kept is None else kept.style
+            return paint(self.run.model, ids, device=self.device, style=style, **chosen)
+        if kept is None:
+            raise Refusal(f"run={name} paints with exemplars; take a suggestion beside Style, or drop a picture there")
+        return paint(self.run.model, ids, device=self.device, exemplar=(kept.picture, kept.label), **chosen)
 
 
 def png(array: np.ndarray) -> bytes:
@@ -154,41 +209,3 @@ def label_png(ids: np.ndarray, *, bits: int, classes: int) -> bytes:
     if bits == 8 and classes > 256:
         raise Refusal(f"{classes} classes do not fit into 8 bits; choose 16 bits")
     return png(ids.astype(np.uint8 if bits == 8 else np.uint16))
-
-
-def require_small(body: bytes) -> None:
-    """Refuse a picture file that is no picture or too large, by its head alone."""
-    with open_picture(io.BytesIO(body), pixels=False) as picture:
-        w, h = picture.size
-    if w * h > MOST_PIXELS:
-        raise Refusal(f"the picture has {w}x{h} pixels, and the page opens at most {MOST_PIXELS}; save it smaller")
-
-
-def fitted(ids: np.ndarray, *, size: tuple[int, int], fit: str) -> tuple[np.ndarray, str]:
-    """A map brought to the size that the run paints, by nearest neighbour.
-
-    Args:
-        ids: (h, w).
-        size: (height, width) of the run.
-        fit: "refuse" takes maps of that shape alone; "crop" cuts the middle; "squash" stretches.
-
-    Returns:
-        The map, and a sentence about what was done to it ("" for nothing).
-
-    Raises:
-        Refusal: another shape and no fit.
-    """
-    if fit not in ("refuse", "crop", "squash"):
-        raise Refusal(f"fit={fit} is not known; choose refuse, crop or squash")
-    own = (ids.shape[0], ids.shape[1])
-    if own == size:
-        return ids, ""
-    view = Framing(height=size[0], width=size[1]).view(own, seed=0)
-    if (view.scaled_height, view.scaled_width) == size:
-        return view.of_ids(ids), f"The map was resized from {by(own)} to {by(size)}, its shape kept."
-    if fit == "refuse":
-        raise Refusal(f"the map has {by(own)} pixels, another shape than the {by(size)} that this run paints; choose "
-                      "“cut the middle” or “stretch” beside Open, then open it again")  # fmt: skip
-    done = {"crop": "cut to its middle", "squash": "stretched"}[fit]
-    view = Framing(height=size[0], width=size[1], fit="crop" if fit == "crop" else "squash").view(own, seed=0)
-    return view.of_ids(ids), f"The map was {done}, from {by(own)} to {by(size)}."

@@ -5,21 +5,27 @@ from __future__ import annotations
 import secrets
 import socket
 import webbrowser
+from collections.abc import Sequence
 
 import uvicorn
 
 from scenegen.web.address import HOST
 from scenegen.web.easel import Easel
+from scenegen.web.gallery import Gallery
+from scenegen.web.reader import Reader
 from scenegen.web.server import application
 
 TOKEN_BYTES = 24
 
 
-def serve(easel: Easel, *, door: socket.socket, browser: bool) -> None:
+def serve(
+    easels: Sequence[Easel], *, reader: Reader | None, gallery: Gallery | None, door: socket.socket, browser: bool
+) -> None:
     """Print the page's address and serve it until Ctrl-C.
 
     Args:
-        easel: the run.
+        easels: the run, and the one beside it where there are two.
+        reader, gallery: see `application`.
         door: a bound socket.
         browser: open the address.
     """
@@ -29,7 +35,14 @@ def serve(easel: Easel, *, door: socket.socket, browser: bool) -> None:
     if browser:
         webbrowser.open(address)
     config = uvicorn.Config(
-        application(easel, port=port, token=token),
+        application(
+            easels[0],
+            port=port,
+            token=token,
+            beside=easels[1] if len(easels) > 1 else None,
+            reader=reader,
+            gallery=gallery,
+        ),
         log_level="warning",
         access_log=False,
         server_header=False,

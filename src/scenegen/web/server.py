@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from importlib.resources import files
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -16,10 +17,14 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 
 from scenegen.base.refusal import Refusal
-from scenegen.web.easel import COPIES, Easel, Wish, fitted, label_png, png
+from scenegen.web.easel import COPIES, Easel, Kept, Wish, label_png, png
+from scenegen.web.gallery import Gallery
 from scenegen.web.guard import MOST_BYTES, App, Guard
-from scenegen.web.maps import STARTS, has_starts, opened, start
-from scenegen.web.recipe import Recipe, command_of, packed
+from scenegen.web.maps import STARTS, fitted, has_starts, opened, opened_hole, start, start_photo
+from scenegen.web.reader import Reader
+from scenegen.web.recipe import recipe_of
+from scenegen.web.shelf import TRAINING, Gone, Shelf
+from scenegen.web.uploads import photograph
 
 TABS = 64
 """Browser tabs whose newest turn is remembered."""
@@ -27,16 +32,36 @@ TABS = 64
 STALE = 409
 """Status of an answer that nobody waits for any more."""
 
+GONE = 410
+"""Status of an answer that asks for a kept picture once more."""
 
-def application(easel: Easel, *, port: int, token: str) -> App:
+SUGGESTED = 8
+"""Training pictures that are offered as styles of one map."""
+
+PARTS = ("judging.js", "styles.js", "holes.js")
+"""Scripts that stand in files of their own and go into the page."""
+
+
+def application(
+    easel: Easel,
+    *,
+    port: int,
+    token: str,
+    beside: Easel | None = None,
+    reader: Reader | None = None,
+    gallery: Gallery | None = None,
+) -> App:
     """The ASGI application of one run.
 
     Args:
         easel: the run.
         port: that it is served on, which Host and Origin must name.
         token: first part of every path.
+        beside: a second run of the same maps, or None.
+        reader: reads label maps off pictures, or None.
+        gallery: the training pictures as styles, or None.
     """
-    room = Room(easel)
+    room = Room(easel, beside, reader, gallery)
     routes = [
         Route("/", room.page),
         Route("/run", room.about),
@@ -45,6 +70,11 @@ def application(easel: Easel, *, port: int, token: str) -> App:
         Route("/open", room.open, methods=["POST"]),
         Route("/label", room.label, methods=["POST"]),
         Route("/recipe", room.recipe, methods=["POST"]),
+        Route("/read", room.read, methods=["POST"]),
+        Route("/keep", room.keep, methods=["POST"]),
+        Route("/kept", room.kept),
+        Route("/photo", room.photo),
+        Route("/suggest", room.suggest, methods=["POST"]),
     ]
     handlers = {Refusal: _refused, HTTPException: _refused}
     app = Starlette(routes=[Mount(f"/{token}", routes=routes)], exception_handlers=handlers)  # pyright: ignore[reportArgumentType]
@@ -52,11 +82,22 @@ def application(easel: Easel, *, port: int, token: str) -> App:
 
 
 class Room:
-    """The answers. No request names a file; a map is read from the body and nothing is kept of it."""
+    """The answers. No request names a file; pictures are read from the body, and the few that are kept stay in memory.
 
-    def __init__(self, easel: Easel) -> None:
-        self.easel = easel
-        self.html = files("scenegen.web").joinpath("page.html").read_text(encoding="utf-8")
+    Args:
+        easel, beside: the runs.
+        reader, gallery: see `application`.
+    """
+
+    def __init__(self, easel: Easel, beside: Easel | None, reader: Reader | None, gallery: Gallery | None) -> None:
+        if beside is not None:
+            easel.require_beside(beside)
+        self.easel, self.reader, self.gallery = easel, reader, gallery
+        self.easels = [easel, *([] if beside is None else [beside])]
+        self.shelf = Shelf(self.easels, reader=reader, gallery=gallery)
+        folder = files("scenegen.web")
+        parts = "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in PARTS)
+        self.html = folder.joinpath("page.html").read_text(encoding="utf-8").replace("/* PARTS */", parts)
         self.newest: OrderedDict[str, int] = OrderedDict()
 
     async def page(self, request: Request) -> Response:
@@ -78,18 +119,20 @@ class Room:
         ]
         return JSONResponse(
             {
-                "run": easel.run.folder.name,
-                "step": easel.run.step,
+                "runs": [_about(one) for one in self.easels],
                 "height": easel.size[0],
                 "width": easel.size[1],
                 "classes": classes,
                 "ignore": easel.classes.ignore,
-                "noise": easel.has_noise,
-                "halves": easel.halves,
-                "copies": COPIES if easel.has_noise else 1,
-                "starts": STARTS if has_starts(easel.classes, size=easel.size) else 0,
+                "layers": easel.layers,
+                "starts": STARTS if has_starts(easel.classes, size=easel.size) or "hole" in easel.layers else 0,
                 "most_bytes": MOST_BYTES,
                 "borders": "instance" in easel.run.model.reads,
+                "reader": None
+                if self.reader is None
+                else {"name": self.reader.net.name, "caution": self.reader.caution},
+                "style": "exemplar" if "exemplar" in self.shelf.styles else "picture" if self.shelf.styles else "",
+                "suggests": self.gallery is not None and bool(self.shelf.styles),
             }
         )
 
@@ -101,54 +144,115 @@ class Room:
 
     async def paint(self, request: Request) -> Response:
         """The picture of a map, or STALE where the same tab has asked again meanwhile."""
-        ids, wish = self.easel.ids_of(await _body(request)), _wish(request)
+        easel = self._easel(request)
+        drawn, wish = easel.drawn(await _body(request)), await self._wish(request)
         tab, turn = request.query_params.get("tab", "")[:32], _whole(request, "turn", 0)
         self.newest[tab] = max(turn, self.newest.get(tab, 0))
         self.newest.move_to_end(tab)
         while len(self.newest) > TABS:
             self.newest.popitem(last=False)
-        made = await run_in_threadpool(self._paint, ids, wish, tab, turn)
+        made = await run_in_threadpool(self._paint, easel, drawn, wish, tab, turn)
         if made is None:
             return PlainTextResponse("a newer map is on its way", status_code=STALE)
         return Response(made, media_type="image/png")
 
-    def _paint(self, ids: np.ndarray, wish: Wish, tab: str, turn: int) -> bytes | None:
+    def _paint(self, easel: Easel, drawn: dict[str, np.ndarray], wish: Wish, tab: str, turn: int) -> bytes | None:
         """The PNG; None where the tab's newest turn is a later one when the model gets free."""
-        with self.easel.free:
+        with easel.free:
             if turn < self.newest.get(tab, 0):
                 return None
-            picture = self.easel.paint(ids, wish)
+            picture = easel.paint(drawn, wish)
         return png(picture)
 
     async def open(self, request: Request) -> Response:
-        """The ids of a label file, at the run's size; the notice says what was done to it."""
+        """The ids of a label file, or the hole of a mask, at the run's size; the notice says what was done to it."""
         body, fit = await _body(request), request.query_params.get("fit", "refuse")
-        ids = await run_in_threadpool(opened, body, classes=self.easel.classes)
+        if request.query_params.get("layer", self.easel.layers[0]) == "hole":
+            ids = await run_in_threadpool(opened_hole, body)
+        else:
+            ids = await run_in_threadpool(opened, body, classes=self.easel.classes)
         ids, notice = fitted(ids, size=self.easel.size, fit=fit)
         return _ids(ids, notice)
 
     async def label(self, request: Request) -> Response:
-        """A label file of the map, 8 or 16 bits."""
-        ids = self.easel.ids_of(await _body(request))
+        """A file of one layer: the class ids with 8 or 16 bits, or the mask, white where the picture is missing."""
+        drawn = self.easel.drawn(await _body(request))
+        layer = request.query_params.get("layer", self.easel.layers[0])
+        if layer not in drawn:
+            raise Refusal(f"there is no layer {layer[:32]!r}; choose one of {', '.join(drawn)}")
+        if layer == "hole":
+            return Response(png((drawn["hole"] * 255).astype(np.uint8)), media_type="image/png")
         bits = _whole(request, "bits", 8)
-        return Response(label_png(ids, bits=bits, classes=len(self.easel.classes)), media_type="image/png")
+        return Response(label_png(drawn["map"], bits=bits, classes=len(self.easel.classes)), media_type="image/png")
 
     async def recipe(self, request: Request) -> Response:
-        """A zip of the map, the picture, and the command that makes it again."""
-        ids, wish = self.easel.ids_of(await _body(request)), _wish(request)
-        content = await run_in_threadpool(self._recipe, ids, wish)
+        """A zip of the drawing, the picture, and the command that makes it again."""
+        easel = self._easel(request)
+        drawn, wish = easel.drawn(await _body(request)), await self._wish(request)
+        content = await run_in_threadpool(recipe_of, easel, drawn, wish)
         return Response(content, media_type="application/zip")
 
-    def _recipe(self, ids: np.ndarray, wish: Wish) -> bytes:
-        with self.easel.free:
-            picture = png(self.easel.paint(ids, Wish(seed=wish.seed, copy=wish.copy)))
-        label = label_png(ids, bits=8 if len(self.easel.classes) <= 256 else 16, classes=len(self.easel.classes))
-        recipe = Recipe(command=command_of(self.easel, wish), label=label, picture=picture)
-        return packed(recipe, easel=self.easel, wish=wish)
+    async def read(self, request: Request) -> Response:
+        """The label map that the segmenter reads off a picture, at the run's size."""
+        body, fit = await _body(request), request.query_params.get("fit", "refuse")
+        if self.reader is None:
+            raise Refusal("no segmenter reads this run's classes; start with segmenter=smp segmenter.name=FILE, one "
+                          "that was trained for them")  # fmt: skip
+        picture, notice = await run_in_threadpool(photograph, body, size=self.easel.size, fit=fit)
+        return _ids(await run_in_threadpool(self.reader.read, picture), notice)
+
+    async def keep(self, request: Request) -> Response:
+        """The key of a style picture or of a photograph with a hole."""
+        body, fit = await _body(request), request.query_params.get("fit", "refuse")
+        purpose = request.query_params.get("as", "style")
+        key, notice = await run_in_threadpool(self.shelf.keep, body, purpose=purpose, fit=fit)
+        return JSONResponse({"key": key, "notice": notice})
+
+    async def kept(self, request: Request) -> Response:
+        """A kept picture at the run's size."""
+        kept = await run_in_threadpool(self.shelf.of, request.query_params.get("key", ""))
+        return Response(png(kept.picture), media_type="image/png")
+
+    async def photo(self, request: Request) -> Response:
+        """A photograph of the embedded world, to paint holes into."""
+        picture = await run_in_threadpool(start_photo, _whole(request, "index", 0), size=self.easel.size)
+        return Response(png(picture), media_type="image/png")
+
+    async def suggest(self, request: Request) -> Response:
+        """Training pictures whose classes have shares like the map's."""
+        drawn = self.easel.drawn(await _body(request))
+        if self.gallery is None or "map" not in drawn:
+            raise Refusal("the training pictures of this run are not here, so none can be suggested; drop a picture")
+        found = await run_in_threadpool(self.gallery.nearest, drawn["map"], count=SUGGESTED)
+        return JSONResponse([{"key": f"{TRAINING}{one.place}", "name": one.name, "likeness": one.likeness}
+                             for one in found])  # fmt: skip
+
+    def _easel(self, request: Request) -> Easel:
+        which = _whole(request, "which", 0)
+        if which >= len(self.easels):
+            raise Refusal(f"there is no run {which} on this page; choose 0 to {len(self.easels) - 1}")
+        return self.easels[which]
+
+    async def _wish(self, request: Request) -> Wish:
+        seed, copy, small = _whole(request, "seed", 0), _whole(request, "copy", 0), _whole(request, "small", 0) > 0
+        style, photo = await self._kept(request, "style"), await self._kept(request, "photo")
+        return Wish(seed=seed, copy=copy, small=small, style=style, photo=photo)
+
+    async def _kept(self, request: Request, name: str) -> Kept | None:
+        key = request.query_params.get(name, "")
+        return await run_in_threadpool(self.shelf.of, key) if key else None
 
 
-def _wish(request: Request) -> Wish:
-    return Wish(seed=_whole(request, "seed", 0), copy=_whole(request, "copy", 0), small=_whole(request, "small", 0) > 0)
+def _about(easel: Easel) -> dict[str, Any]:
+    """A run in words and numbers."""
+    return {
+        "run": easel.run.folder.name,
+        "step": easel.run.step,
+        "noise": easel.has_noise,
+        "copies": COPIES if easel.has_noise else 1,
+        "halves": easel.halves,
+        "style": easel.style,
+    }
 
 
 def _whole(request: Request, name: str, otherwise: int) -> int:
@@ -178,6 +282,6 @@ def _ids(ids: np.ndarray, notice: str = "") -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """One sentence."""
-    status = error.status_code if isinstance(error, HTTPException) else 422
+    status = error.status_code if isinstance(error, HTTPException) else GONE if isinstance(error, Gone) else 422
     sentence = error.detail if isinstance(error, HTTPException) else str(error)
     return PlainTextResponse(sentence, status_code=status)
