@@ -85,7 +85,7 @@ def read_once() -> None:
     from hydra._internal import config_loader_impl, defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.config_repository import CachingConfigRepository
-    from omegaconf import DictConfig, ListConfig, OmegaConf, _utils, base, grammar_parser
+    from omegaconf import DictConfig, ListConfig, _utils, base, grammar_parser
 
     load, merge = ConfigLoaderImpl._load_single_config, ConfigLoaderImpl._compose_config_from_defaults_list
     listed = defaults_list.create_defaults_list
@@ -113,11 +113,6 @@ def read_once() -> None:
             return default
         copying: Any = Copying(repo, default.package)
         return load(self, default, copying)
-
-    def choices_that_are_asked_for(overrides, defaults, self_added) -> Any:
-        if not any(default.is_interpolation() for default in defaults):
-            return None
-        return OmegaConf.create(overrides.known_choices)  # none of ours asks for its place in a list of defaults
 
     @functools.wraps(listed)
     def listed_once(repo, config_name, overrides_list, prepend_hydra, skip_missing) -> Any:
@@ -158,7 +153,6 @@ def read_once() -> None:
     CachingConfigRepository.initialize_sources = begin_anew
     ConfigLoaderImpl._load_single_config = load_copied
     ConfigLoaderImpl._compose_config_from_defaults_list = merged_once
-    defaults_list._create_interpolation_map = choices_that_are_asked_for
     defaults_list.create_defaults_list = config_loader_impl.create_defaults_list = listed_once
     base.Container._re_parent = re_parented
     DictConfig.__deepcopy__ = ListConfig.__deepcopy__ = copied_in_place

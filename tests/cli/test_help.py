@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
 from scenegen.cli.help import register_help
 from scenegen.config.compose import register_resolvers
 from scenegen.config.documented import commands
 from scenegen.config.places import conf_folder
+from scenegen.config.unread_copies import skip_unread_copies
 
 from .command_line import run
 
@@ -54,3 +57,12 @@ def _rows(table: str) -> dict[str, str]:
             left, _, right = line.strip().partition("  ")
             found[left] = right.strip()
     return found
+
+
+def test_the_store_that_is_not_copied_gives_copies():
+    """What a composition changes is not seen by the next: the property that lets skip_unread_copies share the store."""
+    skip_unread_copies()
+    store = copy.deepcopy(ConfigStore.instance())
+    assert store is ConfigStore.instance()
+    store.load("hydra/config.yaml").node.run.dir = "elsewhere"
+    assert store.load("hydra/config.yaml").node.run.dir != "elsewhere"
