@@ -64,5 +64,5 @@ def test_the_store_that_is_not_copied_gives_copies():
     skip_unread_copies()
     store = copy.deepcopy(ConfigStore.instance())
     assert store is ConfigStore.instance()
-    store.load("hydra/config.yaml").node.run.dir = "elsewhere"
-    assert store.load("hydra/config.yaml").node.run.dir != "elsewhere"
+    store.load("hydra/config.yaml").node.output_subdir = "elsewhere"
+    assert store.load("hydra/config.yaml").node.output_subdir == ".hydra"
