@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from scenegen.base.refusal import Refusal
+from scenegen.data.annotations.annotated import centres_inside
 from scenegen.data.annotations.importing import FORMATS, Annotations, Wishes, coloured, import_annotations
 from scenegen.data.annotations.painted import colour_maps
 from scenegen.data.annotations.sources import Source
@@ -141,7 +142,8 @@ def test_coco_polygons_and_run_lengths(tmp_path: Path) -> None:
     ])  # fmt: skip
     rules = {**RULES, plain("sky-other-merged"): "sky"}
     found = run(root, tmp_path / "out", kind="coco", rules=rules)["val/labels/7.png"]
-    assert (found[10:16, 10:21] == ID["boat"]).all()
+    assert (found[10:15, 10:20] == ID["boat"]).all()
+    assert (found == ID["boat"]).sum() == 5 * 10
     assert (found[:5, 0] == ID["sky"]).all()
     assert (found == ID["sky"]).sum() == 5
 
@@ -316,6 +318,90 @@ def test_compressed_run_lengths_by_pycocotools(tmp_path: Path) -> None:
     root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": shape}])
     found = run(root, tmp_path / "out", kind="coco")["val/labels/7.png"]
     assert ((found == ID["boat"]) == ids.astype(bool)).all()
+
+
+def test_polygons_of_coco_are_the_pixels_that_pycocotools_finds_in_them() -> None:
+    """Stars and crossing outlines; pycocotools rounds an outline to fifths of a pixel, so that a few centres differ."""
+    mask, draw = pytest.importorskip("pycocotools.mask"), np.random.default_rng(0)
+    differ = total = 0
+    for case in range(60):
+        corners = int(draw.integers(3, 9))
+        turn, reach = np.sort(draw.uniform(0, 2 * np.pi, corners)), draw.uniform(3, 25, corners)
+        points = np.stack([30 + reach * np.cos(turn), 22 + reach * np.sin(turn)], 1)
+        points = draw.permutation(points) if case % 3 == 0 else points
+        runs = mask.frPyObjects([points.flatten().tolist()], 45, 60)
+        expected = mask.decode(runs)[..., 0].astype(bool)
+        differ += int((centres_inside(points, (45, 60)) != expected).sum())
+        total += int(expected.sum())
+    assert differ < 0.03 * total
+
+
+NESTED = {
+    "sky": (0, 0, WIDE, HIGH), "mountain": (0, 12, 30, 30), "lake": (8, 16, 40, 29), "tree": (2, 3, 9, 18),
+    "boat": (20, 20, 27, 25),
+}  # fmt: skip
+"""Word -> left, top, right, bottom along the edges of pixels; later ones lie on earlier ones, and are smaller."""
+
+
+def nested() -> np.ndarray:
+    label = np.zeros((HIGH, WIDE), np.int64)
+    for word, (left, top, right, bottom) in NESTED.items():
+        label[top:bottom, left:right] = ID[word]
+    return label
+
+
+def as_coco(root: Path, form: str) -> Path:
+    """The nested regions as a COCO file: a panoptic map, polygons, or run lengths (packed: by pycocotools)."""
+    words, content = list(NESTED), []
+    for category, (left, top, right, bottom) in enumerate(NESTED.values()):
+        inside = np.zeros((HIGH, WIDE), np.uint8)
+        inside[top:bottom, left:right] = 1
+        shape: object = [[left, top, right, top, right, bottom, left, bottom]]
+        if form == "packed":
+            packed = pytest.importorskip("pycocotools.mask").encode(np.asfortranarray(inside))
+            shape = {"size": packed["size"], "counts": packed["counts"].decode()}
+        if form == "counted":
+            ends = np.flatnonzero(np.diff(inside.T.flatten(), prepend=0, append=2))
+            shape = {"size": [HIGH, WIDE], "counts": np.diff(ends, prepend=0).tolist()}
+        content.append({"category_id": category, "segmentation": shape})
+    coco(root, content)
+    if form == "panoptic":
+        segment = {ID[word]: 1000 * (i + 1) for i, word in enumerate(words)}
+        ids = np.vectorize(segment.__getitem__)(nested())
+        (root / "masks").mkdir()
+        Image.fromarray(np.stack([ids % 256, ids // 256, ids * 0], -1).astype(np.uint8)).save(root / "masks/7.png")
+        info = [{"id": 1000 * (i + 1), "category_id": i} for i in range(len(words))]
+        coco(root, [{"file_name": "7.png", "segments_info": info}])
+    file = root / "instances_val2017.json"
+    names = [{"id": i, "name": word} for i, word in enumerate(words)]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "categories": names}))
+    return root
+
+
+def as_labelme(root: Path, form: str) -> Path:
+    """The nested regions as LabelMe's outlines (through the middles of their border's pixels) or masks."""
+    outlines = {word: box(left, top, right - 1, bottom - 1) for word, (left, top, right, bottom) in NESTED.items()}
+    if form == "xml":
+        return labelme(root, xml(list(outlines.items())))
+    shapes: list[dict] = [{"label": word, "points": points} for word, points in outlines.items()]
+    for shape in shapes if form == "masks" else ():
+        (left, top), _, (right, bottom), _ = shape["points"]
+        content = io.BytesIO()
+        Image.fromarray(np.ones((bottom - top + 1, right - left + 1), bool)).save(content, format="PNG")
+        shape |= {"shape_type": "mask", "points": [[left, top], [right, bottom]],
+                  "mask": base64.b64encode(content.getvalue()).decode()}  # fmt: skip
+    return shapes_json(root, shapes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "write"),
+    [*[("coco", form, as_coco) for form in ("panoptic", "polygons", "packed", "counted")],
+     *[("labelme_json", form, as_labelme) for form in ("outlines", "masks")], ("labelme_xml", "xml", as_labelme)],
+)  # fmt: skip
+def test_a_label_map_comes_back_from_every_form_of_annotation(tmp_path: Path, kind: str, form: str, write) -> None:
+    (tmp_path / "src").mkdir()
+    (found,) = run(write(tmp_path / "src", form), tmp_path / "out", kind=kind).values()
+    assert (found == nested()).all()
 
 
 def test_one_file_of_a_folder_and_files_that_speak_of_one_picture(tmp_path: Path) -> None:

@@ -17,11 +17,17 @@ Polygon = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Region:
-    """One annotated region: its word, and polygons of (x, y) in pixels or a mask (h, w) of bool."""
+    """One annotated region: its word, and polygons of (x, y) in pixels or a mask (h, w) of bool.
+
+    Attributes:
+        edges: polygons run along the edges of pixels, so that a pixel belongs to one where its centre lies inside, as
+            COCO has it; False: the pixels under the outline belong to it, as LabelMe draws it.
+    """
 
     word: str
     polygons: Sequence[Polygon] = ()
     mask: np.ndarray | None = field(default=None, repr=False)
+    edges: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,7 @@ def _mask(region: Region, picture: Annotated, *, snap: float, tally: Tally) -> n
     if region.mask is not None:
         return region.mask
     height, width = picture.size
-    canvas = Image.new("1", (width, height))
-    draw = ImageDraw.Draw(canvas)
+    found = np.zeros((height, width), dtype=bool)
     for polygon in region.polygons:
         points = np.asarray(polygon, dtype=np.float64)
         where = f"{picture.name}: {region.word}"
@@ -121,14 +126,42 @@ def _mask(region: Region, picture: Annotated, *, snap: float, tally: Tally) -> n
         if (low < -1).any() or (high > (width + 1, height + 1)).any():
             tally.clipped.append(where)
         for axis, side in ((0, width), (1, height)):
-            at = points[:, axis]
+            at, last = points[:, axis], side if region.edges else side - 1
             if at.max() > snap:  # what lies wholly at the frame keeps its width
                 at[at <= snap] = np.minimum(at[at <= snap], 0)
-            if at.min() < side - 1 - snap:
-                at[at >= side - 1 - snap] = np.maximum(at[at >= side - 1 - snap], side - 1)
+            if at.min() < last - snap:
+                at[at >= last - snap] = np.maximum(at[at >= last - snap], last)
         limit = 4 * max(height, width)  # a point a million pixels away would make the drawing slow
-        draw.polygon([(float(x), float(y)) for x, y in points.clip(-limit, limit)], fill=1)
+        found |= (centres_inside if region.edges else _drawn)(points.clip(-limit, limit), picture.size)
+    return found
+
+
+def _drawn(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pixels of a polygon with those under its outline, (h, w)."""
+    canvas = Image.new("1", size[::-1])
+    ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in points], fill=1)
     return np.asarray(canvas, dtype=bool)
+
+
+def centres_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centre lies inside a polygon, by the even-odd rule.
+
+    Args:
+        points: (n, 2) x, y; pixel (i, j) reaches from j to j + 1 and from i to i + 1.
+        size: (h, w).
+
+    Returns:
+        (h, w) bool.
+    """
+    height, width = size
+    x, y = points.T
+    run, rise = np.roll(x, -1) - x, np.roll(y, -1) - y
+    middles = np.arange(height)[:, None] + 0.5
+    rows, sides = np.nonzero((y <= middles) != (y + rise <= middles))  # the sides that each row of centres crosses
+    crossed = x[sides] + (rows + 0.5 - y[sides]) * run[sides] / rise[sides]
+    turns = np.zeros((height, width + 1), dtype=np.int64)  # a row turns from out to in, or back, before these pixels
+    np.add.at(turns, (rows, np.ceil(crossed - 0.5).clip(0, width).astype(np.int64)), 1)
+    return turns.cumsum(1)[:, :width] % 2 == 1
 
 
 def _area(points: np.ndarray) -> float:

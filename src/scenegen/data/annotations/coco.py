@@ -121,7 +121,8 @@ def _region(annotation: _Annotation, names: dict[int, str], size: tuple[int, int
     if isinstance(shape, list) and all(isinstance(flat, list) for flat in shape):
         try:
             flats = [np.asarray(flat, dtype=np.float64) for flat in shape]
-            return Region(word, [[(float(x), float(y)) for x, y in flat.reshape(-1, 2)] for flat in flats])
+            polygons = [[(float(x), float(y)) for x, y in flat.reshape(-1, 2)] for flat in flats]
+            return Region(word, polygons, edges=True)
         except (ValueError, TypeError) as error:
             raise Refusal(f"COCO file {path}: a polygon of {word} is no list of x, y, x, y, ...; {CURE}") from error
     if isinstance(shape, dict) and list(shape.get("size", ())) == list(size):
