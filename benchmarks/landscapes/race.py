@@ -1,6 +1,6 @@
 """`experiment=landscapes` against the published SPADE formulation at the same CPU seconds, on real landscapes.
 
-    python benchmarks/landscapes/race.py root=PATH seconds=700
+    python benchmarks/landscapes/race.py root=PATH seconds=700 seeds=1,2,3
 
 `root` is a data=folder of the 29 landscape classes with train/ and val/. The opponent is formulated from the paper:
 SPADE layers that convolve every pixel, hinge, feature matching and perceptual terms, a second forward pass for the
@@ -15,28 +15,27 @@ perceptual network is the embedded one, since VGG19's weights are a download.
 3. Judges: the test maps are painted and scored with EfficientNet-Lite2's means, with a SceneNet that was trained from
    nothing on photographs (the segmenter too: no loss read its family), and with the distance of patches of a pyramid.
 
-Everything lands in runs/race-SECONDS: race.json, table.md, and race.png with both beside the photograph.
+Everything lands in runs/race-SECONDS: costs.json, a record per side, seed and family of judges, table.md, and race.png
+with both beside the photograph. What is there is not made again; `only=ours-2` makes that one part (`only=costs` the
+first one) and ends, so that a race can be run in pieces. The table's intervals are Student's t over the seeds, or over
+the pictures where one seed ran.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import statistics
-import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
 from PIL import Image
-from step import CpuWatch, Variant, straighten
+from trials import TABLES, Side, interval, judge, schedule, step_costs, train
 
 from scenegen.config import build
 from scenegen.config.compose import compose
@@ -50,9 +49,9 @@ OPPONENT = (
     "size.height=128", "size.width=128",
 )  # fmt: skip
 OURS = ("experiment=landscapes",)
-TABLES = ("trainer.lookup=true", "trainer.channels_last=true")
+SIDES = ("opponent", "ours")
 FAMILIES = ("efficientnet", "scenenet_photographs")
-MEASURES = "sliced+pyramid+precision+recall+density+coverage+plaid"
+MEASURES = "fid+kid+mask_acc+sliced+pyramid+precision+recall+density+coverage+plaid"
 CONSTANT = {"opponent": 0.5, "ours": 0.6}
 """Share of the steps at the full rate: as published, and as experiment=landscapes has it."""
 ROUNDS = 6
@@ -66,97 +65,44 @@ class Race:
     Attributes:
         root: the data.
         seconds: CPU seconds of one thread that each side has.
-        seed: of both runs.
+        seeds: of both sides' runs.
         folder: where everything lands.
     """
 
     root: Path
     seconds: float
-    seed: int
+    seeds: tuple[int, ...]
     folder: Path
 
     @property
     def data(self) -> tuple[str, ...]:
         return ("data=folder", f"data.root={self.root}")
 
-    def name(self, side: str) -> str:
-        return f"{self.folder.name}/{side}-{self.seed}"
-
-
-class Side(Variant):
-    """One side of the race, ready to make steps."""
-
-    def __init__(self, words: Sequence[str], *, straight: bool) -> None:
-        self.config = plan(compose("train", list(words))).config
-        self.data = build.dataset(self.config, split="train")
-        self.module = build.rounds(self.config, self.data)
-        if straight:
-            straighten(self.module)
-        self.machine = build.make(self.config["trainer"])
-        self.batch = self.config["batch_size"]
+    @property
+    def parts(self) -> list[str]:
+        """Runs of the race, such as "ours-2"."""
+        return [f"{side}-{seed}" for side in SIDES for seed in self.seeds]
 
 
 def costs(race: Race) -> dict[str, float]:
-    """Median CPU seconds of a step of each side."""
-    sides = {
-        "opponent": Side([*OPPONENT, *race.data], straight=True),
-        "ours": Side([*OURS, *race.data], straight=False),
-    }
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for side in sides.values():
-        side.steps(1, watch=CpuWatch())
-    for _ in range(ROUNDS):
-        for name, side in sides.items():
-            taken[name] += side.steps(2, watch=CpuWatch())
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+    """Median CPU seconds of a step of each side, measured once for a race."""
+    kept = race.folder / "costs.json"
+    if not kept.exists():
+        sides = {
+            "opponent": Side([*OPPONENT, *race.data], straight=True),
+            "ours": Side([*OURS, *race.data], straight=False),
+        }
+        kept.write_text(json.dumps(step_costs(sides, rounds=ROUNDS)))
+    return json.loads(kept.read_text())
 
 
-def train(race: Race, side: str, *, steps: int) -> float:
-    """Train one side, or go on with it; the CPU seconds of its processes, start-up included."""
-    kept = race.folder / f"{side}-{race.seed}-seconds.json"
-    if kept.exists():
-        return json.loads(kept.read_text())
-    before = os.times()
-    words = [*(OPPONENT if side == "opponent" else OURS), *race.data, *TABLES]
-    started = (Path("runs") / race.name(side) / "config.yaml").exists()
-    if started:
-        call("train", f"resume={race.name(side)}")
-    else:
-        call("train", f"name={race.name(side)}", *words, *schedule(side, steps), f"seed={race.seed}", "evaluate=false")
-    after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    kept.write_text(json.dumps(seconds))
-    return seconds
-
-
-def schedule(side: str, steps: int) -> tuple[str, ...]:
-    """Words for a run of so many steps: full rates for each side's share of them, then linearly to zero."""
-    constant = round(steps * CONSTANT[side])
-    return f"steps={steps}", f"optim.constant_steps={constant}", f"optim.decay_steps={steps - constant}"
-
-
-def judge(race: Race, side: str) -> dict[str, dict]:
-    """Paint the test maps of one side's run and score them; the records of each family's score."""
-    pictures = race.folder / f"{side}-{race.seed}-pictures"
-    if not pictures.exists():
-        call("sample", f"run={race.name(side)}", f"out={pictures}", "seed=0")
-    found = {}
-    for family in FAMILIES:
-        record = race.folder / f"{side}-{race.seed}-{family}.json"
-        if not record.exists():
-            call("score", f"generated={pictures}", *race.data, "size.height=128", "size.width=128", f"fid={family}",
-                 "segmenter=scenenet_photographs", "scorer=none", f"measure=fid+kid+mask_acc+{MEASURES}",
-                 f"json={record}")  # fmt: skip
-        found[family] = json.loads(record.read_text())
-    return found
-
-
-def call(verb: str, *words: str) -> None:
-    """Run a command of the product on one thread."""
-    print(f"python -m scenegen.{verb} {' '.join(words)}", flush=True)
-    subprocess.run(
-        [sys.executable, "-m", f"scenegen.{verb}", *words], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+def run(race: Race, part: str, *, cost: float) -> tuple[float, dict[str, dict]]:
+    """Train and judge one part of the race: CPU seconds of its run, and its record per family."""
+    side, seed = part.split("-")
+    recipe = OPPONENT if side == "opponent" else OURS
+    steps = schedule(steps_of(race, cost), constant=CONSTANT[side])
+    taken = train(race.folder, part, [*recipe, *race.data, *TABLES, *steps, f"seed={seed}"])
+    return taken, {f: judge(race.folder, part, race.data, family=f, measures=MEASURES) for f in FAMILIES}
 
 
 def draw(race: Race, *, rows: int = 8) -> Path:
@@ -169,8 +115,8 @@ def draw(race: Race, *, rows: int = 8) -> Path:
         cells = [pictures[0] for pictures in inputs(batch, classes=data.classes).values()]
         assert batch.image is not None
         cells.append(((batch.image[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
-        for side in ("opponent", "ours"):
-            with Image.open(race.folder / f"{side}-{race.seed}-pictures" / f"{batch.name[0]}.png") as picture:
+        for side in SIDES:
+            with Image.open(race.folder / f"{side}-{race.seeds[0]}-pictures" / f"{batch.name[0]}.png") as picture:
                 cells.append(np.asarray(picture.convert("RGB")))
         assert batch.label is not None
         ids |= set(batch.label.unique().tolist())
@@ -187,54 +133,79 @@ def draw(race: Race, *, rows: int = 8) -> Path:
     return path
 
 
-def summary(race: Race, found: dict) -> str:
-    """The race as a Markdown table."""
+def summary(race: Race, cost: dict[str, float], taken: dict[str, float], found: dict[str, dict[str, dict]]) -> str:
+    """The race as a Markdown table.
+
+    Args:
+        race: what it is about.
+        cost: side -> CPU seconds of a step.
+        taken: part -> CPU seconds of its run.
+        found: part -> family -> record of its score.
+    """
+    seeds, ratio = ", ".join(map(str, race.seeds)), cost["ours"] / cost["opponent"]
     rows = [
-        f"{race.seconds:g} CPU seconds each, one thread, 128x128, seed {race.seed}, torch {torch.__version__}",
+        f"{race.seconds:g} CPU seconds each, one thread, 128x128, seeds {seeds}, torch {torch.__version__}",
         "",
         "| | SPADE as published | experiment=landscapes | ratio |",
         "|---|---|---|---|",
+        f"| CPU seconds per step | {cost['opponent']:.2f} | {cost['ours']:.2f} | {_over([ratio])} |",
+        f"| steps | {steps_of(race, cost['opponent'])} | {steps_of(race, cost['ours'])} | |",
     ]
-    opponent, ours = found["opponent"], found["ours"]
-    rows.append(_row("CPU seconds per step", opponent["cost"], ours["cost"]))
-    rows.append(_row("steps", opponent["steps"], ours["steps"]))
-    rows.append(_row("CPU seconds of the run, as it was made", opponent["taken"], ours["taken"]))
+    runs = {side: [taken[f"{side}-{seed}"] for seed in race.seeds] for side in SIDES}
+    rows.append(f"| CPU seconds of the run, as it was made | {_over(runs['opponent'])} | {_over(runs['ours'])} | |")
     for family in FAMILIES:
-        theirs, mine = opponent["judges"][family], ours["judges"][family]
-        for name, value in theirs["parts"].items():
-            if family == FAMILIES[0] or name.startswith(("FID", "KID")):
-                rows.append(_row(name, value["value"], mine["parts"][name]["value"]))
+        for group in ("parts", "beside"):
+            for name, one in found[race.parts[0]][family][group].items():
+                wanted = name.startswith(("fid", "kid")) if family != FAMILIES[0] else True
+                if wanted and "floor" not in name:
+                    rows.append(_row(race, found, family, group, name, title=one.get("name", name)))
     return "\n".join(rows) + "\n"
 
 
-def _row(name: str, theirs: float, ours: float) -> str:
-    ratio = f"{ours / theirs:.3f}" if theirs else "-"
-    return f"| {name} | {theirs:.4g} | {ours:.4g} | {ratio} |"
+def steps_of(race: Race, cost: float) -> int:
+    """Steps that the seconds hold."""
+    return max(1, round(race.seconds / cost))
+
+
+def _row(race: Race, found: dict, family: str, group: str, name: str, *, title: str) -> str:
+    values = {side: [found[f"{side}-{seed}"][family][group][name]["value"] for seed in race.seeds] for side in SIDES}
+    cells = {side: _over(numbers) for side, numbers in values.items()}
+    if len(race.seeds) == 1:
+        for side in SIDES:
+            over = found[f"{side}-{race.seeds[0]}"][family][group][name]["interval95"]
+            cells[side] += f" [{over[0]:.4g}, {over[1]:.4g}]" if over else ""
+    ratios = [mine / theirs for theirs, mine in zip(*(values[side] for side in SIDES), strict=True) if theirs]
+    return f"| {title} | {cells['opponent']} | {cells['ours']} | {_over(ratios) if ratios else '-'} |"
+
+
+def _over(values: Sequence[float]) -> str:
+    """Mean, and its interval over two or more seeds."""
+    mean = f"{statistics.mean(values):.4g}"
+    return mean if len(values) < 2 else "{} [{:.4g}, {:.4g}]".format(mean, *interval(values))
 
 
 def main() -> None:
     words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-    if "root" not in words or set(words) - {"root", "seconds", "seed"}:
+    if "root" not in words or set(words) - {"root", "seconds", "seeds", "only"}:
         raise SystemExit(__doc__)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     seconds = float(words.get("seconds", 700))
     folder = Path("runs") / f"race-{seconds:g}"
-    race = Race(Path(words["root"]), seconds, int(words.get("seed", 1)), folder)
+    seeds = tuple(map(int, words.get("seeds", "1").split(",")))
+    race = Race(Path(words["root"]), seconds, seeds, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"costs-{race.seed}.json"
-    if not kept.exists():
-        kept.write_text(json.dumps(costs(race)))
-    found = {}
-    for side, cost in json.loads(kept.read_text()).items():
-        steps = max(1, round(seconds / cost))
-        taken = train(race, side, steps=steps)
-        found[side] = {"cost": cost, "steps": steps, "taken": taken, "judges": judge(race, side)}
-    (folder / f"race-{race.seed}.json").write_text(json.dumps(found, indent=1))
-    table = summary(race, found)
-    (folder / f"table-{race.seed}.md").write_text(table)
-    print(table, draw(race), sep="\n")
+    cost = costs(race)
+    only = words.get("only")
+    taken, found = {}, {}
+    for part in race.parts:
+        if only in (None, part):
+            taken[part], found[part] = run(race, part, cost=cost[part.split("-")[0]])
+    if only is None:
+        table = summary(race, cost, taken, found)
+        (folder / "table.md").write_text(table)
+        print(table, draw(race), sep="\n")
 
 
 if __name__ == "__main__":
