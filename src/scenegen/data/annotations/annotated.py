@@ -138,7 +138,7 @@ def _mask(region: Region, picture: Annotated, *, snap: float, tally: Tally) -> n
 
 def _drawn(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Pixels of a polygon with those under its outline, (h, w)."""
-    canvas = Image.new("1", size[::-1])
+    canvas = Image.new("1", (size[1], size[0]))
     ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in points], fill=1)
     return np.asarray(canvas, dtype=bool)
 
