@@ -22,7 +22,7 @@ from scenegen.config.plan import Plan, plan
 from scenegen.config.posts import posts
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import collate
-from scenegen.reporting.evaluate import evaluate
+from scenegen.reporting.evaluate import Ending, evaluate
 from scenegen.runs.checkpoints import write_weights
 from scenegen.runs.folder import create_run
 from scenegen.sampling.apply_posts import require_size
@@ -179,8 +179,9 @@ def two_steps(row: str, root: Path, post_runs: dict[str, Path], folder: Path) ->
     chosen, size = posts(config), (64, 64)
     require_size(chosen, size=size, scored=config["evaluate_size"] or size)
     photos, maps = build.scored_datasets(config) if config["evaluate_size"] else (data, test)
-    score = evaluate(module.best_model, test=test, maps=maps, photos=photos, scorer=build.scorer(config, maps),
-                     posts=chosen, folder=folder, config=config, digest="0", made_by="",
+    scorer = build.scorer(config, maps)
+    ending = Ending(test=test, maps=maps, photos=photos, scorer=scorer, posts=chosen, beside=None)
+    score = evaluate(module.best_model, ending, scorer=scorer, folder=folder, config=config, digest="0", made_by="",
                      read=sorted(module.frozen_stamps))  # fmt: skip
     assert score.total is not None
     assert math.isfinite(score.total)

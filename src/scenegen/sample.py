@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from scenegen.config.opened import TrainedRun
+    from scenegen.data.own_maps import Notice
+    from scenegen.data.samples import Pairs
+    from scenegen.posts.post import Post
+
+    Wanted = tuple[int, int] | Literal["training", "own"]
 
 READ = ("labels", "instances", "exemplars", "style", "checkpoint", "pictures", "masks")
 """Options that name files or folders of the user's."""
@@ -72,20 +81,16 @@ def main(cfg: DictConfig) -> None:
     from scenegen.base.console import printable
     from scenegen.base.files import write_json
     from scenegen.base.outputs import take_folder
-    from scenegen.base.pictures import save_png
     from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
-    from scenegen.config.opened_holes import filler, open_judge, pictures_with_masks
-    from scenegen.config.opened_slices import slices_of
+    from scenegen.config.opened_holes import filler, open_judge
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.posts import posts as chosen_posts
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs.folder import made_folder
-    from scenegen.runs.record import read_record
     from scenegen.runs.released import home_of
     from scenegen.sampling.generate import file_name, generate, require_options
     from scenegen.sampling.results import look_at, sentence
-    from scenegen.sampling.sheets import draw_sheet, spread
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -101,57 +106,22 @@ def main(cfg: DictConfig) -> None:
     require_options(run.model, n_per_label=n, style=style, posts=posts)
     if chosen.raw or chosen.rank != "none":
         filler(run, option="raw=true" if chosen.raw else f"rank={chosen.rank}")
-    if chosen.pictures is not None and run.model.channels == 1:
-        data = slices_of(run, chosen.pictures, masks=chosen.masks)
-    elif chosen.pictures is not None or chosen.masks is not None:
-        data = pictures_with_masks(
-            run,
-            chosen.pictures,
-            chosen.masks,
-            chosen.labels,
-            hole=chosen.hole,
-            most=chosen.most,
-            fit=chosen.fit,
-            notice=notes.append,
-        )
-    else:
-        data = run.inputs(
-            labels=chosen.labels,
-            exemplars=chosen.exemplars,
-            instances=chosen.instances,
-            fit=chosen.fit,
-            size=size,
-            notice=notes.append,
-        )
+    data = read_inputs(run, chosen, size=size, notice=notes.append)
     judge = open_judge(run, checkpoint=chosen.checkpoint) if chosen.rank == "discriminator" else None
     indices = list(range(len(data)))[: chosen.count]
-    reads = chosen.reads()
-    made = {
-        "command": "sample",
-        "run": str(run.folder.resolve()),
-        "step": run.step,
-        **{name: str(reads[name].resolve()) if name in reads else None for name in READ},
-        **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
-        **({name: getattr(chosen, name) for name in ("hole", "raw", "rank")} if run.fills_holes else {}),
-        "size": size if isinstance(size, str) else list(size),
-        "posts": [post.stamp for post in posts],
-    }
-    if chosen_on := read_record(run.folder).chosen_on:
-        made["chosen_on"] = chosen_on
+    made = recipe_of(run, chosen, size=size, posts=posts)
     out = made_folder(home_of(run.folder), made) if chosen.out is None else Path(chosen.out)
-    sheet, exemplars = out.with_name(f"{out.name}_sheet.png"), out.with_name(f"{out.name}_exemplars.json")
+    sheet, exemplars, results = (
+        out.with_name(f"{out.name}_{name}") for name in ("sheet.png", "exemplars.json", "results.json")
+    )
     several = run.fills_holes and n > 1
-    results = out.with_name(f"{out.name}_results.json")
+    beside = {sheet: chosen.sheet > 0, exemplars: data.has_exemplars, results: several}
     take_folder(
         out,
         made=made,
         files=[file_name(data.names[i], k, n_per_label=n) for i in indices for k in range(n)],
-        reads=reads,
-        beside=[
-            *([sheet] if chosen.sheet > 0 else []),
-            *([exemplars] if data.has_exemplars else []),
-            *([results] if several else []),
-        ],
+        reads=chosen.reads(),
+        beside=[path for path, wanted in beside.items() if wanted],
         notes=notes,
     )
     for note in notes:
@@ -178,11 +148,62 @@ def main(cfg: DictConfig) -> None:
     by = f"run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)}"
     print(f"{len(files)} pictures in {printable(str(out))} ({by})")
     if chosen.sheet > 0:
-        shown = spread(len(indices), chosen.sheet)
-        painted = [files[place * n + k] for place in shown for k in range(n)]
-        picture = draw_sheet(data, painted, indices=[indices[place] for place in shown], n_per_label=n, notes=notes)
-        save_png(sheet, picture)
-        print(f"contact sheet: {printable(str(sheet))}")
+        write_sheet(sheet, data, files, indices=indices, count=chosen.sheet, n=n, notes=notes)
+
+
+def read_inputs(run: TrainedRun, chosen: Settings, *, size: Wanted, notice: Notice) -> Pairs:
+    """What is painted: the user's label maps, pictures with masks or slices, or the run's own test maps."""
+    from scenegen.config.opened_holes import pictures_with_masks
+    from scenegen.config.opened_slices import slices_of
+
+    if chosen.pictures is not None and run.model.channels == 1:
+        return slices_of(run, chosen.pictures, masks=chosen.masks)
+    if chosen.pictures is not None or chosen.masks is not None:
+        rules = {name: getattr(chosen, name) for name in ("hole", "most", "fit")}
+        return pictures_with_masks(run, chosen.pictures, chosen.masks, chosen.labels, notice=notice, **rules)
+    named = {name: getattr(chosen, name) for name in ("labels", "exemplars", "instances", "fit")}
+    return run.inputs(size=size, notice=notice, **named)
+
+
+def recipe_of(run: TrainedRun, chosen: Settings, *, size: Wanted, posts: Sequence[Post]) -> dict[str, Any]:
+    """What made the pictures, as it is written beside them; equal choices share a folder."""
+    from scenegen.runs.record import read_record
+
+    reads = chosen.reads()
+    made = {
+        "command": "sample",
+        "run": str(run.folder.resolve()),
+        "step": run.step,
+        **{name: str(reads[name].resolve()) if name in reads else None for name in READ},
+        **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
+        **({name: getattr(chosen, name) for name in ("hole", "raw", "rank")} if run.fills_holes else {}),
+        "size": size if isinstance(size, str) else list(size),
+        "posts": [post.stamp for post in posts],
+    }
+    if chosen_on := read_record(run.folder).chosen_on:
+        made["chosen_on"] = chosen_on
+    return made
+
+
+def write_sheet(
+    path: Path,
+    data: Pairs,
+    files: Sequence[Path],
+    *,
+    indices: Sequence[int],
+    count: int,
+    n: int,
+    notes: Sequence[str],
+) -> None:
+    """Write the contact sheet: `count` maps, spread over all, with the `n` pictures of each."""
+    from scenegen.base.console import printable
+    from scenegen.base.pictures import save_png
+    from scenegen.sampling.sheets import draw_sheet, spread
+
+    shown = spread(len(indices), count)
+    painted = [files[place * n + k] for place in shown for k in range(n)]
+    save_png(path, draw_sheet(data, painted, indices=[indices[place] for place in shown], n_per_label=n, notes=notes))
+    print(f"contact sheet: {printable(str(path))}")
 
 
 if __name__ == "__main__":

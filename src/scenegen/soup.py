@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scenegen.base.records import Batch
+    from scenegen.config.opened import TrainedRun
+    from scenegen.data.samples import Pairs
 
 
 @dataclass(frozen=True)
@@ -37,96 +47,115 @@ class Settings:
 
 @command("soup")
 def main(cfg: DictConfig) -> None:
-    import torch
-    from omegaconf import OmegaConf
-
-    from scenegen.base.console import bar, printable
-    from scenegen.base.pictures import to_uint8
-    from scenegen.config import build
-    from scenegen.config.opened import note_vocabulary, open_run
-    from scenegen.config.plan import digest, plan, read_settings
-    from scenegen.data.samples import collate
-    from scenegen.metrics.frechet import Moments, frechet
-    from scenegen.runs.checkpoints import load, model_state, write_weights
-    from scenegen.runs.folder import checkpoints_of, create_run, find_run, require_free, step_of
+    from scenegen.config.plan import plan, read_settings
+    from scenegen.runs.folder import require_free
     from scenegen.runs.names import place_of
-    from scenegen.runs.record import note_choice
-    from scenegen.sampling.sheets import spread
-    from scenegen.sampling.soup import chosen, mean_state, mixed_state, renew
 
     config = plan(cfg, settings=Settings).config
     settings: Settings = read_settings(Settings, config)
     folder = place_of(settings.name)
     require_free(folder)
     if settings.shares is not None:
-        newest = {name: checkpoints_of(find_run(name))[-1:] for name in settings.runs}
-        if absent := [name for name, found in newest.items() if not found]:
-            raise Refusal(f"run {absent[0]} keeps no checkpoint to mix; train it, or name another in runs=")
-        state = mixed_state({name: model_state(load(path), path=path) for name, (path,) in newest.items()},
-                            settings.shares)  # fmt: skip
-        run = open_run(settings.runs[0], device=settings.device)
-        run.model.load_state_dict(state)
-        parts = [f"{share:g} of {name}" for share, name in zip(settings.shares, settings.runs, strict=True)]
-        create_run(folder, OmegaConf.create(run.config), digest=digest(run.config), overrides=parts)
-        note_vocabulary(folder, run.dataset("train"))
-        path = write_weights(folder, {"model": run.model})
-        print(f"{printable(str(path))}: {printable(' + '.join(parts))}; next: python -m scenegen.sample run="
-              f"{settings.name}")  # fmt: skip
-        return
-    files = {f"{name}/{step_of(path)}": path for name in settings.runs for path in checkpoints_of(find_run(name))}
-    if len(files) < 2:
-        raise Refusal(
-            f"runs=[{','.join(settings.runs)}] keep {len(files)} checkpoint, and a soup needs 2 or more; name more "
-            "runs of the model in runs=, or train one that keeps more of them"
-        )
-    states = {name: model_state(load(path), path=path) for name, path in files.items()}
+        mix(settings, folder)
+    else:
+        choose(settings, config, folder)
+
+
+def mix(settings: Settings, folder: Path) -> None:
+    """Write the network between the newest weights of several runs, in stated shares."""
+    from scenegen.base.console import printable
+    from scenegen.config.opened import open_run
+    from scenegen.runs.checkpoints import load, model_state
+    from scenegen.runs.folder import checkpoints_of, find_run
+    from scenegen.sampling.soup import mixed_state
+
+    shares = settings.shares or []
+    newest = {name: checkpoints_of(find_run(name))[-1:] for name in settings.runs}
+    if absent := [name for name, found in newest.items() if not found]:
+        raise Refusal(f"run {absent[0]} keeps no checkpoint to mix; train it, or name another in runs=")
+    state = mixed_state({name: model_state(load(path), path=path) for name, (path,) in newest.items()}, shares)
+    run = open_run(settings.runs[0], device=settings.device)
+    run.model.load_state_dict(state)
+    parts = [f"{share:g} of {name}" for share, name in zip(shares, settings.runs, strict=True)]
+    path = write_run(folder, run, made_of=parts)
+    print(
+        f"{printable(str(path))}: {printable(' + '.join(parts))}; next: python -m scenegen.sample run={settings.name}"
+    )
+
+
+def choose(settings: Settings, config: Mapping[str, Any], folder: Path) -> None:
+    """Write the mean of the checkpoints that a distance on half of the looked-at maps chooses; told on both halves."""
+    from scenegen.base.console import bar, printable
+    from scenegen.config import build
+    from scenegen.config.opened import open_run
+    from scenegen.runs.record import note_choice
+    from scenegen.sampling.sheets import spread
+    from scenegen.sampling.soup import Taster, chosen, mean_state
+
+    states = checkpoint_states(settings.runs)
     mean_state(states)  # refuses unlike ones before anything is painted
     run = open_run(settings.runs[0], device=settings.device)
     train, test = run.dataset("train"), run.dataset("test")
     if len(test) < 4:
         raise Refusal(f"the data of run {settings.runs[0]} has {len(test)} test maps, and a choice needs 4 or more")
-    judge = build.make(config["fid"]).to(settings.device)
-
-    def batches(data, indices: list[int]) -> list:
-        size = settings.batch_size
-        groups = [indices[k : k + size] for k in range(0, len(indices), size)]
-        return [collate([data[(0, i)] for i in group]).to(settings.device) for group in groups]
-
     looked = spread(len(test), min(settings.count, len(test)))
-    held = {"chooses": batches(test, looked[0::2]), "looks again": batches(test, looked[1::2])}
-    shown = batches(train, spread(len(train), min(len(train), settings.batches * settings.batch_size)))
-
-    @torch.no_grad()
-    def moments(pictures: list) -> Moments:
-        return Moments.of(torch.cat([judge(to_uint8(images)).float().cpu() for images in pictures]))
-
-    photographs = {half: moments([b.require("image") for b in group]) for half, group in held.items()}
-
-    def distance(names: list[str], half: str) -> float:
-        run.model.load_state_dict(mean_state({name: states[name] for name in names}))
-        if len(names) > 1:
-            renew(run.model, shown, seed=settings.seed)
-        painted = [run.model.paint(batch, seed=settings.seed + k).image for k, batch in enumerate(held[half])]
-        return float(frechet(moments(painted), photographs[half]))
-
-    alone = {name: distance([name], "chooses") for name in bar(files, "checkpoints")}
+    shown = spread(len(train), min(len(train), settings.batches * settings.batch_size))
+    taster = Taster(run.model, states, judge=build.make(config["fid"]).to(settings.device), seed=settings.seed,
+                    shown=batches_of(train, shown, settings=settings))  # fmt: skip
+    chooses, again = (taster.half(batches_of(test, half, settings=settings)) for half in (looked[0::2], looked[1::2]))
+    alone = {name: taster.distance([name], chooses) for name in bar(states, "checkpoints")}
     order = sorted(alone, key=alone.__getitem__)
-    kept, best = chosen(order, lambda names: distance(list(names), "chooses"), alone=alone)
+    kept, best = chosen(order, lambda names: taster.distance(names, chooses), alone=alone)
     for name in order:
         print(printable(f"{name}: distance {alone[name]:.4f}{'  in the soup' if name in kept else ''}"))
     # the soup comes last, so that the model is left with its weights
-    again = {names: distance(list(names), "looks again") for names in dict.fromkeys([(order[0],), tuple(kept)])}
+    others = {names: taster.distance(names, again) for names in dict.fromkeys([(order[0],), tuple(kept)])}
     print(
         f"soup of {len(kept)}: {best:.4f} against {alone[order[0]]:.4f} of the best alone on the maps that chose, "
-        f"{again[tuple(kept)]:.4f} against {again[(order[0],)]:.4f} on the others"
+        f"{others[tuple(kept)]:.4f} against {others[(order[0],)]:.4f} on the others"
     )
-    create_run(
-        folder, OmegaConf.create(run.config), digest=digest(run.config), overrides=[f"soup of {n}" for n in kept]
-    )
-    note_vocabulary(folder, train)
+    path = write_run(folder, run, made_of=[f"soup of {name}" for name in kept])
     note_choice(folder, [test.names[i] for i in looked[0::2]])
-    path = write_weights(folder, {"model": run.model})
     print(f"{printable(str(path))}; next: python -m scenegen.sample run={settings.name}")
+
+
+def checkpoint_states(runs: Sequence[str]) -> dict[str, Mapping[str, Tensor]]:
+    """RUN/STEP -> weights, of every checkpoint that the runs keep.
+
+    Raises:
+        Refusal: fewer than two.
+    """
+    from scenegen.runs.checkpoints import load, model_state
+    from scenegen.runs.folder import checkpoints_of, find_run, step_of
+
+    files = {f"{name}/{step_of(path)}": path for name in runs for path in checkpoints_of(find_run(name))}
+    if len(files) < 2:
+        raise Refusal(
+            f"runs=[{','.join(runs)}] keep {len(files)} checkpoint, and a soup needs 2 or more; name more "
+            "runs of the model in runs=, or train one that keeps more of them"
+        )
+    return {name: model_state(load(path), path=path) for name, path in files.items()}
+
+
+def batches_of(data: Pairs, indices: Sequence[int], *, settings: Settings) -> list[Batch]:
+    """The samples of some indices, in batches on the chosen device."""
+    from scenegen.data.samples import collate
+
+    size = settings.batch_size
+    groups = [indices[k : k + size] for k in range(0, len(indices), size)]
+    return [collate([data[(0, i)] for i in group]).to(settings.device) for group in groups]
+
+
+def write_run(folder: Path, run: TrainedRun, *, made_of: Sequence[str]) -> Path:
+    """Write a run of the opened one's config with the weights that its model has now; the file of the weights."""
+    from scenegen.config.opened import note_vocabulary
+    from scenegen.config.plan import digest
+    from scenegen.runs.checkpoints import write_weights
+    from scenegen.runs.folder import create_run
+
+    create_run(folder, DictConfig(run.config), digest=digest(run.config), overrides=list(made_of))
+    note_vocabulary(folder, run.dataset("train"))
+    return write_weights(folder, {"model": run.model})
 
 
 if __name__ == "__main__":

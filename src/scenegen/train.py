@@ -6,8 +6,8 @@ import contextlib
 import math
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,13 @@ from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
 if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from scenegen.config.start import Start
     from scenegen.data.samples import Pairs
+    from scenegen.reporting.evaluate import Ending
     from scenegen.sampling.one_map import Beside
+    from scenegen.training.rounds import Rounds
     from scenegen.training.signals import Signals, Stopped
 
 
@@ -99,161 +104,100 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     Returns:
         The total, or None where there is none.
     """
-    from scenegen.config.resumed import resumed
-    from scenegen.config.stored import read_config
-    from scenegen.runs.folder import find_run, name_of
-
-    resuming, run = cfg.resume is not None, str(name_of(folder))
-    if resuming:  # what would make another run is refused before anything is imported or locked
-        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=run)
-
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+    _refuse_early(cfg, folder, overrides)
 
     from scenegen.config import build
-    from scenegen.config.opened import hand_over_coarse, note_vocabulary
-    from scenegen.config.plan import plan, read_settings
-    from scenegen.config.posts import posts as chosen_posts
-    from scenegen.data.fingerprint import fingerprint
-    from scenegen.data.inspection import require_sound
+    from scenegen.config.start import start_of
     from scenegen.data.samples import collate
-    from scenegen.networks.generators.label_reader import LabelReader
-    from scenegen.reporting.deliver import deliver
-    from scenegen.reporting.evaluate import evaluate, require_results
-    from scenegen.reporting.showcase import showcase
-    from scenegen.runs.checkpoints import newest
-    from scenegen.runs.folder import create_run, remove_unbegun, require_free
-    from scenegen.runs.lock import held
-    from scenegen.runs.record import note_data, note_resume, read_record
-    from scenegen.runs.resume_point import nothing_left, require_same_data, resume_point, set_aside_newer
-    from scenegen.sampling.apply_posts import require_size
+    from scenegen.reporting.evaluate import require_results
+    from scenegen.runs.folder import find_run, remove_unbegun
+    from scenegen.runs.processes import is_first, tell
     from scenegen.sampling.sheets import spread
-    from scenegen.tracking.wandb import report
     from scenegen.training.fit import Rhythm, prepare
     from scenegen.training.signals import Stopped
     from scenegen.training.start_from import take_over
 
-    first = rank_zero_only.rank == 0
-    if first and not resuming:
-        require_free(folder)
-        if cfg.start_from is not None:
-            newest(find_run(cfg.start_from))
     with contextlib.ExitStack() as stack:
-        changes, point = (), None
-        if resuming:
-            if first:
-                stack.enter_context(held(folder))
-            found = resumed(read_config(folder), overrides, composed=cfg, run=run)
-            point = resume_point(folder, str(cfg.resume))
-            cfg, changes = found.config, found.changes
-        chosen = plan(cfg, settings=Settings)
-        config, settings = chosen.config, read_settings(Settings, chosen.config)
-        if resuming and (sentence := nothing_left(
-            folder, point, steps=settings.steps, evaluate=settings.evaluate, digest=chosen.digest, changes=changes
-        )):  # fmt: skip
-            if first:
-                print(sentence.text)
+        start = start_of(cfg, settings=Settings, folder=folder, overrides=overrides, stack=stack)
+        if sentence := start.nothing_left():
+            tell(sentence.text)
             return sentence.total
-        train, test = (build.dataset(config, split=split) for split in ("train", "test"))
-        require_sound(train, test)
-        data = {"train": fingerprint(train), "test": fingerprint(test)}
-        if resuming:
-            require_same_data(read_record(folder).data, data, changes=changes, run=run)
-        # Built before training, so that what cannot be scored is known now and not after a day.
-        photos, maps = build.scored_datasets(config) if settings.evaluate_size is not None else (train, test)
-        scorer = build.scorer(config, maps) if settings.evaluate else None
-        posts = chosen_posts(config)
-        if scorer is not None:
-            size = config["size"]["height"], config["size"]["width"]
-            require_size(posts, size=size, scored=settings.evaluate_size or size)
-        if first and scorer is not None and (told := build.left_out(config, scorer)):
-            print(f"! {told}")
-        beside = opened_beside(settings, test) if settings.beside is not None and scorer is not None else None
-        module = build.rounds(config, train)
-        if scorer is not None:
-            require_results(module.model, scorer)
-        for painter in {module.model, module.best_model}:
-            told = hand_over_coarse(painter)
-            if first and told and painter is module.model:
-                print(told)
-        if first and "instance" in module.model.reads:
-            print("the data have instance maps, so the network sees their edges; data.instances=false trains without")
-        if first and module.model.pretrained:
-            print(f"encoder: {module.model.pretrained}")
-        if first and module.grow is not None and (remark := module.grow.remark(settings.steps)):
-            print(f"! {remark}")
+        settings, config = start.settings, start.chosen.config
+        train_data, test = (build.dataset(config, split=split) for split in ("train", "test"))
+        data = start.checked(train_data, test)
+        ending = _ending(start, train_data, test)  # what cannot be scored is known now and not after a day
+        module = build.rounds(config, train_data)
+        if ending.scorer is not None:
+            require_results(module.model, ending.scorer)
+        for remark in _remarks(module, steps=settings.steps):
+            tell(remark)
         prepared = prepare(
             module,
-            train,
-            classes=train.classes,
+            train_data,
+            classes=train_data.classes,
             watched=collate([test[(0, index)] for index in spread(len(test), 6)]),
             folder=folder,
             rhythm=Rhythm(**{field.name: getattr(settings, field.name) for field in fields(Rhythm)}),
             machine=build.make(config["trainer"]),
             seed=settings.seed,
-            callbacks=build.interim(config, scorer, test),
+            callbacks=build.interim(config, ending.scorer, test),
             signals=signals,
         )
-        if point is not None and point.content is not None:
-            prepared.require_fit(point.path, point.content)
-            point = replace(point, content=None)  # training reads it itself, and needs the memory
-        if settings.start_from is not None and point is None:
-            taken = take_over(module, find_run(settings.start_from))
-            if first:
-                print(taken)
-        if first and not resuming:
-            create_run(folder, cfg, digest=chosen.digest, overrides=overrides)
-            stack.enter_context(held(folder))
-            note_data(folder, data)
-            note_vocabulary(folder, train)
-        elif first:
-            set_aside_newer(folder, point)
-            step = point.step if point is not None else 0
-            note_resume(folder, cfg, step=step, digest=chosen.digest, overrides=overrides, changes=changes)
-            print(f"{run} goes on from step {step} of {settings.steps}")
+        start = start.fitting(prepared.require_fit)
+        if settings.start_from is not None and start.point is None:
+            tell(take_over(module, find_run(settings.start_from)))
+        if is_first():
+            start.begin(data, train_data, stack=stack)
         loggers = build.loggers(config, folder)
         try:
-            prepared.run(loggers=loggers, checkpoint=point.path if point else None, start=point.step if point else 0)
+            prepared.run(loggers=loggers, checkpoint=start.point.path if start.point else None, start=start.step)
         except Exception:  # whatever it was: a run without a step gives its name back
-            if first and not resuming and module.step == 0:
+            if is_first() and not start.resuming and module.step == 0:
                 remove_unbegun(folder)
             raise
         if signals.received is not None:  # it came while the last step was being saved
             raise Stopped(signals.received, step=module.step)
-        if not first:
-            return None
-        record = read_record(folder)
-        command_line = made_by(record.choices, record.way)
-        score = None
-        if scorer is not None:
-            score = evaluate(
-                module.best_model,
-                test=test,
-                maps=maps,
-                photos=photos,
-                scorer=scorer,
-                posts=posts,
-                folder=folder,
-                config=config,
-                digest=chosen.digest,
-                made_by=command_line,
-                beside=beside,
-                read=sorted(module.frozen_stamps),
-            )
-        if isinstance(module.best_model, LabelReader):
-            print(
-                deliver(module.best_model, test=test, score=score, folder=folder, config=config, command=command_line)
-            )
-        indices = spread(len(test), 18)
-        judges = scorer.judges if scorer is not None else None
-        models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}
-        report(
-            loggers,
-            score.as_metrics() if score is not None else {},
-            folder=folder,
-            step=module.step,
-            pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=settings.seed),
-        )
-        return score.total if score is not None else None
+        return _finish(start, ending, module, loggers) if is_first() else None
+
+
+def _refuse_early(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
+    """Refuse what would make another run, or overwrite one, before the heavy imports."""
+    from scenegen.config.resumed import resumed
+    from scenegen.config.stored import read_config
+    from scenegen.runs.folder import find_run, name_of, require_free
+
+    if cfg.resume is not None:
+        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=str(name_of(folder)))
+        return
+
+    from scenegen.runs.checkpoints import newest
+    from scenegen.runs.processes import is_first
+
+    if is_first():
+        require_free(folder)
+        if cfg.start_from is not None:
+            newest(find_run(cfg.start_from))
+
+
+def _ending(start: Start, train_data: Pairs, test: Pairs) -> Ending:
+    """Everything that samples and scores a run, made before it is trained."""
+    from scenegen.config import build
+    from scenegen.config.posts import posts as chosen_posts
+    from scenegen.reporting.evaluate import Ending
+    from scenegen.runs.processes import tell
+    from scenegen.sampling.apply_posts import require_size
+
+    settings, config = start.settings, start.chosen.config
+    photos, maps = build.scored_datasets(config) if settings.evaluate_size is not None else (train_data, test)
+    scorer = build.scorer(config, maps) if settings.evaluate else None
+    posts, beside = chosen_posts(config), None
+    if scorer is not None:
+        size = config["size"]["height"], config["size"]["width"]
+        require_size(posts, size=size, scored=settings.evaluate_size or size)
+        if told := build.left_out(config, scorer):
+            tell(f"! {told}")
+        beside = opened_beside(settings, test) if settings.beside is not None else None
+    return Ending(test=test, maps=maps, photos=photos, scorer=scorer, posts=posts, beside=beside)
 
 
 def opened_beside(settings: Settings, test: Pairs) -> Beside:
@@ -268,13 +212,69 @@ def opened_beside(settings: Settings, test: Pairs) -> Beside:
     return Beside(title=f"run={run.folder.name}", model=run.model, seed=settings.seed)
 
 
+def _remarks(module: Rounds, *, steps: int) -> Iterator[str]:
+    """What the user should know of what was built; a model that paints over another run's pictures is handed it."""
+    from scenegen.config.opened import hand_over_coarse
+
+    for painter in {module.model, module.best_model}:
+        told = hand_over_coarse(painter)
+        if told and painter is module.model:
+            yield told
+    if "instance" in module.model.reads:
+        yield "the data have instance maps, so the network sees their edges; data.instances=false trains without"
+    if module.model.pretrained:
+        yield f"encoder: {module.model.pretrained}"
+    if module.grow is not None and (remark := module.grow.remark(steps)):
+        yield f"! {remark}"
+
+
+def _finish(start: Start, ending: Ending, module: Rounds, loggers: Sequence[Logger]) -> float | None:
+    """Sample and score the test maps, and show them to the loggers; the total, or None."""
+    from scenegen.networks.generators.label_reader import LabelReader
+    from scenegen.reporting.deliver import deliver
+    from scenegen.reporting.evaluate import evaluate
+    from scenegen.reporting.showcase import showcase
+    from scenegen.runs.record import read_record
+    from scenegen.sampling.sheets import spread
+    from scenegen.tracking.wandb import report
+
+    record = read_record(start.folder)
+    config, test, scorer = start.chosen.config, ending.test, ending.scorer
+    command_line = made_by(record.choices, record.way)
+    score = None
+    if scorer is not None:
+        score = evaluate(
+            module.best_model,
+            ending,
+            scorer=scorer,
+            folder=start.folder,
+            config=config,
+            digest=start.chosen.digest,
+            made_by=command_line,
+            read=sorted(module.frozen_stamps),
+        )
+    if isinstance(module.best_model, LabelReader):
+        made = {"folder": start.folder, "config": config, "command": command_line}
+        print(deliver(module.best_model, test=test, score=score, **made))
+    indices, seed = spread(len(test), 18), start.settings.seed
+    judges = scorer.judges if scorer is not None else None
+    models = {"fake": module.model, **({"EMA": module.best_model} if module.ema is not None else {})}
+    report(
+        loggers,
+        score.as_metrics() if score is not None else {},
+        folder=start.folder,
+        step=module.step,
+        pictures=lambda: showcase(models, test, judges=judges, indices=indices, seed=seed),
+    )
+    return score.total if score is not None else None
+
+
 def end(stopped: Stopped, folder: Path) -> int:
     """Say on stderr where a run was stopped and how to go on; the exit status of the signal."""
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only
-
     from scenegen.runs.folder import checkpoints_of, is_run, resume_command, step_of
+    from scenegen.runs.processes import is_first
 
-    if rank_zero_only.rank > 0:
+    if not is_first():
         return 0  # the first process ends with the signal's status, and would be killed by another's
     saved = checkpoints_of(folder)
     if not is_run(folder):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +38,35 @@ def require_results(model: SceneModel, scorer: Scorer) -> None:
                       "as model=picnet, model=pdgan or model=gaugan model.vae=true")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What samples and scores a run at its end.
+
+    Attributes:
+        test: the samples that are painted.
+        maps, photos: the same samples and the training photographs, at the size at which pictures are scored.
+        scorer: judges and total; None without evaluation.
+        posts: applied to the pictures.
+        beside: another run on the contact sheet, or None.
+    """
+
+    test: Pairs
+    maps: Pairs
+    photos: Pairs
+    scorer: Scorer | None
+    posts: Sequence[Post]
+    beside: Beside | None
+
+
 def evaluate(
     model: SceneModel,
+    ending: Ending,
     *,
-    test: Pairs,
-    maps: Pairs,
-    photos: Pairs,
     scorer: Scorer,
-    posts: Sequence[Post],
     folder: Path,
     config: Mapping[str, Any],
     digest: str,
     made_by: str,
-    beside: Beside | None = None,
     read: Sequence[str] = (),
 ) -> Score:
     """Sample and score the test maps of a run; writes into its folder samples/, contact_sheet.png,
@@ -61,20 +77,18 @@ def evaluate(
 
     Args:
         model: the model to sample from.
-        test: the samples that are painted.
-        maps, photos: the same samples and the training photographs, at the size at which pictures are scored.
+        ending: the data, the posts, and the run whose pictures stand beside on the contact sheet and are not scored.
         scorer: judges and total.
-        posts: applied to the pictures before they are written.
         folder: the run's folder.
         config: the run's resolved config.
         digest: of the config.
         made_by: command line that makes the run again, with what was changed on its way.
-        beside: another run, whose pictures of the same maps stand on the contact sheet and are not scored.
         read: stamps of the frozen networks that the training read; judges among them are marked.
 
     Returns:
         The score.
     """
+    test, maps, posts, beside = ending.test, ending.maps, ending.posts, ending.beside
     count = config["evaluate_count"]
     indices = spread(len(test), len(test) if count is None else count)
     labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
@@ -109,7 +123,7 @@ def evaluate(
         return scorer.score(
             pictures,
             labels,
-            reference=photos.reference(),
+            reference=ending.photos.reference(),
             styles=test.exemplar_names() or None,
             options=replace(options, posts=tuple(post.stamp for post in passed), resize=resize),
             track=bar,

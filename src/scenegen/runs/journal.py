@@ -11,6 +11,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from scenegen.base.files import write_text
+from scenegen.runs.processes import is_first
 from scenegen.runs.rows import read_rows
 
 
@@ -30,7 +31,7 @@ class Journal(Logger):
         self.path = path
         self.fields: list[str] = []
         self._last: tuple[str, ...] = ()
-        if rank_zero_only.rank == 0:
+        if is_first():
             self._cut(start_step)
 
     def _cut(self, start_step: int) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.pictures import to_uint8
 from scenegen.base.records import Batch, Refusal, SceneModel
 from scenegen.base.seeding import hash_seed
+from scenegen.metrics.frechet import Moments, frechet
 from scenegen.networks.layers.norm import GlobalBatchNorm, SpectralWeight
 
 State = Mapping[str, Tensor]
@@ -129,3 +131,46 @@ def renew(model: SceneModel, batches: Sequence[Batch], *, seed: int) -> None:
     for name, vector in vectors:
         model.get_buffer(name).copy_(vector)
     model.eval()
+
+
+class Half(NamedTuple):
+    """Held-back maps, and the moments of their photographs in the features of a judge."""
+
+    batches: Sequence[Batch]
+    photographs: Moments
+
+
+class Taster:
+    """Distance of soups to photographs, in the features of a judge.
+
+    Args:
+        model: takes the weights of each soup in turn.
+        states: name of a checkpoint -> its weights.
+        judge: uint8 pictures (N, 3, H, W) -> features (N, D).
+        shown: training batches that the statistics of a mean are computed with.
+        seed: of what is painted.
+    """
+
+    def __init__(
+        self, model: SceneModel, states: Mapping[str, State], *, judge: nn.Module, shown: Sequence[Batch], seed: int
+    ) -> None:
+        self.model, self.states, self.judge, self.shown, self.seed = model, states, judge, shown, seed
+
+    def half(self, batches: Sequence[Batch]) -> Half:
+        """Batches with the moments of their photographs."""
+        return Half(batches, self._moments([batch.require("image") for batch in batches]))
+
+    def distance(self, names: Sequence[str], half: Half) -> float:
+        """Frechet distance of what the mean of some checkpoints paints of label maps to their photographs.
+
+        The model is left with that mean's weights.
+        """
+        self.model.load_state_dict(mean_state({name: self.states[name] for name in names}))
+        if len(names) > 1:
+            renew(self.model, self.shown, seed=self.seed)
+        painted = [self.model.paint(batch, seed=self.seed + k).image for k, batch in enumerate(half.batches)]
+        return float(frechet(self._moments(painted), half.photographs))
+
+    @torch.no_grad()
+    def _moments(self, pictures: Sequence[Tensor]) -> Moments:
+        return Moments.of(torch.cat([self.judge(to_uint8(images)).float().cpu() for images in pictures]))

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from scenegen.runs.processes import is_first
 
 
 def tensorboard(*, folder: Path, config: Mapping[str, Any]) -> TensorBoardLogger:
     """Event files in <run>/tensorboard, the config as text among them."""
     logger = TensorBoardLogger(folder, name="tensorboard", version="")
-    if rank_zero_only.rank == 0:
+    if is_first():
         text = "    " + json.dumps(config, indent=2, default=str).replace("\n", "\n    ")
         logger.experiment.add_text("config", text)
     return logger

@@ -15,12 +15,12 @@ from typing import Any, Literal
 import numpy as np
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from scenegen.base.documents import read_json
 from scenegen.base.files import write_json
 from scenegen.base.refusal import Refusal
 from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
+from scenegen.runs.processes import is_first
 from scenegen.runs.record import overrides_of
 
 RECORDS, OFFLINE = "wandb", "offline-run-*"
@@ -158,7 +158,7 @@ def wandb(
         config={**config, "recipe": recipe_of(folder)},
     )
     logger.keeps_checkpoints = checkpoints
-    if rank_zero_only.rank == 0:
+    if is_first():
         logger.goes_on(folder, config)
     return logger
 
@@ -280,7 +280,7 @@ def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
             **options,
         )
         logger._wandb_init.pop("anonymous", None)  # Lightning passes it, W&B warns of it
-        if rank_zero_only.rank == 0:
+        if is_first():
             assert logger.experiment is not None  # starts it now, so that a dead network is known now
         return logger
 
@@ -299,7 +299,7 @@ def _identity(folder: Path) -> str:
     """The W&B id of a run's folder, drawn once and kept there."""
     path = folder / IDENTITY
     if not path.is_file():
-        if rank_zero_only.rank > 0:
+        if not is_first():
             return "other-rank"
         write_json(path, {"id": secrets.token_hex(4)})
     what, cure = "the run's W&B id", "remove the file, and the run becomes a new one there"
