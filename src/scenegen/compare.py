@@ -16,6 +16,7 @@ class Settings:
     """The values of conf/compare.yaml, documented there."""
 
     runs: str | list[str]
+    by: str | list[str] | None
     json: str | None
     seed: int
 
@@ -27,9 +28,9 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
     from scenegen.reporting.comparison import compare
+    from scenegen.reporting.quantities import quantities
     from scenegen.reporting.results import by_recipe, find
     from scenegen.reporting.verdict import is_comparison, show, write_json
-    from scenegen.scoring.contest import contest_named
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     given = settings.runs if isinstance(settings.runs, list) else settings.runs.split(",")
@@ -40,18 +41,19 @@ def main(cfg: DictConfig) -> None:
     if settings.json:
         for run in results:
             require_own(Path(settings.json), option="json", reads={"runs": run.folder}, recognise=is_comparison)
-    scorers = {run.record["scorer"] for run in results}
-    if len(scorers) > 1:
-        raise Refusal(f"the runs have totals of {' and '.join(sorted(map(str, scorers)))}; name those of one in runs=")
-    (scorer,) = scorers
-    if scorer is None:
-        raise Refusal("the runs have no total to compare, as no scorer was chosen; name runs in runs= that have one")
-    comparison = compare(by_recipe(results), contest=contest_named(scorer), seed=settings.seed)
-    show(comparison, console())
+    tasks = sorted({run.task for run in results})
+    if len(tasks) > 1:
+        raise Refusal(f"the runs are of the tasks {' and '.join(tasks)}; name those of one in runs=")
+    by = settings.by if isinstance(settings.by, list) else (settings.by or "").split(",")
+    chosen, left = quantities(results, by=[role.strip() for role in by if role.strip()])
+    comparisons = compare(by_recipe(results), by=chosen, seed=settings.seed)
+    show(comparisons, console())
+    for sentence in left:
+        print(sentence)
     for sentence in (sentence for run in results for sentence in run.way):
         print(f"changed on the way: {printable(sentence)}")
     if settings.json:
-        write_json(comparison, Path(settings.json))
+        write_json(comparisons, Path(settings.json))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.stored import read_values
     from scenegen.reporting.ledger import read_entries
     from scenegen.reporting.publish import is_leaderboard, is_page, publish
-    from scenegen.reporting.results import by_recipe, find
+    from scenegen.reporting.results import by_task, find
 
     settings: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     folder = Path(settings.out)
@@ -45,10 +45,10 @@ def main(cfg: DictConfig) -> None:
     require_own(folder / "index.html", option="out", reads={}, recognise=is_page)
     require_own(Path(settings.leaderboard), option="leaderboard", reads={}, recognise=is_leaderboard)
     names = settings.runs if isinstance(settings.runs, list) else (settings.runs or "").split(",")
-    recipes = by_recipe(find((name.strip() for name in names if name.strip()), read_config=read_values))
+    tasks = by_task(find((name.strip() for name in names if name.strip()), read_config=read_values))
     entries = read_entries(experiments_folder())
     page = publish(
-        recipes,
+        tasks,
         entries,
         out=Path(settings.out),
         leaderboard=Path(settings.leaderboard),
@@ -56,7 +56,8 @@ def main(cfg: DictConfig) -> None:
         curves=settings.curves,
         seed=settings.seed,
     )
-    print(f"{printable(str(page))}: {len(recipes)} recipes of ours, {len(entries)} rows of the log; table: "
+    ours = sum(map(len, tasks.values()))
+    print(f"{printable(str(page))}: {ours} recipes of ours, {len(entries)} rows of the log; table: "
           f"{printable(settings.leaderboard)}")  # fmt: skip
 
 

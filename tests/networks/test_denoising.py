@@ -29,6 +29,8 @@ def unet(**changes: Any) -> Any:
     "changes",
     [
         {"layers": {"norm": "batch", "activation": "glu"}, "fusion": 3},
+        {"fusion": "noise"},
+        {"fusion": "content"},
         {"layers": {"norm": "layer", "activation": "glu"}, "exchange": PLAIN | {"squeeze": True, "own": 1}},
         {"layers": {"norm": "layer", "activation": "gelu"}, "exchange": PLAIN | {"cross": 2, "residual": True}},
         {"exchange": PLAIN | {"cross": 1, "residual": True, "every_level": True}},
@@ -101,3 +103,19 @@ def test_the_network_sees_each_slice_less_its_mean_and_over_its_variance() -> No
     levels = (source.double() + 1) / 2 * 4096
     mean, variance = levels.mean((1, 2, 3), keepdim=True), levels.var((1, 2, 3), keepdim=True, unbiased=False)
     assert torch.allclose(net.seen.double(), (levels - mean) / variance, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("finds", ["content", "noise"])
+def test_one_branch_finds_one_and_leaves_the_other(finds: str) -> None:
+    """Content and noise add up to what is read, and the picture is the content."""
+    model, noisy = unet(fusion=finds).eval(), slices(1, 1, 32, 32)
+    made = model(Batch(source=noisy))
+    assert made.branches is not None
+    assert torch.equal(made.image, made.branches.content)
+    torch.testing.assert_close(made.branches.content + made.branches.noise, noisy)
+    predicted = getattr(made.branches, finds)
+    torch.testing.assert_close(predicted, model.generator.encoder(noisy)[1])
+    with pytest.raises(Refusal, match="leaves one branch"):
+        unet(fusion=finds, exchange=PLAIN | {"cross": 1})
+    with pytest.raises(Refusal, match="1 or 3, or the only branch"):
+        unet(fusion=2)

@@ -60,3 +60,28 @@ def write_run(
     )
     (folder / CONFIG).write_text(config)
     return folder
+
+
+def write_slices(folder: Path, *, seed: int, loss: str, rmse: float, pictures: int = 40) -> Path:
+    """A finished run of denoisers, without a total: errors around `rmse`, one without direction, one unpaired."""
+    folder.mkdir(parents=True)
+    hard = np.random.default_rng(0).normal(0, 0.1 * rmse, pictures)
+    errors = rmse + hard + np.random.default_rng([seed, *loss.encode()]).normal(0, 0.01 * rmse, pictures)
+    levels = 20 * np.log10(4096 / errors)
+    rows = {"psnr_hu": levels, "rmse_hu": errors, "tv": errors}
+    PerPicture(names=np.array([f"slice_{i}" for i in range(pictures)]), measures=rows).save(folder / SCORES)
+    better = {"psnr_hu": "higher", "rmse_hu": "lower", "tv": None, "kid": "lower"}
+    values = {role: float(found.mean()) for role, found in rows.items()} | {"kid": 1.0}
+    parts = {role: {"value": values[role], "interval95": None, "better": better[role]} for role in better}
+    record = {
+        "scorer": None,
+        "total": None,
+        "pictures": pictures,
+        "parts": parts,
+        "protocol": {"id": "slices", "measure": {}},
+        "marks": [],
+    }
+    (folder / RESULT).write_text(json.dumps(record))
+    (folder / RECORD).write_text(json.dumps({"overrides": [f"loss={loss}", f"seed={seed}"]}))
+    (folder / CONFIG).write_text(f"seed: {seed}\nname: null\ntask: denoising\nloss: {{{loss}: {{weight: 1}}}}\n")
+    return folder

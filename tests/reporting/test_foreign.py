@@ -19,7 +19,8 @@ from scenegen.config.stored import read_values
 from scenegen.reporting.comparison import compare
 from scenegen.reporting.escaping import code, prose
 from scenegen.reporting.publish import publish
-from scenegen.reporting.results import by_recipe, find, read
+from scenegen.reporting.quantities import Total
+from scenegen.reporting.results import by_recipe, by_task, find, read
 from scenegen.reporting.verdict import show
 from scenegen.runs.folder import CONFIG, METRICS, RECORD, RESULT, SAMPLES, SHEET
 from scenegen.runs.rows import read_rows
@@ -44,8 +45,8 @@ def foreign(tmp_path: Path) -> Path:
 
 
 def published(here: Path) -> Path:
-    recipes = by_recipe(find([here / "runs"], read_config=read_values))
-    page = publish(recipes, [], out=here / "out", leaderboard=here / "L.md", pictures=2, curves=["<i>$x^$"], seed=0)
+    tasks = by_task(find([here / "runs"], read_config=read_values))
+    page = publish(tasks, [], out=here / "out", leaderboard=here / "L.md", pictures=2, curves=["<i>$x^$"], seed=0)
     return page.parent
 
 
@@ -60,7 +61,7 @@ def test_texts_are_shown_and_not_obeyed(foreign: Path) -> None:
     assert (out / "same_maps.png").is_file()
     recipes = by_recipe(find([foreign / "runs"], read_config=read_values))
     console = Console(file=io.StringIO(), width=2000)
-    show(compare(recipes, contest=Jittor2022()), console)
+    show(compare(recipes, by=[Total(Jittor2022())]), console)
     assert isinstance(console.file, io.StringIO)
     console.print(shown(SCRIPT), highlight=False)
     assert "[/red]" in console.file.getvalue()

@@ -15,11 +15,11 @@ from scenegen.config.places import experiments_folder
 from scenegen.config.stored import read_config
 from scenegen.reporting.comparison import Comparison, Pair
 from scenegen.reporting.effects import single_changes
-from scenegen.reporting.leaderboard import markdown, rows
+from scenegen.reporting.leaderboard import Board, markdown, rows
 from scenegen.reporting.ledger import read_entries
 from scenegen.reporting.results import by_recipe, find
 from tests.cli.command_line import run, sentence
-from tests.reporting.fakes import write_run
+from tests.reporting.fakes import write_run, write_slices
 
 
 def test_every_row_of_the_log_has_a_recipe_with_its_numbers() -> None:
@@ -58,7 +58,7 @@ def test_a_run_of_a_row_joins_it_and_other_runs_stand_alone(tmp_path: Path) -> N
     ours = {row.recipe: row for row in table if row.ours}
     assert set(ours) == {"gaugan-15", "experiment=gaugan-14 size=tiny"}
     assert ours["gaugan-15"].recorded["total"] == 0.5377
-    text = markdown(table, conclusion=["A sentence."])
+    text = markdown([Board("scene", [row for row in table if row.ours], ["A sentence."])], table)
     assert text.count("| not run |") == 85
     assert "All 86 rows have a recipe, posts included" in text
     assert "A sentence." in text
@@ -101,15 +101,29 @@ def test_the_command_writes_a_page_that_needs_no_network(tmp_path: Path) -> None
     for loss in ("a", "b"):
         for seed in range(2):
             write_run(tmp_path / "runs" / "s" / f"{loss}{seed}", seed=seed, loss=loss)
-    finished = run("report", "runs=s", "pictures=0", cwd=tmp_path)
+    for loss, rmse in {"far": 44.0, "near": 40.0}.items():
+        write_slices(tmp_path / "runs" / "ct" / loss, seed=0, loss=loss, rmse=rmse)
+    finished = run("report", "runs=s,ct", "pictures=0", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     html = (tmp_path / "report" / "index.html").read_text()
     links = Links()
     links.feed(html)
     assert not [link for link in links.found if "//" in link]
     assert "pairs differ" in html
-    assert html.count("<tr>") == 2 + 86 + 2
-    assert "loss=a" in (tmp_path / "LEADERBOARD.md").read_text()
+    assert html.count("<tr>") == 2 + 86 + 2 + 3, "two recipes a task, the log, and a head for each"
+    table = (tmp_path / "LEADERBOARD.md").read_text()
+    assert "loss=a" in table
+    scene, slices = table.partition("## The log")[0].split("## Our runs: ")[1:]
+    assert slices.startswith("denoising")
+    assert "total" in scene
+    assert "total" not in slices
+    near, far = (line for line in slices.splitlines() if line.startswith("| `loss="))
+    assert near.startswith("| `loss=near`"), "the best comes first"
+    assert near.count("**") == 6, "psnr_hu, rmse_hu and kid, which ties; tv has no direction"
+    assert far.count("**") == 2, "kid, which ties"
+    assert [html.index(f'id="{name}"') for name in ("task-scene", "task-denoising", "log")] == sorted(
+        html.index(f'id="{name}"') for name in ("task-scene", "task-denoising", "log")
+    )
     assert "no run or sweep nothing" in sentence(run("report", "runs=nothing", cwd=tmp_path))
 
 

@@ -1,6 +1,6 @@
 """Comparison of recipes: paired pictures, paired seeds, p-values corrected for the number of questions.
 
-Two things make a total vary: the pictures that happened to be scored, and the seed of the training. All recipes are
+Two things make a number vary: the pictures that happened to be scored, and the seed of the training. All recipes are
 scored on the same label maps, so the first is measured by resampling label maps for all runs together; the second by
 the differences between runs of equal seed. Their variances add up, and the interval is Student's t with one degree of
 freedom less than there are seeds. With one seed each only the first is known, and the verdict says so.
@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import t as student
 
 from scenegen.base.records import Refusal
+from scenegen.reporting.quantities import Quantity
 from scenegen.reporting.results import Result
-from scenegen.scoring.contest import Contest
 from scenegen.scoring.protocol import require_one
-from scenegen.scoring.uncertainty import draws
+from scenegen.scoring.record import Better
 
 LEVEL = 0.05
 """Significance level of all questions together."""
@@ -29,10 +29,10 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Pair:
-    """One question: the difference between two recipes' totals.
+    """One question: the difference between two recipes' numbers.
 
     Attributes:
-        first, second: recipes; the first has the larger mean.
+        first, second: recipes; the first has the better mean.
         difference: of the means over seeds.
         low, high: 95 % interval of the difference, not corrected.
         seeds: runs of each that entered.
@@ -59,14 +59,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Recipes by their mean total, best first, and every pair of them.
+    """Recipes by the mean of one number, best first, and every pair of them.
 
     Attributes:
-        means: recipe -> mean total over its seeds.
+        means: recipe -> mean over its seeds.
         seeds: recipe -> its seeds.
         parts: recipe -> role -> mean.
         pairs: all of them, in the order of the means.
-        pictures: label maps that all runs share.
+        pictures: label maps (or slices, or photographs) that all runs share.
+        quantity: "total", or a measure's role.
+        better: direction in which it improves.
     """
 
     means: Mapping[str, float]
@@ -74,36 +76,29 @@ class Comparison:
     parts: Mapping[str, Mapping[str, float]]
     pairs: Sequence[Pair]
     pictures: int
+    quantity: str = "total"
+    better: Better = "higher"
 
 
-def compare(recipes: Mapping[str, Sequence[Result]], *, contest: Contest, seed: int = 0) -> Comparison:
-    """Compare every two recipes.
+def compare(recipes: Mapping[str, Sequence[Result]], *, by: Sequence[Quantity], seed: int = 0) -> list[Comparison]:
+    """Compare every two recipes by each quantity; p is corrected for all questions together.
 
     Args:
         recipes: at least two, each with its runs.
-        contest: the total that they were scored with.
+        by: at least one.
         seed: of the resamples.
 
     Raises:
-        Refusal: fewer than two recipes, a run without total, unlike protocols, or other label maps.
+        Refusal: fewer than two recipes, a run without one of the numbers, unlike protocols, or other label maps.
     """
     if len(recipes) < 2:
         raise Refusal("there is one recipe only, so nothing to compare; name runs of two or more")
     runs = [run for group in recipes.values() for run in group]
     require_one({run.name: dict(run.record["protocol"]) for run in runs})
     _require_same_maps(runs)
-    means = {name: float(np.mean([_total(run) for run in group])) for name, group in recipes.items()}
-    order = sorted(means, key=lambda name: -means[name])
-    drawn = {run.folder: _totals(run, contest=contest, seed=seed) for run in runs}
-    answers = [_answer(one, two, recipes, means, drawn) for one, two in itertools.combinations(order, 2)]
-    corrected = holm([p for _, p in answers])
-    return Comparison(
-        means={name: means[name] for name in order},
-        seeds={name: tuple(run.seed for run in recipes[name]) for name in order},
-        parts={name: _mean_parts(recipes[name]) for name in order},
-        pairs=[Pair(*fields, p=p) for (fields, _), p in zip(answers, corrected, strict=True)],
-        pictures=len(runs[0].pictures),
-    )
+    found = [_by_one(recipes, by=quantity, seed=seed) for quantity in by]
+    corrected = iter(holm([pair.p for comparison in found for pair in comparison.pairs]))
+    return [replace(one, pairs=[replace(pair, p=next(corrected)) for pair in one.pairs]) for one in found]
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -119,14 +114,32 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _answer(
+def _by_one(recipes: Mapping[str, Sequence[Result]], *, by: Quantity, seed: int) -> Comparison:
+    """The comparison by one quantity, p not corrected."""
+    runs = [run for group in recipes.values() for run in group]
+    means = {name: float(np.mean([by.of(run) for run in group])) for name, group in recipes.items()}
+    order = sorted(means, key=lambda name: means[name], reverse=by.better == "higher")
+    drawn = {run.folder: by.drawn(run, seed=seed, resamples=RESAMPLES) for run in runs}
+    return Comparison(
+        means={name: means[name] for name in order},
+        seeds={name: tuple(run.seed for run in recipes[name]) for name in order},
+        parts={name: _mean_parts(recipes[name]) for name in order},
+        pairs=[_pair(one, two, recipes, by, means, drawn) for one, two in itertools.combinations(order, 2)],
+        pictures=len(runs[0].pictures),
+        quantity=by.name,
+        better=by.better,
+    )
+
+
+def _pair(
     one: str,
     two: str,
     recipes: Mapping[str, Sequence[Result]],
+    by: Quantity,
     means: Mapping[str, float],
     drawn: Mapping[Path, np.ndarray],
-) -> tuple[tuple, float]:
-    """The fields of a `Pair` without its p, and the uncorrected p."""
+) -> Pair:
+    """The pair with its uncorrected p."""
     a, b = ({run.seed: run for run in recipes[name]} for name in (one, two))
     paired = a.keys() == b.keys()
     difference = means[one] - means[two]
@@ -134,36 +147,19 @@ def _answer(
     variance = float(by_picture.var(ddof=1))
     smallest = min(len(a), len(b))
     if paired and smallest > 1:
-        variance += _spread([_total(a[s]) - _total(b[s]) for s in a])
+        variance += _spread([by.of(a[s]) - by.of(b[s]) for s in a])
     elif smallest > 1:
-        variance += sum(_spread([_total(run) for run in group.values()]) for group in (a, b))
+        variance += sum(_spread([by.of(run) for run in group.values()]) for group in (a, b))
     freedom = smallest - 1 if smallest > 1 else np.inf
     error = variance**0.5
     reach = float(student.ppf(1 - LEVEL / 2, freedom)) * error
     p = 2 * float(student.sf(abs(difference) / error, freedom)) if error > 0 else float(difference == 0)
-    fields = (one, two, difference, difference - reach, difference + reach, (len(a), len(b)), paired)
-    return fields, p
-
-
-def _total(run: Result) -> float:
-    if run.total is None:
-        raise Refusal(f"{run.name} has no total (a part was not measured); score it again with a segmenter")
-    return run.total
+    return Pair(one, two, difference, difference - reach, difference + reach, (len(a), len(b)), paired, p)
 
 
 def _spread(values: Sequence[float]) -> float:
     """Variance of the mean of some values."""
     return float(np.var(values, ddof=1) / len(values))
-
-
-def _totals(run: Result, *, contest: Contest, seed: int) -> np.ndarray:
-    """The run's total on resampled label maps; one seed resamples the same maps for every run."""
-    found = draws(run.pictures, fid=run.parts.get("fid"), rng=np.random.default_rng(seed), resamples=RESAMPLES)
-    if absent := [role for role in contest.parts if role not in found]:
-        raise Refusal(f"{run.name} kept no {', '.join(absent)} per picture; score its pictures again")
-    scale = {"aesthetic": contest.aesthetic_top / 10}
-    columns = {role: found[role] * scale.get(role, 1.0) for role in contest.parts}
-    return np.array([contest.total(**{r: column[k] for r, column in columns.items()}) for k in range(RESAMPLES)])
 
 
 def _mean_parts(runs: Sequence[Result]) -> dict[str, float]:

@@ -12,12 +12,12 @@ ADDITIVE = ("loss", "trick")
 
 @dataclass(frozen=True)
 class Effect:
-    """One change and its effect on the total.
+    """One change and its effect on the compared number.
 
     Attributes:
         change: e.g. "+ loss dists" or "model gaugan -> oasis".
         base: the recipe without it.
-        gain, low, high: of the total, with the 95 % interval.
+        gain, low, high: change of the number, with the 95 % interval; a gain below zero of an error is good.
         p: corrected for all pairs of the comparison.
     """
 
@@ -30,9 +30,9 @@ class Effect:
 
 
 def single_changes(comparison: Comparison) -> list[Effect]:
-    """Effects of all pairs that differ in one choice, the largest first."""
+    """Effects of all pairs that differ in one choice, the best first."""
     found = [effect for pair in comparison.pairs if (effect := _effect(pair))]
-    return sorted(found, key=lambda effect: -effect.gain)
+    return sorted(found, key=lambda effect: effect.gain, reverse=comparison.better == "higher")
 
 
 def parts_of(recipe: str) -> frozenset[tuple[str, str]]:

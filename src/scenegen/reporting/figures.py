@@ -9,45 +9,50 @@ import numpy as np
 
 from scenegen.reporting.effects import Effect
 from scenegen.reporting.escaping import drawn
-from scenegen.reporting.leaderboard import Row
+from scenegen.reporting.leaderboard import TOTAL, Row
+from scenegen.scoring.record import Better
 
 INK, GREY, GOOD, BAD = "#1f2933", "#9aa5b1", "#2f855a", "#c05621"
 LINES = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b7791f", "#b83280", "#285e61", "#4a5568")
 
 
-def totals(table: Sequence[Row]) -> str:
-    """Our recipes: every seed a dot, the mean with its interval."""
-    ours = [row for row in table if row.ours and row.ours.total is not None][::-1]
+def means(rows: Sequence[Row], role: str) -> str:
+    """One number of our recipes: every seed a dot, the mean with its interval."""
+    ours = [(row.recipe, row.ours, mean) for row in rows if row.ours and (mean := row.ours.numbers.get(role))][::-1]
     if not ours:
         return ""
     figure, axes = _axes(height=0.9 + 0.34 * len(ours))
-    for y, row in enumerate(ours):
-        own = row.ours
-        assert own is not None
-        assert own.total is not None
-        if own.low is not None and own.high is not None:
-            axes.plot([own.low, own.high], [y, y], color=GREY, linewidth=2.5, solid_capstyle="round")
-        axes.plot([run.total or 0.0 for run in own.runs], [y] * len(own.runs), "o", color=GREY, markersize=4)
-        axes.plot([own.total], [y], "o", color=INK, markersize=7)
-    axes.set_yticks(range(len(ours)), [_short(row.recipe) for row in ours])
+    for y, (_, own, mean) in enumerate(ours):
+        if mean.low is not None and mean.high is not None:
+            axes.plot([mean.low, mean.high], [y, y], color=GREY, linewidth=2.5, solid_capstyle="round")
+        seeds = [run.total or 0.0 if role == TOTAL else run.parts[role] for run in own.runs]
+        axes.plot(seeds, [y] * len(seeds), "o", color=GREY, markersize=4)
+        axes.plot([mean.value], [y], "o", color=INK, markersize=7)
+    axes.set_yticks(range(len(ours)), [_short(recipe) for recipe, _, _ in ours])
     axes.set_ylim(-0.6, len(ours) - 0.4)
-    axes.set_xlabel("total (mean, 95 % interval; small dots are seeds)")
+    axes.set_xlabel(f"{drawn(role)} (mean, 95 % interval; small dots are seeds)")
     return _svg(figure)
 
 
-def effects(found: Sequence[Effect]) -> str:
-    """The gain of every single change with its interval; grey where it is not significant."""
+def effects(found: Sequence[Effect], *, of: str, better: Better) -> str:
+    """The gain of every single change with its interval; grey where it is not significant.
+
+    Args:
+        found: the changes, best first.
+        of: the number that changes.
+        better: direction in which it improves.
+    """
     if not found:
         return ""
     figure, axes = _axes(height=0.9 + 0.34 * len(found))
     for y, effect in enumerate(found[::-1]):
-        colour = GREY if effect.p >= 0.05 else GOOD if effect.gain > 0 else BAD
+        colour = GREY if effect.p >= 0.05 else GOOD if (effect.gain > 0) == (better == "higher") else BAD
         axes.plot([effect.low, effect.high], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([effect.gain], [y], "o", color=colour, markersize=7)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(found)), [f"{effect.change}, on {_short(effect.base, 30)}" for effect in found[::-1]])
     axes.set_ylim(-0.6, len(found) - 0.4)
-    axes.set_xlabel("change of the total (95 % interval; grey: cannot be told from none)")
+    axes.set_xlabel(f"change of {drawn(of)} (95 % interval; grey: cannot be told from none)")
     return _svg(figure)
 
 

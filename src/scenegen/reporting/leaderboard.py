@@ -1,8 +1,8 @@
-"""The leaderboard: the log's numbers beside those of our runs, as rows and as Markdown."""
+"""The leaderboard: our runs task by task, each with its own measures, and the log's numbers beside ours."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,28 @@ from scipy.stats import t as student
 from scenegen.reporting.escaping import code, prose
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.results import Result
+from scenegen.scoring.record import Better
 
 NEUTRAL = ("data.root", "trainer", "logger", "weights.dir", "evaluate", "grid_every", "log_every", "checkpoint_every")
 """Overrides that do not make another recipe."""
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """One number of one recipe.
+
+    Attributes:
+        value: mean over seeds.
+        low, high: 95 % interval: over seeds (Student's t) with two or more, else over the pictures of the one run.
+        better: direction in which it improves; None where neither is better, or the result says none.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    better: Better | None
 
 
 @dataclass(frozen=True)
@@ -22,20 +41,20 @@ class Ours:
 
     Attributes:
         runs: by seed.
-        total: mean over seeds, or None where a part was not measured.
-        low, high: 95 % interval: over seeds (Student's t) with two or more, else over the pictures of the one run.
-        parts: role -> mean.
+        numbers: role -> mean, "total" first; a run without total has none.
         protocol: id of the protocol, or "mixed".
         marks: cautions that must stand beside the number.
     """
 
     runs: Sequence[Result]
-    total: float | None
-    low: float | None
-    high: float | None
-    parts: Mapping[str, float]
+    numbers: Mapping[str, Mean]
     protocol: str
     marks: tuple[str, ...]
+
+    @property
+    def total(self) -> Mean | None:
+        """The contest total, or None where a part was not measured."""
+        return self.numbers.get(TOTAL)
 
 
 @dataclass(frozen=True)
@@ -48,26 +67,55 @@ class Row:
     ours: Ours | None
 
 
+@dataclass(frozen=True)
+class Board:
+    """Our recipes of one task.
+
+    Attributes:
+        task: option of task=.
+        rows: best first; all are of ours.
+        conclusion: sentences of the comparison.
+    """
+
+    task: str
+    rows: Sequence[Row]
+    conclusion: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """Heading of the board."""
+        return f"Our runs: {self.task.replace('_', ' ')}"
+
+    @property
+    def roles(self) -> list[str]:
+        """Numbers that any of the rows has, in the order of the first that has them."""
+        return list(dict.fromkeys(role for row in self.rows if row.ours for role in row.ours.numbers))
+
+
 def summarise(runs: Sequence[Result]) -> Ours:
     """One recipe's runs as one line."""
+    numbers = {}
     totals = [run.total for run in runs if run.total is not None]
-    total = float(np.mean(totals)) if len(totals) == len(runs) else None
-    low = high = None
-    if total is not None and len(runs) > 1:
-        reach = float(student.ppf(0.975, len(runs) - 1) * np.std(totals, ddof=1) / len(runs) ** 0.5)
-        low, high = total - reach, total + reach
-    elif runs[0].record.get("total_interval95"):
-        low, high = runs[0].record["total_interval95"]
+    if len(totals) == len(runs):
+        numbers[TOTAL] = _mean(totals, "higher", runs[0].record.get("total_interval95"))
+    for role, part in runs[0].measures.items():
+        numbers[role] = _mean([run.parts[role] for run in runs], part.better, part.interval95)
     protocols = {str(run.record["protocol"]["id"]) for run in runs}
     return Ours(
         runs=runs,
-        total=total,
-        low=low,
-        high=high,
-        parts={role: float(np.mean([run.parts[role] for run in runs])) for role in runs[0].parts},
+        numbers=numbers,
         protocol=protocols.pop() if len(protocols) == 1 else "mixed",
         marks=tuple(dict.fromkeys(str(mark) for run in runs for mark in run.record.get("marks", ()))),
     )
+
+
+def _mean(values: Sequence[float], better: Better | None, alone: tuple[float, float] | None) -> Mean:
+    """Mean of a number over seeds; `alone` is the interval over the pictures of a single run."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Mean(mean, *(alone or (None, None)), better)
+    reach = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    return Mean(mean, mean - reach, mean + reach, better)
 
 
 def rows(entries: Sequence[Entry], recipes: Mapping[str, Sequence[Result]]) -> list[Row]:
@@ -79,48 +127,69 @@ def rows(entries: Sequence[Entry], recipes: Mapping[str, Sequence[Result]]) -> l
     logged = [
         Row(e.slug, e.description, e.recorded, ours[joined[e.slug]] if e.slug in joined else None) for e in entries
     ]
-    free.sort(key=lambda row: -(row.ours.total or 0) if row.ours else 0)
+    free.sort(key=_rank)
     logged.sort(key=lambda row: (row.ours is None, "total" not in row.recorded, -row.recorded.get("total", 0.0)))
     return free + logged
 
 
-def markdown(table: Sequence[Row], *, conclusion: Sequence[str]) -> str:
-    """The leaderboard as a page of Markdown."""
-    ours = [row for row in table if row.ours]
+def best(board: Board) -> set[tuple[str, str]]:
+    """(recipe, role) of the best means, by each number's own direction, among rows of one protocol.
+
+    A protocol with one row has no best, and neither has a number without a direction.
+    """
+    found = set()
+    for role in board.roles:
+        protocols: dict[str, list[tuple[float, str]]] = {}
+        for row in board.rows:
+            if row.ours and (number := row.ours.numbers.get(role)) and number.better:
+                signed = number.value if number.better == "higher" else -number.value
+                protocols.setdefault(row.ours.protocol, []).append((signed, row.recipe))
+        found |= {(recipe, role) for one in protocols.values() if len(one) > 1 for value, recipe in one
+                  if value == max(one)[0]}  # fmt: skip
+    return found
+
+
+def markdown(boards: Sequence[Board], table: Iterable[Row]) -> str:
+    """The leaderboard as a page of Markdown: a table per task, then the log."""
     lines = ["# Leaderboard", ""]
-    lines += ["Made by `python -m scenegen.report`. Totals of unlike protocols do not compare: the log's were measured",
-              "by the contest's own judges, ours by those that the protocol names.", ""]  # fmt: skip
-    if ours:
-        lines += ["## Our runs", "", "| recipe | total | 95 % interval | seeds | parts | protocol | marks |",
-                  "|---|---|---|---|---|---|---|"]  # fmt: skip
-        for row in ours:
-            own = row.ours
-            assert own is not None
-            parts = ", ".join(f"{prose(role)} {value:.4g}" for role, value in own.parts.items())
-            lines.append(
-                f"| {code(row.recipe)} | {number(own.total)} | {interval(own)} | {len(own.runs)} | {parts} "
-                f"| {prose(own.protocol)} | {prose('; '.join(own.marks))} |"
-            )
-        lines += ["", *map(prose, conclusion), ""]
+    lines += ["Made by `python -m scenegen.report`. Numbers of unlike protocols do not compare: the log's were",
+              "measured by the contest's own judges, ours by those that the protocol names. In bold: a protocol's best",
+              "mean.", ""]  # fmt: skip
+    for board in boards:
+        lines += [f"## {board.title}", "", *_lines(board), "", *map(prose, board.conclusion), ""]
     head = "| experiment | description | mask_acc | aesthetic | FID | total | ours |"
-    logged = sum(bool(row.recorded) for row in table)
+    table = [row for row in table if row.recorded]
     lines += [
         "## The log",
         "",
-        f"All {logged} rows have a recipe, posts included: `experiment=<row>`.",
+        f"All {len(table)} rows have a recipe, posts included: `experiment=<row>`.",
         "",
         head,
         "|---|---|---|---|---|---|---|",
     ]
     for row in table:
-        if row.recorded:
-            recorded = " | ".join(
-                number(row.recorded.get(key), digits) for key, digits in (("mask_acc", 4), ("aesthetic", 4), ("fid", 2))
-            )
-            own = f"{number(row.ours.total)} {interval(row.ours)}" if row.ours else "not run"
-            total = number(row.recorded.get("total"))
-            lines.append(f"| {prose(row.recipe)} | {prose(row.description)} | {recorded} | {total} | {own} |")
+        recorded = " | ".join(
+            number(row.recorded.get(key), digits) for key, digits in (("mask_acc", 4), ("aesthetic", 4), ("fid", 2))
+        )
+        total = number(row.recorded.get("total"))
+        lines.append(f"| {prose(row.recipe)} | {prose(row.description)} | {recorded} | {total} | {total_of(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def _lines(board: Board) -> list[str]:
+    """One board as a table of Markdown."""
+    marked = best(board)
+    lines = [f"| recipe | seeds | {' | '.join(map(prose, board.roles))} | protocol | marks |",
+             f"|---|---|{'---|' * len(board.roles)}---|---|"]  # fmt: skip
+    for row in board.rows:
+        assert row.ours is not None
+        cells = []
+        for role in board.roles:
+            text = " ".join(words(row.ours.numbers.get(role)))
+            cells.append(f"**{text}**" if (row.recipe, role) in marked else text)
+        lines.append(f"| {code(row.recipe)} | {len(row.ours.runs)} | {' | '.join(cells)} "
+                     f"| {prose(row.ours.protocol)} | {prose('; '.join(row.ours.marks))} |")  # fmt: skip
+    return lines
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -128,9 +197,26 @@ def number(value: float | None, digits: int = 4) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def interval(own: Ours) -> str:
-    """[low, high], or nothing."""
-    return "" if own.low is None or own.high is None else f"[{own.low:.4f}, {own.high:.4f}]"
+def words(mean: Mean | None) -> list[str]:
+    """The value, and its interval where there is one; nothing where it was not measured."""
+    if mean is None:
+        return []
+    value, *ends = ("" if one is None else f"{one:#.4g}".rstrip(".") for one in (mean.value, mean.low, mean.high))
+    return [value, f"[{', '.join(ends)}]"] if all(ends) else [value]
+
+
+def total_of(row: Row) -> str:
+    """Our total of a row of the log, or that it was not run."""
+    return " ".join(words(row.ours.total)) if row.ours else "not run"
+
+
+def _rank(row: Row) -> tuple[bool, float]:
+    """Order of our recipes: by the total, or else by the first number that improves in a direction."""
+    numbers = row.ours.numbers.values() if row.ours else ()
+    lead = next((mean for mean in numbers if mean.better), None)
+    if lead is None:
+        return True, 0.0
+    return False, -lead.value if lead.better == "higher" else lead.value
 
 
 def _row_of(recipe: str) -> str | None:

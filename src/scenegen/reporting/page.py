@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-from scenegen.reporting.leaderboard import Row, interval, number
+from scenegen.reporting.leaderboard import Board, Row, best, number, total_of, words
 
 STYLE = """
 :root{--ink:#1f2933;--soft:#616e7c;--line:#e4e7eb;--ground:#fff;--tint:#f5f7fa;--mark:#c05621;--good:#2f855a}
@@ -20,9 +21,12 @@ td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;white-space:no
 code{font:12.5px ui-monospace,Menlo,Consolas,monospace;background:var(--tint);padding:1px 5px;border-radius:4px}
 .scroll{overflow-x:auto}.missing{color:var(--soft)}.mark{color:var(--mark)}figure{margin:16px 0}figure svg,figure img
 {max-width:100%;height:auto;display:block}figcaption{color:var(--soft);font-size:13px;margin-top:6px}
+small{color:var(--soft)}
 details{margin:8px 0}summary{cursor:pointer}blockquote{margin:12px 0;padding:8px 16px;border-left:4px solid var(--good);
 background:var(--tint)}
 """
+
+ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 SORT = """
 document.querySelectorAll("th").forEach(th=>th.addEventListener("click",()=>{
@@ -34,43 +38,42 @@ return (p>q?1:p<q?-1:0)*(u?1:-1)}).forEach(r=>b.append(r))}));
 """
 
 
-def page(
-    table: Sequence[Row],
-    *,
-    stamp: str,
-    conclusion: Sequence[str],
-    plots: Sequence[tuple[str, str, str]],
-    pictures: Sequence[tuple[str, str, str]],
-) -> str:
-    """The whole page.
+@dataclass(frozen=True)
+class Section:
+    """One task's part of the page.
 
-    Args:
-        table: of the leaderboard.
-        stamp: time and commit.
-        conclusion: sentences of the comparison.
+    Attributes:
+        board: its recipes.
         plots: (heading, SVG, caption); empty SVGs are left out.
         pictures: (heading, relative path, caption).
     """
-    ours = [row for row in table if row.ours]
-    logged = [row for row in table if row.recorded]
+
+    board: Board
+    plots: Sequence[tuple[str, str, str]]
+    pictures: Sequence[tuple[str, str, str]]
+
+
+def page(sections: Sequence[Section], table: Sequence[Row], *, stamp: str) -> str:
+    """The whole page.
+
+    Args:
+        sections: of our runs, one per task.
+        table: the log.
+        stamp: time and commit.
+    """
+    names = [(f"task-{escape(one.board.task)}", escape(one.board.title)) for one in sections]
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in [*names, ("log", "The log")])
     body = [
         "<h1>scenegen report</h1>",
         f'<p class="soft">{escape(stamp)}</p>',
-        '<nav><a href="#ours">Our runs</a><a href="#plots">Plots</a><a href="#pictures">Pictures</a>'
-        '<a href="#log">The log</a></nav>',
-        '<h2 id="ours">Our runs</h2>',
-        _ours(ours) if ours else "<p>No finished run was found; train one, then make this page again.</p>",
-        *([f"<blockquote>{'<br>'.join(map(escape, conclusion))}</blockquote>"] if conclusion else []),
-        '<h2 id="plots">Plots</h2>',
-        *(f"<h3>{escape(head)}</h3><figure>{svg}<figcaption>{escape(text)}</figcaption></figure>"
-          for head, svg, text in plots if svg),
-        '<h2 id="pictures">Pictures</h2>',
-        *(_picture(*shown) for shown in pictures),
+        f"<nav>{links}</nav>",
+        *(_section(one, anchor) for one, (anchor, _) in zip(sections, names, strict=True)),
+        *([] if sections else ["<p>No finished run was found; train one, then make this page again.</p>"]),
         '<h2 id="log">The log</h2>',
         "<p>Every row is a command: <code>python -m scenegen.train experiment=&lt;row&gt; data.root=PATH</code>. The "
         "recorded numbers were measured by the contest's judges (offline rows: by the team's own FID); ours stand "
         "beside them with their own protocol and do not compare one to one.</p>",
-        _logged(logged),
+        _logged([row for row in table if row.recorded]),
     ]  # fmt: skip
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -79,27 +82,53 @@ def page(
     )
 
 
+def _section(section: Section, anchor: str) -> str:
+    """Heading, table, conclusion, plots and pictures of one task."""
+    board = section.board
+    told = "<br>".join(map(escape, board.conclusion))
+    plots = "".join(f"<h3>{escape(head)}</h3><figure>{svg}<figcaption>{escape(text)}</figcaption></figure>"
+                    for head, svg, text in section.plots if svg)  # fmt: skip
+    return (
+        f'<section><h2 id="{anchor}">{escape(board.title)}</h2>{_ours(board)}'
+        f"{f'<blockquote>{told}</blockquote>' if told else ''}{plots}"
+        f"{''.join(_picture(*shown) for shown in section.pictures)}</section>"
+    )
+
+
 def _picture(head: str, path: str, caption: str) -> str:
     image = f'<a href="{escape(path)}"><img src="{escape(path)}" alt="{escape(head)}"></a>'
     return f"<h3>{escape(head)}</h3><figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _ours(rows: Sequence[Row]) -> str:
-    roles = list(dict.fromkeys(role for row in rows if row.ours for role in row.ours.parts))
-    shared = set.intersection(*(set(row.ours.marks) for row in rows if row.ours))
+def _ours(board: Board) -> str:
+    """The board as a table, the best means in bold."""
+    marked, roles = best(board), board.roles
+    shared = set.intersection(*(set(row.ours.marks) for row in board.rows if row.ours))
     lines = []
-    for row in rows:
+    for row in board.rows:
         own = row.ours
         assert own is not None
         rare = [mark for mark in own.marks if mark not in shared]
-        cells = [_cell(number(own.total)), _cell(interval(own)), _cell(str(len(own.runs)))]
-        cells += [_cell(f"{own.parts[role]:.4g}" if role in own.parts else "") for role in roles]
+        cells = [_cell(str(len(own.runs)))]
+        cells += [_mean(words(own.numbers.get(role)), best=(row.recipe, role) in marked) for role in roles]
         marks = f'<br><span class="mark">{escape("; ".join(rare))}</span>' if rare else ""
         lines.append(f"<tr><td><code>{escape(row.recipe)}</code>{marks}</td>{''.join(cells)}"
                      f"<td><code>{escape(own.protocol)}</code></td></tr>")  # fmt: skip
-    head = ["recipe", *(f"*{name}" for name in ("total", "95 % interval", "seeds", *roles)), "protocol"]
+    better = {role: mean.better for row in board.rows if row.ours for role, mean in row.ours.numbers.items()}
+    head = [f"*{role}{ARROWS[better[role]]}" for role in roles]
     note = f'<p class="mark">All of them: {escape("; ".join(sorted(shared)))}.</p>' if shared else ""
-    return _table(head, lines) + note
+    key = (
+        '<p class="soft">Means over seeds with their 95 % interval (of one seed: over its pictures); bold: the best of '
+    )
+    key += "a protocol, arrows show the better direction.</p>"
+    return _table(["recipe", "*seeds", *head, "protocol"], lines) + key + note
+
+
+def _mean(parts: Sequence[str], *, best: bool) -> str:
+    """A cell with a mean, and its interval below."""
+    value, *interval = parts or [""]
+    shown = f"<b>{escape(value)}</b>" if best else escape(value)
+    return f'<td class="n">{shown}{"".join(f"<br><small>{escape(one)}</small>" for one in interval)}</td>'
 
 
 def _logged(rows: Sequence[Row]) -> str:
@@ -109,9 +138,8 @@ def _logged(rows: Sequence[Row]) -> str:
             number(row.recorded.get(key), digits)
             for key, digits in (("mask_acc", 4), ("aesthetic", 4), ("fid", 2), ("total", 4))
         ]
-        own = row.ours
-        ours = f"{number(own.total)} {interval(own)}" if own else '<span class="missing">not run</span>'
-        protocol = f"<code>{escape(own.protocol)}</code>" if own else ""
+        ours = escape(total_of(row)) if row.ours else '<span class="missing">not run</span>'
+        protocol = f"<code>{escape(row.ours.protocol)}</code>" if row.ours else ""
         lines.append(
             f"<tr><td><code>{escape(row.recipe)}</code></td><td>{escape(row.description)}</td>"
             f"{''.join(map(_cell, numbers))}<td>{ours}</td><td>{protocol}</td></tr>"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from scenegen.base.depth import Depth
+from scenegen.base.documents import of_shape
 from scenegen.base.files import own_file, write_text
 from scenegen.base.pictures import open_picture, save_png
 from scenegen.base.provenance import commit
@@ -16,16 +18,24 @@ from scenegen.reporting import figures
 from scenegen.reporting.comparison import Comparison, compare
 from scenegen.reporting.curves import read_series
 from scenegen.reporting.effects import single_changes
-from scenegen.reporting.leaderboard import markdown, rows
+from scenegen.reporting.leaderboard import TOTAL, Board, Row, markdown, rows
 from scenegen.reporting.ledger import Entry
-from scenegen.reporting.page import page
+from scenegen.reporting.page import Section, page
+from scenegen.reporting.quantities import quantities
 from scenegen.reporting.results import Result, shared_choices
 from scenegen.reporting.verdict import conclusion
 from scenegen.runs.folder import METRICS, SAMPLES, SHEET
 from scenegen.sampling.sheets import same_names, spread
-from scenegen.scoring.contest import contest_named
 
 MOST_SIDE_BY_SIDE = 6
+SCENE = "scene"
+"""Task of the log's rows, and of runs from before there were tasks."""
+
+SEGMENTATION = "segmentation"
+
+NOUNS = {SCENE: "label maps", "denoising": "slices"}
+"""Task -> what its samples are called; pictures in all others."""
+
 Recipes = Mapping[str, Sequence[Result]]
 
 
@@ -40,7 +50,7 @@ def is_leaderboard(content: bytes) -> bool:
 
 
 def publish(
-    recipes: Recipes,
+    tasks: Mapping[str, Recipes],
     entries: Sequence[Entry],
     *,
     out: Path,
@@ -52,77 +62,106 @@ def publish(
     """Write the page with its pictures into a folder, and the leaderboard as Markdown.
 
     Args:
-        recipes: our runs by recipe; may be empty.
-        entries: the log.
+        tasks: our runs by task and recipe; may be empty.
+        entries: the log, whose rows are scene synthesis.
         out: folder of the page.
         leaderboard: the Markdown file.
-        pictures: label maps that are shown for the best recipes.
+        pictures: label maps (or slices, or photographs) that are shown for the best recipes of each task.
         curves: logged values that are drawn.
         seed: of the comparison's resamples.
 
     Returns:
         The page.
     """
-    table = rows(entries, recipes)
-    compared, sentences = _compared(recipes, seed=seed)
-    if shared := shared_choices(recipes):
-        sentences = [*sentences, f"All of these runs: {shared}."]
-    order = [row.recipe for row in table if row.ours and row.recipe in recipes]
-    order = list(compared.means) if compared else order
-    changes = single_changes(compared) if compared else []
-    series = {name: read_series(recipes[name][0].folder / METRICS) for name in order[:MOST_SIDE_BY_SIDE]}
-    plots = [
-        ("Totals", figures.totals(table), "Every recipe of ours with its seeds."),
-        ("Single changes", figures.effects(changes), "Pairs of recipes that differ in one choice alone."),
-        ("Curves", figures.curves(series, curves), "Smoothed, the first seed of each of the best recipes."),
-    ]
-    shown = _pictures(recipes, order, out=out, count=pictures)
+    table = rows(entries, tasks.get(SCENE, {}))
+    sections = []
+    for task, recipes in tasks.items():
+        found, sentences = _compared(recipes, seed=seed)
+        lines = [row for row in (table if task == SCENE else rows([], recipes)) if row.ours]
+        lines = _in_order(lines, found)
+        if shared := shared_choices(recipes):
+            sentences = [*sentences, f"All of these runs: {shared}."]
+        board = Board(task, lines, sentences)
+        runs = {row.recipe: row.ours.runs[0] for row in lines if row.ours}
+        shown = _pictures(runs, task=task, out=out, count=pictures)
+        sections.append(Section(board, _plots(board, found, runs, curves), shown))
     stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {(commit() or 'unknown')[:12]}"
-    write_text(out / "index.html", page(table, stamp=stamp, conclusion=sentences, plots=plots, pictures=shown))
-    write_text(leaderboard, markdown(table, conclusion=sentences))
+    write_text(out / "index.html", page(sections, table, stamp=stamp))
+    write_text(leaderboard, markdown([section.board for section in sections], table))
     return out / "index.html"
 
 
-def _compared(recipes: Recipes, *, seed: int) -> tuple[Comparison | None, list[str]]:
-    """The comparison and its sentences; one sentence where the runs do not compare."""
+def _compared(recipes: Recipes, *, seed: int) -> tuple[list[Comparison], list[str]]:
+    """The comparisons and their sentences; one sentence where the runs do not compare."""
     if len(recipes) < 2:
-        return None, []
-    name = next(iter(recipes.values()))[0].record["scorer"]
-    if name is None:
-        return None, ["These runs were not compared: they have no total (scorer=none)."]
+        return [], []
     try:
-        found = compare(recipes, contest=contest_named(name), seed=seed)
+        by, left = quantities([run for runs in recipes.values() for run in runs])
+        found = compare(recipes, by=by, seed=seed)
     except Refusal as refusal:
-        return None, [f"These runs were not compared: {refusal}"]
-    return found, conclusion(found)
+        return [], [f"These runs were not compared: {refusal}"]
+    return found, [*conclusion(found), *left]
 
 
-def _pictures(
-    recipes: Recipes,
-    order: Sequence[str],
-    *,
-    out: Path,
-    count: int,
+def _in_order(lines: Sequence[Row], found: Sequence[Comparison]) -> list[Row]:
+    """Rows of our recipes, those of the first comparison in its order."""
+    places = {name: place for place, name in enumerate(found[0].means)} if found else {}
+    return sorted(lines, key=lambda row: places.get(row.recipe, len(places)))
+
+
+def _plots(
+    board: Board, found: Sequence[Comparison], runs: Mapping[str, Result], curves: Sequence[str]
 ) -> list[tuple[str, str, str]]:
-    """The best recipes on the same label maps, then every recipe's own contact sheet."""
+    """Means, effects of single changes and curves of one task, as (heading, SVG, caption)."""
+    plots = [("Totals" if role == TOTAL else role, figures.means(board.rows, role), "Every recipe with its seeds.")
+             for role in ([one.quantity for one in found] or board.roles[:1])]  # fmt: skip
+    changes = [
+        (f"Single changes: {one.quantity}", figures.effects(single_changes(one), of=one.quantity, better=one.better),
+         "Pairs of recipes that differ in one choice alone.") for one in found
+    ]  # fmt: skip
+    series = {name: read_series(runs[name].folder / METRICS) for name in list(runs)[:MOST_SIDE_BY_SIDE]}
+    drawn = figures.curves(series, curves)
+    return [*plots, *changes, ("Curves", drawn, "Smoothed, the first seed of each of the best recipes.")]
+
+
+def _pictures(runs: Mapping[str, Result], *, task: str, out: Path, count: int) -> list[tuple[str, str, str]]:
+    """The best recipes on the same samples, then every recipe's own contact sheet.
+
+    Args:
+        runs: recipe -> its first run, best first.
+        task: of the runs.
+        out: folder of the page.
+        count: samples that are shown; 0 shows none.
+    """
     shown = []
-    best = order[:MOST_SIDE_BY_SIDE]
+    best = list(runs)[:MOST_SIDE_BY_SIDE]
+    common = []
     if count and best:
-        painted = {f"{k}": _samples(recipes[name][0].folder) for k, name in enumerate(best, start=1)}
+        painted = {f"{k}": _samples(runs[name].folder) for k, name in enumerate(best, start=1)}
         common = sorted(set.intersection(*(set(files) for files in painted.values())))
-    if count and best and common:
+    if common and task != SEGMENTATION:  # label maps, whose colours the contact sheets have
         chosen = [common[index] for index in spread(len(common), count)]
-        save_png(out / "same_maps.png", same_names(painted, names=chosen))
+        path = "same_maps.png" if task == SCENE else f"same_{task.replace('/', '_')}.png"
+        save_png(out / path, same_names(painted, names=chosen, depth=_depth(runs[best[0]])))
         legend = "; ".join(f"{k}: {name}" for k, name in enumerate(best, start=1))
-        shown.append(("The best recipes on the same label maps", "same_maps.png", f"First seed of each. {legend}."))
-    for name in order:
-        sheet = recipes[name][0].folder / SHEET
-        if sheet.is_file():
-            copy = out / f"{recipes[name][0].name.replace('/', '_')}.png"
-            with open_picture(own_file(sheet, recipes[name][0].folder)) as picture:
+        shown.append(
+            (f"The best recipes on the same {NOUNS.get(task, 'pictures')}", path, f"First seed of each. {legend}.")
+        )
+    for name, run in runs.items():
+        if (run.folder / SHEET).is_file():
+            copy = out / f"{run.name.replace('/', '_')}.png"
+            with open_picture(own_file(run.folder / SHEET, run.folder)) as picture:
                 save_png(copy, np.asarray(picture.convert("RGB")))
-            shown.append((name, copy.name, f"Contact sheet of {recipes[name][0].name}."))
+            shown.append((name, copy.name, f"Contact sheet of {run.name}."))
     return shown
+
+
+def _depth(run: Result) -> Depth | None:
+    """The window in which a run's slices are looked at; None of pictures of 8 bits."""
+    if (tree := (run.config.get("data") or {}).get("depth")) is None:
+        return None
+    cure = "leave the run out of runs="
+    return of_shape(tree, Depth, what=f"the config of {run.folder}: data.depth", cure=cure)
 
 
 def _samples(run: Path) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.reporting.made_with import made_with
 from scenegen.runs.folder import CONFIG, RECORD, RESULT, SCORES, finished_runs
 from scenegen.scoring.per_picture import PerPicture
+from scenegen.scoring.record import Better
 
 ReadConfig = Callable[[Path], Mapping[str, Any]]
 
@@ -26,9 +27,11 @@ NOT_RECIPE = ("seed", "name", "resume", "extensions")
 
 @dataclass(frozen=True)
 class Part:
-    """A measure in result.json."""
+    """A measure in result.json; results of earlier releases say no direction."""
 
     value: float
+    interval95: tuple[float, float] | None = None
+    better: Better | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,11 @@ class Result:
         return self.folder.name
 
     @property
+    def task(self) -> str:
+        """The option of task= that the run had; scene where its config is older than tasks."""
+        return str(self.config.get("task") or "scene")
+
+    @property
     def total(self) -> float | None:
         """The contest total, or None where a part was not measured."""
         return self.record["total"]
@@ -94,7 +102,13 @@ class Result:
     @property
     def parts(self) -> dict[str, float]:
         """Role -> value ("mask_acc", "aesthetic", "hist_corr", "fid", and of further measures)."""
-        return {name.split("(")[0].lower(): part["value"] for name, part in self.record["parts"].items()}
+        return {role: part.value for role, part in self.measures.items()}
+
+    @property
+    def measures(self) -> dict[str, Part]:
+        """Role -> number with its interval over the pictures and the direction in which it improves."""
+        parts = self.record["parts"].items()
+        return {name.split("(")[0].lower(): Part(p["value"], p.get("interval95"), p.get("better")) for name, p in parts}
 
     @cached_property
     def pictures(self) -> PerPicture:
@@ -147,6 +161,14 @@ def find(names: Iterable[str | Path], *, read_config: ReadConfig) -> list[Result
     """
     folders = [folder for name in names for folder in finished_runs(name)]
     return list({folder.resolve(): read(folder, read_config=read_config) for folder in folders}.values())
+
+
+def by_task(results: Iterable[Result]) -> dict[str, dict[str, list[Result]]]:
+    """Task -> recipe -> its runs, see `by_recipe`; scene synthesis first, the others by their names."""
+    tasks: dict[str, list[Result]] = {}
+    for result in results:
+        tasks.setdefault(result.task, []).append(result)
+    return {task: by_recipe(tasks[task]) for task in sorted(tasks, key=lambda task: (task != "scene", task))}
 
 
 def by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:

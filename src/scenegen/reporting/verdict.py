@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,36 +16,47 @@ from scenegen.base.listing import few
 from scenegen.reporting.comparison import LEVEL, Comparison, Pair
 
 
-def show(comparison: Comparison, console: Console) -> None:
-    """Print the recipes and the answer to every pair."""
-    console.print(_recipes(comparison))
-    console.print(_pairs(comparison))
-    for line in conclusion(comparison):
+def show(comparisons: Sequence[Comparison], console: Console) -> None:
+    """Print the recipes, and the answer to every pair by each number."""
+    console.print(_recipes(comparisons[0]))
+    for comparison in comparisons:
+        console.print(_pairs(comparison))
+    for line in conclusion(comparisons):
         console.print(shown(line), highlight=False)
 
 
-def conclusion(comparison: Comparison) -> list[str]:
-    """Conclusions of a comparison, in sentences."""
-    differing = [pair for pair in comparison.pairs if pair.p < LEVEL]
-    count = len(comparison.pairs)
-    lines = [f"{len(differing)} of {count} pairs differ (p < {LEVEL} after Holm's correction for {count} questions)."]
-    best = next(iter(comparison.means))
-    rivals = [pair.second for pair in comparison.pairs if pair.first == best and pair.p >= LEVEL]
-    if rivals:
-        lines.append(f"The largest mean is that of {best}, but it cannot be told apart from {few(rivals)}.")
-    else:
-        lines.append(f"{best} is better than every other recipe here.")
-    if min(len(seeds) for seeds in comparison.seeds.values()) < 2:
+def conclusion(comparisons: Sequence[Comparison]) -> list[str]:
+    """Conclusions of comparisons by one number or several, in sentences."""
+    pairs = [pair for comparison in comparisons for pair in comparison.pairs]
+    differing = [pair for pair in pairs if pair.p < LEVEL]
+    count, of = len(pairs), "" if len(comparisons) == 1 else f" by {len(comparisons)} measures"
+    lines = [
+        f"{len(differing)} of {count} pairs{of} differ (p < {LEVEL} after Holm's correction for {count} questions)."
+    ]
+    lines += [_best(comparison) for comparison in comparisons]
+    if min(len(seeds) for seeds in comparisons[0].seeds.values()) < 2:
         lines.append("Some recipe has one seed only: what another training of it would give is not known.")
     return lines
 
 
-def write_json(comparison: Comparison, path: Path) -> None:
-    """Write the comparison as JSON."""
-    content = asdict(comparison)
-    content["pairs"] = [{**asdict(pair), "verdict": pair.verdict} for pair in comparison.pairs]
-    content["conclusion"] = conclusion(comparison)
-    files.write_json(path, content)
+def _best(comparison: Comparison) -> str:
+    """The best recipe by one number, and those that cannot be told apart from it."""
+    best = next(iter(comparison.means))
+    rivals = [pair.second for pair in comparison.pairs if pair.first == best and pair.p >= LEVEL]
+    of = "" if comparison.quantity == "total" else f" {comparison.quantity}"
+    if not rivals:
+        return f"{best} is better than every other recipe here{f' by{of}' if of else ''}."
+    most = "largest" if comparison.better == "higher" else "smallest"
+    return f"The {most} mean{of} is that of {best}, but it cannot be told apart from {few(rivals)}."
+
+
+def write_json(comparisons: Sequence[Comparison], path: Path) -> None:
+    """Write the comparisons as JSON: the first, the conclusion of all, and the others as "further"."""
+    first, *others = (
+        {**asdict(one), "pairs": [{**asdict(pair), "verdict": pair.verdict} for pair in one.pairs]}
+        for one in comparisons
+    )
+    files.write_json(path, {**first, "conclusion": conclusion(comparisons), "further": others})
 
 
 def is_comparison(content: bytes) -> bool:
@@ -53,19 +65,23 @@ def is_comparison(content: bytes) -> bool:
 
 
 def _recipes(comparison: Comparison) -> Table:
-    table = Table(title=f"recipes, {comparison.pictures} label maps", box=box.SIMPLE, title_justify="left")
+    table = Table(title=f"recipes, {comparison.pictures} pictures", box=box.SIMPLE, title_justify="left")
     roles = list(next(iter(comparison.parts.values())))
     table.add_column("recipe", overflow="fold")
-    for name in ("total", "seeds", *roles):
+    of = comparison.quantity
+    roles = [role for role in roles if role != of]
+    for name in (of, "seeds", *roles):
         table.add_column(shown(name), justify="right")
     for name, mean in comparison.means.items():
-        parts = [f"{comparison.parts[name][role]:.4g}" for role in roles]
-        table.add_row(shown(name), f"{mean:.4f}", str(len(comparison.seeds[name])), *parts)
+        parts = [_number(comparison.parts[name][role]) for role in roles]
+        table.add_row(shown(name), _number(mean), str(len(comparison.seeds[name])), *parts)
     return table
 
 
 def _pairs(comparison: Comparison) -> Table:
-    table = Table(title="is the first better than the second?", box=box.SIMPLE, title_justify="left")
+    table = Table(
+        title=f"{comparison.quantity}: is the first better than the second?", box=box.SIMPLE, title_justify="left"
+    )
     for name in ("first", "second"):
         table.add_column(name, overflow="fold")
     for name in ("difference", "95 % interval", "p (Holm)"):
@@ -75,7 +91,7 @@ def _pairs(comparison: Comparison) -> Table:
         table.add_row(
             shown(pair.first),
             shown(pair.second),
-            f"{pair.difference:+.4f}",
+            _number(pair.difference, "+"),
             _interval(pair),
             f"{pair.p:.3g}",
             pair.verdict,
@@ -84,4 +100,9 @@ def _pairs(comparison: Comparison) -> Table:
 
 
 def _interval(pair: Pair) -> str:
-    return f"[{pair.low:+.4f}, {pair.high:+.4f}]"
+    return f"[{_number(pair.low, '+')}, {_number(pair.high, '+')}]"
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Four decimals; two of numbers from 10 on, such as decibels and Hounsfield units."""
+    return f"{value:{sign}.{4 if abs(value) < 10 else 2}f}"

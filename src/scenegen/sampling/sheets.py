@@ -142,17 +142,20 @@ def draw_sheet(
     return contact_sheet(rows, titles=titles, side_by_side=beside, legend=legend(data.classes, ids), notes=notes)
 
 
-def same_names(samples: Mapping[str, Mapping[str, Path]], *, names: Sequence[str]) -> np.ndarray:
+def same_names(
+    samples: Mapping[str, Mapping[str, Path]], *, names: Sequence[str], depth: Depth | None = None
+) -> np.ndarray:
     """One row per label map, one column per run; what the label maps show stands on each run's own contact sheet.
 
     Args:
         samples: title -> name of a label map -> picture.
         names: of the label maps; all runs must have painted them.
+        depth: of slices, which all are shown in its window.
 
     Returns:
         (H, W, 3) uint8.
     """
-    rows = [[_made(files[name], None) for files in samples.values()] for name in names]
+    rows = [[_made(files[name], None, depth) for files in samples.values()] for name in names]
     return contact_sheet(rows, titles=list(samples), side_by_side=1)
 
 
@@ -166,11 +169,14 @@ def _ids(batch: Batch) -> set[int]:
     return set() if batch.label is None else set(batch.label.unique().tolist())
 
 
-def _made(file: Path, classes: ClassList | None) -> np.ndarray:
-    """A generated picture, a label map (grey, of class ids) in colours, or a slice between its own extreme levels."""
+def _made(file: Path, classes: ClassList | None, depth: Depth | None = None) -> np.ndarray:
+    """A generated picture, a label map (grey, of class ids) in colours, or a slice in its window for the eye (between
+    its own extreme levels where that is not known)."""
     with open_picture(file) as picture:
         if picture.mode in DEEP:
             levels = np.asarray(picture).astype(np.float64)
+            if depth is not None:
+                return depth.seen(depth.of_levels(levels))
             low, high = np.percentile(levels, EXTREMES)
             grey = ((levels - low) / max(high - low, 1) * 255).clip(0, 255).round().astype(np.uint8)
             return np.repeat(grey[..., None], 3, axis=2)

@@ -35,6 +35,7 @@ class PsnrHu(OfSlices):
     """Mean over slices of the peak signal-to-noise ratio in dB, see `hounsfield.psnr`; higher is better."""
 
     name = "psnr_hu"
+    better = "higher"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         ceiling = (self.window[1] - self.window[0]) / EQUAL
@@ -46,6 +47,7 @@ class RmseHu(OfSlices):
     """Mean over slices of the root mean square difference in Hounsfield units; lower is better."""
 
     name = "rmse_hu"
+    better = "lower"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         return hounsfield.rmse(made, sample.image, window=self.window)
@@ -55,6 +57,7 @@ class SsimHu(OfSlices):
     """Mean over slices of the structural similarity, borders counted, see `hounsfield.ssim`; 1 for equal slices."""
 
     name = "ssim_hu"
+    better = "higher"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         return hounsfield.ssim(made, sample.image, window=self.window)

@@ -27,6 +27,7 @@ from scenegen.scoring.contest import Contest
 from scenegen.scoring.distances import Found, distances, kid
 from scenegen.scoring.inputs import Options, Samples
 from scenegen.scoring.judges.protocols import BOTH, Describing, Marking, Segmenting, fid_title, is_random
+from scenegen.scoring.record import Better
 from scenegen.scoring.reference import Reference
 
 
@@ -42,6 +43,7 @@ class Measure:
             (prediction), "aesthetic" (marks); every other one describes pictures, such as "FID".
         stand_in: true where the number replaces one that cannot be had.
         ranks: kinds of pictures that the measure itself tells good from bad; its judges have their own.
+        better: direction in which the number improves, by which reports mark the best; None marks none.
         hounsfield: it measures slices (b, 1, h, w) float64 in Hounsfield units, not 8-bit pictures.
     """
 
@@ -52,6 +54,7 @@ class Measure:
     judges: Mapping[str, Any] = MappingProxyType({})
     stand_in: bool = False
     ranks: frozenset[Kind] = BOTH
+    better: Better | None = None
     hounsfield: bool = False
 
     def to(self, device: str) -> None:
@@ -124,6 +127,7 @@ class MaskAcc(PictureMeasure):
 
     name = "mask_acc"
     needs = frozenset({"label"})
+    better = "higher"
 
     def __init__(self, *, segmenter: Segmenting, classes: ClassList) -> None:
         self.judges = {"segmenter": segmenter}
@@ -147,6 +151,7 @@ class MeanIou(PictureMeasure):
 
     name = "mean_iou"
     needs = frozenset({"label"})
+    better = "higher"
 
     def __init__(self, *, segmenter: Segmenting, classes: ClassList) -> None:
         self.judges = {"segmenter": segmenter}
@@ -167,6 +172,8 @@ class Aesthetic(PictureMeasure):
         aesthetic: marks pictures.
     """
 
+    better = "higher"
+
     def __init__(self, *, aesthetic: Marking) -> None:
         self.judges = {"aesthetic": aesthetic}
         self.name, self.stamp = f"aesthetic({aesthetic.name})", aesthetic.stamp
@@ -184,6 +191,7 @@ class HistCorr(PictureMeasure):
 
     name = "hist_corr"
     needs = frozenset({"style"})
+    better = "higher"
 
     def __init__(self, *, bins: int) -> None:
         self.bins = bins
@@ -200,6 +208,8 @@ class Fid(SetMeasure):
         fid: describes pictures.
     """
 
+    better = "lower"
+
     def __init__(self, *, fid: Describing) -> None:
         self.fid, self.judges = fid, {"FID": fid}
         self.name, self.stamp = fid_title(fid), fid.stamp
@@ -215,6 +225,8 @@ class Kid(SetMeasure):
         fid: describes pictures.
     """
 
+    better = "lower"
+
     def __init__(self, *, fid: Describing) -> None:
         self.fid, self.judges = fid, {"FID": fid}
         self.name, self.stamp = fid_title(fid, "KID"), fid.stamp
@@ -228,6 +240,7 @@ class L1(PictureMeasure):
 
     name, stamp = "l1", "mean absolute difference, 0..1"
     needs = frozenset({"image"})
+    better = "lower"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         return fidelity.l1(made, sample.image)
@@ -238,6 +251,7 @@ class Rmse(PictureMeasure):
 
     name, stamp = "rmse", "root mean square difference, 0..1"
     needs = frozenset({"image"})
+    better = "lower"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         return fidelity.rmse(made, sample.image)
@@ -251,13 +265,14 @@ class Psnr(PictureMeasure):
 
     name, stamp = "psnr", "255 grey levels, mean over pictures, dB"
     needs = frozenset({"image"})
+    better = "higher"
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
         return fidelity.psnr(made, sample.image).clamp(max=fidelity.psnr_ceiling(made.shape[1:]))
 
 
 class Tv(PictureMeasure):
-    """Mean of `fidelity.total_variation` of the made pictures; 0 for flat ones."""
+    """Mean of `fidelity.total_variation` of the made pictures; 0 for flat ones, so that neither direction is better."""
 
     name, stamp = "tv", "root of the squared differences to the next pixels, wrapping around, 255 grey levels"
 
@@ -275,6 +290,7 @@ class Ssim(PictureMeasure):
 
     name = "ssim"
     needs = frozenset({"image"})
+    better = "higher"
 
     def __init__(self, *, window: int, sigma: float) -> None:
         if window < 3 or window % 2 == 0 or not sigma > 0:
@@ -300,6 +316,7 @@ class Lpips(PictureMeasure):
     """
 
     needs = frozenset({"image"})
+    better = "lower"
 
     def __init__(self, *, extractor: Extractor, heads: str, layers: Sequence[str] | None) -> None:
         if heads != "uniform" and heads not in NETS:

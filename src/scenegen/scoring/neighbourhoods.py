@@ -26,6 +26,8 @@ class SlicedWasserstein(SetMeasure):
         directions: random directions, drawn from the score's seed.
     """
 
+    better = "lower"
+
     def __init__(self, *, fid: Describing, directions: int) -> None:
         if directions < 1:
             raise Refusal(f"measure.sliced.directions={directions} must be 1 or more")
@@ -56,6 +58,8 @@ class Neighbourhood(SetMeasure):
         part: "precision", "recall", "density" or "coverage".
         k: the neighbour that a ball reaches to.
     """
+
+    better = "higher"
 
     def __init__(self, *, fid: Describing, part: str, k: int) -> None:
         if part not in PARTS:

@@ -75,6 +75,7 @@ class Pyramid(SetMeasure):
     """
 
     name = describer = "pyramid"
+    better = "lower"
 
     def __init__(self, *, cells: int, directions: int, photographs: int) -> None:
         options = {"cells": cells, "directions": directions, "photographs": photographs}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from scenegen.metrics.synonyms import Confusion
 from scenegen.scoring.gains import Gain
 from scenegen.scoring.per_picture import PerPicture
+
+Better = Literal["higher", "lower"]
+"""Direction in which a number improves."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Number:
         count: pictures behind it.
         judge: stamp of the judge or measure that gave it.
         interval: 95 % bootstrap interval over the pictures, or None.
+        better: direction in which it improves; None where neither is better.
     """
 
     name: str
@@ -27,11 +31,13 @@ class Number:
     count: int
     judge: str
     interval: tuple[float, float] | None = None
+    better: Better | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         interval = list(self.interval) if self.interval else None
-        return {"value": self.value, "interval95": interval, "count": self.count, "judge": self.judge}
+        own = {"value": self.value, "interval95": interval, "count": self.count, "judge": self.judge}
+        return own if self.better is None else own | {"better": self.better}
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,8 @@ class Scorer:
         parts = {}
         for role, measure in self.measures.items():
             value = measure.value(tally.of(role)) if isinstance(measure, PictureMeasure) else found[role].value
-            parts[role] = Number(measure.name, value, count, measure.stamp, spread.get(role))
+            interval = spread.get(role)
+            parts[role] = Number(measure.name, value, count, measure.stamp, interval, measure.better)
         return parts
 
     def _total(self, values: Mapping[str, float]) -> dict[str, Any]:

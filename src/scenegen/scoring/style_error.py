@@ -21,6 +21,7 @@ class StyleError(PictureMeasure):
     """
 
     needs = frozenset({"style"})
+    better = "lower"
 
     def __init__(self, *, extractor: Extractor, layers: Sequence[str]) -> None:
         self.extractor, self.layers = extractor, tuple(layers)

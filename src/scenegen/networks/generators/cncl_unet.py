@@ -268,14 +268,36 @@ class FullyCrossed(nn.Module):
         return Separated(content, noise, self.fusion_layer(torch.cat([x - noise, content], 1)))
 
 
+class OneUNet(nn.Module):
+    """One U-Net alone, against which two branches are measured.
+
+    Args:
+        ngf, layers: see `TwoUNets`.
+        squeeze: see `Exchange`.
+        finds: "content" predicts the clean slice; "noise" predicts what is taken away from the noisy one.
+    """
+
+    def __init__(self, *, ngf: int, layers: Convolutions, squeeze: bool, finds: str) -> None:
+        super().__init__()
+        self.encoder = UNet(ngf=ngf, layers=layers, squeeze=squeeze)
+        self.finds = finds
+
+    def forward(self, x: Tensor) -> Separated:
+        _, found = self.encoder(x)  # (b, 1, h, w)
+        content, noise = (found, x - found) if self.finds == "content" else (x - found, found)  # each (b, 1, h, w)
+        return Separated(content, noise, content)
+
+
 class CnclUnet(TwoBranches):
     """CNCL as log 003 built it.
 
     Args:
         num_classes, edges: of the data; not read.
         height, width: of the slices; those that are no multiples of 16 are reflected to the next.
-        ngf, fusion: see `TwoUNets`.
+        ngf: see `TwoUNets`.
         layers, exchange: see these records.
+        fusion: side of the convolution that fuses both predictions, 1 or 3; or the one branch that there is, see
+            `OneUNet`.
         judged, slice_levels: see `TwoBranches`.
     """
 
@@ -291,15 +313,26 @@ class CnclUnet(TwoBranches):
         ngf: int,
         layers: Convolutions,
         exchange: Exchange,
-        fusion: int,
+        fusion: int | str,
         judged: Sequence[str],
         slice_levels: int | None,
     ) -> None:
-        if fusion not in (1, 3):
-            raise Refusal(f"model.fusion={fusion} is the side of the fusing convolution, 1 or 3")
-        kind = FullyCrossed if exchange.every_level else TwoUNets
-        generator = kind(ngf=ngf, layers=layers, exchange=exchange, fusion=fusion)
+        generator = _branches(fusion, ngf=ngf, layers=layers, exchange=exchange)
         super().__init__(generator, judged=judged, slice_levels=slice_levels)
         for parameter in self.parameters():
             if parameter.dim() == 4:
                 nn.init.xavier_uniform_(parameter)  # the log's start: every convolution, no temperature
+
+
+def _branches(fusion: int | str, *, ngf: int, layers: Convolutions, exchange: Exchange) -> nn.Module:
+    """The network behind `CnclUnet`, noisy slices to `Separated`."""
+    if isinstance(fusion, str) and fusion in ("content", "noise"):
+        if exchange.own or exchange.cross:
+            raise Refusal(f"model.fusion={fusion} leaves one branch, which has none to attend to; set "
+                          "model.exchange.own=0 model.exchange.cross=0")  # fmt: skip
+        return OneUNet(ngf=ngf, layers=layers, squeeze=exchange.squeeze, finds=fusion)
+    if fusion not in (1, 3):
+        raise Refusal(f"model.fusion={fusion} is the side of the fusing convolution, 1 or 3, or the only branch, "
+                      "content or noise")  # fmt: skip
+    kind = FullyCrossed if exchange.every_level else TwoUNets
+    return kind(ngf=ngf, layers=layers, exchange=exchange, fusion=int(fusion))
