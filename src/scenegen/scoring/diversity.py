@@ -25,6 +25,7 @@ class Diversity(Lpips):
     """
 
     needs = frozenset({"results"})
+    better = "higher"
 
     def __init__(self, *, results: int, extractor: Extractor, heads: str, layers: Sequence[str] | None) -> None:
         super().__init__(extractor=extractor, heads=heads, layers=layers)
