@@ -62,13 +62,15 @@ INPAINTING = {
     "hole_tv",
     "hole_diversity",
     "hole_l1",
+    "whole_of_both",
+    "map_diversity",
 }
 """Terms of models that fill holes."""
 DENOISING = {"branches"}
 """Terms of models that separate content and noise."""
 AVERAGED = {"teacher"}
 """Terms that read the model's average, of trick=ema."""
-OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "cncl"}
+OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "picnet_one", "cncl"}
 """Discriminators of models that paint no label maps; tests/parity and the tests of their tasks."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "picnet_hinge", "pdgan_gan"}
 """Options that fill a place of another name."""

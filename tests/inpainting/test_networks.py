@@ -12,11 +12,14 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.networks.generators.sesame_editing import editing_semantics
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.holes import spread
+from scenegen.networks.layers.log_spdnorm import LogSPDBlock
+from scenegen.networks.layers.spdnorm import SPDBlock
 from tests.options import built
 
 SIDES: dict[str, Any] = {"num_classes": 3, "edges": False, "height": 64, "width": 64}
 SMALL: dict[str, dict[str, Any]] = {
     "picnet": {"sizes": {"ngf": 2, "widest": 8, "z": 3}, "blocks": 1},
+    "picnet_spdnorm": {"sizes": {"ngf": 2, "widest": 8, "z": 3}},
     "pdgan": {"ngf": 2, "z": 3},
     "pconv": {"ngf": 1},
     "sesame_editor": {"ngf": 2, "hidden": 4},
@@ -47,7 +50,7 @@ def test_given_pixels_stay_and_what_the_hole_hides_is_never_read(name: str) -> N
     assert not torch.equal(made.completion.raw[around], made.image[around])
 
 
-@pytest.mark.parametrize("name", ["picnet", "pdgan"])
+@pytest.mark.parametrize("name", ["picnet", "picnet_spdnorm", "pdgan"])
 def test_another_draw_is_another_completion_and_a_second_look_is_none(name: str) -> None:
     torch.manual_seed(0)
     model = built(f"model/{name}", **SIDES, **SMALL[name])
@@ -74,6 +77,28 @@ def test_picnet_learns_with_the_notes_convolutions_and_norms(convolution: str) -
     seen = [g for g in grads if g is not None]
     assert len(seen) > 0.8 * len(grads)
     assert torch.stack([g.abs().sum() for g in seen]).isfinite().all()
+
+
+@pytest.mark.parametrize("block", ["log", "released"])
+def test_spdnorm_modulates_each_of_picnets_doublings(block: str) -> None:
+    """Each block is the one of its name, all of both learn, and the maps are the doublings' own, in front of them."""
+    torch.manual_seed(0)
+    model = built("model/picnet_spdnorm", **SIDES, **SMALL["picnet_spdnorm"], block=block)
+    kind = {"log": LogSPDBlock, "released": SPDBlock}[block]
+    assert [type(one) for one in model.generator.blocks] == [kind] * 5
+    plain: list[Tensor] = []
+    for i in range(1, 5):
+        model.generator.get_submodule(f"decoder{i}").register_forward_hook(lambda *of: plain.append(of[2]))
+    made = model(batch(), noise=torch.randn(1, *model.noise_shape))
+    completion = made.completion
+    assert [p.shape[-1] for p in completion.generated] == [p.shape[-1] for p in completion.others] == [8, 16, 32, 64]
+    assert all(torch.equal(found, want) for found, want in zip(completion.maps, plain, strict=True))
+    assert not torch.equal(completion.raw, completion.other)
+    (completion.raw + completion.other).square().mean().backward()
+    still = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert still == []
+    with pytest.raises(Refusal, match=r"model\.block=soft is not one of log, released"):
+        built("model/picnet_spdnorm", **SIDES, **SMALL["picnet_spdnorm"], block="soft")
 
 
 def test_second_names_of_a_file_must_hold_the_same_tensor() -> None:
@@ -136,6 +161,13 @@ def test_both_discriminators_judge_small_pictures_too() -> None:
     judge = built("discriminator/picnet", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
     scores: tuple[Tensor, ...] = judge(None, torch.zeros(2, 6, 64, 64)).logits
     assert [score.shape for score in scores] == [(2, 1, 2, 2)] * 2
+    one = built("discriminator/picnet_one", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
+    (alone,) = one(None, torch.zeros(2, 3, 64, 64)).logits
+    assert alone.shape == (2, 1, 2, 2)
+    with pytest.raises(
+        Refusal, match="discriminator=picnet_one judges pictures of 3 channels, got 6; use it with model=picnet_spdnorm"
+    ):
+        one(None, torch.zeros(2, 6, 64, 64))
     told = built("discriminator/picnet_minibatch", semantic_channels=0, height=64, width=64, ndf=2, widest=8)
     same, unlike = torch.zeros(2, 6, 64, 64), torch.rand(2, 6, 64, 64)
     assert not told.per_sample

@@ -39,7 +39,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_steps(name: str, photographs: Path) -> None:
-    larger = ["size=s128"] if name == "inpainting-group-norm" else []  # whose 32 groups need two values each
+    larger = ["size=s128"] if name in ("inpainting-group-norm", "inpainting-spdnorm") else []  # 32 groups of two values
     chosen = compose("train", [f"experiment={name}", *TINY, *larger, f"data.root={photographs}"])
     config = plan(chosen, settings=Settings).config
     data = build.dataset(config, split="train")

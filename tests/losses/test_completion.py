@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.options import loss_term
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
@@ -94,6 +95,27 @@ def test_a_term_of_both_is_the_sum_of_two() -> None:
     assert torch.allclose(both, (FAKE - IMAGE).abs().mean() + (OTHER - IMAGE).abs().mean())
     with pytest.raises(Refusal, match="use model=pdgan"):
         OfBoth(term=l1)(evidence())
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_maps_of_both_differ_where_they_are_looked_at(inside: bool) -> None:
+    """By hand: the second map is the first plus 1 in the hole and plus 3 around it."""
+    first, hole = drawn(2, 5, 16, 16, seed=20), HOLE.float()
+    second = first + torch.where(HOLE, 1.0, 3.0)
+    share = hole.mean() if inside else 3 * (1 - hole.mean())
+    term = loss_term("map_diversity", inside=inside, eps=0.5)
+    assert torch.allclose(term(evidence(maps=(torch.cat([first, second]),) * 2)), 1 / (2 * share + 0.5))
+
+
+def test_whole_pictures_of_both_are_compared_at_every_size() -> None:
+    small = F.interpolate(IMAGE, size=(8, 8), mode="bilinear", align_corners=True)
+    apart = [(FAKE[..., ::2, ::2] - small), FAKE - IMAGE, (OTHER[..., ::2, ::2] - small), OTHER - IMAGE]
+    given = evidence(other=OTHER, others=(OTHER[..., ::2, ::2], OTHER))
+    assert torch.allclose(
+        loss_term("whole_of_both", distance="l1")(given), torch.stack([a.abs().mean() for a in apart]).sum()
+    )
+    with pytest.raises(Refusal, match=r"loss\.whole_of_both\.distance=l2 is not one of l1, ms_ssim_l1"):
+        loss_term("whole_of_both", distance="l2")
 
 
 def test_variation_along_the_hole_is_zero_around_it() -> None:

@@ -225,6 +225,8 @@ class Completion:
         prior: Gaussian of the latent, of the visible half.
         posterior: Gaussian of the latent, of the missing half.
         other: (b, c, h, w) a second generated picture of the same input and another latent.
+        others: pictures of the same sizes as `generated`, the last is `other`.
+        maps: (2b, c, h', w') at each size, the generator's maps of both pictures, those of `raw` first.
     """
 
     raw: Tensor
@@ -233,6 +235,8 @@ class Completion:
     prior: Gaussian | None = None
     posterior: Gaussian | None = None
     other: Tensor | None = None
+    others: tuple[Tensor, ...] = ()
+    maps: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from scenegen.data.labels import count_ids, outside_sentence
 from scenegen.data.own_maps import Notice, Target, by, own_maps, require_shape, with_borders
 from scenegen.data.pairs import Files
 from scenegen.data.transforms import keeps_shape
-from scenegen.networks.generators.hole_filler import HoleFiller, completed_by
-from scenegen.networks.generators.pdgan import Pdgan
+from scenegen.networks.generators.hole_filler import HoleFiller, OverCoarse, completed_by
 from scenegen.networks.generators.spade import require_sides
 from scenegen.networks.interop import load_official
 from scenegen.runs import released
@@ -344,7 +343,7 @@ def hand_over_coarse(model: SceneModel) -> str | None:
     Raises:
         Refusal: no such run, one that fills no holes, or one of another size.
     """
-    if not isinstance(model, Pdgan) or model.coarse is None:
+    if not isinstance(model, OverCoarse) or model.coarse is None:
         return None
     try:
         run = open_run(model.coarse)

@@ -5,7 +5,7 @@ Family: Inpainting
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -109,16 +109,14 @@ class Appearance(Term):
         self.reconstructed, self.generated = checked_shares(
             "appearance", reconstructed=reconstructed, generated=generated
         )
-        if distance not in DISTANCES:
-            raise Refusal(f"loss.appearance.distance={distance} is not one of {', '.join(DISTANCES)}")
-        self.distance, self.whole = DISTANCES[distance], whole
+        self.distance, self.whole = distance_of(distance, loss="appearance"), whole
 
     def forward(self, evidence: Evidence) -> Tensor:
         completion, truth = completion_of(evidence), evidence.picture("real").detach()
         known = (~evidence.batch.require("hole")).to(truth.dtype)
         sizes = [picture.shape[-2:] for picture in completion.generated]
-        truths = [_resized(truth, size) for size in sizes]
-        knowns = [1.0 if self.whole else _resized(known, size) for size in sizes]
+        truths = [resized(truth, size) for size in sizes]
+        knowns = [1.0 if self.whole else resized(known, size) for size in sizes]
         rec = [self.distance(full_precision(r), t) for r, t in zip(completion.reconstructed, truths, strict=True)]
         gen = [
             self.distance(full_precision(g) * m, t * m)
@@ -229,6 +227,18 @@ def completion_of(evidence: Evidence) -> Completion:
     return evidence.synthesis.completion
 
 
+def resized(picture: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear with aligned corners, as PICNet resizes pictures and masks."""
+    return F.interpolate(picture, size=tuple(size), mode="bilinear", align_corners=True)
+
+
+def distance_of(name: str, *, loss: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The distance of two pictures in [-1, 1] that a term's option names."""
+    if name not in DISTANCES:
+        raise Refusal(f"loss.{loss}.distance={name} is not one of {', '.join(DISTANCES)}")
+    return DISTANCES[name]
+
+
 def _assumed(like: Gaussian, hole: Tensor) -> Gaussian:
     sigma = prior_width(hole).to(like.mu).expand_as(like.mu)
     return Gaussian(torch.zeros_like(sigma), sigma)
@@ -243,10 +253,6 @@ def _two(judgement: Judgement) -> tuple[Judgement, Judgement]:
     return first, second
 
 
-def _resized(picture: Tensor, size: Sequence[int]) -> Tensor:
-    return F.interpolate(picture, size=tuple(size), mode="bilinear", align_corners=True)
-
-
 def _unit_mix(x: Tensor, y: Tensor) -> Tensor:
     """Zhao's mix of pictures brought to [0, 1], with the log's share and factor."""
     return ms_ssim_l1((x + 1) / 2, (y + 1) / 2, alpha=0.025, compensation=COMPENSATION)
@@ -256,5 +262,9 @@ def _mixed(x: Tensor, y: Tensor) -> Tensor:
     return ms_ssim_l1_mixed(x, y, alpha=0.025, compensation=COMPENSATION)
 
 
-DISTANCES = {"l1": F.l1_loss, "ms_ssim_l1": _unit_mix, "ms_ssim_l1_mixed": _mixed}
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": F.l1_loss,
+    "ms_ssim_l1": _unit_mix,
+    "ms_ssim_l1_mixed": _mixed,
+}
 """Distances of two pictures in [-1, 1]."""

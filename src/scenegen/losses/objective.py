@@ -57,7 +57,9 @@ CURES = {
     "completion.prior": "use model=picnet",
     "completion.posterior": "use model=picnet",
     "completion.raw": "use a model that fills holes, such as model=picnet",
-    "completion.other": "use model=pdgan",
+    "completion.other": "use model=pdgan or picnet_spdnorm",
+    "completion.others": "use model=picnet_spdnorm",
+    "completion.maps": "use model=picnet_spdnorm",
     "logits": "use a model that reads label maps, such as model=scenenet",
     "segmentation": "use loss=oasis with discriminator=oasis or segmenting",
 }

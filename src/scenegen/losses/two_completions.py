@@ -15,6 +15,7 @@ from torch import Tensor
 
 from scenegen.base.records import Judgement, Refusal
 from scenegen.losses.adversarial import Hinge
+from scenegen.losses.completion import completion_of, distance_of, resized
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import Evidence, Term
 from scenegen.losses.pixels import total_variation
@@ -122,6 +123,62 @@ class HoleDiversity(Term):
     def forward(self, evidence: Evidence) -> Tensor:
         x, y = (evidence.features.get(name, self.extractor)[self.layer] for name in ("fake_hole", "other_hole"))
         return 1 / (F.l1_loss(x, y) + self.eps)
+
+
+class WholeOfBoth(Term):
+    """Distance of both completions to the truth, whole pictures at every size that the model paints.
+
+    It ties every completion to the one truth, so it works against their diversity.
+
+    Args:
+        distance: a key of `completion.DISTANCES`.
+
+    Formula: sum over completions and sizes of d(x_s, t_s), t_s the truth resized bilinearly
+    Range: pictures in [-1, 1]; >= 0, 0 for equal pictures
+    Source: the code behind the log's seed 000 (its SPDNorm trial).
+    """
+
+    needs: frozenset[str] = frozenset({"completion.generated", "completion.others", "image"})
+
+    def __init__(self, *, distance: str) -> None:
+        super().__init__()
+        self.distance = distance_of(distance, loss="whole_of_both")
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        completion, truth = completion_of(evidence), evidence.picture("real").detach()
+        made = [*completion.generated, *completion.others]
+        apart = [self.distance(full_precision(x), resized(truth, x.shape[-2:])) for x in made]
+        return torch.stack(apart).sum()
+
+
+class MapDiversity(Term):
+    """Inverse of the difference of the generator's maps of both completions, at all sizes.
+
+    Args:
+        inside: compare the maps in the hole; the log's code compares them where the picture is visible.
+        eps: bounds the loss by 1 / eps where they do not differ.
+
+    Formula: 1 / (sum_s mean(abs(m_s f_s - m_s g_s)) + eps), f, g the maps, m_s 1 where the picture is visible
+    Range: maps of any range; in (0, 1 / eps]
+    Source: the code behind the log's seed 000 (its SPDNorm trial); the visible share is resized bilinearly.
+    """
+
+    needs: frozenset[str] = frozenset({"completion.maps", "hole"})
+
+    def __init__(self, *, inside: bool, eps: float) -> None:
+        super().__init__()
+        if not 0 < eps < math.inf:
+            raise Refusal(f"loss.map_diversity.eps={eps} is not a number above 0; 1e-5 is the log's")
+        self.inside, self.eps = inside, eps
+
+    def forward(self, evidence: Evidence) -> Tensor:
+        hole = evidence.batch.require("hole")
+        apart = []
+        for maps in completion_of(evidence).maps:
+            first, second = full_precision(maps).chunk(2)
+            counted = resized((hole if self.inside else ~hole).to(first.dtype), first.shape[-2:])
+            apart.append(F.l1_loss(first * counted, second * counted))
+        return 1 / (torch.stack(apart).sum() + self.eps)
 
 
 def other_of(evidence: Evidence) -> Tensor:

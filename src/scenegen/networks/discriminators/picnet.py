@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -131,6 +130,7 @@ class PicnetDiscriminator(Discriminator):
     """
 
     domains: ClassVar[int] = 2
+    partner: ClassVar[str] = "model=picnet"
     joint: ClassVar[bool] = False
     per_sample: bool = True
     keeps_start: ClassVar[bool] = True
@@ -174,21 +174,32 @@ class PicnetDiscriminator(Discriminator):
             raise Refusal("discriminator.statistics stands in residual discriminators alone; use "
                           "discriminator.patch=false")  # fmt: skip
         self.per_sample = statistics is None
-        self.discriminator, self.of_reconstructed = judge(), judge()
+        self.discriminator = judge()
+        self.of_reconstructed = judge() if self.domains == 2 else None
 
     def forward(self, condition: Tensor | None, image: Tensor) -> Judgement:
-        """Scores of both nets as two scales.
+        """Scores of each net as a scale.
 
         Args:
             condition: None.
-            image: (b, 6, h, w), generated beside reconstructed pictures.
+            image: (b, 3 * domains, h, w), generated beside reconstructed pictures.
         """
-        if image.shape[1] != 6:
-            raise Refusal(f"discriminator=picnet judges generated and reconstructed pictures side by side (6 "
-                          f"channels), got {image.shape[1]}; use it with model=picnet")  # fmt: skip
-        nets: Sequence[nn.Module] = (self.discriminator, self.of_reconstructed)
-        scores, maps = zip(*(net(part) for net, part in zip(nets, image.chunk(2, 1), strict=True)), strict=True)
+        if image.shape[1] != 3 * self.domains:
+            told = "discriminator=picnet judges generated and reconstructed pictures side by side (6 channels)"
+            raise Refusal(f"{told if self.domains == 2 else 'discriminator=picnet_one judges pictures of 3 channels'}, "
+                          f"got {image.shape[1]}; use it with {self.partner}")  # fmt: skip
+        nets = [net for net in (self.discriminator, self.of_reconstructed) if net is not None]
+        scores, maps = zip(
+            *(net(part) for net, part in zip(nets, image.chunk(self.domains, 1), strict=True)), strict=True
+        )
         return Judgement(logits=tuple(scores), features=tuple(tuple(found) for found in maps))
+
+
+class PicnetOneDiscriminator(PicnetDiscriminator):
+    """PICNet's discriminator of generated pictures alone; see `PicnetDiscriminator` for the arguments."""
+
+    domains: ClassVar[int] = 1
+    partner: ClassVar[str] = "model=picnet_spdnorm"
 
 
 def _layers(asked: int | None, *, side: int, patch: bool) -> int:

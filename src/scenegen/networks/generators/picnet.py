@@ -62,9 +62,7 @@ class Picnet(HoleFiller):
         eval_steps: bool,
     ) -> None:
         super().__init__()
-        if height % STEP or width % STEP or min(height, width) < 2 * STEP:
-            raise Refusal(f"pictures of {height}x{width} do not go through PICNet's {LAYERS} halvings; give sides of "
-                          f"{2 * STEP} or more, multiples of {STEP}, such as size=tiny (64x64)")  # fmt: skip
+        require_sides(height, width)
         widths = Widths(**sizes)
         self.encoder = PicnetEncoder(
             sizes=widths, blocks=blocks, convolutions=Convolutions(kind=convolution, eval_steps=eval_steps)
@@ -119,3 +117,10 @@ class Picnet(HoleFiller):
                 f"PICNet draws its pictures: it needs noise ({count}, {', '.join(map(str, self.noise_shape or ()))})"
             )
         return noise
+
+
+def require_sides(height: int, width: int) -> None:
+    """Refuse sizes that the halvings do not divide."""
+    if height % STEP or width % STEP or min(height, width) < 2 * STEP:
+        raise Refusal(f"pictures of {height}x{width} do not go through PICNet's {LAYERS} halvings; give sides of "
+                      f"{2 * STEP} or more, multiples of {STEP}, such as size=tiny (64x64)")  # fmt: skip
