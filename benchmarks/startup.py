@@ -1,37 +1,59 @@
-"""Time until a command answers that has nothing to compute yet: python benchmarks/startup.py
+"""Processor time until a command answers that has nothing to compute yet, and of a short job in a sweep.
 
-Against `python -c "import torch, pytorch_lightning"` in the same run, which is what a command costs that imports
-its libraries at the top.
+    python benchmarks/startup.py
+
+Commands stand against `python -c "import torch, pytorch_lightning"` in the same run, which is what a command costs that
+imports its libraries at the top. Jobs are two steps of the smallest run: those that are forked from one warm process
+(`hydra.launcher.warm=true`) against those that are an interpreter each, a sweep of one job taken off one of JOBS.
+Processor seconds of all processes, so that others on the machine weigh little.
 """
 
 from __future__ import annotations
 
+import os
+import resource
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
 
 COMMANDS = {
     "scenegen.train --help": ["-m", "scenegen.train", "--help"],
     "scenegen.train --cfg job": ["-m", "scenegen.train", "--cfg", "job", "loss=cx+dists"],
     "import torch, pytorch_lightning": ["-c", "import torch, pytorch_lightning"],
 }
-ROUNDS = 7
+ROUNDS, JOBS = 5, 4
+TINY = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=4", "batch_size=2", "steps=2", "evaluate=false"]
+
+
+def seconds(arguments: list[str], folder: str) -> float:
+    """Processor seconds of a command and of all that it starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, cwd=folder, capture_output=True,
+                   env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def sweep(jobs: int, *, warm: bool, folder: str) -> float:
+    """Processor seconds of a sweep of the smallest runs."""
+    seeds = ",".join(str(seed) for seed in range(jobs))
+    words = [*TINY, f"seed={seeds}", f"hydra.launcher.warm={str(warm).lower()}", f"hydra.sweep.dir=runs/{warm}{jobs}"]
+    return seconds(["-m", "scenegen.train", "-m", *words], folder)
 
 
 def main() -> None:
-    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(ROUNDS):
-        for name, arguments in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-            seconds[name].append(time.perf_counter() - start)
-    eager = statistics.median(seconds["import torch, pytorch_lightning"])
-    for name, values in seconds.items():
-        middle = statistics.median(values)
-        print(
-            f"{name:34} {middle:6.2f} s   ratio {middle / eager:.2f}   (min {min(values):.2f}, max {max(values):.2f})"
+    with tempfile.TemporaryDirectory() as folder:
+        found = {name: [seconds(arguments, folder) for _ in range(ROUNDS)] for name, arguments in COMMANDS.items()}
+        eager = statistics.median(found["import torch, pytorch_lightning"])
+        for name, values in found.items():
+            middle = statistics.median(values)
+            print(f"{name:34} {middle:6.2f} s   ratio {middle / eager:.2f}   (least {min(values):.2f})")
+        forked, fresh = (
+            (sweep(JOBS, warm=warm, folder=folder) - sweep(1, warm=warm, folder=folder)) / (JOBS - 1)
+            for warm in (True, False)
         )
+        print(f"a job of a sweep: forked {forked:.2f} s, an interpreter {fresh:.2f} s, ratio {forked / fresh:.2f}")
 
 
 if __name__ == "__main__":

@@ -161,6 +161,7 @@ OWN_TEXTS = {
     "runs/lock.py": "the lock's own bytes, read again through an open file",
     "runs/rows.py": "text of base/documents.py; a row that a kill cut short is dropped, not refused",
     "scoring/reference.py": "cache of this package's own; any fault makes it anew",
+    "sweeps/fork_server.py": "an order on the pipe from the sweep that started this process",
     "sweeps/guard.py": "an order in the environment of a process that the sweep started",
     "sweeps/job.py": "the value that a job of this sweep returned",
 }

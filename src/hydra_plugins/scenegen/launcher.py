@@ -22,6 +22,7 @@ class ProcessLauncherConfig:
     _target_: str = "hydra_plugins.scenegen.launcher.ProcessLauncher"
     jobs: int | None = None
     gpus_per_job: int | None = None
+    warm: bool = True
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="process", node=ProcessLauncherConfig, provider="scenegen")
@@ -36,11 +37,11 @@ class ProcessLauncher(Launcher, StartsPools):
     is not run again, and one that has a checkpoint resumes.
     """
 
-    def __init__(self, jobs: int | None = None, gpus_per_job: int | None = None) -> None:
+    def __init__(self, jobs: int | None = None, gpus_per_job: int | None = None, warm: bool = True) -> None:
         for name, value, least in (("jobs", jobs, 1), ("gpus_per_job", gpus_per_job, 0)):
             if value is not None and value < least:
                 raise Refusal(f"hydra.launcher.{name}={value} must be {least} or more, or null")
-        self.jobs, self.gpus_per_job = jobs, gpus_per_job
+        self.jobs, self.gpus_per_job, self.warm = jobs, gpus_per_job, warm
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.context = config, hydra_context
@@ -61,9 +62,11 @@ class ProcessLauncher(Launcher, StartsPools):
 
     def pool(self) -> Pool:
         """Pool in which the jobs run; a context manager."""
+        from scenegen.sweeps.fork_server import IMPORTS
         from scenegen.sweeps.job import program
 
-        return Pool(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job)
+        warm = IMPORTS if self.warm else ()
+        return Pool(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job, warm=warm)
 
 
 def _returned(job, outcome) -> JobReturn:

@@ -22,14 +22,25 @@ Not on the command line: who looks for a job by its command line finds the job, 
 def main() -> None:
     """Fork the watcher and become the job."""
     order = json.loads(os.environ.pop(ORDER))
+    watched(order["pipe"], grace=order["grace"])
+    os.execv(order["command"][0], order["command"])  # nosec B606  # the sweep's own order; no shell
+
+
+def watched(sweep: int, *, grace: float) -> None:
+    """Fork the watcher of this process.
+
+    Args:
+        sweep: descriptor of the pipe whose other end only the sweep holds; closed here.
+        grace: seconds between SIGTERM and SIGKILL.
+    """
     alive, job = os.pipe()
     if os.fork() == 0:
         os.close(job)
-        _watch(order["pipe"], alive, grace=order["grace"])
+        _watch(sweep, alive, grace=grace)
         os._exit(0)
-    os.close(order["pipe"])
+    os.close(alive)
+    os.close(sweep)
     os.set_inheritable(job, True)  # open as long as the job, or a process that it forked, lives
-    os.execv(order["command"][0], order["command"])  # nosec B606  # the sweep's own order; no shell
 
 
 def _watch(sweep: int, alive: int, *, grace: float) -> None:

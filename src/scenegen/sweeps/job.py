@@ -20,6 +20,7 @@ from scenegen.config.stored import digest_today
 from scenegen.runs.folder import RECORD, checkpoints_of
 from scenegen.runs.lock import LOCK
 from scenegen.sweeps import guard
+from scenegen.sweeps.fork_server import ForkServer
 from scenegen.sweeps.log import LOG, conclude, size_of
 
 VALUE, STOP, REPLACED = "return.json", "stop", "replaced"
@@ -95,9 +96,18 @@ class Running:
         program: of the job, e.g. ["-m", "scenegen.train"].
         devices: the GPUs that it may see; None leaves that as it is.
         pipe: descriptor of a pipe's end for reading, whose other end the sweep alone holds.
+        server: forks the job; None starts an interpreter.
     """
 
-    def __init__(self, job: Job, *, program: Sequence[str], devices: Sequence[str] | None, pipe: int) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        program: Sequence[str],
+        devices: Sequence[str] | None,
+        pipe: int,
+        server: ForkServer | None = None,
+    ) -> None:
         self.job = job
         self.devices = devices
         self.stopped_at: float | None = None
@@ -112,20 +122,20 @@ class Running:
         self.how = {"new": "", "half": " (goes on from its checkpoint)", "replace": " (anew; the old folder is kept)"}[
             str(before)
         ]
-        environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
-        environment[RETURN_VARIABLE] = str(job.folder / VALUE)
-        if "SLURM_NTASKS" in environment:
-            # Lightning then starts a job's ranks itself, instead of waiting for one SLURM task per rank.
-            environment["SLURM_JOB_NAME"] = "bash"
+        environment = job_environment() | {RETURN_VARIABLE: str(job.folder / VALUE)}
         if devices is not None:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
-        command = [sys.executable, *program, *arguments, f"hydra.run.dir={folder}"]
-        environment[guard.ORDER] = json.dumps({"command": command, "pipe": pipe, "grace": GRACE})
-        self.logged_before = size_of(job.folder / LOG) if before == "half" else 0
-        with (job.folder / LOG).open("a" if before == "half" else "w") as log:
+        log, words = job.folder / LOG, [*arguments, f"hydra.run.dir={folder}"]
+        self.logged_before = size_of(log) if before == "half" else 0
+        with log.open("a" if before == "half" else "w") as written:
+            if server is not None:
+                self.process = server.start(program[-1], words, environment=environment, log=log, grace=GRACE)
+                return
+            command = [sys.executable, *program, *words]
+            environment[guard.ORDER] = json.dumps({"command": command, "pipe": pipe, "grace": GRACE})
             self.process = subprocess.Popen(  # nosec B603  # no shell; this interpreter and the sweep's own words
                 [sys.executable, "-I", "-S", guard.__file__],  # becomes the job
-                stdout=log,
+                stdout=written,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment,
@@ -158,6 +168,15 @@ class Running:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
+
+
+def job_environment() -> dict[str, str]:
+    """This process's variables, less those of a process group, which a job's DDP sets anew."""
+    environment = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+    if "SLURM_NTASKS" in environment:
+        # Lightning then starts a job's ranks itself, instead of waiting for one SLURM task per rank.
+        environment["SLURM_JOB_NAME"] = "bash"
+    return environment
 
 
 def program() -> list[str]:

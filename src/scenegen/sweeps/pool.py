@@ -15,7 +15,8 @@ from typing import Any
 
 from scenegen.base.files import near, read_json
 from scenegen.runs.lock import holder
-from scenegen.sweeps.job import GRACE, VALUE, Job, Outcome, Running, standing
+from scenegen.sweeps.fork_server import ForkServer
+from scenegen.sweeps.job import GRACE, VALUE, Job, Outcome, Running, job_environment, standing
 from scenegen.sweeps.log import LOG
 
 PAUSE = 0.1
@@ -38,6 +39,7 @@ class Pool:
         program: of every job, e.g. ["-m", "scenegen.train"].
         width: jobs at a time; None is as many as there are GPUs for, one where the jobs need none.
         gpus_per_job: GPUs that each job has for itself; None is what its trainer asks for, 0 lets every job see all.
+        warm: imports of a process from which the jobs of a module are forked, where the system can; () forks none.
         say: prints.
     """
 
@@ -47,9 +49,12 @@ class Pool:
         program: Sequence[str],
         width: int | None = None,
         gpus_per_job: int | None = None,
+        warm: Sequence[str] = (),
         say: Callable[[str], Any] = lambda text: print(text, flush=True),
     ) -> None:
         self.program, self.width, self.gpus_per_job, self.say = program, width, gpus_per_job, say
+        self.warm = warm if sys.platform == "linux" and list(program[:1]) == ["-m"] else ()
+        self.server: ForkServer | None = None
         self.running: list[Running] = []
         self._ready: list[tuple[Job, Outcome]] = []
 
@@ -77,6 +82,8 @@ class Pool:
             for running in self.running:
                 running.stop()
             self.finished()
+        if self.server is not None:
+            self.server.close()
         for end in self._pipe:
             os.close(end)
         if self._before is not None:
@@ -102,7 +109,14 @@ class Pool:
         need = self._need(job)
         devices = [self._idle.pop(0) for _ in range(need)] if need else None
         try:
-            running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0])
+            if self.warm and self.server is None:
+                self.server = ForkServer(
+                    pipe=self._pipe[0],
+                    folder=job.folder.parent.resolve(),
+                    environment=job_environment(),
+                    imports=self.warm,
+                )
+            running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0], server=self.server)
         except OSError as error:  # a full disk, a folder that cannot be made, no more processes
             self._idle.extend(devices or ())
             refused = Outcome("failed", sentence=f"cannot be started: {error}")
