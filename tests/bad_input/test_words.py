@@ -41,8 +41,8 @@ PATHS = [
 test_a_path_is_a_path = each(PATHS)
 
 
-def test_a_run_and_a_sweep_bear_any_name(tmp_path: Path) -> None:
-    """The folder bears the name, and the overrides in its record are run again as they stand."""
+def test_a_run_and_a_sweep_bear_any_name_and_a_failed_job_stays_alone(tmp_path: Path) -> None:
+    """The folder bears the name, the overrides in its record are run again as they stand, a process per job."""
     pairs(tmp_path / FOLDER)
     words = [*OWN.split(), "data=folder", f"data.root={FOLDER}", "name=风景, 1"]
     done = run("train", *words, cwd=tmp_path)
@@ -51,10 +51,17 @@ def test_a_run_and_a_sweep_bear_any_name(tmp_path: Path) -> None:
     again = [word for word in record["overrides"] if not word.startswith("name=")]
     assert f"data.root={FOLDER}" not in again
     sweep = ["-m", *again, f"start_from={tmp_path}/runs/风景, 1".replace(",", "\\,"), "hydra.sweep.dir=景 (2)"]
-    done = run("train", *sweep, "seed=1", "steps=1", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (job,) = (tmp_path / "景 (2)").glob("0_*")
-    assert (job / "run.json").is_file()
+    done = run("train", *sweep, "size.height=64,40", "steps=1", cwd=tmp_path)
+    trained, refused = sorted(job for job in (tmp_path / "景 (2)").iterdir() if job.is_dir())
+    assert [job.name[:2] for job in (trained, refused)] == ["0_", "1_"]
+    assert (trained / "run.json").is_file(), done.stdout + done.stderr
+    assert (trained / "checkpoints" / "step_0000001.ckpt").is_file()
+    assert not (refused / "checkpoints").exists()
+    assert done.returncode == 1, "a failed job is told in the exit status"
+    assert "divisible by 32" in done.stderr
+    log = (refused / "log.txt").read_text()
+    assert log.startswith("error: ") or "\nerror: " in log
+    assert "Traceback" not in log
 
 
 EDGES = [

@@ -79,29 +79,12 @@ def test_scoring_the_samples_gives_the_result_of_the_run(done: Path) -> None:
     assert score["total"] == pytest.approx(result["total"], abs=1e-9)
 
 
-def test_multirun_is_one_process_per_job_and_a_failed_job_stays_alone(tmp_path: Path) -> None:
-    finished = run(
-        "train", "-m", *TINY, "steps=1", "evaluate=false", "loss=cx+dists", "size.height=32,40",
-        "hydra.sweep.dir=sweep", cwd=tmp_path, timeout=600,
-    )  # fmt: skip
-    jobs = sorted(job for job in (tmp_path / "sweep").iterdir() if job.is_dir())
-    trained = [job for job in jobs if (job / "checkpoints" / "step_0000001.ckpt").is_file()]
-    assert len(jobs) == 2
-    assert [job.name for job in trained] == ["0_size.height=32"]
-    assert finished.returncode == 1, "a failed job is told in the exit status"
-    assert "divisible by 32" in finished.stderr
-    for job in set(jobs) - set(trained):
-        log = (job / "log.txt").read_text()
-        assert log.startswith("error: ") or "\nerror: " in log
-        assert "Traceback" not in log
-
-
-def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    for verb in ("train", "report"):
-        line = f"{sys.executable} -m scenegen.{verb} --help | head -n 1"
-        shown = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        assert len(shown.stdout.strip()) > 20, verb
-        assert shown.stderr == "", verb
+@pytest.mark.parametrize("verb", ["train", pytest.param("report", marks=pytest.mark.thorough)])
+def test_a_closed_pipe_is_no_error(verb: str, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m scenegen.{verb} --help | head -n 1"
+    shown = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert len(shown.stdout.strip()) > 20
+    assert shown.stderr == ""
 
 
 def test_help_and_cfg_answer_before_torch_is_imported(tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from scenegen.check import run
 from scenegen.config.compose import compose
 from scenegen.data.doctor import examine, open_splits
 from scenegen.data.inspection import require_sound, scan
+from tests.cli import command_line
 from tests.data import files
 from tests.options import replaced
 
@@ -149,9 +147,9 @@ def test_the_dataset_hash_is_of_names_and_contents(tmp_path):
 def test_the_command_lists_all_faults_and_fails(tmp_path):
     expected = spoil(tmp_path)
     report = tmp_path / "report.json"
-    command = [sys.executable, "-m", "scenegen.check", "data=folder", f"data.root={tmp_path}", f"json={report}"]
-    environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = command_line.run(
+        "check", "data=folder", f"data.root={tmp_path}", f"json={report}", cwd=tmp_path, COLUMNS="200"
+    )
     assert done.returncode == 1, done.stderr
     assert all(file in done.stdout for file in expected)
     content = json.loads(report.read_text())

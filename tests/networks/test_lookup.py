@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from functools import cache
 from typing import Any
 
 import pytest
@@ -83,14 +84,29 @@ def noise_of(model, batch: Batch) -> Tensor | None:
     return None if model.noise_shape is None else torch.randn(len(batch), *model.noise_shape, generator=stream)
 
 
-@pytest.mark.parametrize("everywhere", [False, True], ids=["where_it_pays", "everywhere"])
-@pytest.mark.parametrize("name", MODELS)
+@cache
+def trained_once(name: str):
+    """A trained model and its batch, for tests that change a copy."""
+    batch = batch_of(maps(2))
+    return trained(TABULATED[name](), batch), batch
+
+
+PAYING = ("gaugan", "edges", "oasis")
+"""Models whose layers are also looked up where it pays alone, in `make test`: one of each kind of condition."""
+WAYS = [
+    pytest.param(name, everywhere, id=f"{name}-{'everywhere' if everywhere else 'where_it_pays'}",
+                 marks=() if everywhere or name in PAYING else pytest.mark.thorough)
+    for name in MODELS
+    for everywhere in (False, True)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "everywhere"), WAYS)
 def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch):
     if everywhere:
         monkeypatch.setattr(windows, "MOST_DISTINCT", 1.0)
-    model = MODELS[name]()
-    batch = batch_of(maps(2))
-    trained(model, batch)
+    kept, batch = trained_once(name)
+    model = copy.deepcopy(kept)
     noise = noise_of(model, batch)
     want = model.sample(batch, noise=noise).image
     assert 0.1 < want.std() < 0.8  # neither grey nor saturated
@@ -180,8 +196,8 @@ def test_what_cannot_be_looked_up_is_refused():
 
 @pytest.mark.parametrize("name", TABULATED)
 def test_tabulated_steps_have_the_gradients_of_convolutions(name: str) -> None:
-    batch = batch_of(maps(2))
-    model = trained(TABULATED[name](), batch).double()
+    kept, batch = trained_once(name)
+    model = copy.deepcopy(kept).double()
     assert batch.image is not None
     batch = dataclasses.replace(batch, image=batch.image.double())
     twin = copy.deepcopy(model)

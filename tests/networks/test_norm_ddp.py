@@ -62,9 +62,9 @@ def worker(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Findings of both processes; one start of two processes serves every case."""
+    """Findings of both processes; one start of two processes, by forks, serves every case."""
     path = tmp_path_factory.mktemp("gloo")
-    mp.spawn(worker, args=(str(path),), nprocs=2)  # type: ignore[attr-defined]
+    mp.start_processes(worker, args=(str(path),), nprocs=2, start_method="fork")  # type: ignore[attr-defined]
     return path
 
 

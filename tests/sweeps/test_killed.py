@@ -26,8 +26,15 @@ with pool.Pool(program=[sys.argv[1]], width=len(work)) as shop:
 """
 
 
-@pytest.mark.parametrize("moment", ["0/log.txt", "1/child"], ids=["while a job starts", "while all run"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        pytest.param(signal.SIGKILL, "0/log.txt", id="killed while a job starts"),
+        pytest.param(signal.SIGHUP, "1/child", id="hung up while all run"),
+        pytest.param(signal.SIGKILL, "1/child", id="killed while all run", marks=pytest.mark.thorough),
+        pytest.param(signal.SIGHUP, "0/log.txt", id="hung up while a job starts", marks=pytest.mark.thorough),
+    ],
+)
 def test_jobs_end_with_their_sweep(number, moment, tmp_path: Path):
     """Two jobs, one of which ignores SIGTERM, and a process of each."""
     sweep = subprocess.Popen(
@@ -56,14 +63,14 @@ with open(os.environ["SCENEGEN_RETURN"], "w") as file:
     file.write(sys.argv[1].partition("=")[2])
 """
 
-HUNDRED = """
+MANY = """
 import sys
 from pathlib import Path
 from scenegen.sweeps import job, pool, table
 job.GRACE = 0.5
 sweep = Path(sys.argv[2])
 work = [job.Job(i, [f"value={i}", *(["do=silent"] if i % 10 == 7 else [])], "", sweep / f"{i}_job", "digest")
-        for i in range(100)]
+        for i in range(int(sys.argv[3]))]
 pool.PAUSE = 0.01
 with pool.Pool(program=["-S", sys.argv[1]], width=4) as shop:
     shop.work(work)
@@ -71,23 +78,24 @@ table.write_table(sweep)
 """
 
 
-def test_a_hundred_jobs_of_which_ten_fail_killed_in_the_middle_and_started_again(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.thorough)])
+def test_jobs_of_which_a_tenth_fail_killed_in_the_middle_and_started_again(count: int, tmp_path: Path, monkeypatch):
     """With jobs that take no time."""
     (tmp_path / "job.py").write_text(QUICK)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # or else torch is asked for GPUs
-    command = [sys.executable, "-c", HUNDRED, str(tmp_path / "job.py"), str(tmp_path / "sweep")]
+    command = [sys.executable, "-c", MANY, str(tmp_path / "job.py"), str(tmp_path / "sweep"), str(count)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: len(list((tmp_path / "sweep").glob("*/return.json"))) >= 40, seconds=120)
+    until(lambda: len(list((tmp_path / "sweep").glob("*/return.json"))) >= 0.4 * count, seconds=120)
     first.kill()
     first.wait()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/return.json")}
-    assert len(before) < 90, "it was killed in the middle"
+    assert len(before) < 0.9 * count, "it was killed in the middle"
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.count("skipped, was done before") == len(before)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
     until(lambda: not processes(str(tmp_path)), seconds=10)
-    failing = set(range(7, 100, 10))
-    check(tmp_path / "sweep", done.stderr, failing=failing, jobs=100, reason="ended with status 3: no output")
+    failing = set(range(7, count, 10))
+    check(tmp_path / "sweep", done.stderr, failing=failing, jobs=count, reason="ended with status 3: no output")
 
 
 def check(sweep: Path, errors: str, *, failing: set[int], jobs: int, reason: str) -> None:

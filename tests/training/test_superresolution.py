@@ -149,7 +149,10 @@ def test_a_discriminator_of_pictures_refuses_a_condition() -> None:
     assert judge(None, torch.zeros(1, 3, 32, 48)).logits[0].shape == (1, 1, 2, 3)
 
 
-def test_the_module_names_the_networks_that_training_reads(folder: str) -> None:
-    config = plan(compose("train", [*TINY, *STAGES["esrgan"], folder])).config
+@pytest.mark.parametrize("model", STAGES)
+def test_the_module_has_a_discriminator_where_a_term_needs_one_and_names_what_training_reads(model, folder) -> None:
+    config = plan(compose("train", [*TINY, *STAGES[model], folder])).config
     module = build.rounds(config, build.dataset(config, split="train"))
-    assert module.frozen_stamps == {"efficientnet-lite0 RANDOM WEIGHTS"}
+    judged = model != "rrdb"
+    assert module.frozen_stamps == ({"efficientnet-lite0 RANDOM WEIGHTS"} if judged else set())
+    assert (module.discriminator is not None) == judged
