@@ -1,16 +1,18 @@
-"""Table and picture of the tricks: python experiments/tricks-table/summarise.py runs/tricks/*
+"""Table and picture of the tricks from run.py's scores: python experiments/tricks-table/summarise.py runs/tricks/scores
 
-Every choice is compared with the base (all groups as the recipe has them) at the same seed; a post with the pictures
-before it, of the same runs. The interval is Student's t over the seeds' differences, 95 %, not corrected for the number
-of choices. The last columns are the log's own effect on its FID, at 192x256 or 384x512 with 9,500 photographs and one
-run each: the signs may be compared, the sizes may not.
+Every choice is compared at the same seed with what it is measured against: the base, or for a post that enlarges, the
+same pictures enlarged bicubically. The interval is Student's t over the seeds' differences, 95 %, not corrected for the
+number of choices. A choice is called better where all three distances fall at every seed and the mask accuracy does not
+fall in the mean; worse where all three rise at every seed. The last columns are the log's own effect on its FID, at
+192x256 or 384x512 with 9,500 photographs and one run each: the signs may be compared, the sizes may not.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
+import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +21,9 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from scenegen.base.documents import read_json
-from scenegen.runs.folder import RECORD, RESULT
 
 BASE = "base"
-OF_BASE = ("trick=none", "attention=none", "encoder=own", "planes=none", "discriminator=patch", "post=none",
-           "generator_every=1")  # fmt: skip
-GROUPS = tuple(word.split("=")[0] for word in OF_BASE)
+SEEDS = (1, 2, 3)
 LOG = {
     "trick=ema": ("offline-gaugan-05", "offline-gaugan-00"),
     "trick=pixelshuffle": ("offline-gaugan-10", "offline-gaugan-00"),
@@ -33,64 +32,81 @@ LOG = {
     "generator_every=2": ("gaugan-30", "gaugan-06"),
     "attention=self": ("gaugan-28", "gaugan-04"),
     "attention=dual": ("offline-gaugan-02", "offline-gaugan-00"),
-    "post=bicubic_x2": ("gaugan-05", "gaugan-04"),
+    "post=esrgan_x2": ("gaugan-04", "gaugan-05"),
     "post=cyclegan": ("gaugan-07", "gaugan-03"),
+    "post=jpeg": ("cocosnetv1-03", "cocosnetv1-04"),
 }
-"""Choice -> its row of the log, and the row that is the nearest to it without the choice (bicubic against ESRGAN)."""
+"""Choice -> its row of the log, and the row that is the nearest to it without the choice."""
 
-FIELDS = ("choice", "seeds", "total", "change", "low", "high", "fid", "fid_change", "log_row", "log_fid_change")
-Parts = dict[str, float]
+ROLES = {
+    "mask_acc": "mask_acc", "fid": "FID(efficientnet-lite2)", "scenenet": "FID(scenenet-photographs)",
+    "pyramid": "pyramid",
+}  # fmt: skip
+"""Column -> the number's name in a score."""
+
+DISTANCES = ("fid", "scenenet", "pyramid")
+FIELDS = (
+    "choice", "against", "seeds", "lost", *(f"{role}{end}" for role in ROLES for end in ("", "_change", "_reach")),
+    "verdict", "log_row", "log_fid_change", "comes_back",
+)  # fmt: skip
+Parts = Mapping[str, float]
 
 
-def read(sweeps: list[Path]) -> dict[str, dict[int, tuple[Parts, Parts]]]:
-    """Choice -> seed -> parts of the run and of what it is compared with."""
-    runs: dict[str, dict[int, Parts]] = defaultdict(dict)
-    found: dict[str, dict[int, tuple[Parts, Parts]]] = defaultdict(dict)
-    for file in sorted(path for sweep in sweeps for path in sweep.glob(f"*/{RESULT}")):
-        result = read_json(file, what="the result", cure="let the run end", shape=dict)
-        record = read_json(file.parent / RECORD, what="the record", cure="let the run end", shape=dict)
-        words = [word for word in record["overrides"] if word.split("=")[0] in GROUPS and word not in OF_BASE]
-        chosen = dict(word.split("=", 1) for word in record["overrides"] if "=" in word)
-        seed = int(chosen.get("seed", 0))
-        after = parts_of(result)
-        if any(word.startswith("post=") for word in words):
-            stages = [parts_of(stage) for stage in result["stages"]]
-            found[" ".join(words)][seed] = after, stages[0]
-        else:
-            runs[" ".join(words) or BASE][seed] = after
-    for choice, by_seed in runs.items():
-        for seed, parts in by_seed.items():
-            if seed in runs[BASE]:
-                found[choice][seed] = parts, runs[BASE][seed]
+def read(folder: Path) -> dict[str, dict[int, dict]]:
+    """Choice -> seed -> record of run.py."""
+    found: dict[str, dict[int, dict]] = defaultdict(dict)
+    for file in sorted(folder.glob("*.json")):
+        record = read_json(file, what="the score", cure="delete it and run run.py again", shape=dict)
+        found[record["choice"]][record["seed"]] = record
     return found
 
 
-def parts_of(result: dict) -> Parts:
-    """Total and FID of a result or a stage."""
-    parts = {name.split("(")[0].lower(): part["value"] for name, part in result["parts"].items()}
-    return {"total": result["total"], "fid": parts["fid"]}
-
-
-def summarise(found: dict[str, dict[int, tuple[Parts, Parts]]], log: dict[str, float]) -> list[dict]:
-    """One row per choice with two seeds or more, the base first, then the largest gain."""
+def summarise(found: Mapping[str, Mapping[int, dict]], log: Mapping[str, float]) -> list[dict]:
+    """One row per choice with two seeds or more: the base, then trained choices, then posts, by their change in FID."""
     rows = []
-    for choice, pairs in found.items():
-        if len(pairs) < 2:
+    for choice, by_seed in found.items():
+        against = next(iter(by_seed.values()))["against"]
+        seeds = [seed for seed in by_seed if seed in found.get(against, {})]
+        if len(seeds) < 2:
             continue
-        change = np.array([after["total"] - before["total"] for after, before in pairs.values()])
-        reach = float(student.ppf(0.975, len(change) - 1) * change.std(ddof=1) / len(change) ** 0.5)
-        row, against = LOG.get(choice, ("", ""))
-        after, before = (
-            {key: float(np.mean([pair[side][key] for pair in pairs.values()])) for key in ("total", "fid")}
-            for side in (0, 1)
-        )
-        rows.append({
-            "choice": choice, "seeds": len(pairs), "total": after["total"], "change": float(change.mean()),
-            "low": float(change.mean()) - reach, "high": float(change.mean()) + reach, "fid": after["fid"],
-            "fid_change": after["fid"] - before["fid"], "log_row": row,
-            "log_fid_change": log[row] - log[against] if row else None,
-        })  # fmt: skip
-    return sorted(rows, key=lambda row: (row["choice"] != BASE, -row["change"]))
+        after = {role: np.array([by_seed[seed]["parts"][name] for seed in seeds]) for role, name in ROLES.items()}
+        before = {
+            role: np.array([found[against][seed]["parts"][name] for seed in seeds]) for role, name in ROLES.items()
+        }
+        change = {role: after[role] - before[role] for role in ROLES}
+        row: dict = {"choice": choice, "against": against, "seeds": len(seeds)}
+        row["lost"] = " ".join(str(seed) for seed in SEEDS if seed not in seeds)
+        for role in ROLES:
+            row |= {
+                role: after[role].mean(),
+                f"{role}_change": change[role].mean(),
+                f"{role}_reach": reach(change[role]),
+            }
+        row["verdict"] = "" if choice == against else verdict(change)
+        here, there = LOG.get(choice, ("", ""))
+        row["log_row"] = here
+        row["log_fid_change"] = logged = log[here] - log[there] if here else None
+        row["comes_back"] = "" if logged is None else comes_back(change, logged)
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row["choice"] != BASE, row["choice"].startswith("post="), row["fid_change"]))
+
+
+def reach(change: np.ndarray) -> float:
+    """Half of Student's 95 % interval of a mean."""
+    return float(student.ppf(0.975, len(change) - 1) * change.std(ddof=1) / len(change) ** 0.5)
+
+
+def verdict(change: Mapping[str, np.ndarray]) -> str:
+    """Better, worse, or not told: see above."""
+    if all((change[role] < 0).all() for role in DISTANCES) and change["mask_acc"].mean() >= 0:
+        return "better"
+    return "worse" if all((change[role] > 0).all() for role in DISTANCES) else "not told"
+
+
+def comes_back(change: Mapping[str, np.ndarray], logged: float) -> str:
+    """Yes where both networks' distances have the log's sign at every seed, no where they have the other one."""
+    signs = {sign for role in ("fid", "scenenet") for sign in np.sign(change[role])}
+    return "not told" if len(signs) > 1 else "yes" if signs == {np.sign(logged)} else "no"
 
 
 def recorded(folder: Path) -> dict[str, float]:
@@ -104,55 +120,60 @@ def recorded(folder: Path) -> dict[str, float]:
 def markdown(rows: list[dict]) -> str:
     """The table as docs/ holds it."""
     lines = [
-        "| choice | seeds | total | change, 95 % | FID | change | the log's FID change |",
-        "|---|---|---|---|---|---|---|",
+        "| choice | seeds | FID(Lite2) | change | FID(SceneNet) | pyramid | mask_acc | verdict | its FID | the same |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        same = row["choice"] == BASE
-        change = "" if same else f"{row['change']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
-        logged = "" if row["log_fid_change"] is None else f"{row['log_fid_change']:+.2f} ({row['log_row']})"
-        lines.append(f"| {row['choice']} | {row['seeds']} | {row['total']:.4f} | {change} | {row['fid']:.1f} "
-                     f"| {'' if same else format(row['fid_change'], '+.1f')} | {logged} |")  # fmt: skip
+        same = row["choice"] == row["against"]
+        cells = [row["choice"], f"{row['seeds']}{' (lost: ' + row['lost'] + ')' if row['lost'] else ''}"]
+        cells.append(f"{row['fid']:.0f}")
+        cells.append("" if same else f"{row['fid_change']:+.0f} ± {row['fid_reach']:.0f}")
+        for role, places in (("scenenet", 1), ("pyramid", 0), ("mask_acc", 3)):
+            value = row[role] if same else row[f"{role}_change"]
+            spread = "" if same else f" ± {row[f'{role}_reach']:.{places}f}"
+            cells.append(f"{value:{'' if same else '+'}.{places}f}{spread}")
+        logged = row["log_fid_change"]
+        cells += [row["verdict"], "" if logged is None else f"{logged:+.2f} ({row['log_row']})", row["comes_back"]]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw(rows: list[dict], out: Path) -> None:
-    """Dots with intervals, best first."""
-    others = [row for row in rows if row["choice"] != BASE][::-1]
-    figure = Figure(figsize=(7.5, 0.27 * len(others) + 1.2), layout="constrained")
+    """Dots with intervals: the change of both networks' distances as a share of what it is measured against."""
+    others = [row for row in rows if row["choice"] != row["against"]][::-1]
+    figure = Figure(figsize=(9, 0.27 * len(others) + 1.3), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for place, row in enumerate(others):
-        sure = row["low"] > 0 or row["high"] < 0
-        colour = ("tab:green" if row["change"] > 0 else "tab:red") if sure else "0.45"
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.4)
-        axes.plot(row["change"], place, "o", color=colour, markersize=5)
-    axes.axvline(0, color="0.7", linewidth=1)
-    axes.set_yticks(range(len(others)), [row["choice"] for row in others], fontsize=8)
-    axes.set_xlabel(
-        "change of the total against the base (of a post: against the pictures before it), 95 %", fontsize=9
-    )
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(out, dpi=120, format="png")
+    panels = figure.subplots(1, 4, sharey=True)
+    for axes, role in zip(panels, ROLES, strict=True):
+        for place, row in enumerate(others):
+            middle, half = row[f"{role}_change"], row[f"{role}_reach"]
+            good = (middle > 0) == (role == "mask_acc")
+            colour = ("tab:green" if good else "tab:red") if abs(middle) > half else "0.45"
+            axes.plot([middle - half, middle + half], [place, place], color=colour, linewidth=1.4)
+            axes.plot(middle, place, "o", color=colour, markersize=4)
+        axes.axvline(0, color="0.7", linewidth=1)
+        axes.set_title(f"{ROLES[role]}\n{'more' if role == 'mask_acc' else 'less'} is better", fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(others)), [row["choice"] for row in others], fontsize=8)
+    figure.supxlabel("change against the base at equal seeds (enlarging posts: against bicubic_x2), 95 %", fontsize=8)
+    figure.savefig(out, dpi=110, format="png")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sweeps", type=Path, nargs="+", help="folders of sweeps, one of them with runs of the base")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="where results.csv and results.png go")
-    chosen = parser.parse_args()
-    rows = summarise(read(chosen.sweeps), recorded(Path(__file__).parent.parent))
+def main(words: list[str]) -> None:
+    if len(words) != 1 or not Path(words[0]).is_dir():
+        raise SystemExit(__doc__)
+    rows = summarise(read(Path(words[0])), recorded(Path(__file__).parent.parent))
     if not rows:
-        raise SystemExit(
-            "no choice has two seeds beside the base's: let -m ... seed=1,2,3 end, with trick=none among it"
-        )
-    with (chosen.out / "results.csv").open("w", newline="") as file:
+        raise SystemExit("no choice has two seeds beside the base's: let run.py end, with the group base")
+    here = Path(__file__).parent
+    with (here / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()
         writer.writerows(rows)
-    draw(rows, chosen.out / "results.png")
+    draw(rows, here / "results.png")
     print(markdown(rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

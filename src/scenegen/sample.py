@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scenegen.data.own_maps import Notice
     from scenegen.data.samples import Pairs
     from scenegen.posts.post import Post
+    from scenegen.scoring.judges.protocols import Describing
 
     Wanted = tuple[int, int] | Literal["training", "own"]
 
@@ -41,6 +43,7 @@ class Settings:
     most: float
     raw: bool
     rank: Literal["none", "discriminator"]
+    best_of: int
     fit: Literal["refuse", "crop", "squash"]
     seed: int
     n_per_label: int
@@ -51,7 +54,7 @@ class Settings:
     sheet: int
 
     def __post_init__(self) -> None:
-        for name in ("n_per_label", "batch_size"):
+        for name in ("n_per_label", "batch_size", "best_of"):
             if getattr(self, name) < 1:
                 raise Refusal(f"{name}={getattr(self, name)} must be 1 or more")
         if self.count is not None and self.count < 1:
@@ -67,6 +70,10 @@ class Settings:
             raise Refusal(f"rank={self.rank} is not known; use none or discriminator")
         if self.rank != "none" and self.n_per_label < 2:
             raise Refusal(f"rank={self.rank} orders several results of one picture; give n_per_label=2 or more")
+        if self.best_of > 1 and (self.n_per_label > 1 or self.style is not None):
+            given = f"style={self.style}" if self.style is not None else f"n_per_label={self.n_per_label}"
+            raise Refusal(f"best_of={self.best_of} chooses one seed for one picture per map, and {given} asks for "
+                          "something else; leave one of them out")  # fmt: skip
         if not 0 < self.most <= 1:
             raise Refusal(f"most={self.most} must lie in (0, 1]: the greatest share of a picture that a mask may hide")
 
@@ -74,6 +81,59 @@ class Settings:
         """Option -> file or folder of the user's that is read."""
         named = {name: getattr(self, name) for name in READ}
         return {name: Path(value).expanduser() for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Seeds of a run, tried by its own Frechet judge against the photographs that it was trained on.
+
+    Attributes:
+        run: with noise.
+        chosen: `best_of` seeds from `seed` on.
+        judge: describes pictures.
+    """
+
+    run: TrainedRun
+    chosen: Settings
+    judge: Describing
+
+    @classmethod
+    def of(cls, run: TrainedRun, chosen: Settings) -> Tries:
+        """Refuse a model without noise, and a run that names no such judge, before anything is written."""
+        from scenegen.config import build
+
+        option, name = f"best_of={chosen.best_of}", run.folder.name
+        if run.model.noise_shape is None:
+            raise Refusal(f"{option} tries seeds, but run {name} makes one picture per label map (it has no noise); "
+                          "train with model.vae=true, or give best_of=1")  # fmt: skip
+        if not run.config.get("fid"):
+            raise Refusal(f"{option} needs a judge, but run {name} was trained without fid=; give best_of=1")
+        return cls(run, chosen, build.make(run.config["fid"]).to(chosen.device))
+
+    def best(self, data: Any, indices: Sequence[int]) -> tuple[int, str]:
+        """The best seed for some of the label maps, and a sentence about all seeds."""
+        from scenegen.base.console import bar
+        from scenegen.metrics.frechet import Moments
+        from scenegen.sampling.tries import best_seed, distance_of
+        from scenegen.scoring.inputs import Options
+        from scenegen.scoring.reference import reference_of
+
+        photos = self.run.dataset("train").reference()
+        options = Options(cache="auto", device=self.chosen.device)
+        real = Moments.of(reference_of(photos, fid=self.judge, options=options, track=bar).features)
+        distance = partial(
+            distance_of,
+            self.run.model,
+            data,
+            describe=self.judge,
+            real=real,
+            indices=indices,
+            batch_size=self.chosen.batch_size,
+            device=self.chosen.device,
+        )
+        first = self.chosen.seed
+        return best_seed(range(first, first + self.chosen.best_of), lambda seed: distance(seed=seed),
+                         title=self.judge.title, track=bar)  # fmt: skip
 
 
 @command("sample")
@@ -109,7 +169,8 @@ def main(cfg: DictConfig) -> None:
     data = read_inputs(run, chosen, size=size, notice=notes.append)
     judge = open_judge(run, checkpoint=chosen.checkpoint) if chosen.rank == "discriminator" else None
     indices = list(range(len(data)))[: chosen.count]
-    made = recipe_of(run, chosen, size=size, posts=posts)
+    tries = Tries.of(run, chosen) if chosen.best_of > 1 else None
+    made = recipe_of(run, chosen, size=size, posts=posts, judges=[tries.judge.stamp] if tries is not None else [])
     out = made_folder(home_of(run.folder), made) if chosen.out is None else Path(chosen.out)
     sheet, exemplars, results = (
         out.with_name(f"{out.name}_{name}") for name in ("sheet.png", "exemplars.json", "results.json")
@@ -126,12 +187,16 @@ def main(cfg: DictConfig) -> None:
     )
     for note in notes:
         print(printable(note))
+    seed = chosen.seed
+    if tries is not None:
+        seed, told = tries.best(data, indices)
+        print(told)
     files = generate(
         run.model,
         data,
         out=out,
         indices=indices,
-        seed=chosen.seed,
+        seed=seed,
         batch_size=chosen.batch_size,
         n_per_label=n,
         style=style,
@@ -165,8 +230,13 @@ def read_inputs(run: TrainedRun, chosen: Settings, *, size: Wanted, notice: Noti
     return run.inputs(size=size, notice=notice, **named)
 
 
-def recipe_of(run: TrainedRun, chosen: Settings, *, size: Wanted, posts: Sequence[Post]) -> dict[str, Any]:
-    """What made the pictures, as it is written beside them; equal choices share a folder."""
+def recipe_of(
+    run: TrainedRun, chosen: Settings, *, size: Wanted, posts: Sequence[Post], judges: Sequence[str]
+) -> dict[str, Any]:
+    """What made the pictures, as it is written beside them; equal choices share a folder.
+
+    `judges` are the stamps of those that choose the noise: like those that training read, they mark later scores.
+    """
     from scenegen.runs.record import read_record
 
     reads = chosen.reads()
@@ -180,9 +250,10 @@ def recipe_of(run: TrainedRun, chosen: Settings, *, size: Wanted, posts: Sequenc
         "size": size if isinstance(size, str) else list(size),
         "posts": [post.stamp for post in posts],
     }
-    if chosen_on := read_record(run.folder).chosen_on:
-        made["chosen_on"] = chosen_on
-    return made
+    record = read_record(run.folder)
+    further = {"best_of": chosen.best_of if judges else None, "chosen_on": record.chosen_on,
+               "read": sorted({*record.read, *judges})}  # fmt: skip
+    return made | {name: value for name, value in further.items() if value}
 
 
 def write_sheet(

@@ -77,7 +77,7 @@ def mix(settings: Settings, folder: Path) -> None:
     run = open_run(settings.runs[0], device=settings.device)
     run.model.load_state_dict(state)
     parts = [f"{share:g} of {name}" for share, name in zip(shares, settings.runs, strict=True)]
-    path = write_run(folder, run, made_of=parts)
+    path = write_run(folder, run, made_of=parts, runs=settings.runs)
     print(
         f"{printable(str(path))}: {printable(' + '.join(parts))}; next: python -m scenegen.sample run={settings.name}"
     )
@@ -114,7 +114,7 @@ def choose(settings: Settings, config: Mapping[str, Any], folder: Path) -> None:
         f"soup of {len(kept)}: {best:.4f} against {alone[order[0]]:.4f} of the best alone on the maps that chose, "
         f"{others[tuple(kept)]:.4f} against {others[(order[0],)]:.4f} on the others"
     )
-    path = write_run(folder, run, made_of=[f"soup of {name}" for name in kept])
+    path = write_run(folder, run, made_of=[f"soup of {name}" for name in kept], runs=settings.runs)
     note_choice(folder, [test.names[i] for i in looked[0::2]])
     print(f"{printable(str(path))}; next: python -m scenegen.sample run={settings.name}")
 
@@ -146,15 +146,17 @@ def batches_of(data: Pairs, indices: Sequence[int], *, settings: Settings) -> li
     return [collate([data[(0, i)] for i in group]).to(settings.device) for group in groups]
 
 
-def write_run(folder: Path, run: TrainedRun, *, made_of: Sequence[str]) -> Path:
+def write_run(folder: Path, run: TrainedRun, *, made_of: Sequence[str], runs: Sequence[str]) -> Path:
     """Write a run of the opened one's config with the weights that its model has now; the file of the weights."""
     from scenegen.config.opened import note_vocabulary
     from scenegen.config.plan import digest
     from scenegen.runs.checkpoints import write_weights
-    from scenegen.runs.folder import create_run
+    from scenegen.runs.folder import create_run, find_run
+    from scenegen.runs.record import note_read, read_record
 
     create_run(folder, DictConfig(run.config), digest=digest(run.config), overrides=list(made_of))
     note_vocabulary(folder, run.dataset("train"))
+    note_read(folder, sorted({stamp for name in runs for stamp in read_record(find_run(name)).read}))
     return write_weights(folder, {"model": run.model})
 
 

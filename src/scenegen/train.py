@@ -147,7 +147,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         if settings.start_from is not None and start.point is None:
             tell(take_over(module, find_run(settings.start_from)))
         if is_first():
-            start.begin(data, train_data, stack=stack)
+            start.begin(data, train_data, read=module.frozen_stamps, stack=stack)
         loggers = build.loggers(config, folder)
         try:
             prepared.run(loggers=loggers, checkpoint=start.point.path if start.point else None, start=start.step)
@@ -251,7 +251,7 @@ def _finish(start: Start, ending: Ending, module: Rounds, loggers: Sequence[Logg
             config=config,
             digest=start.chosen.digest,
             made_by=command_line,
-            read=sorted(module.frozen_stamps),
+            read=sorted(module.frozen_stamps.union(record.read)),
         )
     if isinstance(module.best_model, LabelReader):
         made = {"folder": start.folder, "config": config, "command": command_line}

@@ -227,6 +227,8 @@ COMMANDS = [
     other("sample run=none_such", "none_such", "python -m scenegen.train"),
     other("sample run=null", "run", "should be text"),
     other("sample run=a n_per_label=0", "n_per_label=0", "must be 1 or more"),
+    other("sample run=a best_of=0", "best_of=0", "must be 1 or more"),
+    other("sample run=a best_of=3 n_per_label=2", "n_per_label=2", "one seed for one picture per map"),
     other("sample run=a count=0", "count=0", "must be 1 or more, or null for all"),
     other("sample run=a batch_size=0", "batch_size=0", "must be 1 or more"),
     other("sample run=a lookup=perhaps", "lookup=perhaps", "is not known"),

@@ -110,7 +110,8 @@ def read_record(folder: Path) -> Record | None:
 
 
 def told_of(folder: Path) -> Mapping[str, list[str]]:
-    """Posts that the pictures of a folder went through, and maps by which their model was chosen, as its record says.
+    """Posts that the pictures of a folder went through, maps by which their model was chosen, and the networks that its
+    training read or that chose its noise, as the folder's record says.
 
     A folder of another project has no record, or a file of that name that is none, and says nothing.
     """
@@ -119,7 +120,7 @@ def told_of(folder: Path) -> Mapping[str, list[str]]:
     except Refusal:
         record = None
     made = {} if record is None else record.made
-    lists = {key: made.get(key) for key in ("posts", "chosen_on")}
+    lists = {key: made.get(key) for key in ("posts", "chosen_on", "read")}
     return {key: [str(one) for one in value] for key, value in lists.items() if isinstance(value, list)}
 
 

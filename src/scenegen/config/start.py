@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from scenegen.config.stored import read_config
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import require_sound
 from scenegen.data.samples import Pairs
-from scenegen.runs.folder import create_run, name_of
+from scenegen.runs.folder import create_run, find_run, name_of
 from scenegen.runs.lock import held
 from scenegen.runs.processes import is_first
-from scenegen.runs.record import Changed, note_data, note_resume, read_record
+from scenegen.runs.record import Changed, note_data, note_read, note_resume, read_record
 from scenegen.runs.resume_point import (
     Nothing,
     Point,
@@ -86,14 +86,22 @@ class Start:
         require_fit(self.point.path, self.point.content)
         return replace(self, point=replace(self.point, content=None))
 
-    def begin(self, data: dict[str, Any], train_data: Pairs, *, stack: contextlib.ExitStack) -> None:
-        """Write down a new run, and lock it until `stack` ends; or note in one that is there how it goes on."""
+    def begin(
+        self, data: dict[str, Any], train_data: Pairs, *, read: Iterable[str], stack: contextlib.ExitStack
+    ) -> None:
+        """Write down a new run, and lock it until `stack` ends; or note in one that is there how it goes on.
+
+        `read` are the stamps of the networks that its training reads; those of the run that it starts from count too.
+        """
         digest, overrides = self.chosen.digest, self.overrides
         if not self.resuming:
             create_run(self.folder, self.cfg, digest=digest, overrides=overrides)
             stack.enter_context(held(self.folder))
             note_data(self.folder, data)
             note_vocabulary(self.folder, train_data)
+            first = self.settings.start_from
+            earlier = read_record(find_run(first)).read if first is not None else []
+            note_read(self.folder, sorted({*read, *earlier}))
             return
         set_aside_newer(self.folder, self.point)
         changes = self.changes

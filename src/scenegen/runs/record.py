@@ -68,6 +68,7 @@ class Record:
         resumes: oldest first.
         data: fingerprint of each split (data/fingerprint.py); None in records of release 0.2 and older.
         chosen_on: names of the test maps by which the checkpoints of a soup were chosen.
+        read: stamps of the frozen networks that the training read.
         content: everything in the file.
     """
 
@@ -77,6 +78,7 @@ class Record:
     data: dict[str, Any] | None
     content: Mapping[str, Any]
     chosen_on: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
 
     def until(self, digest: str) -> Record | None:
         """The record as it was when the config had a digest; None where it never had it."""
@@ -132,8 +134,8 @@ def read_record(folder: Path) -> Record:
         return Record("", [], [], None, {})
     content = read_json(path, what="the run's record", cure=cure, shape=dict[str, Any])
     shape = {"config": str, "overrides": list[str], "resumes": list[Resume], "data": dict[str, Any] | None,
-             "chosen_on": list[str]}  # fmt: skip
-    empty = {"config": "", "overrides": [], "resumes": [], "data": None, "chosen_on": []}
+             "chosen_on": list[str], "read": list[str]}  # fmt: skip
+    empty = {"config": "", "overrides": [], "resumes": [], "data": None, "chosen_on": [], "read": []}
     parts = {
         key: of_shape(content.get(key, empty[key]), kind, what=f"the run's record {path}", cure=cure)
         for key, kind in shape.items()
@@ -152,6 +154,11 @@ def overrides_of(folder: Path) -> list[str]:
 def note_data(folder: Path, data: Mapping[str, Any]) -> None:
     """Write the fingerprint of a run's data into its record."""
     write_json(folder / RECORD, {**read_record(folder).content, "data": dict(data)})
+
+
+def note_read(folder: Path, stamps: Sequence[str]) -> None:
+    """Write into a run's record which frozen networks its training reads."""
+    write_json(folder / RECORD, {**read_record(folder).content, "read": list(stamps)})
 
 
 def note_choice(folder: Path, names: Sequence[str]) -> None:

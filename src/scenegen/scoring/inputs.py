@@ -47,7 +47,8 @@ class Options:
         posts: stamps of the posts that the pictures went through, for the protocol.
         chosen_on: names of the maps by which the model was chosen; a score of one of them is marked.
         config_hash: name of the config's content, for the protocol.
-        read: stamps of the frozen networks that the training read; judges among them are marked.
+        read: stamps of the frozen networks that the training read or that chose the noise; judges among them are
+            marked.
     """
 
     count: int | None = None
