@@ -16,6 +16,7 @@ from scenegen.config.compose import compose
 from scenegen.config.faults import accepts
 from scenegen.config.places import conf_folder, experiments_folder
 from scenegen.config.plan import Plan, plan
+from scenegen.config.tasks import task_of
 from scenegen.train import Settings
 from tests.test_recipes import ROWS
 
@@ -30,6 +31,12 @@ def train(*overrides: str) -> Plan:
 def test_model_carries_its_published_objective_and_loss_adds() -> None:
     assert set(train().config["loss"]) == PUBLISHED
     assert set(train("loss=cx+dists").config["loss"]) == PUBLISHED | {"cx", "dists"}
+
+
+@pytest.mark.parametrize("model", ["gaugan", "sasame", "sesame", "rrdb", "esrgan", "fastcut", "scenenet"])
+def test_a_model_s_task_is_the_one_that_it_composes(model: str) -> None:
+    """Also that of an option that builds on another one, as esrgan on rrdb and fastcut on cut."""
+    assert task_of(model) == compose("train", [f"model={model}"]).task
 
 
 def test_order_of_parts_does_not_matter() -> None:

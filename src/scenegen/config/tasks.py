@@ -12,6 +12,8 @@ USUAL = "scene"
 """Task of models whose option names none."""
 
 _NAMED = re.compile(r"^  - override /task: (\w+)", re.MULTILINE)
+_BASE = re.compile(r"^  - (?!_self_)(\w+)$", re.MULTILINE)
+"""Option of the same group that an option builds on, whose task is its own."""
 
 
 def task_of(model: str) -> str | None:
@@ -19,8 +21,11 @@ def task_of(model: str) -> str | None:
     file = conf_folder() / "model" / f"{model}.yaml"
     if not file.is_file():
         return None
-    named = _NAMED.search(file.read_text(encoding="utf-8"))
-    return named[1] if named else USUAL
+    text = file.read_text(encoding="utf-8")
+    if named := _NAMED.search(text):
+        return named[1]
+    base = _BASE.search(text)
+    return task_of(base[1]) if base else USUAL
 
 
 def require_task(choices: Mapping[str, str | None]) -> None:
