@@ -66,19 +66,6 @@ def test_the_releases_spectral_norm_moves_in_eval_mode_when_asked_for() -> None:
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("convolution", ["coordinate", "gated"])
-def test_picnet_learns_with_the_notes_convolutions_and_norms(convolution: str) -> None:
-    torch.manual_seed(0)
-    model = built("model/picnet", **SIDES, **SMALL["picnet"], convolution=convolution, norm="group", simam=1e-4,
-                  attentive=3)  # fmt: skip
-    made = model(batch(), noise=torch.randn(1, *model.noise_shape))
-    made.image.square().mean().backward()
-    grads = [p.grad for p in model.parameters() if p.requires_grad]
-    seen = [g for g in grads if g is not None]
-    assert len(seen) > 0.8 * len(grads)
-    assert torch.stack([g.abs().sum() for g in seen]).isfinite().all()
-
-
 @pytest.mark.parametrize("block", ["log", "released"])
 def test_spdnorm_modulates_each_of_picnets_doublings(block: str) -> None:
     """Each block is the one of its name, all of both learn, and the maps are the doublings' own, in front of them."""

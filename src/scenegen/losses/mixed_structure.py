@@ -41,7 +41,7 @@ def ms_ssim_l1_mixed(x: Tensor, y: Tensor, *, alpha: float, compensation: float)
         raise Refusal(f"loss.appearance.distance=ms_ssim_l1_mixed pairs widths with red, green and blue, but pictures "
                       f"have {x.shape[1]} channels; use loss.appearance.distance=ms_ssim_l1")  # fmt: skip
     x, y = full_precision(x), full_precision(y)
-    windows = torch.stack([_window(sigma) for sigma in SIGMAS]).repeat_interleave(CHANNELS, 0)[:, None].to(x)
+    windows = torch.stack([_window(sigma) for sigma in SIGMAS]).repeat_interleave(CHANNELS, 0).to(x)  # (15, 33)
     mx, my, xx, yy, xy = (_blur(z, windows) for z in (x, y, x * x, y * y, x * y))  # (b, 15, h, w)
     luminance = (2 * mx * my + C1) / (mx * mx + my * my + C1)
     contrast = (2 * (xy - mx * my) + C2) / ((xx - mx * mx) + (yy - my * my) + C2)
@@ -51,12 +51,20 @@ def ms_ssim_l1_mixed(x: Tensor, y: Tensor, *, alpha: float, compensation: float)
 
 
 def _window(sigma: float) -> Tensor:
-    """(33, 33), in float32 as released."""
+    """(33,) taps of one side, in float32 as released."""
     at = torch.arange(2 * RADIUS + 1, dtype=torch.float32) - RADIUS
     taps = torch.exp(-at.square() / (2 * sigma**2))
-    taps = taps / taps.sum()
-    return torch.outer(taps, taps)
+    return taps / taps.sum()
 
 
 def _blur(x: Tensor, windows: Tensor) -> Tensor:
-    return F.conv2d(x, windows, padding=RADIUS, groups=CHANNELS)
+    """Each channel (b, 3, h, w) under its share of the windows (n, 33): (b, n, h, w).
+
+    In float32 one side after the other, 8 times faster; the release rounds the products of both sides' taps to
+    float32, which float64 sees.
+    """
+    if x.dtype == torch.float64:
+        products = (windows.float()[:, :, None] * windows.float()[:, None]).to(x)  # (n, 33, 33)
+        return F.conv2d(x, products[:, None], padding=RADIUS, groups=CHANNELS)
+    down = F.conv2d(x, windows[:, None, :, None], padding=(RADIUS, 0), groups=CHANNELS)
+    return F.conv2d(down, windows[:, None, None, :], padding=(0, RADIUS), groups=len(windows))
