@@ -30,12 +30,12 @@ def test_curves_are_drawn_from_a_journal_with_gaps(tmp_path: Path) -> None:
     assert width > height > 100
 
 
-def test_a_panel_of_one_row_shows_its_value(tmp_path: Path) -> None:
-    for rows in (1, 2):
-        journal = Journal(tmp_path / f"{rows}.csv")
-        for step in range(1, rows + 1):
-            journal.log_metrics({"G": 1.0}, step=step)
-        draw_curves(tmp_path / f"{rows}.csv", tmp_path / f"{rows}.png")
+def test_a_panel_of_one_row_shows_its_value_and_two_rows_are_no_curve(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "metrics.csv")
+    for step in range(1, 4):
+        journal.log_metrics({"G": 1.0} if step == 3 else {"r1": 1.0}, step=step)
+        draw_curves(tmp_path / "metrics.csv", tmp_path / f"{step}.png")
+    assert [path.name for path in tmp_path.glob("*.png")] == ["3.png"]
     blue = np.array([31, 119, 180])  # C0
-    pixels = np.asarray(Image.open(tmp_path / "1.png").convert("RGB"), int)
+    pixels = np.asarray(Image.open(tmp_path / "3.png").convert("RGB"), int)
     assert (np.abs(pixels - blue).sum(-1) < 30).sum() > 9

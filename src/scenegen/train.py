@@ -104,7 +104,14 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
     Returns:
         The total, or None where there is none.
     """
-    _refuse_early(cfg, folder, overrides)
+    if cfg.resume is not None:
+        _refuse_another_run(cfg, folder, overrides)
+    from scenegen.training.lightning import import_lightning
+
+    if cfg.extensions is None:  # else they may want what is left out
+        import_lightning()
+    if cfg.resume is None:
+        _refuse_taken(cfg, folder)
 
     from scenegen.config import build
     from scenegen.config.start import start_of
@@ -160,17 +167,19 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         return _finish(start, ending, module, loggers) if is_first() else None
 
 
-def _refuse_early(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
-    """Refuse what would make another run, or overwrite one, before the heavy imports."""
+def _refuse_another_run(cfg: DictConfig, folder: Path, overrides: list[str]) -> None:
+    """Refuse what would make another run of the resumed one, before the heavy imports."""
     from scenegen.config.resumed import resumed
     from scenegen.config.stored import read_config
-    from scenegen.runs.folder import find_run, name_of, require_free
+    from scenegen.runs.folder import find_run, name_of
 
-    if cfg.resume is not None:
-        resumed(read_config(find_run(folder)), overrides, composed=cfg, run=str(name_of(folder)))
-        return
+    resumed(read_config(find_run(folder)), overrides, composed=cfg, run=str(name_of(folder)))
 
+
+def _refuse_taken(cfg: DictConfig, folder: Path) -> None:
+    """Refuse a new run where one is, or whose networks have no run to come from."""
     from scenegen.runs.checkpoints import newest
+    from scenegen.runs.folder import find_run, require_free
     from scenegen.runs.processes import is_first
 
     if is_first():

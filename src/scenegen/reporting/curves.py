@@ -11,21 +11,23 @@ from scenegen.reporting.escaping import drawn
 from scenegen.runs.rows import read_rows
 
 TOTALS = ("G", "D")
+FEWEST = 3
+"""Rows below which there is no curve, and matplotlib is not imported: metrics.csv says it all."""
 
 
 def draw_curves(metrics: Path, out: Path) -> None:
     """One small plot per logged value, raw in grey and smoothed in colour, over the steps of the run.
 
     Args:
-        metrics: a run's metrics.csv; without a row nothing is drawn. A value of one row is a dot.
+        metrics: a run's metrics.csv; of fewer than three rows nothing is drawn. A value of one row is a dot.
         out: the PNG file.
     """
+    rows = read_rows(metrics)
+    if len(rows) < FEWEST:
+        return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = read_rows(metrics)
-    if not rows:
-        return
     names = sorted({key for row in rows for key in row} - {"step"}, key=lambda key: (key not in TOTALS, key))
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
