@@ -13,9 +13,6 @@ from scenegen.cli.entry import command
 if TYPE_CHECKING:
     from scenegen.reporting.objective_report import ObjectiveReport
 
-CLASSES = 29
-"""Stands for the data's number of classes, on which no report depends."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,6 +22,7 @@ class Settings:
     deep: bool
     json: str | None
     seed: int
+    steps: int
 
 
 def run(cfg: DictConfig) -> int:
@@ -92,10 +90,12 @@ def report_of(config: Mapping[str, Any]) -> ObjectiveReport:
     import torch
 
     from scenegen.config import build
+    from scenegen.config.opened import Vocabulary
+    from scenegen.data.classes import LANDSCAPE
     from scenegen.reporting.objective_report import examine
 
-    with torch.device("meta"):
-        generator = build.make(config["model"], num_classes=CLASSES, edges=False)
+    with torch.device("meta"):  # any classes do: no report depends on their number
+        generator = build.model(config, Vocabulary(LANDSCAPE, has_instances=False))
     return examine(build.objective(config, generator), height=config["size"]["height"], width=config["size"]["width"])
 
 

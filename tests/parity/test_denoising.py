@@ -120,7 +120,8 @@ def test_cncl_normalisation() -> None:
 
 def network_003(options: dict[str, Any]) -> nn.Module:
     """Log 003's network by the options of a case."""
-    layers = Convolutions(norm=NORMS[options.get("norm_mode", "bn")], activation=options.get("act_mode", "relu"))
+    layers = Convolutions(norm=NORMS[options.get("norm_mode", "bn")], activation=options.get("act_mode", "relu"),
+                          fusion_start="drawn")  # fmt: skip
     own = {"own": options.get("mdta_num", 0), "cross": options.get("cross_num", 0)}
     chosen: dict[str, Any] = PLAIN | own | {"squeeze": options.get("attn_mode") == "ca",
                                             "heads": options.get("num_heads", 4)}  # fmt: skip

@@ -62,7 +62,8 @@ class SmpNet(nn.Module):
         smp = pinned.extra("segmentation_models_pytorch", choice="segmenter=smp")  # nosec B610  # no database
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         try:
-            self.net = smp.create_model(arch, encoder, encoder_weights, in_channels=3, classes=classes)
+            with torch.device("cpu"):  # its encoders read numbers off tensors while they are built, which meta has not
+                self.net = smp.create_model(arch, encoder, encoder_weights, in_channels=3, classes=classes)
         except (KeyError, ValueError) as error:
             said = str(error.args[0] if error.args else error)
             raise Refusal(f"segmentation_models.pytorch has no {arch} on {encoder}: {said[:300]}") from error

@@ -26,15 +26,21 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
 
 @dataclass(frozen=True)
 class Convolutions:
-    """Layers of the U-Nets.
+    """Layers of the U-Nets and of their fusion.
 
     Attributes:
         norm: "batch", or "layer" over the channels of each pixel.
         activation: "relu", "gelu" or "glu" (half of the channels gate the others).
+        fusion_start: "drawn" as all weights are, or "mean" of both predictions.
     """
 
     norm: str
     activation: str
+    fusion_start: str
+
+    def __post_init__(self) -> None:
+        if self.fusion_start not in ("drawn", "mean"):
+            raise Refusal(f"model.layers.fusion_start={self.fusion_start} is not one of drawn, mean")
 
 
 @dataclass(frozen=True)
@@ -322,6 +328,18 @@ class CnclUnet(TwoBranches):
         for parameter in self.parameters():
             if parameter.dim() == 4:
                 nn.init.xavier_uniform_(parameter)  # the log's start: every convolution, no temperature
+        if layers.fusion_start == "mean" and isinstance(generator, TwoUNets | FullyCrossed):
+            _start_as_mean(generator.fusion_layer.conv)
+
+
+@torch.no_grad()
+def _start_as_mean(fusion: nn.Conv2d) -> None:
+    """A fusing convolution that gives the mean of both predictions."""
+    middle = fusion.kernel_size[0] // 2
+    nn.init.zeros_(fusion.weight)
+    fusion.weight[..., middle, middle] = 1 / fusion.in_channels
+    assert fusion.bias is not None
+    nn.init.zeros_(fusion.bias)
 
 
 def _branches(fusion: int | str, *, ngf: int, layers: Convolutions, exchange: Exchange) -> nn.Module:
