@@ -12,7 +12,8 @@ import pytest
 import wandb
 
 from scenegen.tracking.dashboard import workspace
-from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, say_upload, sweep_overview, tags_of
+from scenegen.tracking.tags import tags_of
+from scenegen.tracking.wandb import IDENTITY, CalmWandb, TableRow, report, say_upload, sweep_overview
 from tests.options import replaced
 
 CONFIG = {

@@ -53,22 +53,25 @@ class Section:
     pictures: Sequence[tuple[str, str, str]]
 
 
-def page(sections: Sequence[Section], table: Sequence[Row], *, stamp: str) -> str:
+def page(sections: Sequence[Section], table: Sequence[Row], *, stamp: str, explorer: str) -> str:
     """The whole page.
 
     Args:
         sections: of our runs, one per task.
         table: the log.
         stamp: time and commit.
+        explorer: the view of all runs as HTML, "" for none.
     """
     names = [(f"task-{escape(one.board.task)}", escape(one.board.title)) for one in sections]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in [*names, ("log", "The log")])
+    every = [("explore", "All runs")] if explorer else []
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in [*names, *every, ("log", "The log")])
     body = [
         "<h1>scenegen report</h1>",
         f'<p class="soft">{escape(stamp)}</p>',
         f"<nav>{links}</nav>",
         *(_section(one, anchor) for one, (anchor, _) in zip(sections, names, strict=True)),
         *([] if sections else ["<p>No finished run was found; train one, then make this page again.</p>"]),
+        explorer,
         '<h2 id="log">The log</h2>',
         "<p>Every row is a command: <code>python -m scenegen.train experiment=&lt;row&gt; data.root=PATH</code>. The "
         "recorded numbers were measured by the contest's judges (offline rows: by the team's own FID); ours stand "

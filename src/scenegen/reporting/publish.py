@@ -18,6 +18,7 @@ from scenegen.reporting import figures
 from scenegen.reporting.comparison import Comparison, compare
 from scenegen.reporting.curves import read_series
 from scenegen.reporting.effects import single_changes
+from scenegen.reporting.explorer import explorer
 from scenegen.reporting.leaderboard import TOTAL, Board, Row, markdown, rows
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.page import Section, page
@@ -74,7 +75,7 @@ def publish(
         The page.
     """
     table = rows(entries, tasks.get(SCENE, {}))
-    sections = []
+    sections, ours = [], []
     for task, recipes in tasks.items():
         found, sentences = _compared(recipes, seed=seed)
         lines = [row for row in (table if task == SCENE else rows([], recipes)) if row.ours]
@@ -84,9 +85,11 @@ def publish(
         board = Board(task, lines, sentences)
         runs = {row.recipe: row.ours.runs[0] for row in lines if row.ours}
         shown = _pictures(runs, task=task, out=out, count=pictures)
+        ours += [run for row in lines if row.ours for run in row.ours.runs]
         sections.append(Section(board, _plots(board, found, runs, curves), shown))
     stamp = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {(commit() or 'unknown')[:12]}"
-    write_text(out / "index.html", page(sections, table, stamp=stamp))
+    every = explorer(ours, out=out, curves=curves)
+    write_text(out / "index.html", page(sections, table, stamp=stamp, explorer=every))
     write_text(leaderboard, markdown([section.board for section in sections], table))
     return out / "index.html"
 

@@ -22,6 +22,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
 from scenegen.runs.processes import is_first
 from scenegen.runs.record import overrides_of
+from scenegen.tracking.tags import tags_of
 
 RECORDS, OFFLINE = "wandb", "offline-run-*"
 """W&B's own folder below a run's, and the runs in it that wait for their upload."""
@@ -168,13 +169,6 @@ def recipe_of(folder: Path) -> str:
     apart = ("seed", "name", "logger", "trainer")
     words = [word for word in overrides_of(folder) if word.partition("=")[0].partition(".")[0].lstrip("+") not in apart]
     return " ".join(sorted(words)) or "as in conf/train.yaml"
-
-
-def tags_of(config: Mapping[str, Any]) -> list[str]:
-    """Model, active loss terms and data of a config."""
-    named = [str(config[group]["_target_"]).rpartition(".")[2].lower() for group in ("model", "data")]
-    terms = [name for name, node in config["loss"].items() if node.get("weight")]
-    return [named[0], *sorted(terms), named[1]]
 
 
 def report(
