@@ -91,8 +91,7 @@ def words_of(run: Result) -> list[str]:
     """Words that the filter finds a run by: its name, seed, overrides, and the tags that W&B would get."""
     given = ((run.config.get("logger") or {}).get("wandb") or {}).get("tags") or ()
     own = tags_of(run.config) if {"model", "data", "loss"} <= set(run.config) else ()
-    task = (f"task={run.config['task']}",) if run.config.get("task") else ()
-    words = (run.name, f"seed={run.seed}", *run.recipe.split(" "), *task, *own, *map(str, given))
+    words = (run.name, f"seed={run.seed}", *run.recipe.split(" "), f"task={run.task}", *own, *map(str, given))
     return list(dict.fromkeys(word for word in words if word))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import secrets
 import shlex
@@ -19,9 +18,11 @@ from pytorch_lightning.loggers.logger import Logger
 from scenegen.base.documents import read_json
 from scenegen.base.files import write_json
 from scenegen.base.refusal import Refusal
+from scenegen.runs.checkpoints import first_line
 from scenegen.runs.folder import HOME, IDENTITY, SHEET, SWEEP, checkpoints_of, step_of
 from scenegen.runs.processes import is_first
 from scenegen.runs.record import overrides_of
+from scenegen.tracking.contained import contained
 from scenegen.tracking.tags import tags_of
 
 RECORDS, OFFLINE = "wandb", "offline-run-*"
@@ -40,25 +41,10 @@ class TableRow:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def contained(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A logger's method whose failure is reported once and does not end the run."""
-
-    @functools.wraps(method)
-    def safely(self: CalmWandb, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except Exception as error:  # no logger's failure, whatever it is, ends a training
-            if not self.complained:
-                self.complained = True
-                print(f"W&B: {_first_line(error)}; the run goes on, metrics.csv has every number", file=sys.stderr)
-            return None
-
-    return safely
-
-
 class CalmWandb(WandbLogger):
     """Lightning's logger, whose failures never reach the run."""
 
+    title = "W&B"
     complained = False
     keeps_checkpoints = True
 
@@ -285,7 +271,9 @@ def _open(folder: Path, *, project: str, **options: Any) -> CalmWandb:
         client.login(prompt=False)
         return start("online")
     except Exception as error:  # no key, no network, or whatever the server has to say
-        print(f"W&B: {_first_line(error)}; recording offline, `wandb sync` uploads it later", file=sys.stderr)
+        print(
+            f"W&B: {first_line(error).rstrip('.')}; recording offline, `wandb sync` uploads it later", file=sys.stderr
+        )
         return start("offline")
 
 
@@ -309,7 +297,3 @@ def _newest(folder: Path) -> Path | None:
 
 def _step(checkpoint: Path) -> str:
     return f"step-{step_of(checkpoint)}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -15,6 +15,7 @@ from scenegen.base.seeding import hash_seed
 from scenegen.data.classes import ClassList
 from scenegen.runs.folder import grid_path
 from scenegen.sampling.sheets import columns, contact_sheet
+from scenegen.tracking.trackio import CalmTrackio
 from scenegen.training.rounds import Rounds
 
 
@@ -40,7 +41,7 @@ class Grids(pl.Callback):
         picture = self.draw(module)
         save_png(grid_path(self.folder, module.step), picture)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
+            if isinstance(logger, (WandbLogger, CalmTrackio)):
                 logger.log_image("grid", [picture], step=module.step)
             elif isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("grid", picture, module.step, dataformats="HWC")
