@@ -28,7 +28,7 @@ def test_forked_jobs_end_as_interpreters_do(module: list[str], tmp_path: Path, m
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     words = ("value=3", "do=report", "do=silent", "do=SIGKILL")
     ways = {}
-    for way, warm in (("warm", ("json",)), ("cold", ())):
+    for way, warm in (("warm", ("json", "scenegen.runs")), ("cold", ())):
         work = [job(tmp_path / way, number, word) for number, word in enumerate(words)]
         with Pool(program=module, warm=warm, width=2, say=lambda text: None) as pool:
             outcomes = pool.work(work)

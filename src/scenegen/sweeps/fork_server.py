@@ -158,14 +158,13 @@ def become(order: dict[str, Any], pipe: int) -> dict[str, Any]:
 
 
 def import_all(names: Iterable[str]) -> None:
-    """Import modules, and of packages of ours every module."""
+    """Import modules, and of this package's rooms every module."""
     for name in names:
         with contextlib.suppress(ImportError):  # a library of an extra; the job that needs it says so
             found = importlib.import_module(name)
-            if name.startswith("scenegen."):
-                inner = pkgutil.walk_packages(found.__path__, f"{name}.")
-                import_all(sorted(f"{part.name}" for part in inner if not part.ispkg))
-    gc.freeze()  # a collection in a job would copy every page that they share
+            inside = found.__spec__.submodule_search_locations if found.__spec__ else None
+            if name.startswith("scenegen.") and inside:
+                import_all(sorted(part.name for part in pkgutil.iter_modules(inside, f"{name}.")))
 
 
 def main() -> None:
@@ -173,6 +172,7 @@ def main() -> None:
     pipe, imports, answers = int(sys.argv[2]), sys.argv[3:], os.dup(1)
     os.dup2(2, 1)
     import_all(imports)
+    gc.freeze()  # a collection in a job would copy every page that they share
     if threading.active_count() > 1:
         sys.exit("error: a library started a thread; give hydra.launcher.warm=false")
     order = serve(pipe, answers)
