@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,14 @@ LONG = {"run", "each", "fit", "WARM"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run commands or train go first, so that the short ones fill both cores to the end."""
-    items.sort(key=lambda item: isinstance(item, pytest.Function) and LONG.isdisjoint(vars(item.module)))
+    """Files that run commands or train go first, then those of many tests: short ones fill both cores to the end."""
+    tests = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, int, str]:
+        short = isinstance(item, pytest.Function) and LONG.isdisjoint(vars(item.module))
+        return short, -tests[item.path], str(item.path)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from scenegen.config.compose import compose
 from scenegen.config.documented import options_of
 from scenegen.config.faults import faults_of
+from scenegen.config.interpolated_defaults import plainly
 from scenegen.config.kinds import kind_of, suited
 from scenegen.config.moved import upgrade
+from scenegen.config.places import conf_folder
 from scenegen.config.plan import digest
 from scenegen.scoring.judges.protocols import marks
 from tests.options import arguments, built
+
+INTERPOLATED = re.compile(r"^  - [^#\n]*: (\S*\$\{\S+)$", re.MULTILINE)
+"""Options in lists of defaults that depend on another choice."""
 
 RENDERED = {"segmenter": "scenenet", "fid": "scenenet", "extractor": "scenenet"}
 PHOTOGRAPHS = {"segmenter": "landscapes", "fid": "efficientnet_scaled", "extractor": "efficientnet"}
@@ -42,6 +49,19 @@ def test_defaults_follow_and_a_choice_by_name_wins(words: list[str], expected: d
     }
     assert config.fid.get("scale") == arguments(f"fid/{expected['fid']}").get("scale")
     assert list(config.extractor.nets) == list(arguments(f"extractor/{expected['extractor']}")["nets"])
+
+
+def test_lists_of_defaults_ask_hydra_1_4_for_groups_alone() -> None:
+    """Hydra 1.4's default_element.py puts the choices of ${group} in place and refuses whatever else is left."""
+    choices = {"data": "procedural", "debug": None}
+    asked = [name for file in conf_folder().rglob("*.yaml") for name in INTERPOLATED.findall(file.read_text())]
+    assert {*asked} >= {"${suited:${data},quality,standin}", "${debug}/${data}"}
+    for name in asked:
+        left = re.sub(r"\$\{([^{}]*?)\}", lambda found: choices[found[1]], plainly(name, choices))
+        assert "${" not in left, name
+    assert plainly("${suited:${data},quality,standin}", choices) == "standin"
+    assert plainly("${suited:${data},quality,standin}", {"data": "folder"}) == "quality"
+    assert plainly("${debug}/${data}", choices) == "None/${data}"
 
 
 def test_the_kind_is_checked_and_changes_no_digest() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,15 @@ def recorded(family: str, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]
     meta = json.loads(path.read_text())
     if whole.exists():
         return meta, load_file(whole)
-    tensors = packed(path)
+    tensors = dict(packed(path))
     for key, holder in meta.get("stored_in", {}).items():
         tensors[key] = packed(path.with_name(f"{holder}.json"))[key]
     return meta, {key: tensor.clone() for key, tensor in tensors.items()}  # where they lie in memory moves the last bit
 
 
+@lru_cache(maxsize=16)
 def packed(path: Path) -> dict[str, Tensor]:
-    """The tensors in NAME.safetensors.xz beside NAME.json."""
+    """The tensors in NAME.safetensors.xz beside NAME.json, unpacked once for the cases that share them."""
     return load(lzma.decompress(path.with_suffix(".safetensors.xz").read_bytes()))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from scenegen.config.interpolated_defaults import resolve_as_before
 from scenegen.config.kinds import suited
 from scenegen.config.places import conf_folder
 from scenegen.config.unread_copies import skip_unread_copies
@@ -29,6 +30,7 @@ def compose(verb: str, overrides: list[str] | None = None) -> DictConfig:
 def register_resolvers() -> None:
     """Register the functions that config values may use; safe to call again."""
     skip_unread_copies()
+    resolve_as_before()
     OmegaConf.register_new_resolver("when", lambda flag, value: value if flag else 0, replace=True)
     OmegaConf.register_new_resolver("times", lambda count, width: count * width, replace=True)
     OmegaConf.register_new_resolver("half", lambda width: max(1, width // 2), replace=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from hydra._internal import defaults_list
 from hydra.core.config_store import ConfigStore
 
-_choices = defaults_list._create_interpolation_map
+_choices = vars(defaults_list).get("_create_interpolation_map")
+"""Hydra's function; None in Hydra 1.4, which makes no such copy."""
 
 
 def skip_unread_copies() -> None:
@@ -16,16 +16,16 @@ def skip_unread_copies() -> None:
     # Hydra copies its search path's sources for every question about a group, and with them this store, of which there
     # is one in a process; what is loaded from it is a copy.
     ConfigStore.__deepcopy__ = _itself  # pyright: ignore[reportAttributeAccessIssue]
-    defaults_list._create_interpolation_map = _choices_where_read
+    if _choices is not None:
+        defaults_list._create_interpolation_map = _choices_where_read
 
 
 def _itself(self: ConfigStore, memo: object) -> ConfigStore:
     return self
 
 
-@functools.wraps(_choices)
 def _choices_where_read(overrides: Any, defaults_list: list[Any], self_added: bool) -> Any:
     """The choices made so far, as a config: only a default with an interpolation reads them."""
-    if any(default.is_interpolation() for default in defaults_list):
+    if _choices is not None and any(default.is_interpolation() for default in defaults_list):
         return _choices(overrides, defaults_list, self_added)
     return None
