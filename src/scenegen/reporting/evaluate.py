@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scenegen.base.console import bar, console, say
 from scenegen.base.files import write_json
 from scenegen.base.pictures import save_png
@@ -88,12 +90,10 @@ def evaluate(
     Returns:
         The score.
     """
-    test, maps, posts, beside = ending.test, ending.maps, ending.posts, ending.beside
+    test, posts = ending.test, ending.posts
     count = config["evaluate_count"]
     indices = spread(len(test), len(test) if count is None else count)
-    labels = still(maps) if len(indices) == len(maps) else Chosen(still(maps), indices)
-    parameters = next(iter(model.parameters()))
-    device = parameters.device
+    device = next(iter(model.parameters())).device
     kept = folder / f"{SAMPLES}_posts"
     shutil.rmtree(kept, ignore_errors=True)  # of an earlier evaluation, whose pictures were others
     before = [kept / f"{place}_before" for place in range(1, len(posts) + 1)]
@@ -101,13 +101,7 @@ def evaluate(
         model, test, out=folder / SAMPLES, indices=indices, seed=config["seed"], posts=posts, before=before,
         n_per_label=scorer.results, device=device,
     )  # fmt: skip
-    n = scorer.results
-    shown = spread(len(indices), SHOWN if n == 1 else SHOWN_OF_SEVERAL)
-    places = [indices[place] for place in shown]
-    further = {} if beside is None else {beside.title: [beside.paint(test[(0, place)]) for place in places]}
-    painted = [files[place * n + k] for place in shown for k in range(n)]
-    sheet = draw_sheet(test, painted, indices=places, n_per_label=n, further=further)
-    save_png(folder / SHEET, sheet)
+    save_png(folder / SHEET, _sheet(ending, files, indices=indices, n=scorer.results))
     draw_curves(folder / METRICS, folder / CURVES)
     options = Options(
         count=len(indices),
@@ -118,23 +112,9 @@ def evaluate(
         extra="ignore",
         cache="auto",
     )
-
-    def scored(pictures: Path, passed: Sequence[Post], *, resize: str = "none") -> Score:
-        return scorer.score(
-            pictures,
-            labels,
-            reference=ending.photos.reference(),
-            styles=test.exemplar_names() or None,
-            options=replace(options, posts=tuple(post.stamp for post in passed), resize=resize),
-            track=bar,
-            notice=say,
-        )
-
-    size = config["size"]["height"], config["size"]["width"]
-    resizes = resizes_before(posts, size=size, scored=config["evaluate_size"] or size)
-    earlier = [scored(pictures, posts[:place], resize=resizes[place]) for place, pictures in enumerate(before)]
-    score = scored(folder / SAMPLES, posts)
-    stages = [Stage(after, one) for after, one in zip(names_of(config), [*earlier, score], strict=True)]
+    pictures = [*before, folder / SAMPLES]
+    stages = _stages(ending, scorer, pictures=pictures, indices=indices, options=options, config=config)
+    score = stages[-1].score
     score.per_picture.save(folder / SCORES)
     write_json(folder / RESULT, {"run": folder.name, "config": digest, "made_by": made_by, **score.as_dict(),
                                  **({"stages": [stage.as_dict() for stage in stages]} if posts else {})})  # fmt: skip
@@ -144,3 +124,43 @@ def evaluate(
         print(sentence)
     print(f"pictures: {folder / SAMPLES}   contact sheet: {folder / SHEET}")
     return score
+
+
+def _sheet(ending: Ending, files: Sequence[Path], *, indices: Sequence[int], n: int) -> np.ndarray:
+    """Contact sheet of some of the painted samples, with the pictures of the run beside."""
+    test, beside = ending.test, ending.beside
+    shown = spread(len(indices), SHOWN if n == 1 else SHOWN_OF_SEVERAL)
+    places = [indices[place] for place in shown]
+    further = {} if beside is None else {beside.title: [beside.paint(test[(0, place)]) for place in places]}
+    painted = [files[place * n + k] for place in shown for k in range(n)]
+    return draw_sheet(test, painted, indices=places, n_per_label=n, further=further)
+
+
+def _stages(
+    ending: Ending,
+    scorer: Scorer,
+    *,
+    pictures: Sequence[Path],
+    indices: Sequence[int],
+    options: Options,
+    config: Mapping[str, Any],
+) -> list[Stage]:
+    """Scores of the pictures before each post, and after the last."""
+    posts, maps = ending.posts, still(ending.maps)
+    size = config["size"]["height"], config["size"]["width"]
+    resizes = [*resizes_before(posts, size=size, scored=config["evaluate_size"] or size), "none"]
+    labels = maps if len(indices) == len(maps) else Chosen(maps, indices)
+
+    def scored(place: int) -> Score:
+        passed = tuple(post.stamp for post in posts[:place])
+        return scorer.score(
+            pictures[place],
+            labels,
+            reference=ending.photos.reference(),
+            styles=ending.test.exemplar_names() or None,
+            options=replace(options, posts=passed, resize=resizes[place]),
+            track=bar,
+            notice=say,
+        )
+
+    return [Stage(after, scored(place)) for place, after in enumerate(names_of(config))]
