@@ -3,13 +3,13 @@
     python benchmarks/landscapes/ablation.py root=PATH seconds=80
 
 `root` is a data=folder of the 29 landscape classes with train/ and val/. The CPU seconds of a step of every recipe are
-measured by turns in one process on one thread; each trains for as many steps as the seconds hold, with the recipe's
-share of full rates, and paints the test maps. The judges are of families that trained none of them: a SceneNet trained
+measured on one thread; each trains for as many steps as the seconds hold, with the recipe's share of full rates, and
+paints the test maps. The judges are of families that trained none of them: a SceneNet trained
 from nothing on photographs, and the distance of patches of a pyramid.
 
-Everything lands in runs/ablation-SECONDS: costs.json, a record per recipe and seed, table.md and ablation.png. What is
-there is not made again; `only=style,average` makes those (`only=costs` the costs alone), and the table holds what was
-made, with `seeds=1,2` over both. Brackets are 95 % intervals over the pictures, or Student's t over the seeds.
+Everything lands in runs/ablation-SECONDS: the cost of each recipe, a record per recipe and seed, table.md and
+ablation.png. What is there is not made again; `only=style,average` makes those, and the table holds what was made, with
+`seeds=1,2` over both. Brackets are 95 % intervals over the pictures, or Student's t over the seeds.
 """
 
 from __future__ import annotations
@@ -66,24 +66,30 @@ ABLATIONS = {
     "extractor": Ablation("perceptual and style terms on SceneNet", ("extractor=scenenet",)),
 }
 SHOWN = {
-    "fid": ("FID(scenenet-photographs)", "lower is better"),
-    "pyramid": ("pyramid distance", "lower is better"),
-    "mask_acc": ("mask_acc", "higher is better"),
-    "plaid": ("plaid", "photographs 0.73"),
+    "FID(scenenet-photographs)": "lower is better",
+    "pyramid": "lower is better",
+    "mask_acc": "higher is better",
+    "plaid": "photographs 0.73",
 }
-"""Part of a score's record -> its title, and how to read it."""
+"""Part of a score's record -> how to read it."""
 
 Spread = tuple[float, float, float]
 """A number, and its interval."""
 
 
-def step_counts(folder: Path, data: tuple[str, ...], *, seconds: float) -> dict[str, int]:
-    """Steps of each recipe that the seconds hold."""
-    kept = folder / "costs.json"
+def steps_of(folder: Path, name: str, data: tuple[str, ...], *, seconds: float) -> int:
+    """Steps of a recipe that the seconds hold; its cost is measured once."""
+    kept = folder / f"{name}-cost.json"
     if not kept.exists():
-        sides = {name: Side([*RECIPE, *data, *one.words], straight=False) for name, one in ABLATIONS.items()}
-        kept.write_text(json.dumps(step_costs(sides, rounds=ROUNDS)))
-    return {name: max(1, round(seconds / cost)) for name, cost in json.loads(kept.read_text()).items()}
+        side = Side([*RECIPE, *data, *ABLATIONS[name].words], straight=False)
+        kept.write_text(json.dumps(step_costs({name: side}, rounds=ROUNDS)[name]))
+    return max(1, round(seconds / json.loads(kept.read_text())))
+
+
+def trained(folder: Path, name: str, seed: str, data: tuple[str, ...], *, seconds: float) -> None:
+    """Train a recipe for the seconds."""
+    steps = schedule(steps_of(folder, name, data, seconds=seconds), constant=CONSTANT)
+    train(folder, f"{name}-{seed}", [*RECIPE, *data, *ABLATIONS[name].words, *TABLES, *steps, f"seed={seed}"])
 
 
 def made(folder: Path, seeds: list[str]) -> dict[str, dict[str, Spread]]:
@@ -108,7 +114,7 @@ def numbers(records: list[dict]) -> dict[str, Spread]:
 
 def summary(steps: dict[str, int], found: dict[str, dict[str, Spread]], *, heading: str) -> str:
     """The ablation as a Markdown table."""
-    rows = [heading, "", f"| | steps | {' | '.join(title for title, _ in SHOWN.values())} |", "|---" * 6 + "|"]
+    rows = [heading, "", f"| | steps | {' | '.join(SHOWN)} |", "|---" * 6 + "|"]
     for name, parts in found.items():
         cells = (f"{value:.3g} [{low:.3g}, {high:.3g}]" for value, low, high in parts.values())
         rows.append(f"| {ABLATIONS[name].title} | {steps[name]} | {' | '.join(cells)} |")
@@ -122,12 +128,12 @@ def plot(found: dict[str, dict[str, Spread]], *, heading: str, out: Path) -> Non
 
     figure, axes = plt.subplots(1, len(SHOWN), figsize=(12, 1.2 + 0.34 * len(found)), sharey=True)
     places = range(len(found))
-    for axis, (part, (title, reading)) in zip(axes, SHOWN.items(), strict=True):
+    for axis, (part, reading) in zip(axes, SHOWN.items(), strict=True):
         for place, parts in zip(places, found.values(), strict=True):
             value, low, high = parts[part]
             axis.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color="C0", capsize=2)
         axis.axvline(next(iter(found.values()))[part][0], color="0.7", linewidth=1, zorder=0)
-        axis.set_title(f"{title}\n{reading}", fontsize=9)
+        axis.set_title(f"{part}\n{reading}", fontsize=9)
         axis.tick_params(labelsize=8)
     axes[0].set_yticks(places, [ABLATIONS[name].title for name in found])
     axes[0].invert_yaxis()
@@ -147,15 +153,14 @@ def main() -> None:
     folder = Path("runs") / f"ablation-{seconds:g}"
     folder.mkdir(parents=True, exist_ok=True)
     data = ("data=folder", f"data.root={words['root']}")
-    steps = step_counts(folder, data, seconds=seconds)
-    only = words["only"].split(",") if "only" in words else ABLATIONS
-    for name in ABLATIONS:
-        for seed in seeds if name in only else ():
-            chosen = [*RECIPE, *data, *ABLATIONS[name].words, *TABLES, *schedule(steps[name], constant=CONSTANT)]
-            train(folder, f"{name}-{seed}", [*chosen, f"seed={seed}"])
+    only = words["only"].split(",") if "only" in words else list(ABLATIONS)
+    for name in only:
+        for seed in seeds:
+            trained(folder, name, seed, data, seconds=seconds)
             judge(folder, f"{name}-{seed}", data, family=FAMILY, measures=MEASURES)
     found = made(folder, seeds)
     heading = f"{seconds:g} CPU seconds each, one thread, 128x128, 182 test maps, seeds {', '.join(seeds)}"
+    steps = {name: steps_of(folder, name, data, seconds=seconds) for name in found}
     (folder / "table.md").write_text(summary(steps, found, heading=heading))
     print((folder / "table.md").read_text())
     if found:

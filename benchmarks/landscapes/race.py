@@ -155,10 +155,10 @@ def summary(race: Race, cost: dict[str, float], taken: dict[str, float], found: 
     rows.append(f"| CPU seconds of the run, as it was made | {_over(runs['opponent'])} | {_over(runs['ours'])} | |")
     for family in FAMILIES:
         for group in ("parts", "beside"):
-            for name, one in found[race.parts[0]][family][group].items():
-                wanted = name.startswith(("fid", "kid")) if family != FAMILIES[0] else True
+            for name in found[race.parts[0]][family][group]:
+                wanted = name.startswith(("FID", "KID")) if family != FAMILIES[0] else True
                 if wanted and "floor" not in name:
-                    rows.append(_row(race, found, family, group, name, title=one.get("name", name)))
+                    rows.append(_row(race, found, family, group, name))
     return "\n".join(rows) + "\n"
 
 
@@ -167,7 +167,7 @@ def steps_of(race: Race, cost: float) -> int:
     return max(1, round(race.seconds / cost))
 
 
-def _row(race: Race, found: dict, family: str, group: str, name: str, *, title: str) -> str:
+def _row(race: Race, found: dict, family: str, group: str, name: str) -> str:
     values = {side: [found[f"{side}-{seed}"][family][group][name]["value"] for seed in race.seeds] for side in SIDES}
     cells = {side: _over(numbers) for side, numbers in values.items()}
     if len(race.seeds) == 1:
@@ -175,7 +175,7 @@ def _row(race: Race, found: dict, family: str, group: str, name: str, *, title: 
             over = found[f"{side}-{race.seeds[0]}"][family][group][name]["interval95"]
             cells[side] += f" [{over[0]:.4g}, {over[1]:.4g}]" if over else ""
     ratios = [mine / theirs for theirs, mine in zip(*(values[side] for side in SIDES), strict=True) if theirs]
-    return f"| {title} | {cells['opponent']} | {cells['ours']} | {_over(ratios) if ratios else '-'} |"
+    return f"| {name} | {cells['opponent']} | {cells['ours']} | {_over(ratios) if ratios else '-'} |"
 
 
 def _over(values: Sequence[float]) -> str:

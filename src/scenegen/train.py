@@ -136,7 +136,7 @@ def train(cfg: DictConfig, *, folder: Path, overrides: list[str], signals: Signa
         module = build.rounds(config, train_data)
         if ending.scorer is not None:
             require_results(module.model, ending.scorer)
-        for remark in _remarks(module, steps=settings.steps):
+        for remark in _remarks(module, start):
             tell(remark)
         prepared = prepare(
             module,
@@ -221,8 +221,9 @@ def opened_beside(settings: Settings, test: Pairs) -> Beside:
     return Beside(title=f"run={run.folder.name}", model=run.model, seed=settings.seed)
 
 
-def _remarks(module: Rounds, *, steps: int) -> Iterator[str]:
+def _remarks(module: Rounds, start: Start) -> Iterator[str]:
     """What the user should know of what was built; a model that paints over another run's pictures is handed it."""
+    from scenegen.config.kinds import kind_of, misread
     from scenegen.config.opened import hand_over_coarse
 
     for painter in {module.model, module.best_model}:
@@ -233,8 +234,9 @@ def _remarks(module: Rounds, *, steps: int) -> Iterator[str]:
         yield "the data have instance maps, so the network sees their edges; data.instances=false trains without"
     if module.model.pretrained:
         yield f"encoder: {module.model.pretrained}"
-    if module.grow is not None and (remark := module.grow.remark(steps)):
+    if module.grow is not None and (remark := module.grow.remark(start.settings.steps)):
         yield f"! {remark}"
+    yield from misread(module.objective.bank, kind=kind_of(start.chosen.config))
 
 
 def _finish(start: Start, ending: Ending, module: Rounds, loggers: Sequence[Logger]) -> float | None:

@@ -6,14 +6,15 @@ import re
 
 import pytest
 
+import scenegen
 from scenegen.config.compose import compose
 from scenegen.config.documented import options_of
 from scenegen.config.faults import faults_of
 from scenegen.config.interpolated_defaults import plainly
-from scenegen.config.kinds import kind_of, suited
+from scenegen.config.kinds import kind_of, misread, suited
 from scenegen.config.moved import upgrade
 from scenegen.config.places import conf_folder
-from scenegen.config.plan import digest
+from scenegen.config.plan import digest, plan
 from scenegen.scoring.judges.protocols import marks
 from tests.options import arguments, built
 
@@ -95,6 +96,18 @@ def test_a_judge_of_the_other_kind_is_marked() -> None:
     _, blind = marks(judges, kind="rendered")
     assert blind == "does not rank rendered pictures: FID of photographs (scenenet-photographs)"
     assert marks(judges, kind=None) == (stand_in,)
+
+
+def test_a_segmenter_of_the_rendered_world_that_a_loss_reads_on_photographs_is_told() -> None:
+    """SceneNet reads 0.35 of photographs' pixels (docs/judges.md), so that loss=seg pulls towards its faults."""
+    words = ("data.count=2", "data.test_count=2", "weights=random")
+    reading, other = (
+        scenegen.build_objective(plan(compose("train", [f"loss={loss}", *words])).config).bank for loss in ("seg", "cx")
+    )
+    (sentence,) = misread(reading, kind="photographs")
+    assert "trained on rendered pictures" in sentence
+    assert "extractor.nets.segmenter.name=FILE" in sentence
+    assert [*misread(reading, kind="rendered"), *misread(other, kind="photographs")] == []
 
 
 def test_judges_of_the_family_that_trained_are_marked() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.kinds import KINDS, Kind
 from scenegen.base.records import Refusal
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -33,10 +34,12 @@ class Extractor(nn.Module):
         layers: names of the maps on offer, shallow to deep; "image" is the picture itself in [0, 1].
         stamp: as given.
         classes: names of the classes of the map "logits", in id order; None for a trunk without such a map.
+        kinds: of pictures that its map "logits" is right about.
         deviations: layer -> standard deviation of its values over photographs, of the layers where it was measured.
     """
 
     classes: tuple[str, ...] | None = None
+    kinds: frozenset[Kind] = frozenset(KINDS)
     deviations: Mapping[str, float] = {}
 
     def __init__(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from scenegen.base.kinds import trained_on
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import netfile
 from scenegen.networks.frozen import weights as pinned
@@ -26,6 +27,7 @@ class SceneNetLogits(Extractor):
 
     Attributes:
         classes: class names in id order.
+        kinds: of pictures that it was trained on.
 
     Raises:
         Refusal: for the net that scores, which a loss must not read.
@@ -48,6 +50,7 @@ class SceneNetLogits(Extractor):
         super().__init__(net.trunk, taps=taps, stamp=stamp, mean=None, std=None)
         self.layers = (*self.layers, "logits")
         self.classes = file.classes
+        self.kinds = trained_on(file.header)
         self._net = (net,)  # a tuple, as in Extractor: not registered as a submodule
 
     def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:

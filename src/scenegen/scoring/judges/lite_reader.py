@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from scenegen.base.kinds import trained_on
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen.lite_reader import Reading
-from scenegen.scoring.judges.scenenet import ranked_by, require_classes
+from scenegen.scoring.judges.scenenet import require_classes
 
 
 class LiteReaderSegmenter(nn.Module):
@@ -32,7 +33,7 @@ class LiteReaderSegmenter(nn.Module):
         super().__init__()
         self.net = Reading(name, weights=weights, folder=folder, mirror=mirror)
         self.stamp = self.net.stamp
-        self.ranks = ranked_by(self.net.facts)
+        self.ranks = trained_on(self.net.facts)
         require_classes(self.net.classes, classes, stamp=self.stamp, command="train model=lite_reader")
 
     def predict(self, image: Tensor) -> Tensor:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from scenegen.base.records import Kind
+from scenegen.base.kinds import trained_on
 from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.scenenet import Segmenter
-from scenegen.scoring.judges.protocols import PHOTOGRAPHS, RENDERED
 
 
 class SceneNetSegmenter(nn.Module):
@@ -36,7 +33,7 @@ class SceneNetSegmenter(nn.Module):
         self.name = shown_name(name)
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
-        self.ranks = ranked_by(self.net.facts)
+        self.ranks = trained_on(self.net.facts)
         require_classes(self.net.classes, classes, stamp=self.stamp)
 
     def predict(self, image: Tensor) -> Tensor:
@@ -64,7 +61,7 @@ class SceneNetFeatures(nn.Module):
         self.title = f"FID({self.name})"
         self.net = Segmenter.load(name, folder=folder)
         self.stamp = self.net.stamp
-        self.ranks = ranked_by(self.net.facts)
+        self.ranks = trained_on(self.net.facts)
 
     def forward(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) uint8 -> (b, d) features."""
@@ -85,16 +82,6 @@ class SceneNetStages(Extractor):
         trunk = net.net.trunk
         taps = {layer: i for i, (layer, _) in enumerate(trunk.named_children()) if layer.startswith("relu")}
         super().__init__(trunk, taps=taps, stamp=net.stamp, mean=None, std=None)
-
-
-def ranked_by(facts: Mapping[str, str]) -> frozenset[Kind]:
-    """Kind of pictures that a net of this project ranks: that of its training, by the header of its file.
-
-    Headers of release 0.1 say no kind: their command is one on photographs where it names data that are not rendered.
-    """
-    named = re.search(r"\bdata=(\w+)", facts.get("command", ""))
-    usual = "rendered" if named is None or named[1] == "procedural" else "photographs"
-    return PHOTOGRAPHS if facts.get("kind", usual) == "photographs" else RENDERED
 
 
 def shown_name(name: str) -> str:
