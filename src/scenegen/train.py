@@ -223,8 +223,9 @@ def opened_beside(settings: Settings, test: Pairs) -> Beside:
 
 def _remarks(module: Rounds, start: Start) -> Iterator[str]:
     """What the user should know of what was built; a model that paints over another run's pictures is handed it."""
-    from scenegen.config.kinds import kind_of, misread
+    from scenegen.config.kinds import kind_of
     from scenegen.config.opened import hand_over_coarse
+    from scenegen.losses.features import misread
 
     for painter in {module.model, module.best_model}:
         told = hand_over_coarse(painter)

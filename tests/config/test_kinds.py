@@ -11,10 +11,11 @@ from scenegen.config.compose import compose
 from scenegen.config.documented import options_of
 from scenegen.config.faults import faults_of
 from scenegen.config.interpolated_defaults import plainly
-from scenegen.config.kinds import kind_of, misread, suited
+from scenegen.config.kinds import kind_of, suited
 from scenegen.config.moved import upgrade
 from scenegen.config.places import conf_folder
 from scenegen.config.plan import digest, plan
+from scenegen.losses.features import misread
 from scenegen.scoring.judges.protocols import marks
 from tests.options import arguments, built
 

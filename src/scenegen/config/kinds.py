@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from scenegen.base.kinds import KINDS, Kind
 from scenegen.config.places import conf_folder
-
-if TYPE_CHECKING:
-    from scenegen.losses.features import FeatureBank
-    from scenegen.networks.frozen.extractors import Extractor
 
 _NAMED = re.compile(r"^kind: (\w+)$", re.MULTILINE)
 
@@ -36,18 +32,3 @@ def kind_faults(tree: Mapping[str, Any]) -> Iterator[str]:
     data = tree.get("data")
     if isinstance(data, dict) and (kind := data.get("kind", KINDS[0])) not in KINDS:
         yield f"data.kind={kind} is no kind of pictures; give {' or '.join(KINDS)}"
-
-
-def misread(bank: FeatureBank, *, kind: Kind) -> Iterator[str]:
-    """Sentences on segmenters that losses read and that were trained on the other kind of pictures.
-
-    Args:
-        bank: the extractors of an objective.
-        kind: of the data's pictures.
-    """
-    for name, layers in bank.layers.items():
-        net = cast("Extractor", bank.extractors[name])
-        if "logits" in layers and kind not in net.kinds:
-            yield (f"! {net.stamp} was trained on {', '.join(sorted(net.kinds))} pictures and misreads {kind}, so that "
-                   f"a loss pulls towards its faults; train one on this data with python -m scenegen.train "
-                   f"model=scenenet model.role=trunk, and give it as extractor.nets.{name}.name=FILE")  # fmt: skip

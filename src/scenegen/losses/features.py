@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from scenegen.base.records import Refusal
+from scenegen.base.records import Kind, Refusal
 from scenegen.networks.frozen.extractors import Extractor
 
 TARGETS = {"real": "image", "exemplar": "exemplar", "source": "source"}
@@ -170,3 +171,18 @@ def target_needs(target: str, *, term: str) -> frozenset[str]:
     if target not in TARGETS:
         raise Refusal(f"target={target} of loss.{term} is not one of {', '.join(TARGETS)}")
     return frozenset({TARGETS[target]})
+
+
+def misread(bank: FeatureBank, *, kind: Kind) -> Iterator[str]:
+    """Sentences on segmenters that losses read and that were trained on the other kind of pictures.
+
+    Args:
+        bank: the extractors of an objective.
+        kind: of the data's pictures.
+    """
+    for name, layers in bank.layers.items():
+        net = cast(Extractor, bank.extractors[name])
+        if "logits" in layers and kind not in net.kinds:
+            yield (f"! {net.stamp} was trained on {', '.join(sorted(net.kinds))} pictures and misreads {kind}, so that "
+                   f"a loss pulls towards its faults; train one on this data with python -m scenegen.train "
+                   f"model=scenenet model.role=trunk, and give it as extractor.nets.{name}.name=FILE")  # fmt: skip
