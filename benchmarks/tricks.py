@@ -1,7 +1,9 @@
 """One G+D step with a training trick against the same step without: python benchmarks/tricks.py diffaugment accumulate
 
 The same networks through the same module, on equal batches. Steps with and without alternate, so a machine that changes
-its speed changes both; the time is the processor's (the clock's on a GPU), and the figure is a ratio of medians.
+its speed changes both; the time is the processor's (the clock's on a GPU), and the figure is a ratio of medians, per
+picture. `accumulate` is measured twice: the batch cut in two, and two passes of the whole batch, which is its use: the
+same memory, twice the pictures per step of the weights.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.data.stream import StatelessBatchSampler, make_loader
 
+TWICE = "accumulate, two batches"
 COMMON = ("weights=random", "data.count=64", "data.test_count=8", "model.vae=false")
 
 
@@ -91,6 +94,8 @@ def main() -> None:
         f"trainer={chosen.trainer}",
     ]
     variants = {name: Variant([*common, f"trick={name}"]) for name in ("none", *chosen.tricks)}
+    if "accumulate" in variants:
+        variants[TWICE] = Variant([*common, "trick=accumulate", f"batch_size={2 * chosen.batch}"])
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for variant in variants.values():
         variant.steps(1)  # warm-up
@@ -102,9 +107,11 @@ def main() -> None:
         f"{chosen.height}x{chosen.width}, ngf {chosen.ngf}, batch {chosen.batch}, torch {torch.__version__}, "
         f"{platform.machine()}, {device}"
     )
-    middle = {name: statistics.median(values) for name, values in seconds.items()}
-    for name, values in seconds.items():
-        print(f"{name:12} {middle[name]:7.3f} s per step   (min {min(values):.3f}, max {max(values):.3f})", end="")
+    sizes = {name: variant.config["batch_size"] for name, variant in variants.items()}
+    per_picture = {name: [value / sizes[name] for value in values] for name, values in seconds.items()}
+    middle = {name: statistics.median(values) for name, values in per_picture.items()}
+    for name, values in per_picture.items():
+        print(f"{name:24} {middle[name]:7.3f} s per picture   (min {min(values):.3f}, max {max(values):.3f})", end="")
         print("" if name == "none" else f"   ratio {middle[name] / middle['none']:.3f}")
 
 

@@ -157,7 +157,7 @@ def test_a_run_s_post_doubles_by_the_run_s_model_alone() -> None:
         (lambda: built("model/cyclegan", num_classes=1, edges=False, ngf=2, blocks=1, height=24, width=32),
          "enlarges by 2, but the model of run r keeps the size"),
         (lambda: built("model/gaugan", num_classes=3, edges=False, ngf=4, hidden=8, vae=False, height=64, width=64),
-         "a post reads a picture alone, but the model of run r reads label"),
+         "a post reads a picture alone, but the model of run r reads label; give a run of model=rrdb, esrgan"),
     ],
     ids=["x4", "translation", "labels"],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -31,12 +32,14 @@ class Enlarging(Trained):
         Refusal: a run that does not enlarge so.
     """
 
+    fitting: ClassVar[str] = "rrdb, esrgan or esrgan_log"
+
     def __init__(self, *, run: str, model: SceneModel, step: int, scale: int, tile: int | None, margin: int) -> None:
         super().__init__(run=run, model=model, step=step)
         if not isinstance(model, SuperResolution) or model.scale != scale:
             found = f"enlarges by {model.scale}" if isinstance(model, SuperResolution) else "keeps the size"
             raise Refusal(f"this post enlarges by {scale}, but the model of run {run} {found}; give a run of "
-                          f"model=rrdb, esrgan or esrgan_log with model.scale={scale}")  # fmt: skip
+                          f"model={self.fitting} with model.scale={scale}")  # fmt: skip
         require_tiles(tile, margin)
         self.scale, self.tile, self.margin = scale, tile, margin
         self.stamp += _tiled(tile, margin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,16 +19,22 @@ class Trained(Post):
         model: its model, which reads `source` alone.
         step: of its checkpoint.
 
+    Attributes:
+        fitting: options of model= whose runs can be this post.
+
     Raises:
         Refusal: a model that reads more than a picture, or another thing.
     """
 
+    fitting: ClassVar[str] = "cyclegan, cut or fastcut"
+
     def __init__(self, *, run: str, model: SceneModel, step: int) -> None:
         super().__init__()
         if model.reads != {"source"}:
-            raise Refusal(f"a post reads a picture alone, but the model of run {run} reads "
-                          f"{', '.join(sorted(model.reads)) or 'noise alone'}; give a run of model=cyclegan, cut or "
-                          "fastcut")  # fmt: skip
+            raise Refusal(
+                f"a post reads a picture alone, but the model of run {run} reads "
+                f"{', '.join(sorted(model.reads)) or 'noise alone'}; give a run of model={self.fitting}"
+            )
         self.model = model.eval().requires_grad_(False)
         self.stamp = f"{type(model).__name__} of step {step}, weights {digest(model)}"
 
