@@ -87,10 +87,12 @@ def choose(settings: Settings, config: Mapping[str, Any], folder: Path) -> None:
     """Write the mean of the checkpoints that a distance on half of the looked-at maps chooses; told on both halves."""
     from scenegen.base.console import bar, printable
     from scenegen.config import build
+    from scenegen.config.kinds import kind_of
     from scenegen.config.opened import open_run
     from scenegen.runs.record import note_choice
     from scenegen.sampling.sheets import spread
     from scenegen.sampling.soup import Taster, chosen, mean_state
+    from scenegen.scoring.judges.protocols import marks
 
     states = checkpoint_states(settings.runs)
     mean_state(states)  # refuses unlike ones before anything is painted
@@ -100,7 +102,10 @@ def choose(settings: Settings, config: Mapping[str, Any], folder: Path) -> None:
         raise Refusal(f"the data of run {settings.runs[0]} has {len(test)} test maps, and a choice needs 4 or more")
     looked = spread(len(test), min(settings.count, len(test)))
     shown = spread(len(train), min(len(train), settings.batches * settings.batch_size))
-    taster = Taster(run.model, states, judge=build.make(config["fid"]).to(settings.device), seed=settings.seed,
+    judge = build.make(config["fid"]).to(settings.device)
+    for mark in marks({"fid": judge}, kind=kind_of(run.config)):
+        print(printable(f"! {mark}"))
+    taster = Taster(run.model, states, judge=judge, seed=settings.seed,
                     shown=batches_of(train, shown, settings=settings))  # fmt: skip
     chooses, again = (taster.half(batches_of(test, half, settings=settings)) for half in (looked[0::2], looked[1::2]))
     alone = {name: taster.distance([name], chooses) for name in bar(states, "checkpoints")}
