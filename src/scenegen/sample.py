@@ -105,7 +105,7 @@ class Tries:
         option, name = f"best_of={chosen.best_of}", run.folder.name
         if run.model.noise_shape is None:
             raise Refusal(f"{option} tries seeds, but run {name} makes one picture per label map (it has no noise); "
-                          "name a run of a model with noise, such as GauGAN with its VAE, or give best_of=1")  # fmt: skip
+                          "name a run of a model with noise, as GauGAN with its VAE, or give best_of=1")  # fmt: skip
         if not run.config.get("fid"):
             raise Refusal(f"{option} needs a judge, but run {name} was trained without a Frechet judge; give best_of=1")
         return cls(run, chosen, build.make(run.config["fid"]).to(chosen.device))
