@@ -176,8 +176,7 @@ def main() -> None:
     if threading.active_count() > 1:
         sys.exit("error: a library started a thread; give hydra.launcher.warm=false")
     order = serve(pipe, answers)
-    if order is not None:
-        end(run(order["module"]))
+    end(0 if order is None else run(order["module"]))
 
 
 def run(module: str) -> int:
