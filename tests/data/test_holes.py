@@ -115,10 +115,14 @@ def test_the_doctor_says_every_bad_mask_at_once_and_the_share_of_holes(tmp_path:
     mask[5:20, 10:30] = 255
     for name, spoilt in {"good": mask, "empty": 0 * mask, "inverted": 255 - 0 * mask, "short": mask[:40]}.items():
         Image.fromarray(spoilt).save(tmp_path / f"{name}.png")
+    Image.fromarray(np.stack([mask, 0 * mask, 0 * mask], -1)).save(tmp_path / "red.png")
+    Image.fromarray(np.stack([255 - 0 * mask] * 3 + [255 - mask], -1)).save(tmp_path / "clear.png")
     faults = {Path(fault.file).stem: fault.problem for fault in report(masks=str(tmp_path)).faults}
-    assert faults.keys() == {"empty", "inverted", "short"}
+    assert faults.keys() == {"empty", "inverted", "short", "red", "clear"}
+    assert faults["red"] == "the mask is a picture in colour; save it in black and white"
+    assert faults["clear"].startswith("the mask has transparent pixels; save it in black and white")
     assert faults["short"] == "the mask is 64x40 but its picture 64x64 (width x height); stretch it with " \
         "degrade.masks_fit=squash"  # fmt: skip
     data = replaced("data/procedural", split="train", height=64, width=64, count=2, test_count=2)
-    with pytest.raises(Refusal, match="3 files cannot be used"):
+    with pytest.raises(Refusal, match="5 files cannot be used"):
         require_sound(data.degraded(replaced("degrade/holes", masks=str(tmp_path))))

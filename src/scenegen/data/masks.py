@@ -13,6 +13,7 @@ from PIL import Image
 from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.pairs import Fault, natural_key
+from scenegen.data.photographs import nature_of
 
 Hole = Literal["white", "black"]
 Size = tuple[int, int]
@@ -25,7 +26,10 @@ WHITE = 128
 """Grey level from which a pixel of a mask is white."""
 
 GREY = 0.01
-"""Share of pixels between black and white above which a mask counts as grey."""
+"""Share of pixels between black and white, or in colour, above which a mask counts as grey, or as one in colour."""
+
+COLOURED = 32
+"""Levels between a pixel's channels above which it is in colour; JPEG's noise lies below."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,14 @@ class Masks:
         """The hole of a named mask, (h, w) bool at a picture's size.
 
         Raises:
-            Refusal: no such mask, one of another shape, one without a hole, or one that hides nearly all.
+            Refusal: no such mask, one in colour or with transparent pixels, one of another shape, one without a hole,
+                or one that hides nearly all.
         """
         if name not in self.files:
             raise Refusal(f"{self.option}={self.root} has no mask named {name}; name each mask like its picture")
         path = self.files[name]
         with open_picture(path) as picture:
+            _require_plain(path, picture)
             grey = np.asarray(picture.convert("L"))
         grey = self._fitted(path, grey, size)
         between = float(((grey > 12) & (grey < 243)).mean())
@@ -138,6 +144,16 @@ def open_masks(
         )
     files.sort(key=lambda path: natural_key(path.stem))
     return Masks(root, {path.stem: path for path in files}, hole, fit, option, most, fit_option)
+
+
+def _require_plain(path: Path, picture: Image.Image) -> None:
+    """Refuse masks whose meaning lies in colours or in transparency, of which their grey says nothing."""
+    if nature_of(picture, path).transparent:
+        raise Refusal(f"{path}: the mask has transparent pixels; save it in black and white, without an alpha channel")
+    if picture.mode in ("RGB", "RGBA", "P"):
+        rgb = np.asarray(picture.convert("RGB")).astype(int)
+        if float((rgb.max(2) - rgb.min(2) > COLOURED).mean()) > GREY:
+            raise Refusal(f"{path}: the mask is a picture in colour; save it in black and white")
 
 
 def _hole_option(option: str) -> str:
