@@ -16,7 +16,7 @@ from scenegen.base.records import Refusal
 from scenegen.data.doctor import examine
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import require_sound, scan
-from scenegen.data.levels import read_units
+from scenegen.data.levels import read_dicom, read_units
 from scenegen.data.own_slices import own_slices
 from scenegen.data.phantoms import FIELD, WATER, Scanner
 from scenegen.data.samples import collate
@@ -185,10 +185,57 @@ def test_dicom_says_its_own_units(tmp_path: Path) -> None:
     assert np.array_equal(found, np.arange(6, dtype=np.float32).reshape(2, 3) * 2 - 1000)
 
 
+@pytest.fixture(scope="module")
+def published() -> Path:
+    """DICOM files of real scanners, which pydicom's wheel holds."""
+    data = pytest.importorskip("pydicom.data")
+    return Path(data.__file__).parent / "test_files"
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "dicomdirtests/77654033/CT2/17106", "693_J2KI.dcm"])
+def test_slices_of_real_scanners_are_in_hounsfield_units(published: Path, name: str) -> None:
+    """As pydicom's own modality transform has them; the last is compressed by JPEG 2000, which Pillow reads."""
+    pydicom = pytest.importorskip("pydicom")
+    content = pydicom.dcmread(published / name)
+    expected = pydicom.pixels.apply_modality_lut(content.pixel_array, content)
+    np.testing.assert_array_equal(read_dicom(published / name), expected.astype(np.float32))
+    assert -1100 < np.median(expected) < 200, "air to soft tissue"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("MR_small.dcm", "of modality MR, whose numbers are no Hounsfield units"),
+        ("rtdose_1frame.dcm", "of modality RTDOSE"),
+        ("SC_rgb_rle.dcm", r"a colour picture \(RGB\), where slices have one channel"),
+        ("examples_palette.dcm", r"a colour picture \(PALETTE COLOR\)"),
+        ("JPEGLSNearLossless_08.dcm", "8 bits a pixel, where slices have 12 or more"),
+        ("JPEGLSNearLossless_16.dcm", "without pixel spacing"),
+        ("no_meta.dcm", "its header of 132 bytes is missing"),
+        ("dicomdirtests/DICOMDIR", "without pixels; remove it"),
+    ],
+)
+def test_files_of_real_scanners_that_are_no_ct_slices_are_one_sentence(published: Path, name: str, words: str) -> None:
+    with pytest.raises(Refusal, match=words) as refusal:
+        read_dicom(published / name)
+    assert str(refusal.value).startswith(str(published / name))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_real_slice_that_is_cut_short_is_copied_again_and_not_decompressed(published: Path, tmp_path: Path) -> None:
+    whole = (published / "CT_small.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(whole[:-5000])
+    with pytest.raises(Refusal, match=r"its pixels cannot be read \(.*\); copy it again or remove it"):
+        read_dicom(tmp_path / "a.dcm")
+
+
 def test_dicom_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.dcm"
     dicom(file, PixelSpacing=None)
     with pytest.raises(Refusal, match="without pixel spacing, which is no slice of a scan"):
+        read_units(file, depth=DEPTH)
+    dicom(file, RescaleIntercept=None)
+    with pytest.raises(Refusal, match="says no RescaleIntercept, so that its Hounsfield units are unknown"):
         read_units(file, depth=DEPTH)
     dicom(file, PixelData=None)
     with pytest.raises(Refusal, match="without pixels; remove it"):
