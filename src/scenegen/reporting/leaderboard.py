@@ -127,9 +127,27 @@ def rows(entries: Sequence[Entry], recipes: Mapping[str, Sequence[Result]]) -> l
     logged = [
         Row(e.slug, e.description, e.recorded, ours[joined[e.slug]] if e.slug in joined else None) for e in entries
     ]
-    free.sort(key=_rank)
     logged.sort(key=lambda row: (row.ours is None, "total" not in row.recorded, -row.recorded.get("total", 0.0)))
-    return free + logged
+    return ordered(free) + logged
+
+
+def ordered(rows: Sequence[Row]) -> list[Row]:
+    """Our recipes, best first: by the total, or without any by the mean of their places in the measures that improve
+    in a direction."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for place, row in enumerate(rows):
+        for role, mean in row.ours.numbers.items() if row.ours else ():
+            if mean.better:
+                found.setdefault(role, []).append((mean.value if mean.better == "lower" else -mean.value, place))
+    places: dict[int, list[int]] = {}
+    for values in [found[TOTAL]] if TOTAL in found else found.values():
+        for value, row in values:
+            places.setdefault(row, []).append(sum(other < value for other, _ in values))
+    return [rows[place] for place in sorted(range(len(rows)), key=lambda place: _mean_place(places.get(place)))]
+
+
+def _mean_place(places: Sequence[int] | None) -> float:
+    return float(np.mean(places)) if places else float("inf")
 
 
 def best(board: Board) -> set[tuple[str, str]]:
@@ -208,15 +226,6 @@ def words(mean: Mean | None) -> list[str]:
 def total_of(row: Row) -> str:
     """Our total of a row of the log, or that it was not run."""
     return " ".join(words(row.ours.total)) if row.ours else "not run"
-
-
-def _rank(row: Row) -> tuple[bool, float]:
-    """Order of our recipes: by the total, or else by the first number that improves in a direction."""
-    numbers = row.ours.numbers.values() if row.ours else ()
-    lead = next((mean for mean in numbers if mean.better), None)
-    if lead is None:
-        return True, 0.0
-    return False, -lead.value if lead.better == "higher" else lead.value
 
 
 def _row_of(recipe: str) -> str | None:

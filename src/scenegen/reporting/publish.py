@@ -19,7 +19,7 @@ from scenegen.reporting.comparison import Comparison, compare
 from scenegen.reporting.curves import read_series
 from scenegen.reporting.effects import single_changes
 from scenegen.reporting.explorer import explorer
-from scenegen.reporting.leaderboard import TOTAL, Board, Row, markdown, rows
+from scenegen.reporting.leaderboard import TOTAL, Board, markdown, ordered, rows
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.page import Section, page
 from scenegen.reporting.quantities import quantities
@@ -78,8 +78,7 @@ def publish(
     sections, ours = [], []
     for task, recipes in tasks.items():
         found, sentences = _compared(recipes, seed=seed)
-        lines = [row for row in (table if task == SCENE else rows([], recipes)) if row.ours]
-        lines = _in_order(lines, found)
+        lines = ordered([row for row in (table if task == SCENE else rows([], recipes)) if row.ours])
         if shared := shared_choices(recipes):
             sentences = [*sentences, f"All of these runs: {shared}."]
         board = Board(task, lines, sentences)
@@ -104,12 +103,6 @@ def _compared(recipes: Recipes, *, seed: int) -> tuple[list[Comparison], list[st
     except Refusal as refusal:
         return [], [f"These runs were not compared: {refusal}"]
     return found, [*conclusion(found), *left]
-
-
-def _in_order(lines: Sequence[Row], found: Sequence[Comparison]) -> list[Row]:
-    """Rows of our recipes, those of the first comparison in its order."""
-    places = {name: place for place, name in enumerate(found[0].means)} if found else {}
-    return sorted(lines, key=lambda row: places.get(row.recipe, len(places)))
 
 
 def _plots(
