@@ -49,7 +49,9 @@ class Ablation:
 
 ABLATIONS = {
     "whole": Ablation("experiment=landscapes"),
-    "projected": Ablation("published discriminator in place of frozen features", ("discriminator=patch",)),
+    "projected": Ablation(
+        "published discriminator in place of frozen features", ("discriminator=patch", "discriminator.layers=4")
+    ),
     "style": Ablation("no style term", ("loss.style.weight=0",)),
     "average": Ablation("no average of the weights", ("~trick.average",)),
     "noise": Ablation("no class noise", ("~trick.noise",)),
