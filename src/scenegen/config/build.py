@@ -197,6 +197,7 @@ def rounds(config: Config, data: Any) -> Any:
     from scenegen.base.seeding import hash_seed
     from scenegen.networks.layers.init import initialise
     from scenegen.networks.layers.lookup import tabulate
+    from scenegen.training.recompute import recompute
     from scenegen.training.rounds import Rounds
 
     machine = make(config["trainer"])
@@ -218,6 +219,11 @@ def rounds(config: Config, data: Any) -> Any:
         generator.pretrained = make(config["encoder"]).start(generator, seed=config["seed"])
     if machine.lookup:
         tabulate(generator)
+    if machine.checkpoint_activations and not recompute(generator):
+        raise Refusal(
+            f"trainer.checkpoint_activations=true forgets what blocks hold, and {type(generator).__name__} has none of "
+            "those that docs/speed.md names; leave it out"
+        )
     terms = objective(config, generator, data)
     height, width = Size(**config["size"]).pixels
     offered = {"model": generator, "objective": terms, "samples": config["batch_size"] // machine.world}

@@ -381,6 +381,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "channels_last": False,
         "compile": False,
         "lookup": False,
+        "checkpoint_activations": False,
         "workers": 0,
     },
     "scenegen.training.optim.TwoTimescaleAdam": {

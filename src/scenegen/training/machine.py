@@ -32,6 +32,7 @@ class Machine:
         channels_last: memory format of the convolutions.
         compile: torch.compile for generator and discriminator (on 2 CPU cores it made training slower).
         lookup: compute SPADE's modulations once per distinct window of labels, forward and backward.
+        checkpoint_activations: keep the inputs of the generator's blocks alone, and compute the rest again.
         workers: processes that load pictures.
     """
 
@@ -43,6 +44,7 @@ class Machine:
     channels_last: bool
     compile: bool
     lookup: bool
+    checkpoint_activations: bool
     workers: int
 
     def __post_init__(self) -> None:

@@ -1,0 +1,104 @@
+"""Memory and time of a generator's forward and backward pass with trainer.checkpoint_activations=true, against without.
+
+    python benchmarks/activations.py
+
+Every family at 128x128, ngf 16, batch 4, its mean square for an objective. `kept` counts the distinct storages that
+autograd holds between the passes, parameters left out; `peak` is the process's largest resident size in the pass less
+its size before. Ways alternate; seconds are processor time of one thread, the least of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from memory import resident
+from torch import Tensor
+
+from scenegen.base.records import Batch, SceneModel
+from scenegen.config import build
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
+from scenegen.data.samples import collate
+from scenegen.training.recompute import recompute
+
+FAMILIES = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite", "sesame_editor", "picnet", "pdgan")
+MIB = 1 << 20
+RETURNED = "MALLOC_MMAP_THRESHOLD_"
+"""glibc's variable: with it set, what tensors leave goes back to the system at once, and the resident size follows."""
+
+
+def made(name: str, *, size: int, ngf: int, batch: int) -> tuple[SceneModel, Batch]:
+    """An untrained model and its batch of rendered pictures."""
+    words = [f"model={name}", f"size.height={size}", f"size.width={size}", f"width.ngf={ngf}", "width.hidden=32",
+             f"data.count={batch}", "data.test_count=2", "evaluate=false", f"batch_size={batch}"]  # fmt: skip
+    config = plan(compose("train", words)).config
+    data = build.dataset(config, split="train")
+    torch.manual_seed(0)
+    return build.model(config, data).train(), collate([data[(0, i)] for i in range(batch)])
+
+
+def kept(model: SceneModel, batch: Batch, noise: Tensor | None) -> int:
+    """Bytes that autograd holds when the picture is made, without the parameters."""
+    own = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+    found: dict[int, int] = {}
+    held: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        store = tensor.untyped_storage()
+        if store.data_ptr() not in own:
+            found[store.data_ptr()] = store.nbytes()
+            held.append(tensor)  # or its place would be used again
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model(batch, noise=noise)
+    return sum(found.values())
+
+
+def passes(model: SceneModel, batch: Batch, noise: Tensor | None) -> tuple[float, float]:
+    """MiB at most and processor seconds of one forward and backward pass."""
+    model.zero_grad(set_to_none=False)
+    Path("/proc/self/clear_refs").write_text("5")
+    before, start = resident("VmRSS"), time.process_time()
+    model(batch, noise=noise).image.square().mean().backward()
+    return resident("VmHWM") - before, time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--ngf", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--families", nargs="+", default=FAMILIES)
+    chosen = parser.parse_args()
+    if RETURNED not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {RETURNED: "65536"})
+    torch.set_num_threads(1)
+    print("| model | kept, MiB | peak, MiB | CPU s | kept | peak | CPU s | ratio of peaks | of times |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in chosen.families:
+        ways = []
+        for forgets in (False, True):
+            model, batch = made(name, size=chosen.size, ngf=chosen.ngf, batch=chosen.batch)
+            if forgets:
+                recompute(model)
+            noise = model.prior(len(batch), seed=1)
+            ways.append((model, batch, noise))
+            passes(*ways[-1])  # gradients are there, and the libraries' workspaces
+        rounds = [[passes(*way) for way in ways] for _ in range(chosen.rounds)]
+        row = []
+        for place, way in enumerate(ways):
+            peak, seconds = (min(found[place][i] for found in rounds) for i in (0, 1))
+            row += [kept(*way) / MIB, peak, seconds]
+        numbers = " | ".join(f"{value:.2f}" if i % 3 == 2 else f"{value:.0f}" for i, value in enumerate(row))
+        print(f"| {name} | {numbers} | {row[4] / row[1]:.2f} | {row[5] / row[2]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

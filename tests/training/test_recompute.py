@@ -1,0 +1,68 @@
+"""trainer.checkpoint_activations: the gradients and buffers of the same step without it, for every family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scenegen.base.refusal import Refusal
+from scenegen.config import build
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
+from scenegen.data.samples import collate
+from scenegen.networks.generators.resnet import ResnetBlock
+from scenegen.training.recompute import recompute
+
+TINY = ("size=tiny", "width=tiny", "data.count=2", "data.test_count=2", "batch_size=2", "evaluate=false", "logger=none")
+SLOW = ("sasame", "cocosnetv1", "unite", "pdgan")
+MODELS = ("gaugan", "oasis", "cocosnetv2", "sesame_editor", "picnet", "restormer",
+          *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))  # fmt: skip
+
+
+def step(model: str, *words: str) -> tuple[dict[str, Tensor], dict[str, Tensor], Any]:
+    """Gradients and buffers after one generated batch; the picture's mean square stands for an objective."""
+    config = plan(compose("train", [f"model={model}", *TINY, *words])).config
+    data = build.dataset(config, split="train")
+    rounds = build.rounds(config, data)
+    batch = collate([data[(0, 0)], data[(0, 1)]])
+    torch.manual_seed(0)
+    noise = rounds.model.prior(2, seed=1)
+    rounds.model.train()
+    image = rounds.model(batch, noise=noise).image
+    image.square().mean().backward()
+    grads = {name: p.grad for name, p in rounds.model.named_parameters() if p.grad is not None}
+    return grads, dict(rounds.model.named_buffers()), image
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_gradients_and_buffers_are_those_of_kept_activations(model: str) -> None:
+    grads, buffers, image = step(model)
+    again, left, same = step(model, "trainer.checkpoint_activations=true")
+    assert torch.equal(image, same)
+    assert grads.keys() == again.keys()
+    for name in grads:
+        assert torch.equal(grads[name], again[name]), name
+    for name in buffers:
+        assert torch.equal(buffers[name], left[name]), name
+
+
+def test_dropout_is_drawn_once() -> None:
+    block = ResnetBlock(4, dropout=True)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        y = block(x)
+        found.append((y, *torch.autograd.grad(y.square().sum(), [x, *block.parameters()])))
+        assert recompute(block) == 1
+    for kept, again in zip(*found, strict=True):
+        assert torch.equal(kept, again)
+
+
+def test_a_model_without_such_blocks_is_refused() -> None:
+    config = plan(compose("train", ["model=cncl", *TINY, "trainer.checkpoint_activations=true"])).config
+    with pytest.raises(Refusal, match="Cncl has none of those"):
+        build.rounds(config, build.dataset(config, split="train"))
