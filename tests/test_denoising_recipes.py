@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,18 @@ from scenegen.config.compose import compose
 from scenegen.config.opened import Vocabulary
 from scenegen.config.places import experiments_folder
 from scenegen.config.plan import plan
+from scenegen.config.stored import read_config
 from scenegen.data.classes import NO_LABELS
+from scenegen.reporting.comparison import compare
+from scenegen.reporting.quantities import Single
+from scenegen.reporting.results import find
+from tests.reporting.fakes import write_slices
+
+spec = importlib.util.spec_from_file_location("denoising_study", experiments_folder() / "denoising-study" / "study.py")
+assert spec is not None
+assert spec.loader is not None
+study = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(study)
 
 PARAMETERS = {
     "denoising-unet-ca": 34_532_037,
@@ -42,3 +55,26 @@ def test_the_recorded_numbers_fit_each_other() -> None:
         if row["rmse_hu"]:
             least = 20 * math.log10(4096 / float(row["rmse_hu"]))
             assert least <= float(row["psnr_hu"]) < least + 0.5, row["description"]
+
+
+@pytest.mark.parametrize("variant", study.VARIANTS)
+def test_a_variant_of_the_study_composes_and_has_a_network(variant: str) -> None:
+    config = plan(compose("train", ["experiment=denoising-study", *study.VARIANTS[variant]])).config
+    with torch.device("meta"):
+        model = build.model(config, Vocabulary(NO_LABELS, has_instances=False))
+    assert model.generator is not None
+
+
+def test_the_study_s_changes_are_those_of_the_variant_against_the_base(tmp_path: Path) -> None:
+    """Errors of 40 and 44 HU: 4 more, and 20 log10(1.1) = 0.83 dB less, whichever of both is the better."""
+    for variant, rmse in {"base": 40.0, "cross": 44.0}.items():
+        for seed in (1, 2):
+            write_slices(tmp_path / f"{variant}-{seed}", seed=seed, loss=variant, rmse=rmse + 0.01 * seed)
+    recipes = {name: find(sorted(tmp_path.glob(f"{name}-*")), read_config=read_config) for name in ("base", "cross")}
+    by = [Single("psnr_hu", "higher"), Single("rmse_hu", "lower")]
+    base, cross = study.summarise(recipes, compare(recipes, by=by))
+    assert "rmse_hu_change" not in base
+    assert cross["rmse_hu_change"] == pytest.approx(4, abs=0.1)
+    assert cross["psnr_hu_change"] == pytest.approx(-20 * math.log10(1.1), abs=0.02)
+    for one in ("rmse_hu", "psnr_hu"):
+        assert cross[f"{one}_low"] < cross[f"{one}_change"] < cross[f"{one}_high"]
