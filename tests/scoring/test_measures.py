@@ -176,7 +176,7 @@ def test_diversity_is_the_mean_of_the_pairs(tmp_path):
     same = nn.Sequential(nn.Identity())
     colours = Extractor(same, taps={"picture": 0}, stamp="colours", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     measure = Diversity(results=4, extractor=colours, heads="uniform", layers=["picture"])
-    assert measure.name == "diversity(uniform)"
+    assert (measure.name, measure.better) == ("diversity(uniform)", "higher")
     world = World(3)
     for name in world.names:
         for k in range(4):
