@@ -57,6 +57,8 @@ def convert(cfg: DictConfig) -> Path:
     folder = place_of(settings.name)
     vocabulary = Vocabulary(named_classes(settings.classes), has_instances=settings.edges)
     model = build.model(chosen.config, vocabulary)
+    if settings.edges and "instance" not in model.reads:
+        raise Refusal(f"edges=true: {type(model).__name__} sees no instance edges; leave it out")
     judge = build.discriminator(chosen.config, model)
     files = find_files(settings.files, epoch=str(settings.epoch))
     states = {letter: _read(path, model) for letter, path in files.items()}
@@ -83,6 +85,8 @@ def convert(cfg: DictConfig) -> Path:
     print(f"{printable(read)}: every key fits, none is left over")
     run = shlex.quote(f"run={settings.name}")
     following = f"python -m scenegen.sample {run} labels=FOLDER"
+    if "exemplar" in model.reads:
+        following += " exemplars=FOLDER"
     if isinstance(model, HoleFiller):
         following = f"python -m scenegen.sample {run} pictures=FOLDER masks=FOLDER n_per_label=4"
     elif model.channels == 1:

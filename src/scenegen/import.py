@@ -79,8 +79,10 @@ def main(cfg: DictConfig) -> int:
         raise Refusal(f"the import is whole in {out}, but too small to train on: {refusal}") from refusal
     report = examine(found, faults=faults)
     print_report(report, console())
+    if not report.sound:
+        return 1
     print(printable(f"next: python -m scenegen.train data=folder {shlex.quote(f'data.root={out}')}"))
-    return 0 if report.sound else 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,13 @@ def test_names_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert answers("compare runs=alpha,") == ["runs=alpha,alpha", "runs=alpha,beta"]
 
 
+def own_command(folder: Path) -> Path:
+    """The folder, with a program `scenegen` in it."""
+    (folder / "scenegen").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scenegen "$@"\n')
+    (folder / "scenegen").chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
@@ -84,13 +92,38 @@ def test_names_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bash_asks_the_command(line: str, reply: list[str], tmp_path: Path) -> None:
     """As readline does: the line in COMP_LINE, an answer that replaces what stands behind the last '='."""
-    own = tmp_path / "scenegen"
-    own.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m scenegen "$@"\n')
-    own.chmod(0o755)
     script = f"{SCRIPTS['bash']}\nCOMP_LINE=$1 COMP_POINT=${{#1}}\n_scenegen\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    env = {**os.environ, "PATH": f"{own_command(tmp_path)}:{os.environ['PATH']}"}
     told = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, env=env, timeout=60)
     assert told.stdout.split() == reply, told.stderr
+
+
+ZSH = """compdef() { : }
+compadd() { while [[ $1 != -- ]]; do shift; done; shift; print -l -- "$@" }
+compset() { : }
+_files() { print a file }
+words=(${(z)1}); [[ $1 == *' ' ]] && words+=(''); CURRENT=$#words
+_scenegen"""
+"""What zsh's own functions do, as far as the script calls them."""
+ASK = {
+    "zsh": ("-f", "-c", f"{SCRIPTS['zsh']}\n{ZSH}", "zsh"),
+    "fish": ("-c", f"{SCRIPTS['fish']}\ncomplete -C $argv[1]"),
+}
+
+
+@pytest.mark.parametrize("shell", sorted(ASK))
+def test_zsh_and_fish_ask_the_command(shell: str, tmp_path: Path) -> None:
+    if (found := shutil.which(shell)) is None:
+        pytest.skip(f"{shell} is not installed")
+    env = {**os.environ, "PATH": f"{own_command(tmp_path)}:{os.environ['PATH']}"}
+    for line, reply in {
+        "scenegen sco": ["score"],
+        "scenegen train steps=3 loss=cx+dis": ["loss=cx+dists"],
+        "scenegen train optim=oasis optim.equal": ["optim.equal_after="],
+        f"scenegen post generated={tmp_path}/sce": ["a file"] if shell == "zsh" else [f"generated={tmp_path}/scenegen"],
+    }.items():
+        told = subprocess.run([found, *ASK[shell], line], capture_output=True, text=True, env=env, timeout=60)
+        assert told.stdout.strip().splitlines() == reply, told.stderr
 
 
 def test_an_answer_imports_nothing_heavy() -> None:
