@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from .shared_folder import HERE, REASON, SHARED
 torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
 read_once()
+gc.disable()  # half a million objects are made until the tests are collected, and stay
 
 
 LONG = {"run", "each", "fit", "WARM"}
@@ -31,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return short, -tests[item.path], str(item.path)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -80,16 +80,15 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """python -m scenegen.<verb> <overrides>, with its output: in a fork of a process that has imported what it needs.
 
-    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...) and for a
-    run on several devices, whose other ranks are started by the same words.
+    The interpreter itself is started where it must be: for what it reads on its way up (PYTHON..., LC_...). The other
+    ranks of a run on several devices are interpreters that the fork starts.
 
     Args:
         file_bytes: size of the largest file that it may write, as on a disk that is nearly full; 0 sets no limit.
     """
     whole = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    several = any(word.startswith(("trainer.devices", "trainer=ddp")) for word in overrides)
     early = any(key.startswith(("PYTHON", "LC_", "OMP_")) for key in env)
-    if not early and not several:
+    if not early:
         command = [f"scenegen.{verb}", *overrides]
         seen = WARM.run(command, cwd=cwd, env=whole, timeout=timeout, file_bytes=file_bytes)
         return subprocess.CompletedProcess(command, *seen[:3])

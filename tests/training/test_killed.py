@@ -16,7 +16,8 @@ from tests.cli.command_line import TINY, WARM, run, sentence
 from tests.training.test_resume import assert_same_run
 
 STEPS = 6
-OPTIONS = (*TINY, "data.test_count=3", f"steps={STEPS}", "checkpoint_every=2", "keep_checkpoints=9", "grid_every=3")
+OPTIONS = (*TINY, "data.test_count=3", f"steps={STEPS}", "checkpoint_every=2", "keep_checkpoints=9", "grid_every=3",
+           "trick=ema+diffaugment", "optim.decay_steps=30")  # fmt: skip
 MOMENTS = ("unsaved", "half", "saved", "row", "step", "sampled")
 
 

@@ -59,6 +59,7 @@ def straight(tmp_path_factory) -> Path:
     return cwd / "runs" / "a"
 
 
+@pytest.mark.thorough  # a run that is stopped four times is compared by test_killed.py; this one crosses an epoch's end
 def test_five_and_five_is_ten(straight: Path, tmp_path: Path) -> None:
     first = run("train", *TINY, *STEPS, "name=a", "steps=5", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
