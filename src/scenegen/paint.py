@@ -84,18 +84,23 @@ def reader_of(config: Mapping[str, Any], easel: Easel, *, notice: Callable[[str]
     """
     from scenegen.config import build
     from scenegen.config.kinds import kind_of
+    from scenegen.scoring.judges.given import GivenLabels
     from scenegen.scoring.judges.scenenet import OtherClasses
     from scenegen.web.reader import Reader
 
     if not config.get("segmenter") or "map" not in easel.layers:
         return None
     try:
-        net = build.make(config["segmenter"], {"classes": easel.classes}).eval().to(easel.device)
+        net = build.make(config["segmenter"], {"classes": easel.classes})
     except OtherClasses as refusal:
         if config["segmenter"].get("name") not in SHIPPED:
             raise
         notice(f"no mask accuracy: {refusal}")
         return None
+    if isinstance(net, GivenLabels):
+        raise Refusal("segmenter=given takes label maps that were written, and reads none off pictures; choose "
+                      "segmenter=landscapes, scenenet or none")  # fmt: skip
+    net.eval().to(easel.device)
     kind = kind_of(easel.run.config)
     what = "photographs" if kind == "photographs" else "rendered pictures"
     cure = "landscapes" if kind == "photographs" else "scenenet"

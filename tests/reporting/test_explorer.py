@@ -54,8 +54,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 def test_numbers_tags_and_differences_are_those_of_the_runs(three: tuple[str, Path]) -> None:
     data = data_of(three[0])
     assert [run["numbers"] for run in data["runs"]] == [{"total": k / 1000, "mask_acc": k / 500} for k in range(3)]
-    assert data["keys"] == ["loss.cx.weight", "optim.lr", "loss.dists.weight", "loss.<b>&lpips.weight", "seed"]
-    assert data["runs"][1]["config"] == {"optim.lr": 1e-3, "loss.dists.weight": 2, "seed": 1}
+    assert data["keys"] == ["loss", "loss.cx.weight", "optim.lr", "loss.dists.weight", "loss.<b>&lpips.weight", "seed"]
+    assert data["runs"][1]["config"] == {"loss": "dists", "optim.lr": 1e-3, "loss.dists.weight": 2, "seed": 1}
     assert data["runs"][1]["tags"] == ["run_1", "seed=1", "loss=dists", "optim.lr=1e-3", "task=scene"]
     assert list(data["runs"][0]["curves"]) == ["D", "G"]
     assert "<b>" not in three[0]  # of a run's own text: shown, never obeyed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import shlex
@@ -17,10 +18,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from scenegen.base.refusal import Refusal
-from scenegen.config.opened import open_run
+from scenegen.config.opened import Vocabulary, open_run
 from scenegen.config.opened_holes import pictures_with_masks
-from scenegen.data.classes import LANDSCAPE
-from scenegen.paint import fixed_checkpoint
+from scenegen.data.classes import LANDSCAPE, class_list
+from scenegen.paint import fixed_checkpoint, gallery_of, reader_of
 from scenegen.sampling.generate import generate
 from scenegen.web.easel import Easel, Wish
 from scenegen.web.gallery import Gallery
@@ -188,6 +189,28 @@ def test_a_stale_turn_of_one_tab_is_dropped_and_another_tabs_is_not(client: Test
     assert post(client, "paint?tab=b&turn=4").status_code == 200
 
 
+def test_a_browser_that_closes_while_it_sends_ends_its_request_alone(board: Easel, client: TestClient) -> None:
+    """The ASGI messages of a connection that breaks in the middle of a body."""
+    app = application(board, port=PORT, token=TOKEN)
+    messages = iter(
+        [{"type": "http.request", "body": IDS.tobytes()[:100], "more_body": True}, {"type": "http.disconnect"}]
+    )
+    sent = []
+
+    async def receive() -> dict:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", f"127.0.0.1:{PORT}".encode()), (b"origin", HOME.encode()), (b"content-length", b"8192")]
+    scope = {"type": "http", "method": "POST", "path": f"/{TOKEN}/paint", "root_path": "", "headers": headers,
+             "query_string": b"", "http_version": "1.1", "scheme": "http"}  # fmt: skip
+    asyncio.run(app(scope, receive, send))  # pyright: ignore[reportArgumentType]
+    assert sent[0]["status"] == 400
+    assert post(client, "paint").status_code == 200
+
+
 def test_start_maps_are_of_the_runs_classes_and_size(client: TestClient) -> None:
     one, other = (np.frombuffer(client.get(f"/{TOKEN}/start?index={k}").content, "<u2") for k in (0, 1))
     assert len(one) == SIDE * SIDE
@@ -352,6 +375,38 @@ def test_a_mask_saved_and_opened_is_the_hole() -> None:
     saved = post(client, "label", HOLES.tobytes()).content
     assert set(np.unique(np.asarray(Image.open(io.BytesIO(saved))))) == {0, 255}
     assert post(client, "open", saved).content == HOLES.tobytes()
+
+
+def segmenter(name: str, **changes: Any) -> dict[str, Any]:
+    return {"segmenter": arguments(f"segmenter/{name}", **changes)}
+
+
+def test_a_segmenter_of_other_pictures_is_cautioned_of_and_one_of_other_classes_left_out_or_refused() -> None:
+    notes: list[str] = []
+    board = easel()
+    reader = reader_of(segmenter("scenenet"), board, notice=notes.append)
+    assert reader is not None
+    assert reader.caution == "scenenet was not trained on photographs; start with segmenter=landscapes"
+    assert reader.read(PHOTO).shape == (SIDE, SIDE)
+    rendered = easel(replace(board.run, config={**board.run.config, "data": {"kind": "rendered"}}))
+    assert getattr(reader_of(segmenter("scenenet"), rendered, notice=notes.append), "caution", None) == ""
+    two = replace(board.run, vocabulary=Vocabulary(class_list(["sky", "sea"]), False))
+    assert reader_of(segmenter("scenenet"), easel(two), notice=notes.append) is None
+    assert len(notes) == 1
+    assert "no mask accuracy" in notes[0]
+    assert reader_of({"segmenter": None}, board, notice=notes.append) is None
+    assert reader_of(segmenter("scenenet"), easel(opened_run("picnet")), notice=notes.append) is None
+    with pytest.raises(Refusal, match="segmenter=given takes label maps"):
+        reader_of(segmenter("given"), board, notice=notes.append)
+
+
+def test_training_pictures_that_are_not_here_are_said(tmp_path: Path) -> None:
+    notes: list[str] = []
+    data = {**arguments("data/folder"), "root": str(tmp_path / "gone")}
+    run = opened_run("cocosnetv1")
+    run = replace(run, config={**run.config, "seed": 0, "data": data})
+    assert gallery_of([easel(run)], notice=notes.append) is None
+    assert "no suggestions of styles" in notes[0]
 
 
 def test_the_shipped_run_is_painted_with_and_its_recipe_names_no_checkpoint() -> None:

@@ -159,9 +159,9 @@ function axis(name) {
 function chooseAxes() {
   const kinds = new Map(keys.map(key => [key, new Set(runs.map(run => String(run.config[key])))]));
   const usable = keys.filter(key => !key.endsWith('_target_') && kinds.get(key).size <= Math.max(12, runs.length) && [...kinds.get(key)].every(v => v.length < 40));
-  const asked = usable.filter(key => runs.some(run => run.tags.some(tag => tag.startsWith(key + '=') || tag.startsWith(key.split('.')[0] + '='))));
+  const asked = usable.filter(key => runs.some(run => run.tags.some(tag => tag.startsWith(key + '='))));
   const ticked = new Set([...(asked.length ? asked : usable).slice(0, 6), ...numbers.slice(0, 4)]);
-  $('axes').replaceChildren(...[...usable.slice(0, 40), ...numbers].map(name => {
+  $('axes').replaceChildren(...[...new Set([...asked, ...usable])].slice(0, 24).concat(numbers).map(name => {
     const label = document.createElement('label'), tick = document.createElement('input');
     tick.type = 'checkbox'; tick.checked = ticked.has(name); tick.value = name;
     tick.onchange = () => { ranges.delete(name); setAxes(); filter(); };

@@ -59,7 +59,7 @@ def explorer(runs: Sequence[Result], *, out: Path, curves: Sequence[str]) -> str
     """
     if not runs:
         return ""
-    configs = [flat({key: value for key, value in run.config.items() if key not in ("name", "resume")}) for run in runs]
+    configs = [choices_of(run) for run in runs]
     keys = differing(configs)
     grids = write_grids(runs, out=out)
     shown = [
@@ -114,6 +114,13 @@ def curves_of(metrics: Path, *, first: Sequence[str]) -> dict[str, list[list[flo
             stretches = np.array_split(points, min(POINTS, len(points)))
             found[name] = [_short(stretch[:, k].mean() for stretch in stretches) for k in (0, 1)]
     return found
+
+
+def choices_of(run: Result) -> dict[str, Any]:
+    """The overrides that chose options of groups (`loss=a+b`), then every dotted key of the config but the name."""
+    words = dict(word.split("=", 1) for word in run.recipe.split(" ") if "=" in word)
+    own = flat({key: value for key, value in run.config.items() if key not in ("name", "resume")})
+    return {**{key.lstrip("+"): value for key, value in words.items() if key.lstrip("+") not in own}, **own}
 
 
 def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:

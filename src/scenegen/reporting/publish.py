@@ -17,7 +17,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.reporting import figures
 from scenegen.reporting.comparison import Comparison, compare
 from scenegen.reporting.curves import read_series
-from scenegen.reporting.effects import single_changes
+from scenegen.reporting.effects import Effect, single_changes
 from scenegen.reporting.explorer import explorer
 from scenegen.reporting.leaderboard import TOTAL, Board, markdown, ordered, rows
 from scenegen.reporting.ledger import Entry
@@ -29,6 +29,9 @@ from scenegen.runs.folder import METRICS, SAMPLES, SHEET
 from scenegen.sampling.sheets import same_names, spread
 
 MOST_SIDE_BY_SIDE = 6
+MOST_CHANGES = 40
+"""Single changes that one plot shows."""
+
 SCENE = "scene"
 """Task of the log's rows, and of runs from before there were tasks."""
 
@@ -112,12 +115,19 @@ def _plots(
     plots = [("Totals" if role == TOTAL else role, figures.means(board.rows, role), "Every recipe with its seeds.")
              for role in ([one.quantity for one in found] or board.roles[:1])]  # fmt: skip
     changes = [
-        (f"Single changes: {one.quantity}", figures.effects(single_changes(one), of=one.quantity, better=one.better),
-         "Pairs of recipes that differ in one choice alone.") for one in found
+        (f"Single changes: {one.quantity}", figures.effects(_largest(one), of=one.quantity, better=one.better),
+         f"Pairs of recipes that differ in one choice alone, the {MOST_CHANGES} largest changes.") for one in found
     ]  # fmt: skip
     series = {name: read_series(runs[name].folder / METRICS) for name in list(runs)[:MOST_SIDE_BY_SIDE]}
     drawn = figures.curves(series, curves)
     return [*plots, *changes, ("Curves", drawn, "Smoothed, the first seed of each of the best recipes.")]
+
+
+def _largest(found: Comparison) -> list[Effect]:
+    """The MOST_CHANGES single changes with the largest gain or loss, best first."""
+    changes = single_changes(found)
+    kept = {id(change) for change in sorted(changes, key=lambda change: -abs(change.gain))[:MOST_CHANGES]}
+    return [change for change in changes if id(change) in kept]
 
 
 def _pictures(runs: Mapping[str, Result], *, task: str, out: Path, count: int) -> list[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
@@ -76,7 +76,7 @@ def application(
         Route("/photo", room.photo),
         Route("/suggest", room.suggest, methods=["POST"]),
     ]
-    handlers = {Refusal: _refused, HTTPException: _refused}
+    handlers = {Refusal: _refused, HTTPException: _refused, ClientDisconnect: _left}
     app = Starlette(routes=[Mount(f"/{token}", routes=routes)], exception_handlers=handlers)  # pyright: ignore[reportArgumentType]
     return Guard(app, port=port, token=token)  # pyright: ignore[reportArgumentType]
 
@@ -285,3 +285,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else GONE if isinstance(error, Gone) else 422
     sentence = error.detail if isinstance(error, HTTPException) else str(error)
     return PlainTextResponse(sentence, status_code=status)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """Nothing, to a browser that was closed while it was still sending."""
+    return Response(status_code=400)
