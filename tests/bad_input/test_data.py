@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.table import Row, each
+from tests.table import Finished, Row, each
 from tests.worlds import label, pairs, picture, scene, write
 
 SMALL = "size=tiny width=tiny weights=random batch_size=2 steps=2 evaluate=false"
@@ -244,6 +244,26 @@ INDEXES = [
 ]  # fmt: skip
 
 
+def only_test_pictures(root: Path) -> None:
+    """ADE20K's scene parsing, of which only the test pictures are there."""
+    for i in range(2):
+        label(root / f"annotations/validation/v{i}.png", i + 1)
+        picture(root / f"images/validation/v{i}.jpg")
+
+
+def no_next_command(done: Finished) -> None:
+    assert "next:" not in done.out, "it would be refused"
+    assert len(list(done.here.glob("new/val/labels/*.png"))) == 2
+
+
+IMPORTED = [
+    Row("import of a test set alone", "import annotations=src format=ade20k out=new",
+        lambda here: only_test_pictures(here / "src"),
+        ("1 fault that would stop training", "train/images"), spared=("new*",), report=True, after=no_next_command),
+]  # fmt: skip
+
+
+test_imported = each(IMPORTED)
 test_class_lists = each(CLASSES, quick=7)
 test_files = each(FILES, quick=8)
 test_indexes = each(INDEXES, quick=3)
