@@ -221,6 +221,16 @@ def put_posts(job: Job, pictures: Path, root: Path, enlarger: str | None) -> Non
                against="post=bicubic_x2" if large else summarise.BASE)  # fmt: skip
 
 
+def lost() -> dict[str, list[int]]:
+    """Choice -> seeds that it has no score of, where there are any."""
+    trained = [word.partition("=") for words in SWEEPS.values() for word in words if word.split("=")[0] in GROUPS]
+    choices = [f"{group}={value}" for group, _, values in trained for value in values.split(",") if value != "none"]
+    every = [summarise.BASE, *choices, *(f"post={name}" for name in POSTS)]
+    found = summarise.read(HOME / "scores")
+    lacking = {choice: [seed for seed in SEEDS if seed not in found.get(choice, {})] for choice in every}
+    return {choice: seeds for choice, seeds in lacking.items() if seeds}
+
+
 def main() -> None:
     words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
     parts = (*SWEEPS, "cyclegan", "scores")
@@ -241,6 +251,10 @@ def main() -> None:
             if job.choice == summarise.BASE:
                 put_posts(job, pictures, root, words.get("enlarger"))
         summarise.main([str(HOME / "scores")])
+        for choice, seeds in lost().items():
+            print(
+                f"{choice} lacks seed {', '.join(map(str, seeds))}: overview.csv of its group says why, or it was left out"
+            )
 
 
 if __name__ == "__main__":
