@@ -253,7 +253,7 @@ def main() -> None:
         summarise.main([str(HOME / "scores")])
         for choice, seeds in lost().items():
             print(
-                f"{choice} lacks seed {', '.join(map(str, seeds))}: overview.csv of its group says why, or it was left out"
+                f"{choice} lacks seed {', '.join(map(str, seeds))}: overview.csv of its group says why, or it was not run"
             )
 
 
