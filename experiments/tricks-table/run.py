@@ -252,9 +252,7 @@ def main() -> None:
                 put_posts(job, pictures, root, words.get("enlarger"))
         summarise.main([str(HOME / "scores")])
         for choice, seeds in lost().items():
-            print(
-                f"{choice} lacks seed {', '.join(map(str, seeds))}: overview.csv of its group says why, or it was not run"
-            )
+            print(f"{choice} lacks seed {', '.join(map(str, seeds))}: not run, or overview.csv of its group says why")
 
 
 if __name__ == "__main__":
