@@ -70,7 +70,16 @@ DENOISING = {"branches"}
 """Terms of models that separate content and noise."""
 AVERAGED = {"teacher"}
 """Terms that read the model's average, of trick=ema."""
-OTHER_TASKS = {"picture_patch", "picture_vgg", "two_way", "picnet", "picnet_minibatch", "picnet_one", "cncl"}
+OTHER_TASKS = {
+    "picture_patch",
+    "picture_vgg",
+    "two_way",
+    "picnet",
+    "picnet_minibatch",
+    "picnet_one",
+    "picnet_likeness",
+    "cncl",
+}
 """Discriminators of models that paint no label maps; tests/parity and the tests of their tasks."""
 PLACED = SCORES | SEGMENTING | {"dragan", "picnet_gan", "picnet_hinge", "pdgan_gan"}
 """Options that fill a place of another name."""
