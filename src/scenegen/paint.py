@@ -151,8 +151,8 @@ def main(cfg: DictConfig) -> None:
         reader, gallery = reader_of(config, easels[0], notice=note), gallery_of(easels, notice=note)
         if easels[0].style == "exemplar" and reader is None and gallery is None:
             raise Refusal(f"run={chosen.run} paints with exemplars, but neither its training pictures are here nor a "
-                          "segmenter of its classes; start with segmenter=smp segmenter.name=FILE, or use "
-                          f"python -m scenegen.sample run={chosen.run} exemplars=DIR")  # fmt: skip
+                          "segmenter of its classes; start with segmenter=smp segmenter.name=FILE, or give it "
+                          f"exemplars of your own in python -m scenegen.sample run={chosen.run}")  # fmt: skip
         for easel in easels:
             note(f"run {easel.run.folder.name}, step {easel.run.step}{', lookup' * easel.lookup}; Ctrl-C ends the page")
         serve(easels, reader=reader, gallery=gallery, door=door, browser=chosen.browser)

@@ -55,7 +55,7 @@ class Shelf:
             Refusal: a file that cannot be used, or a style where none is read.
         """
         if purpose not in ("style", "photo"):
-            raise Refusal(f"as={purpose} is not known; choose style or photo")
+            raise Refusal(f"a picture as {purpose} is not known; choose style or photo")
         if purpose == "style" and not self.styles:
             raise Refusal("no run of this page reads style pictures; leave the picture out")
         picture, notice = photograph(body, size=self.size, fit=fit)
