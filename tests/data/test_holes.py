@@ -58,9 +58,9 @@ def test_the_source_is_the_photograph_around_the_hole_and_grey_inside() -> None:
     assert np.array_equal(given.source[~given.hole], PHOTO[~given.hole])
 
 
-def test_training_draws_anew_in_every_epoch_and_the_test_split_never() -> None:
-    def found(split: str, epoch: int) -> np.ndarray:
-        data = replaced("data/procedural", split=split, height=64, width=64, count=2, test_count=2)
+def test_training_draws_anew_in_every_epoch_and_run_and_the_test_split_never() -> None:
+    def found(split: str, epoch: int, seed: int = 0) -> np.ndarray:
+        data = replaced("data/procedural", split=split, height=64, width=64, count=2, test_count=2, seed=seed)
         data = data.degraded(replaced("degrade/holes"))
         assert data.offers >= {"source", "hole", "image"}
         batch = collate([data[(epoch, 0)]])
@@ -68,7 +68,9 @@ def test_training_draws_anew_in_every_epoch_and_the_test_split_never() -> None:
         return batch.require("hole").numpy()
 
     assert not np.array_equal(found("train", 0), found("train", 1))
+    assert not np.array_equal(found("train", 0), found("train", 0, seed=1))
     assert np.array_equal(found("test", 0), found("test", 1))
+    assert np.array_equal(found("test", 0), found("test", 0, seed=1)), "runs of unlike seeds are measured on one hole"
 
 
 def test_masks_of_files(tmp_path: Path) -> None:

@@ -180,10 +180,14 @@ class Pairs(torch.utils.data.Dataset):
         return sample if self.exemplars is None else self._with_exemplar(sample, raw, epoch, index, self.exemplars)
 
     def _given(self, image: np.ndarray | None, epoch: int, index: int) -> Given | None:
-        """What is given in a photograph's place; the same in every epoch of samples that are still."""
+        """What is given in a photograph's place.
+
+        Of samples that are still it is the same in every epoch and in every run, so that runs of unlike seeds are
+        measured on the same holes.
+        """
         if self.degrade is None or image is None:
             return None
-        seed = hash_seed(self.seed, "degrade", *((epoch, index) if self.framing.random else ()))
+        seed = hash_seed(self.seed, "degrade", epoch, index) if self.framing.random else hash_seed("degrade")
         return self.degrade.given(image, seed=seed, name=self.names[index])
 
     def _with_exemplar(self, sample: Sample, raw: Raw, epoch: int, index: int, exemplars: Exemplars) -> Sample:
