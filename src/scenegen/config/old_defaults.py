@@ -273,6 +273,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "normalise": "none",
         "resize_to": None,
     },
+    "scenegen.networks.generators.cncl_unet.CnclUnet": {"layers.fusion_start": "drawn"},
     "scenegen.networks.generators.cocosnetv1.CoCosNet": {
         "ngf": 64,
         "hidden": 128,
