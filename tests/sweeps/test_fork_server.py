@@ -39,6 +39,21 @@ def test_forked_jobs_end_as_interpreters_do(module: list[str], tmp_path: Path, m
     assert [status for status, *_ in ways["warm"]] == ["done", "failed", "failed", "failed"]
 
 
+@pytest.mark.parametrize("ends", ["killed", "at its start"])
+def test_a_server_that_ends_is_told_and_the_other_jobs_are_interpreters(module: list[str], tmp_path: Path, ends: str):
+    (tmp_path / "broken.py").write_text("import os\nos._exit(3)\n")
+    said = []
+    with Pool(program=module, warm=("broken" if ends == "at its start" else "json",), width=1, say=said.append) as pool:
+        first = pool.work([job(tmp_path / "sweep", 0, "value=3")])
+        if ends == "killed":
+            assert pool.server is not None
+            os.kill(pool.server.process.pid, signal.SIGKILL)
+            pool.server.process.wait()
+        rest = pool.work([job(tmp_path / "sweep", number, f"value={number}") for number in (1, 2)])
+    assert [outcome.value for outcome in (*first, *rest)] == [3, 1, 2]
+    assert len([line for line in said if "has ended" in line]) == 1
+
+
 SWEEP = """
 import sys
 from pathlib import Path

@@ -74,6 +74,11 @@ class ForkServer:
                 raise OSError("the process that starts the jobs has ended")
         return Forked(self, self._begun.pop())
 
+    @property
+    def gone(self) -> bool:
+        """Whether the server has ended, as one does that is killed or cannot import."""
+        return self.process.poll() is not None
+
     def listen(self) -> bool:
         """Hear what has ended; False where the server is gone."""
         return self._hear(wait=0)

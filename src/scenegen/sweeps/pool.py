@@ -109,16 +109,13 @@ class Pool:
         need = self._need(job)
         devices = [self._idle.pop(0) for _ in range(need)] if need else None
         try:
-            if self.warm and self.server is None:
-                self.server = ForkServer(
-                    pipe=self._pipe[0],
-                    folder=job.folder.parent.resolve(),
-                    environment=job_environment(),
-                    imports=self.warm,
-                )
-            running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0], server=self.server)
+            server = self._server_for(job)
+            running = Running(job, program=self.program, devices=devices, pipe=self._pipe[0], server=server)
         except OSError as error:  # a full disk, a folder that cannot be made, no more processes
             self._idle.extend(devices or ())
+            if self.warm and self.server is not None and self.server.gone:  # it ended between the look and the order
+                self.start(job)
+                return
             refused = Outcome("failed", sentence=f"cannot be started: {error}")
             self._ready.append((job, refused))
             self._tell(job, refused)
@@ -149,6 +146,21 @@ class Pool:
                 self.start(waiting.pop(0))
             outcomes |= {job.number: outcome for job, outcome in self.finished()}
         return [outcomes[job.number] for job in jobs]
+
+    def _server_for(self, job: Job) -> ForkServer | None:
+        """The process that forks the jobs; None where it does not fork, or has ended, which is told once."""
+        if not self.warm:
+            return None
+        if self.server is None:
+            folder = job.folder.parent.resolve()
+            self.server = ForkServer(
+                pipe=self._pipe[0], folder=folder, environment=job_environment(), imports=self.warm
+            )
+        if self.server.gone:
+            self.warm = ()  # its jobs are still heard of, through the server that they hold
+            self.say("the process that forks the jobs has ended; from here each is an interpreter of its own")
+            return None
+        return self.server
 
     def _wait_for(self, job: Job) -> Outcome | None:
         """Wait for a process in the job's folder, such as a job of a killed sweep that saves its last step.
