@@ -20,12 +20,12 @@ read_once()
 gc.disable()  # half a million objects are made until the tests are collected, and stay
 
 
-LONG = {"run", "each", "fit", "WARM"}
-"""Names in a file whose tests run commands or train."""
+LONG = {"run", "each", "fit", "WARM", "subprocess", "processes", "mp", "fuzz"}
+"""Names in a file whose tests run commands, train, start processes or fuzz."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run commands or train go first, then those of many tests: short ones fill both cores to the end."""
+    """Long files go first, then those of many tests: short ones fill both cores to the end."""
     tests = Counter(item.path for item in items)
 
     def place(item: pytest.Item) -> tuple[bool, int, str]:

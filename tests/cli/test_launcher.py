@@ -53,8 +53,8 @@ def job(tmp_path: Path, number: int, *overrides: str, gpus: int = 0) -> Job:
     return Job(number, overrides, "", tmp_path / "sweep" / f"{number}_{'_'.join(overrides)}", "digest", gpus)
 
 
-def work(program: list[str], *jobs: Job, **how: int) -> list[Outcome]:
-    with Pool(program=program, say=lambda text: None, **how) as shop:
+def work(program: list[str], *jobs: Job, width: int | None = None, gpus_per_job: int | None = None) -> list[Outcome]:
+    with Pool(program=program, say=lambda text: None, width=width, gpus_per_job=gpus_per_job) as shop:
         return shop.work(jobs)
 
 
