@@ -18,7 +18,7 @@ from scenegen.data.levels import read_levels
 from scenegen.data.photographs import nature_of
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import View, keeps_shape
-from scenegen.scoring.picture_files import KINDS, SHOWN, fault_of, find, format_of, nothing_sentence
+from scenegen.scoring.picture_files import KINDS, SHOWN, Found, fault_of, find, format_of, nothing_sentence
 
 JPEG_WARNING = (
     "{count} of {total} pictures are JPEG: a JPEG step cost 0.075 of the total in the contest log, as much as its "
@@ -134,43 +134,70 @@ def take(
     if not files:
         more = f", {results} results of each as measure=diversity reads them (sample n_per_label={results})"
         raise Refusal(nothing_sentence(folder, there, list(stems)) + more * (results > 1))
-    missing = [stem for stem in stems if stem not in files]
+    faults = _faults_of_names(there, stems, extra=extra)
+    looked = _Looked(size, resize=resize, labels=labels, depth=depth)
+    for stem, path in track(list(files.items()), "reading pictures"):
+        looked.look(path, label=stems[stem])
+    faults += looked.faults
+    if any(listed for _, listed in faults):
+        report = "\n  ".join(f"{len(listed)} {what}: {few(listed, SHOWN)}" for what, listed in faults if listed)
+        raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
+    fit = labels.framing.fit if labels is not None and looked.views else None
+    found = {name: [files[result_name(name, k, results=results)] for k in range(results)] for name in names}
+    first, further = ({n: all_[0] for n, all_ in found.items()}, {n: tuple(all_[1:]) for n, all_ in found.items()})
+    return Generated(folder, first, size, resize, looked.views, fit, looked.cmyk, depth, further)
+
+
+def _faults_of_names(there: Found, stems: Iterable[str], *, extra: str) -> list[tuple[str, list[str]]]:
+    """What is wrong with the files of a folder by their names: (kind, files)."""
+    missing = [stem for stem in stems if stem not in there.files]
     below = [f"{name}/ ({count})" for name, count in there.below.items()]
-    faults = [
+    return [
         ("missing", [f"{name}.png" for name in missing]),
         ("of their names that are no files, or not read", there.unread if missing else []),
         ("folders with pictures of their names, which are not looked into", below if missing else []),
         ("given twice", there.doubled),
         ("of no label map (extra=ignore takes the rest)", there.unknown if extra == "refuse" else []),
     ]
-    unreadable, sized, shaped = [], [], []
-    views: dict[Path, View] = {}
-    cmyk = 0
-    for stem, path in track(list(files.items()), "reading pictures"):
-        problem, found, is_cmyk = _problem(path) if depth is None else _slice_problem(path)
-        cmyk += is_cmyk
+
+
+class _Looked:
+    """What is wrong with pictures by their contents, and how those of another shape are read; see `take`.
+
+    Attributes:
+        views, cmyk: see `Generated`.
+    """
+
+    def __init__(self, size: tuple[int, int], *, resize: str, labels: Pairs | None, depth: Depth | None) -> None:
+        self.size, self.resize, self.labels, self.depth = size, resize, labels, depth
+        self.views: dict[Path, View] = {}
+        self.cmyk = 0
+        self._unreadable: list[str] = []
+        self._sized: list[str] = []
+        self._shaped: list[str] = []
+
+    def look(self, path: Path, *, label: str) -> None:
+        """Read one picture."""
+        problem, found, is_cmyk = _problem(path) if self.depth is None else _slice_problem(path)
+        self.cmyk += is_cmyk
         if problem:
-            unreadable.append(f"{path.name}: {problem}")
-        elif found != size and (resize == "none" or depth is not None):
-            sized.append(f"{path.name}: {found[1]}x{found[0]}")
-        elif resize != "squash" and not keeps_shape(found, size):
-            view, shape = (None, size) if labels is None else _view(labels, stems[stem])
+            self._unreadable.append(f"{path.name}: {problem}")
+        elif found != self.size and (self.resize == "none" or self.depth is not None):
+            self._sized.append(f"{path.name}: {found[1]}x{found[0]}")
+        elif self.resize != "squash" and not keeps_shape(found, self.size):
+            view, shape = (None, self.size) if self.labels is None else _view(self.labels, label)
             if view is not None and keeps_shape(found, shape):
-                views[path] = view
+                self.views[path] = view
             else:
-                shaped.append(f"{path.name}: {found[1]}x{found[0]}, its label map {shape[1]}x{shape[0]}")
-    other = (
-        f"of another shape than {size[1]}x{size[0]} and than the label map's file (choose size.height= and size.width=)"
-    )
-    wanted = f"not {size[1]}x{size[0]} like the label maps (choose size=, or resize=bicubic)"
-    faults += [("unreadable", unreadable), (wanted, sized), (other, shaped)]
-    if any(listed for _, listed in faults):
-        report = "\n  ".join(f"{len(listed)} {what}: {few(listed, SHOWN)}" for what, listed in faults if listed)
-        raise Refusal(f"generated={folder} does not fit the {len(names)} label maps:\n  {report}")
-    fit = labels.framing.fit if labels is not None and views else None
-    found = {name: [files[result_name(name, k, results=results)] for k in range(results)] for name in names}
-    first, further = ({n: all_[0] for n, all_ in found.items()}, {n: tuple(all_[1:]) for n, all_ in found.items()})
-    return Generated(folder, first, size, resize, views, fit, cmyk, depth, further)
+                self._shaped.append(f"{path.name}: {found[1]}x{found[0]}, its label map {shape[1]}x{shape[0]}")
+
+    @property
+    def faults(self) -> list[tuple[str, list[str]]]:
+        """(kind, pictures)."""
+        size = f"{self.size[1]}x{self.size[0]}"
+        other = f"of another shape than {size} and than the label map's file (choose size.height= and size.width=)"
+        wanted = f"not {size} like the label maps (choose size=, or resize=bicubic)"
+        return [("unreadable", self._unreadable), (wanted, self._sized), (other, self._shaped)]
 
 
 def _view(labels: Pairs, name: str) -> tuple[View, tuple[int, int]]:
