@@ -28,7 +28,7 @@ EXEMPLARS = ("cocosnetv1", "cocosnetv2", "unite")
 STYLES = ("gaugan",)
 FAMILIES = (*EDGES, "oasis", *EXEMPLARS)
 
-SMALL = ("size=tiny", "width=tiny", "width.ngf=2", "width.ndf=2", "width.hidden=2", "weights=random")
+SMALL = ("size=tiny", "width=tiny", "width.ngf=4", "width.ndf=2", "width.hidden=2", "weights=random")
 ONE_STEP = (*SMALL, "batch_size=2", "steps=1", "log_every=1", "grid_every=1", "checkpoint_every=1", "evaluate=false")
 SCORE = ("size=tiny", "cache=off", "infinity=false", "floor=false")
 

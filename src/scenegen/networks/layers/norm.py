@@ -216,7 +216,10 @@ class PositionalNorm(nn.Module):
     def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__()
         if channels < 2:
-            raise Refusal(f"positional norm compares the channels of a pixel, got {channels} of them; give at least 2")
+            raise Refusal(
+                f"positional norm compares the channels of a pixel, got {channels} of them; give it 2 or more by a "
+                "wider network (width.ngf=)"
+            )
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
