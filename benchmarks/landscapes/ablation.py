@@ -15,16 +15,13 @@ ablation.png. What is there is not made again; `only=style,average` makes those,
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-import torch
-from trials import TABLES, Side, interval, judge, schedule, step_costs, train
+from trials import TABLES, Side, interval, judge, schedule, step_costs, train, words_of
 
 RECIPE = ("experiment=landscapes",)
 CONSTANT = 0.6
@@ -145,12 +142,7 @@ def plot(found: dict[str, dict[str, Spread]], *, heading: str, out: Path) -> Non
 
 
 def main() -> None:
-    words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-    if "root" not in words or set(words) - {"root", "seconds", "seeds", "only"}:
-        raise SystemExit(__doc__)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
+    words = words_of(sys.argv[1:], usage=str(__doc__))
     seconds, seeds = float(words.get("seconds", 80)), words.get("seeds", "1").split(",")
     folder = Path("runs") / f"ablation-{seconds:g}"
     folder.mkdir(parents=True, exist_ok=True)

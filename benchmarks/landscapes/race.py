@@ -24,10 +24,8 @@ the pictures where one seed ran.
 from __future__ import annotations
 
 import json
-import logging
 import statistics
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from trials import TABLES, Side, interval, judge, schedule, step_costs, train
+from trials import TABLES, Side, interval, judge, schedule, step_costs, train, words_of
 
 from scenegen.config import build
 from scenegen.config.compose import compose
@@ -185,12 +183,7 @@ def _over(values: Sequence[float]) -> str:
 
 
 def main() -> None:
-    words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-    if "root" not in words or set(words) - {"root", "seconds", "seeds", "only"}:
-        raise SystemExit(__doc__)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
+    words = words_of(sys.argv[1:], usage=str(__doc__))
     seconds = float(words.get("seconds", 700))
     folder = Path("runs") / f"race-{seconds:g}"
     seeds = tuple(map(int, words.get("seeds", "1").split(",")))

@@ -6,15 +6,18 @@ What lies in a benchmark's folder is not made again, so that one can be run in p
 from __future__ import annotations
 
 import json
+import logging
 import os
 import statistics
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import torch
 from scipy.stats import t as student
 from step import CpuWatch, Variant, straighten
 
@@ -24,6 +27,21 @@ from scenegen.config.plan import plan
 
 TABLES = ("trainer.lookup=true", "trainer.channels_last=true")
 """Modulations by tables, which change no value beyond the order of summation."""
+
+
+def words_of(arguments: Sequence[str], *, usage: str) -> dict[str, str]:
+    """The words root=, seconds=, seeds= and only= of a benchmark's command line; one thread, and no notes of Lightning.
+
+    Raises:
+        SystemExit: with the usage, without a root or with another word.
+    """
+    words = dict(word.split("=", 1) for word in arguments if "=" in word)
+    if "root" not in words or set(words) - {"root", "seconds", "seeds", "only"}:
+        raise SystemExit(usage)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    return words
 
 
 class Side(Variant):

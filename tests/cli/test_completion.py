@@ -114,7 +114,7 @@ ASK = {
 @pytest.mark.parametrize("shell", sorted(ASK))
 def test_zsh_and_fish_ask_the_command(shell: str, tmp_path: Path) -> None:
     if (found := shutil.which(shell)) is None:
-        pytest.skip(f"{shell} is not installed")
+        pytest.skip(f"{shell} is not installed")  # no dependency; the generated text is looked at without it
     env = {**os.environ, "PATH": f"{own_command(tmp_path)}:{os.environ['PATH']}"}
     for line, reply in {
         "scenegen sco": ["score"],

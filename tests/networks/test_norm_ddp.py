@@ -64,7 +64,7 @@ def worker(rank: int, folder: str) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Findings of both processes; one start of two processes, by forks, serves every case."""
     path = tmp_path_factory.mktemp("gloo")
-    mp.start_processes(worker, args=(str(path),), nprocs=2, start_method="fork")  # type: ignore[attr-defined]
+    mp.start_processes(worker, args=(str(path),), nprocs=2, start_method="fork")
     return path
 
 

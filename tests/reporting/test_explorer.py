@@ -119,7 +119,7 @@ def inked(page: Browser, canvas: str) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(MISSING), reason=REASON)
+@pytest.mark.skipif(bool(MISSING), reason=REASON)  # a browser is a program of the system
 def test_200_runs_are_filtered_brushed_and_compared(page: Browser) -> None:
     count = "return document.getElementById('x-count').textContent"
     assert page.run(count) == "200 of 200 runs"
@@ -146,7 +146,7 @@ def test_200_runs_are_filtered_brushed_and_compared(page: Browser) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(MISSING), reason=REASON)
+@pytest.mark.skipif(bool(MISSING), reason=REASON)  # a browser is a program of the system
 def test_ticked_runs_have_pictures_by_step_and_differences_and_keys_alone_suffice(page: Browser) -> None:
     pictures = "return [...document.querySelectorAll('#x-grids img')].map(i => [i.alt, i.naturalWidth])"
     page.run("document.getElementById('x-grids').scrollIntoView(); return 1")

@@ -15,7 +15,7 @@ from tests.web.browser import MISSING, REASON, RIGHT, Browser
 from tests.web.runs import READER, SIDE, Pictures, easel, opened_run
 from tests.web.served import Served, ids, serving, settle, stroke, visit
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=REASON)]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=REASON)]  # a browser is the system's
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.web.browser import CTRL, ENTER, MISSING, REASON, RIGHT, Browser
 from tests.web.runs import SIDE, opened_run
 from tests.web.served import Served, ids, serving, settle, stroke, visit
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=REASON)]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=REASON)]  # a browser is the system's
 
 
 @pytest.fixture

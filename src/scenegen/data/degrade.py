@@ -45,7 +45,7 @@ class Degrade:
 
     def __call__(self, photo: np.ndarray) -> np.ndarray:
         """(h, w, 3) uint8 to (h', w', 3) uint8, where nothing is drawn."""
-        raise NotImplementedError(type(self).__name__)  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(type(self).__name__)  # an option that draws overrides `given` alone
 
     def given(self, photo: np.ndarray, *, seed: int, name: str) -> Given:
         """What is given in the photograph's place.

@@ -35,7 +35,7 @@ class Twins:
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The noisy and the clean slice, (h, w) float32 in Hounsfield units."""
-        raise NotImplementedError(type(self).__name__)  # abstract; no ABC, so that a stub need not have all of it
+        raise NotImplementedError(type(self).__name__)  # slices of one's own (own_slices) have names and no twins
 
     def load(self, index: int) -> Raw:
         """Refused: slices are no photographs."""

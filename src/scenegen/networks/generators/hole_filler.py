@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -33,7 +34,7 @@ class HoleFiller(SceneModel):
         return self.condition(batch), image
 
 
-class OverCoarse(HoleFiller):
+class OverCoarse(HoleFiller, ABC):
     """Paints over a coarse completion, two pictures of each input at once in training.
 
     Args:
@@ -54,6 +55,7 @@ class OverCoarse(HoleFiller):
         self.fill: Callable[[Batch], Tensor] | None = spread if coarse is None else None
         self.noise_shape = (2, *drawn)
 
+    @abstractmethod
     def painted(self, z: Tensor, coarse: Tensor, known: Tensor) -> Painted:
         """Paint.
 
@@ -62,7 +64,6 @@ class OverCoarse(HoleFiller):
             coarse: (b, 3, h, w) in [-1, 1].
             known: (b, 1, h, w) 1 where the picture is known.
         """
-        raise NotImplementedError(type(self).__name__)  # abstract; no ABC, so that a stub need not have all of it
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Two completions of each picture, from both latents of the noise, painted as one batch."""
