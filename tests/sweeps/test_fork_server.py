@@ -39,11 +39,18 @@ def test_forked_jobs_end_as_interpreters_do(module: list[str], tmp_path: Path, m
     assert [status for status, *_ in ways["warm"]] == ["done", "failed", "failed", "failed"]
 
 
-@pytest.mark.parametrize("ends", ["killed", "at its start"])
+BROKEN = {
+    "at its start": "import os\nos._exit(3)\n",
+    "slowly": "import os, time\nos.closerange(3, 99)\ntime.sleep(1)\nos._exit(3)\n",  # its pipes close before it ends
+    "killed": "",
+}
+
+
+@pytest.mark.parametrize("ends", BROKEN)
 def test_a_server_that_ends_is_told_and_the_other_jobs_are_interpreters(module: list[str], tmp_path: Path, ends: str):
-    (tmp_path / "broken.py").write_text("import os\nos._exit(3)\n")
+    (tmp_path / "broken.py").write_text(BROKEN[ends])
     said = []
-    with Pool(program=module, warm=("broken" if ends == "at its start" else "json",), width=1, say=said.append) as pool:
+    with Pool(program=module, warm=("broken",), width=1, say=said.append) as pool:
         first = pool.work([job(tmp_path / "sweep", 0, "value=3")])
         if ends == "killed":
             assert pool.server is not None

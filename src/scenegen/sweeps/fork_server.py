@@ -55,6 +55,7 @@ class ForkServer:
         self.ends: dict[int, int] = {}
         self._begun: list[int] = []
         self._rest = b""
+        self._silent = False  # its pipes close some time before the system lets go of the process
 
     def start(
         self, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, grace: float
@@ -67,17 +68,20 @@ class ForkServer:
         order = {"module": module, "arguments": list(arguments), "environment": dict(environment),
                  "log": str(log.resolve()), "grace": grace}  # fmt: skip
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order).encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self._silent = True
         while not self._begun:
-            if not self._hear(wait=None):
+            if self._silent or not self._hear(wait=None):
                 raise OSError("the process that starts the jobs has ended")
         return Forked(self, self._begun.pop())
 
     @property
     def gone(self) -> bool:
-        """Whether the server has ended, as one does that is killed or cannot import."""
-        return self.process.poll() is not None
+        """Whether the server has ended, or is about to: one that is killed or cannot import."""
+        return self._silent or self.process.poll() is not None
 
     def listen(self) -> bool:
         """Hear what has ended; False where the server is gone."""
@@ -96,6 +100,7 @@ class ForkServer:
         while select.select([self.process.stdout], [], [], wait)[0]:
             read = os.read(self.process.stdout.fileno(), 1 << 16)
             if not read:
+                self._silent = True
                 return False
             *lines, self._rest = (self._rest + read).split(b"\n")
             for line in lines:
