@@ -167,7 +167,7 @@ def look_for_the_mode_where_it_is_set() -> None:
 
     mode = Hydra.get_mode
 
-    def mode_of_words(self, config_name, overrides) -> object:
-        return mode(self, config_name, overrides) if "hydra.mode" in " ".join(overrides) else None
+    def mode_of_words(self, config_name, overrides, **further) -> object:
+        return mode(self, config_name, overrides, **further) if "hydra.mode" in " ".join(overrides) else None
 
     Hydra.get_mode = mode_of_words

@@ -83,7 +83,6 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 from scenegen.sweeps.foreign_launcher import run_in_own_process
 
                 return run_in_own_process(cfg, program=started_with)
-            quiet()
             try:
                 if path := OmegaConf.select(cfg, "extensions"):
                     extend(path)
@@ -105,6 +104,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(task)
         def main() -> None:
             safe_streams()
+            quiet()
             register_resolvers()
             register_help()
             sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(sys.argv[1:])))]
@@ -141,7 +141,14 @@ def quiet() -> None:
         logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
     # One Lightning epoch is the whole run, the frozen networks are meant to be in eval mode, and a loader without
     # workers is right for pictures that are in memory.
-    for message in (".*in eval mode at the start of training.*", ".*does not have many workers.*", ".*LeafSpec.*"):
+    # Hydra 1.4 names what 1.5 drops, which 1.3 needs.
+    for message in (
+        ".*in eval mode at the start of training.*",
+        ".*does not have many workers.*",
+        ".*LeafSpec.*",
+        "The version_base parameter is deprecated",
+        r"register_new_resolver\(\) is deprecated",
+    ):
         warnings.filterwarnings("ignore", message=message)
 
 
