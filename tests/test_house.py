@@ -88,6 +88,11 @@ def test_imports_run_one_way(path: Path) -> None:
         assert not strangers, f"{name_of(path)} must not know {sorted(strangers)}"
 
 
+def test_plugins_stand_on_the_rooms_and_no_room_on_them() -> None:
+    for path in MODULES:
+        assert not [name for name in imports_of(path) if name.startswith("hydra_plugins")], name_of(path)
+
+
 def test_no_room_outside_the_table() -> None:
     rooms_there = {path.relative_to(SOURCE).parts[0] for path in MODULES if path.parent != SOURCE}
     assert rooms_there <= set(ALLOWED)

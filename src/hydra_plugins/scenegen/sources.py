@@ -6,7 +6,6 @@ in defaults lists, with the compose API and with --cfg job.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from omegaconf import OmegaConf
 from scenegen.config.groups import ADDITIVE, ORDERED
 from scenegen.config.places import experiments_folder
 from scenegen.config.recipes import read_recipe
-from scenegen.config.synonyms import option_hint
+from scenegen.config.synonyms import nearest
 
 
 class PlusSource(ConfigSource):
@@ -120,13 +119,6 @@ class ScenegenSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append("scenegen-plus", "plus://")
         search_path.append("scenegen-recipes", f"recipes://{experiments_folder()}")
-
-
-def nearest(name: str, known: list[str], *, group: str = "") -> str:
-    """' Did you mean cx?': another tool's word for it, or a name like it; nothing when no known name is near."""
-    meant = option_hint(group, name)
-    close = [meant] if meant in known else difflib.get_close_matches(name, known, 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _refuse_unknown(group: str, name: str, parts: list[str], known: list[str]) -> None:

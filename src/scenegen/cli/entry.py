@@ -29,7 +29,6 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from hydra_plugins.scenegen.sources import nearest
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal, causes
 from scenegen.cli.completion import FLAGS
@@ -42,7 +41,7 @@ from scenegen.config.documented import known_at_root, options_of
 from scenegen.config.moved import moved_sentence
 from scenegen.config.places import conf_folder, require_weights_folder
 from scenegen.config.quoting import TEXT, readable
-from scenegen.config.synonyms import key_hint
+from scenegen.config.synonyms import key_hint, nearest
 from scenegen.config.targets import extend
 from scenegen.sweeps.job import RETURN_VARIABLE, program
 

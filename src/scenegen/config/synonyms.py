@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection
 
@@ -189,3 +190,10 @@ def key_hint(path: str, known: Collection[str]) -> str | None:
 def option_hint(group: str, option: str) -> str | None:
     """Nearest option of a group to another tool's; None for an option of none."""
     return OPTIONS.get((group.rpartition("/")[2], option.lower().replace("-", "_")))
+
+
+def nearest(name: str, known: list[str], *, group: str = "") -> str:
+    """' Did you mean cx?': another tool's word for it, or a name like it; nothing when no known name is near."""
+    meant = option_hint(group, name)
+    close = [meant] if meant in known else difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {close[0]}?" if close else ""
