@@ -50,6 +50,8 @@ ABLATIONS = {
         "published discriminator in place of frozen features", ("discriminator=patch", "discriminator.layers=4")
     ),
     "style": Ablation("no style term", ("loss.style.weight=0",)),
+    "perceptual": Ablation("no perceptual term", ("loss.vgg.weight=0",)),
+    "matching": Ablation("no feature matching", ("loss.feature_matching.weight=0",)),
     "average": Ablation("no average of the weights", ("~trick.average",)),
     "noise": Ablation("no class noise", ("~trick.noise",)),
     "gain": Ablation("class noise that grows as other weights do", ("trick.noise.gain=1",)),
@@ -63,6 +65,7 @@ ABLATIONS = {
     "rates": Ablation("published rates", ("optim.lr_generator=1e-4", "optim.lr_discriminator=4e-4")),
     "init": Ablation("published initial weights (init_gain 0.02)", ("init_gain=0.02",)),
     "extractor": Ablation("perceptual and style terms on SceneNet", ("extractor=scenenet",)),
+    "diffaugment": Ablation("DiffAugment in addition", ("trick=ema+class_noise+borders+bilinear+diffaugment",)),
 }
 SHOWN = {
     "FID(scenenet-photographs)": "lower is better",
