@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -77,3 +78,18 @@ def test_the_logs_effect_and_whether_its_sign_comes_back(scores: Path) -> None:
 
 def test_every_row_of_the_log_that_is_compared_is_recorded() -> None:
     assert {row for pair in table.LOG.values() for row in pair} <= table.recorded(experiments_folder()).keys()
+
+
+def test_rows_without_scores_stay_while_their_base_is_the_same(scores: Path, tmp_path: Path) -> None:
+    """What is read back from results.csv makes the same table; a base of other numbers takes its rows along."""
+    file, rows = tmp_path / "results.csv", table.summarise(table.read(scores), LOGGED)
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, table.FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    few = [row for row in rows if row["choice"] in ("base", "trick=ema", "post=bicubic_x2")]
+    whole = table.in_order([*few, *table.kept(file, few)])
+    assert (whole, table.markdown(whole)) == (rows, table.markdown(rows))
+    other = [{**row, "fid": row["fid"] + 1e-9} if row["choice"] == "base" else row for row in few]
+    assert [row["choice"] for row in table.kept(file, other)] == ["post=esrgan_x2"]
+    assert table.kept(tmp_path / "none.csv", few) == []

@@ -5,6 +5,9 @@ same pictures enlarged bicubically. The interval is Student's t over the seeds' 
 number of choices. A choice is called better where all three distances fall at every seed and the mask accuracy does not
 fall in the mean; worse where all three rise at every seed. The last columns are the log's own effect on its FID, at
 192x256 or 384x512 with 9,500 photographs and one run each: the signs may be compared, the sizes may not.
+
+A row of results.csv whose scores are not there stays, where what it was measured against has come out the same to the
+last digit.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -62,7 +66,7 @@ def read(folder: Path) -> dict[str, dict[int, dict]]:
 
 
 def summarise(found: Mapping[str, Mapping[int, dict]], log: Mapping[str, float]) -> list[dict]:
-    """One row per choice with two seeds or more: the base, then trained choices, then posts, by their change in FID."""
+    """One row per choice with two seeds or more, `in_order`."""
     rows = []
     for choice, by_seed in found.items():
         against = next(iter(by_seed.values()))["against"]
@@ -88,7 +92,28 @@ def summarise(found: Mapping[str, Mapping[int, dict]], log: Mapping[str, float])
         row["log_fid_change"] = logged = log[here] - log[there] if here else None
         row["comes_back"] = "" if logged is None else comes_back(change, logged)
         rows.append(row)
+    return in_order(rows)
+
+
+def in_order(rows: list[dict]) -> list[dict]:
+    """The base, then trained choices, then posts, each by their change in FID."""
     return sorted(rows, key=lambda row: (row["choice"] != BASE, row["choice"].startswith("post="), row["fid_change"]))
+
+
+def kept(file: Path, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """Rows of an earlier table for choices without scores here; none whose `against` has other numbers now."""
+    now = {row["choice"]: row for row in rows}
+    lines = file.read_text().splitlines() if file.exists() else []
+    earlier = {row["choice"]: row for row in map(parsed, csv.DictReader(lines))}
+    alike = {name for name, row in now.items() if name in earlier and all(earlier[name][r] == row[r] for r in ROLES)}
+    return [row for name, row in earlier.items() if name not in now and row["against"] in alike]
+
+
+def parsed(row: Mapping[str, str]) -> dict:
+    """A line of results.csv as `summarise` makes it."""
+    words = {"choice", "against", "lost", "verdict", "log_row", "comes_back"}
+    found: dict = {name: value if name in words else float(value) if value else None for name, value in row.items()}
+    return found | {"seeds": int(row["seeds"])}
 
 
 def reach(change: np.ndarray) -> float:
@@ -167,6 +192,7 @@ def main(words: list[str]) -> None:
     if not rows:
         raise SystemExit("no choice has two seeds beside the base's: let run.py end, with the group base")
     here = Path(__file__).parent
+    rows = in_order([*rows, *kept(here / "results.csv", rows)])
     with (here / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from scenegen.base.records import Batch, Refusal
 from scenegen.config import build
 from scenegen.data.samples import collate
+from scenegen.networks.layers.norm import SpectralConv2d, SpectralLinear
+from scenegen.networks.layers.stepping_spectral import SteppingSpectral
 from scenegen.training.fit import Rhythm, fit
 from scenegen.training.tricks.accumulate import Accumulate, averaged, in_turn
 from tests.options import loss_term
@@ -59,6 +63,24 @@ def test_four_parts_equal_one(tmp_path: Path) -> None:
     vectors = {name: b for name, b in whole.named_buffers() if name.endswith(("weight_u", "weight_v"))}
     for name, vector in vectors.items():
         torch.testing.assert_close(parts.get_buffer(name), vector, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [SpectralConv2d(2, 3, 3), SpectralLinear(4, 5), SteppingSpectral(nn.Conv2d(2, 3, 3), eval_steps=True)],
+    ids=["convolution", "linear", "PICNet's"],
+)
+def test_parts_take_the_power_steps_of_one_pass(layer: nn.Module) -> None:
+    """Gradients of three parts that hold one sample each are those of the batch of three, and so are u and v."""
+    x = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    whole = deepcopy(layer)
+    whole(x).square().mean().backward()
+    for part in in_turn(Accumulate(parts=3, samples=3).split(Batch(image=x, name=("a", "b", "c"))), [layer]):
+        (layer(part.batch.require("image")).square().mean() / 3).backward()
+    for (name, wanted), (_, found) in zip(whole.named_parameters(), layer.named_parameters(), strict=True):
+        torch.testing.assert_close(found.grad, wanted.grad, msg=name)
+    for (name, wanted), (_, found) in zip(whole.named_buffers(), layer.named_buffers(), strict=True):
+        assert torch.equal(found, wanted), name
 
 
 def test_parts_are_the_samples_in_their_order() -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Refusal
-from scenegen.networks.layers.norm import SpectralWeight
 
 
 class Part(NamedTuple):
@@ -70,8 +69,10 @@ def in_turn(parts: Sequence[Part], networks: Iterable[nn.Module | None]) -> Iter
     """The parts, each of which begins with the networks' spectral norms as the first one found them."""
     vectors: list[Tensor] = []
     if len(parts) > 1:
-        layers = [m for net in networks if net is not None for m in net.modules() if isinstance(m, SpectralWeight)]
-        vectors = [vector for layer in layers for vector in (layer.weight_u, layer.weight_v)]
+        named = [item for net in networks if net is not None for item in net.named_buffers()]
+        vectors = [
+            vector for name, vector in named if name.endswith(("weight_u", "weight_v"))
+        ]  # of both spectral layers
     found = [vector.clone() for vector in vectors]
     for part in parts:
         if part.number and vectors:
