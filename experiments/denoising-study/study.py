@@ -34,15 +34,23 @@ from scenegen.sampling.sheets import contact_sheet
 
 HOME = Path("runs/denoising-study")
 BASE = "base"
+RESTORMER = "restormer"
+"""Variant that has a recipe of its own."""
+
 VARIANTS = {
     BASE: (),
-    "style-0.1": ("loss=style",),
+    "style-0.1": ("loss=style", "loss.style.weight=0.1"),
     "style-1": ("loss=style", "loss.style.weight=1.0"),
+    "style-85": ("loss=style", "loss.style.weight=85"),
+    "style-850": ("loss=style", "loss.style.weight=850"),
     "cross": ("model.exchange.cross=1",),
     "cross-residual": ("model.exchange.cross=1", "model.exchange.residual=true"),
     "noise": ("model.fusion=noise",),
+    "teacher": ("loss=teacher", "loss.teacher.weight=20"),
+    RESTORMER: (),
 }
-"""Variant -> what it changes in the recipe; "noise" is one U-Net in place of two branches."""
+"""Variant -> what it changes in the recipe; "noise" is one U-Net in place of two branches. Texture's gradient at
+weights of 85 and 850 is a tenth of the L1 term's, and as long as it."""
 
 MEASURES = (Single("psnr_hu", "higher"), Single("ssim_hu", "higher"), Single("rmse_hu", "lower"))
 WINDOW = (-1024.0, 3072.0)
@@ -55,13 +63,18 @@ SHOWN = 3
 """Test slice that pictures.png shows."""
 
 
+def words_of(variant: str) -> list[str]:
+    """Words of the command that trains a variant."""
+    recipe = f"denoising-study-{variant}" if variant == RESTORMER else "denoising-study"
+    return [f"experiment={recipe}", *VARIANTS[variant]]
+
+
 def train(variants: Sequence[str], seeds: Sequence[int]) -> None:
     """Train what has no result yet."""
     for seed in seeds:
         for variant in variants:
             if not (HOME / f"{variant}-{seed}" / RESULT).is_file():
-                words = ["experiment=denoising-study", *VARIANTS[variant], f"seed={seed}",
-                         f"name={HOME.name}/{variant}-{seed}"]  # fmt: skip
+                words = [*words_of(variant), f"seed={seed}", f"name={HOME.name}/{variant}-{seed}"]
                 subprocess.run([sys.executable, "-m", "scenegen.train", *words], check=True)  # nosec B603  # no shell
 
 

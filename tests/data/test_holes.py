@@ -115,16 +115,24 @@ def test_the_doctor_says_every_bad_mask_at_once_and_the_share_of_holes(tmp_path:
     ]
     mask = np.zeros((64, 64), np.uint8)
     mask[5:20, 10:30] = 255
-    for name, spoilt in {"good": mask, "empty": 0 * mask, "inverted": 255 - 0 * mask, "short": mask[:40]}.items():
+    deep = mask.astype(np.uint16) * 257
+    for name, spoilt in {
+        "good": mask, "good_16_bits": deep, "dark_16_bits": deep // 3, "zero_one": mask // 255, "empty": 0 * mask,
+        "inverted": 255 - 0 * mask, "short": mask[:40], "short_by_one": mask[:63],
+    }.items():  # fmt: skip
         Image.fromarray(spoilt).save(tmp_path / f"{name}.png")
     Image.fromarray(np.stack([mask, 0 * mask, 0 * mask], -1)).save(tmp_path / "red.png")
     Image.fromarray(np.stack([255 - 0 * mask] * 3 + [255 - mask], -1)).save(tmp_path / "clear.png")
     faults = {Path(fault.file).stem: fault.problem for fault in report(masks=str(tmp_path)).faults}
-    assert faults.keys() == {"empty", "inverted", "short", "red", "clear"}
+    assert faults.keys() == {
+        "dark_16_bits", "zero_one", "empty", "inverted", "short", "short_by_one", "red", "clear",
+    }  # fmt: skip
+    assert "its grey levels go from 0 to 85, and 128 and more are white" in faults["dark_16_bits"]
+    assert "its grey levels go from 0 to 1, and 128 and more are white" in faults["zero_one"]
     assert faults["red"] == "the mask is a picture in colour; save it in black and white"
     assert faults["clear"].startswith("the mask has transparent pixels; save it in black and white")
     assert faults["short"] == "the mask is 64x40 but its picture 64x64 (width x height); stretch it with " \
         "degrade.masks_fit=squash"  # fmt: skip
     data = replaced("data/procedural", split="train", height=64, width=64, count=2, test_count=2)
-    with pytest.raises(Refusal, match="5 files cannot be used"):
+    with pytest.raises(Refusal, match="8 files cannot be used"):
         require_sound(data.degraded(replaced("degrade/holes", masks=str(tmp_path))))

@@ -160,6 +160,13 @@ def test_pictures_of_another_kind_are_refused(mode: str, said: str, tmp_path: Pa
         read_units(tmp_path / "a.png", depth=DEPTH)
 
 
+def test_a_file_of_several_slices_is_refused(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((8, 8), level, np.uint16)) for level in (7, 8))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    with pytest.raises(Refusal, match="several pages in one file"):
+        read_units(tmp_path / "a.tif", depth=DEPTH)
+
+
 def dicom(path: Path, **changes) -> None:
     """A CT slice with slope 2 and intercept -1000, by pydicom itself."""
     pydicom = pytest.importorskip("pydicom")
@@ -174,8 +181,8 @@ def dicom(path: Path, **changes) -> None:
     content.PixelData = np.arange(6, dtype="<u2").tobytes()
     if meta.TransferSyntaxUID != pydicom.uid.ExplicitVRLittleEndian:
         content.PixelData = pydicom.encaps.encapsulate([content.PixelData])
-    for name in [name for name, value in changes.items() if value is None]:
-        delattr(content, name)
+    for name, value in changes.items():
+        delattr(content, name) if value is None else setattr(content, name, value)
     content.save_as(path, enforce_file_format=True)
 
 
@@ -234,9 +241,15 @@ def test_dicom_that_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch: 
     dicom(file, PixelSpacing=None)
     with pytest.raises(Refusal, match="without pixel spacing, which is no slice of a scan"):
         read_units(file, depth=DEPTH)
-    dicom(file, RescaleIntercept=None)
-    with pytest.raises(Refusal, match="says no RescaleIntercept, so that its Hounsfield units are unknown"):
-        read_units(file, depth=DEPTH)
+    for changes, said in (
+        ({"PixelSpacing": ""}, "without pixel spacing"),
+        ({"RescaleIntercept": None}, "says no RescaleIntercept, so that its Hounsfield units are unknown"),
+        ({"RescaleSlope": 0}, "its RescaleSlope is 0"),
+        ({"RescaleType": "US"}, "of RescaleType US and no Hounsfield units"),
+    ):
+        dicom(file, **changes)
+        with pytest.raises(Refusal, match=said):
+            read_units(file, depth=DEPTH)
     dicom(file, PixelData=None)
     with pytest.raises(Refusal, match="without pixels; remove it"):
         read_units(file, depth=DEPTH)

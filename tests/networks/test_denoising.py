@@ -96,13 +96,26 @@ class Nothing(nn.Module):
 def test_the_network_sees_each_slice_less_its_mean_and_over_its_variance() -> None:
     """Geng et al. 2022, in grey levels of 0 to 4096; what comes out is back in the picture's units."""
     net = Nothing()
-    model = TwoBranches(net, judged=["content", "noise", "source"], slice_levels=4096)
+    model = TwoBranches(net, judged=["content", "noise", "source"], slice_levels=4096, low=-1.0)
     source = slices(2, 1, 16, 16)
     made = model.sample(Batch(source=source))
     assert torch.allclose(made.image, source, atol=1e-5)
     levels = (source.double() + 1) / 2 * 4096
     mean, variance = levels.mean((1, 2, 3), keepdim=True), levels.var((1, 2, 3), keepdim=True, unbiased=False)
     assert torch.allclose(net.seen.double(), (levels - mean) / variance, rtol=1e-4, atol=1e-7)
+
+
+def test_the_network_sees_the_window_from_low_to_1() -> None:
+    """Log 003's (HU + 1024) / 4096 at low=0: half of the sum with 1; what comes out is back in the picture's units."""
+    net = Nothing()
+    source = slices(2, 1, 16, 16)
+    made = TwoBranches(net, judged=["content", "noise", "source"], slice_levels=None, low=0.0).sample(
+        Batch(source=source)
+    )
+    torch.testing.assert_close(net.seen, (source + 1) / 2)
+    torch.testing.assert_close(made.image, source)
+    with pytest.raises(Refusal, match=r"model.low=1.0 must be a number below 1"):
+        TwoBranches(net, judged=["content", "noise", "source"], slice_levels=None, low=1.0)
 
 
 @pytest.mark.parametrize("finds", ["content", "noise"])
@@ -113,8 +126,8 @@ def test_one_branch_finds_one_and_leaves_the_other(finds: str) -> None:
     assert made.branches is not None
     assert torch.equal(made.image, made.branches.content)
     torch.testing.assert_close(made.branches.content + made.branches.noise, noisy)
-    predicted = getattr(made.branches, finds)
-    torch.testing.assert_close(predicted, model.generator.encoder(noisy)[1])
+    predicted, shift = getattr(made.branches, finds), 1.0 if finds == "content" else 0.0
+    torch.testing.assert_close((predicted + shift) / 2, model.generator.encoder((noisy + 1) / 2)[1])
     with pytest.raises(Refusal, match="leaves one branch"):
         unet(fusion=finds, exchange=PLAIN | {"cross": 1})
     with pytest.raises(Refusal, match="1 or 3, or the only branch"):

@@ -291,7 +291,7 @@ PLACES = {"G": "model.generator", "D": "discriminator"}
 @pytest.mark.parametrize("name", cases("log003_train_steps", "log003_train_steps_d_every_2"))
 def test_log003_repeats_its_training(name: str, tmp_path: Path) -> None:
     case = load_filled(FAMILY, name)
-    model = built("model/cncl_unet", ngf=case.options["base"], **SIDES)
+    model = built("model/cncl_unet", ngf=case.options["base"], low=-1.0, **SIDES)
     module = trainer_of(case, model, image=1.0, noise=1.0)
     grads = watched(module)
     every = case.options["discriminator_iters"]
@@ -302,7 +302,9 @@ def test_log003_repeats_its_training(name: str, tmp_path: Path) -> None:
         assert float(row["G"]) == pytest.approx(case.out[f"step{n}/loss_g"].item(), rel=1e-5), f"step {n}"
         if n % every == 0:
             assert float(row["D"]) == pytest.approx(case.out[f"step{n}/loss_d"].item(), rel=1e-5), f"step {n}"
-    again = trainer_of(case, built("model/cncl_unet", ngf=case.options["base"], **SIDES), image=1.0, noise=1.0)
+    again = trainer_of(
+        case, built("model/cncl_unet", ngf=case.options["base"], low=-1.0, **SIDES), image=1.0, noise=1.0
+    )
     train(again, [batch] * every, tmp_path / "again")  # up to the discriminator's first step
     ends = after | {key: t for key, t in again.state_dict().items() if key.startswith("discriminator.")}
     assert_first_round(case, grads, ends, PLACES)

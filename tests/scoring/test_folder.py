@@ -267,6 +267,12 @@ def test_refused(tmp_path, make, options, says):
     assert says in str(error.value)
 
 
+def test_a_single_test_picture_is_refused_before_any_training(tmp_path):
+    """`require` is what train asks before its first step."""
+    with pytest.raises(Refusal, match=r"at least 2 pictures, and there is 1 to test on; hold out more"):
+        scorer().require(World(1))
+
+
 def test_no_photographs_anywhere_is_refused(tmp_path):
     world = World(4, photos=False)
     with pytest.raises(Refusal, match=r"has no photograph to compare with.*reference=train"):

@@ -273,7 +273,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "normalise": "none",
         "resize_to": None,
     },
-    "scenegen.networks.generators.cncl_unet.CnclUnet": {"layers.fusion_start": "drawn"},
+    "scenegen.networks.generators.cncl_unet.CnclUnet": {"layers.fusion_start": "drawn", "low": -1.0},
     "scenegen.networks.generators.cocosnetv1.CoCosNet": {
         "ngf": 64,
         "hidden": 128,
@@ -331,6 +331,7 @@ GIVEN: dict[str, dict[str, Any]] = {
         "spectral": True,
         "kernel": 3,
     },
+    "scenegen.networks.generators.restormer.Restormer": {"low": -1.0},
     "scenegen.networks.generators.unite.UNITE": {
         "ngf": 64,
         "hidden": 128,

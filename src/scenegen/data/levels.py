@@ -45,10 +45,22 @@ def read_levels(path: Path) -> np.ndarray:
     with open_picture(path) as picture:
         if picture.mode not in DEEP:
             raise Refusal(f"{path}: {_why_not(picture)}")
-        levels = np.asarray(picture, dtype=DEEP[picture.mode])
+        levels = np.array(picture, dtype=DEEP[picture.mode])
+        if _has_more(picture):
+            raise Refusal(f"{path}: several pages in one file, where a slice is one picture; export its slices one by "
+                          "one")  # fmt: skip
     if picture.mode == "F" and not np.isfinite(levels).all():
         raise Refusal(f"{path}: it holds numbers that are not finite; write the slice again")
     return levels
+
+
+def _has_more(picture: Image.Image) -> bool:
+    """True where a second picture follows in the file."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    return True
 
 
 def _why_not(picture: Image.Image) -> str:
@@ -117,12 +129,17 @@ def _no_slice(content: Any) -> str:
     if int(content.get("BitsStored", 16)) <= 8:
         return ("8 bits a pixel, where slices have 12 or more: a window was burnt in, and Hounsfield units are lost; "
                 "export the scan's own slices")  # fmt: skip
-    if "PixelSpacing" not in content:
+    if not content.get("PixelSpacing"):
         return ("a DICOM file without pixel spacing, which is no slice of a scan; export it as 16-bit PNG or TIFF if "
                 "it is one")  # fmt: skip
     if absent := [name for name in RESCALE if name not in content]:
         return (f"it says no {' and no '.join(absent)}, so that its Hounsfield units are unknown; export it as 16-bit "
                 "PNG or TIFF and say data.depth.slope= and data.depth.intercept=")  # fmt: skip
+    if not float(content.RescaleSlope):
+        return "its RescaleSlope is 0, which makes all numbers one; export it anew"
+    if (kind := str(content.get("RescaleType") or "HU")) != "HU":
+        return (f"its numbers are of RescaleType {kind} and no Hounsfield units; export it as 16-bit PNG or TIFF and "
+                "say data.depth.slope= and data.depth.intercept=")  # fmt: skip
     return ""
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from scenegen.base.pictures import SUFFIXES, open_picture
 from scenegen.base.records import Refusal
+from scenegen.data.levels import DEEP
 from scenegen.data.pairs import Fault, natural_key
 from scenegen.data.photographs import nature_of
 
@@ -70,14 +71,14 @@ class Masks:
         path = self.files[name]
         with open_picture(path) as picture:
             _require_plain(path, picture)
-            grey = np.asarray(picture.convert("L"))
+            grey = _grey_of(picture)
         grey = self._fitted(path, grey, size)
         between = float(((grey > 12) & (grey < 243)).mean())
         if between > GREY and notice is not None and name not in self._warned:
             self._warned.add(name)
             notice(f"{path}: {between:.0%} of the mask are neither black nor white; values of 128 and more are taken "
                    "as white")  # fmt: skip
-        return self._checked(path, (grey >= WHITE) == (self.hole == "white"))
+        return self._checked(path, grey)
 
     def faults(self, size: Size) -> list[Fault]:
         """All that is wrong with the masks for pictures of a size; grey ones do not stop."""
@@ -97,17 +98,19 @@ class Masks:
         h, w = size
         if grey.shape == size:
             return grey
-        alike = abs(grey.shape[0] * w - grey.shape[1] * h) <= max(h, w)
+        alike = 2 * abs(grey.shape[0] * w - grey.shape[1] * h) <= max(h, w)  # one side is the other's, rounded
         if not alike and self.fit == "refuse":
             cure = f"stretch it with {self.fit_option}=squash" if self.fit_option else "give one of the picture's size"
             raise Refusal(f"{path}: the mask is {grey.shape[1]}x{grey.shape[0]} but its picture {w}x{h} (width x "
                           f"height); {cure}")  # fmt: skip
         return np.asarray(Image.fromarray(grey).resize((w, h), Image.Resampling.NEAREST))
 
-    def _checked(self, path: Path, hole: np.ndarray) -> np.ndarray:
+    def _checked(self, path: Path, grey: np.ndarray) -> np.ndarray:
+        hole = (grey >= WHITE) == (self.hole == "white")
         share, other = float(hole.mean()), "black" if self.hole == "white" else "white"
         if not share:
-            raise Refusal(f"{path}: the mask has no hole ({self.hole} pixels are missing, and it has none); paint one, "
+            raise Refusal(f"{path}: the mask has no hole ({self.hole} pixels are missing, and it has none: its grey "
+                          f"levels go from {grey.min()} to {grey.max()}, and {WHITE} and more are white); paint one, "
                           f"or say {_hole_option(self.option)}={other} where {other} is missing")  # fmt: skip
         if share > self.most:
             raise Refusal(f"{path}: {share:.0%} of the picture would be missing, so the mask looks inverted; say "
@@ -144,6 +147,15 @@ def open_masks(
         )
     files.sort(key=lambda path: natural_key(path.stem))
     return Masks(root, {path.stem: path for path in files}, hole, fit, option, most, fit_option)
+
+
+def _grey_of(picture: Image.Image) -> np.ndarray:
+    """Grey levels of a mask, (h, w) uint8; of files with more bits, numbers above 255 count up to 65535."""
+    if picture.mode not in DEEP:
+        return np.asarray(picture.convert("L"))
+    levels = np.asarray(picture, dtype=np.float64)
+    levels = levels / 257 if levels.max() > 255 else levels
+    return np.nan_to_num(levels, posinf=255.0).clip(0, 255).astype(np.uint8)
 
 
 def _require_plain(path: Path, picture: Image.Image) -> None:

@@ -33,6 +33,9 @@ from scenegen.scoring.uncertainty import Interval, intervals
 PARTS = ("mask_acc", "aesthetic", "hist_corr", "fid")
 """Roles of the contests' totals, whose rows have a place of their own in `PerPicture`."""
 
+LEAST = 2
+"""Pictures below which nothing is scored: an interval needs two."""
+
 
 class Scorer:
     """Measures, and the contest total of their roles.
@@ -71,7 +74,10 @@ class Scorer:
         self.results = max(measure.results for measure in self.measures.values())
 
     def require(self, labels: Pictures) -> None:
-        """Refuse data whose samples lack what the measures need, by the first of them."""
+        """Refuse data of a single sample, or whose samples lack what the measures need, by the first of them."""
+        if len(labels) < LEAST:
+            raise Refusal(f"a score needs at least {LEAST} pictures, and there is {len(labels)} to test on; hold out "
+                          "more (data.val_fraction, or a folder of test pictures)")  # fmt: skip
         require_needs(labels[0], self.measures)
         require_depth(labels[0], self.measures)
 
@@ -104,8 +110,8 @@ class Scorer:
         """
         options = options or Options()
         photos = labels if reference is None else reference
-        pictures = self._take(generated, labels, options, track)
         self.require(labels)
+        pictures = self._take(generated, labels, options, track)
         require_folder(options.cache)
         for measure in self.measures.values():
             measure.to(options.device)
@@ -137,8 +143,9 @@ class Scorer:
 
     def _take(self, generated: Path, labels: Pictures, options: Options, track: Track) -> Generated:
         count = min(len(labels), options.count or len(labels))
-        if count < 2:
-            raise Refusal(f"a score needs at least 2 pictures, there are {count} label maps")
+        if count < LEAST:
+            raise Refusal(f"a score needs at least {LEAST} pictures, count={count} leaves fewer; give count={LEAST} or "
+                          "more")  # fmt: skip
         first = labels[0]
         height, width = (first.image if first.label is None else first.label).shape[-2:]
         names = list(labels.names[:count])

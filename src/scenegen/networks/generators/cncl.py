@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Branches, Refusal, SceneModel, Shown, Synthesis
-from scenegen.networks.generators.restormer import to_multiple
+from scenegen.networks.generators.restormer import Window, to_multiple
 from scenegen.networks.layers.norm import GlobalBatchNorm
 
 STEP = 16
@@ -95,14 +95,15 @@ class TwoBranches(SceneModel):
         generator: noisy slices (b, 1, h, w) to `Separated`.
         judged: the three planes that the discriminator sees, in their order, of "content", "noise", "source".
         slice_levels: grey levels from -1 to 1. The network then sees every slice less its mean and over its variance
-            in grey levels, as CNCL's release does; None feeds [-1, 1] as it is.
+            in grey levels, as CNCL's release does; None feeds the window from `low` to 1.
+        low: number that the network sees at the window's lower end where there are no `slice_levels`, below 1.
     """
 
     reads: frozenset[str] = frozenset({"source"})
     offers: frozenset[str] = frozenset({"branches.content", "branches.noise"})
     channels: int = 1
 
-    def __init__(self, generator: nn.Module, *, judged: Sequence[str], slice_levels: int | None) -> None:
+    def __init__(self, generator: nn.Module, *, judged: Sequence[str], slice_levels: int | None, low: float) -> None:
         super().__init__()
         if sorted(judged) != sorted(PLANES):
             raise Refusal(f"model.judged={list(judged)} must name each of {', '.join(PLANES)} once, in the order that "
@@ -110,7 +111,7 @@ class TwoBranches(SceneModel):
         if slice_levels is not None and slice_levels < 2:
             raise Refusal(f"model.slice_levels={slice_levels} must be 2 or more grey levels, or null")
         self.generator = generator
-        self.judged, self.slice_levels = tuple(judged), slice_levels
+        self.judged, self.slice_levels, self.window = tuple(judged), slice_levels, Window(low)
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """The fused picture, and what both branches found."""
@@ -118,13 +119,13 @@ class TwoBranches(SceneModel):
         h, w = picture.shape[-2:]
         source = to_multiple(picture, step=STEP)
         if self.slice_levels is None:
-            found = self.generator(source)
+            mean, spread = self.window.middle, self.window.spread
         else:
             mean, spread = slice_statistics((source + 1) / 2 * self.slice_levels)  # each (b, 1, 1, 1)
             mean, spread = mean / self.slice_levels * 2 - 1, spread / self.slice_levels * 2
-            content, residual, fused = self.generator((source - mean) / spread)
-            found = Separated(content * spread + mean, residual * spread, fused * spread + mean)
-        content, residual, fused = (t[..., :h, :w] for t in found)
+        content, residual, fused = self.generator((source - mean) / spread)  # each (b, 1, h, w)
+        content, residual, fused = content * spread + mean, residual * spread, fused * spread + mean
+        content, residual, fused = (t[..., :h, :w] for t in (content, residual, fused))
         return Synthesis(image=fused, branches=Branches(content=content, noise=residual))
 
     def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
@@ -162,7 +163,7 @@ class Cncl(TwoBranches):
         judged: Sequence[str],
         slice_levels: int | None,
     ) -> None:
-        super().__init__(CnclNet(ngf=ngf), judged=judged, slice_levels=slice_levels)
+        super().__init__(CnclNet(ngf=ngf), judged=judged, slice_levels=slice_levels, low=-1.0)
 
 
 def slice_statistics(slices: Tensor) -> tuple[Tensor, Tensor]:

@@ -304,7 +304,7 @@ class CnclUnet(TwoBranches):
         layers, exchange: see these records.
         fusion: side of the convolution that fuses both predictions, 1 or 3; or the one branch that there is, see
             `OneUNet`.
-        judged, slice_levels: see `TwoBranches`.
+        judged, slice_levels, low: see `TwoBranches`.
     """
 
     keeps_start: ClassVar[bool] = True
@@ -322,9 +322,10 @@ class CnclUnet(TwoBranches):
         fusion: int | str,
         judged: Sequence[str],
         slice_levels: int | None,
+        low: float,
     ) -> None:
         generator = _branches(fusion, ngf=ngf, layers=layers, exchange=exchange)
-        super().__init__(generator, judged=judged, slice_levels=slice_levels)
+        super().__init__(generator, judged=judged, slice_levels=slice_levels, low=low)
         for parameter in self.parameters():
             if parameter.dim() == 4:
                 nn.init.xavier_uniform_(parameter)  # the log's start: every convolution, no temperature

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -14,6 +16,31 @@ from scenegen.networks.layers.transposed_attention import RestormerBlock
 
 STEP = 8
 """Divisor of both sides: three halvings."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Numbers that a network of slices sees in the place of [-1, 1].
+
+    Attributes:
+        low: in the place of -1, below 1; 1 stays. 0 is what Restormer and log 003 were trained on.
+    """
+
+    low: float
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low < 1:
+            raise Refusal(f"model.low={self.low} must be a number below 1; 0 as published, -1 for [-1, 1] as it is")
+
+    @property
+    def middle(self) -> float:
+        """Picture's number that becomes 0."""
+        return (self.low + 1) / (self.low - 1)
+
+    @property
+    def spread(self) -> float:
+        """Picture's numbers per number that the network sees."""
+        return 2 / (1 - self.low)
 
 
 class RestormerNet(nn.Module):
@@ -92,6 +119,7 @@ class Restormer(SceneModel):
         num_classes, edges: of the data; not read.
         height, width: of the pictures; those that are no multiples of 8 are reflected to the next.
         dim, blocks, refinement, heads, expansion, norm_bias: see `RestormerNet`.
+        low: number that the network sees at the window's lower end, below 1.
 
     Source: Zamir et al., CVPR 2022.
     """
@@ -113,8 +141,10 @@ class Restormer(SceneModel):
         heads: Sequence[int],
         expansion: float,
         norm_bias: bool,
+        low: float,
     ) -> None:
         super().__init__()
+        self.window = Window(low)
         self.generator = RestormerNet(
             channels=1, dim=dim, blocks=blocks, refinement=refinement, heads=heads, expansion=expansion,
             norm_bias=norm_bias,
@@ -124,7 +154,8 @@ class Restormer(SceneModel):
         """The denoised picture."""
         source = batch.require("source")
         h, w = source.shape[-2:]
-        return Synthesis(image=self.generator(to_multiple(source, step=STEP))[..., :h, :w])
+        seen = (to_multiple(source, step=STEP) - self.window.middle) / self.window.spread  # (b, 1, h', w')
+        return Synthesis(image=(self.generator(seen) * self.window.spread + self.window.middle)[..., :h, :w])
 
     def shown(self, batch: Batch, synthesis: Synthesis) -> Shown:
         """Grey pictures as three equal channels, for any discriminator of pictures."""
