@@ -92,6 +92,10 @@ WHOLE = [
     of_run("with an added key", "train resume=a +steps2=4", lambda run: run, "steps2",
         "goes on with the keys that the run has, and +steps2=4"),
     of_run("the run again", "train size=tiny name=a", lambda run: run, "holds a run already", "resume=a"),
+    of_run("with a journal without steps", RESUME, lambda run: write(run / "metrics.csv", "G,D\n1,2\n"),
+           "has no column step"),
+    of_run("with an interpolation of a value", RESUME, lambda run: write(run / "config.yaml", (
+        run / "config.yaml").read_text() + "extra: ${${seed}}\n"), "extra: its ${...} is built of a value"),
     of_run("no such run", "sample run=b", lambda run: run, "'b'", " a"),
     of_run("start_from without checkpoint", "train size=tiny width=tiny weights=random name=b start_from=a",
            lambda run: checkpoint(run).unlink(), "checkpoint"),

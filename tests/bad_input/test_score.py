@@ -62,6 +62,8 @@ PICTURES = [
     *spoilt("one a dangling link", lambda d, n: gone(d, n).symlink_to("nowhere.png"), "1 missing"),
     *spoilt("names of another kind", lambda d, n: [p.rename(p.with_stem(f"fake_{p.stem}")) for p in d.iterdir()],
             "fake_"),
+    *spoilt("folders in folders", lambda d, n: [p.rename((d / "x/y").mkdir(parents=True, exist_ok=True) or (
+        d / "x/y" / p.name)) for p in list(d.glob("*.png"))], "its folder x/y/ has 2 of them", "made/x/y"),
     *spoilt("a PostScript file", lambda d, n: write(d / n, "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n"
                                                            "%%EndComments\nshowpage\n"), "unreadable"),
 ]  # fmt: skip
@@ -106,7 +108,7 @@ SUBMITTED = [
     Row("score: styles a list", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
         made(here), write(here / "s.json", [1])), ("s.json", "s.json: the whole should be an object, and is")),
     Row("score: styles of numbers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
-        made(here), write(here / "s.json", {"a": 1})), ("s.json", "s.json: a should be a valid string, and is 1")),
+        made(here), write(here / "s.json", {"a": 1})), ("s.json", "s.json: a should be a text, and is 1")),
     Row("score: styles of strangers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
         made(here), write(here / "s.json", {"a": "b"})),
         ("style", "a: b")),
@@ -132,6 +134,7 @@ TABLES = [
     table("a decimal comma", HEAD + 'a,"0,5",5,50,0.25\n', "line 2", "mask_acc"),
     table("an empty cell", HEAD + "a,,5,50,0.25\n", "line 2", "mask_acc"),
     table("infinity", HEAD + "a,inf,5,50,0.25\n", "mask_acc"),
+    table("an underscore", HEAD + "a,0.5,5,5_0,0.25\n", "fid='5_0' is not a number"),
     table("nan", HEAD + "a,0.5,5,nan,0.25\n", "fid"),
     table("out of range", HEAD + "a,1.5,5,50,0.25\n", "mask_acc"),
     table("below zero", HEAD + "a,0.5,5,-1,0.25\n", "fid"),

@@ -279,7 +279,7 @@ def test_word_rules_are_refused_with_their_line(tmp_path: Path) -> None:
     file = tmp_path / "w.yaml"
     for text, words in (
         ("meer: [x]", "meer is no class"),
-        ("sky: x", "should be a valid array"),
+        ("sky: x", "should be a list"),
         ("sky: [blue]\nsea: [blue]", "stands under sky and under sea"),
         ("sky: [a", "no YAML"),
     ):

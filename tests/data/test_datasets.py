@@ -270,7 +270,7 @@ def wrong_unlabelled(root: Path) -> None:
         (nothing_matches, "not one of 2 files has its partner .first: .*b.png: no photograph of that name"),
         (broken_classes, "classes.json is no JSON .line 1, column 5"),
         (repeated_classes, "class names repeat: sky"),
-        (wrong_unlabelled, "classes.json, unlabelled: .* should be a valid integer, and is .255.; write"),
+        (wrong_unlabelled, "classes.json, unlabelled: .* should be a whole number, and is .255.; write"),
         (lambda root: files.dataset(root, ["a"]), "1 pair cannot be split in two; data.val_fraction=0"),
     ],
 )

@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 from scenegen.base.refusal import Refusal
 
+LONGEST_NUMBER = 400
+"""Digits of a whole number that is read; Python itself stops at 4,300, in words of its own."""
+
 LARGEST = 16 << 20
 """Bytes of the largest file that is read, unless the caller says otherwise."""
 
@@ -29,6 +32,22 @@ _FLOAT = re.compile(
 )
 
 Shape = TypeVar("Shape")
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "dataclass_type": "an object",
+}
+"""Kinds of faults that pydantic finds -> what should be there, in JSON's words."""
 
 
 def read_bytes(path: Path, *, what: str, cure: str, largest: int = LARGEST) -> bytes:
@@ -77,12 +96,17 @@ def read_json(path: Path, *, what: str, cure: str, shape: Any = Any, largest: in
     """
     text = read_text(path, what=what, cure=cure, largest=largest)
     try:
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole)
+        if "\\ud" in text.lower():  # half a character, which no file can hold
+            json.dumps(content, ensure_ascii=False).encode()
     except RecursionError as error:
         raise Refusal(f"{what} {path} is nested too deeply; {cure}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
         raise Refusal(f"{what} {path} is no JSON ({place}); {cure}") from error
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise Refusal(f"{what} {path} holds half a character ({half}); {cure}") from error
     except ValueError as error:
         raise Refusal(f"{what} {path} is no JSON ({error}); {cure}") from error
     _shallow(content, what=what, path=path, cure=cure)
@@ -130,6 +154,13 @@ def _plain_loader() -> Any:
     import yaml
 
     class Plain(yaml.SafeLoader):
+        def construct_yaml_int(self, node: Any) -> int:
+            if len(node.value) > LONGEST_NUMBER:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"a number of {len(node.value)} digits", node.start_mark
+                )
+            return super().construct_yaml_int(node)
+
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [key.value for key, _ in node.value]
             if doubled := sorted({str(key) for key in keys if keys.count(key) > 1}):
@@ -138,6 +169,7 @@ def _plain_loader() -> Any:
                 )
             return super().construct_mapping(node, deep=deep)
 
+    Plain.add_constructor("tag:yaml.org,2002:int", Plain.construct_yaml_int)
     dates = "tag:yaml.org,2002:timestamp"
     Plain.yaml_implicit_resolvers = {
         first: [(tag, rule) for tag, rule in rules if tag != dates]
@@ -157,7 +189,7 @@ def read_table(
         columns: columns that must be there.
     """
     text = read_text(path, what=what, cure=cure, largest=largest)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         head = next(reader, [])
         doubled = sorted({name for name in head if head.count(name) > 1})
@@ -184,11 +216,17 @@ def of_shape(content: Any, shape: type[Shape] | Any, *, what: str, cure: str) ->
         return TypeAdapter(shape).validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-        place = ".".join(str(part) for part in faults[0]["loc"]) or "the whole"
+        *outer, last = faults[0]["loc"] or ("the whole",)
+        key = last == "[key]"  # of an object, under the key itself
+        place = ".".join(map(str, [*outer[:-1], f"the key {outer[-1]}"] if key else [*outer, last]))
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-        given = repr(faults[0]["input"])
+        given = json.dumps(faults[0]["input"], ensure_ascii=False, default=str)
         given = given if len(given) <= 60 else given[:57] + "..."
-        said = faults[0]["msg"].replace("Input should be", "should be").removeprefix("Value error, ")
+        if faults[0]["type"] == "missing":
+            raise Refusal(f"{what}: {place} is missing{more}; {cure}") from error
+        kind = _KINDS.get(faults[0]["type"])
+        said = f"should be {kind}" if kind else faults[0]["msg"].replace("Input should be", "should be")
+        said = re.sub("^(Tuple|List|Value error,) | after validation", "", said)
         raise Refusal(f"{what}: {place} {said}, and is {given}{more}; {cure}") from error
 
 
@@ -207,6 +245,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
     return content
+
+
+def _whole(word: str) -> int:
+    if len(word) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(word)} digits")
+    return int(word)
 
 
 def _no_number(word: str) -> Any:

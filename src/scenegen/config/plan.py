@@ -61,7 +61,13 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     except InterpolationKeyError as error:
         raise Refusal(_leads_nowhere(error)) from error
     except OmegaConfBaseException as error:
-        raise Refusal("the config does not resolve: " + " ".join(str(error).split())) from error
+        place = getattr(error, "full_key", None) or "a value"  # OmegaConf's errors may have no place
+        said = (getattr(error, "msg", None) or str(error)).splitlines()[0]  # type names and keys follow below it
+        if found := re.match(r"(\w+) (?:raised )?while resolving interpolation: (.*)", said):
+            said = "its function has no use for the values that it is given" if found[1] == "TypeError" else found[2]
+        if "denote a config key" in said:
+            said = "its ${...} is built of a value that is no key's name"
+        raise Refusal(f"the config does not resolve: {place}: {said}; write the value itself in its place") from error
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 

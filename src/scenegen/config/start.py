@@ -17,7 +17,7 @@ from scenegen.config.stored import read_config
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import require_sound
 from scenegen.data.samples import Pairs
-from scenegen.runs.folder import create_run, find_run, name_of
+from scenegen.runs.folder import METRICS, create_run, find_run, name_of
 from scenegen.runs.lock import held
 from scenegen.runs.processes import is_first
 from scenegen.runs.record import Changed, note_data, note_read, note_resume, read_record
@@ -29,6 +29,7 @@ from scenegen.runs.resume_point import (
     resume_point,
     set_aside_newer,
 )
+from scenegen.runs.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ def start_of(
             stack.enter_context(held(folder))
         found = resumed(read_config(folder), overrides, composed=cfg, run=str(name_of(folder)))
         point = resume_point(folder, str(cfg.resume))
+        read_rows(folder / METRICS)  # a journal that cannot go on is refused before anything is noted in the folder
         cfg, changes = found.config, found.changes
     chosen = plan(cfg, settings=settings)
     return Start(folder, cfg, chosen, read_settings(settings, chosen.config), overrides, resuming, point, changes)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from scenegen.base.records import Refusal
 from scenegen.data.colours import class_colours
 
+LONGEST_NAME = 100
+"""Letters of a class name, which stands in legends and tables."""
+
 
 @dataclass(frozen=True)
 class ClassList:
@@ -31,6 +34,8 @@ class ClassList:
             raise Refusal("a class list needs at least one name")
         if odd := [name for name in self.names if not (isinstance(name, str) and name.strip() and name.isprintable())]:
             raise Refusal(f"the class name {odd[0]!r} is no word, empty, or holds characters that cannot be shown")
+        if long := [name for name in self.names if len(name) > LONGEST_NAME]:
+            raise Refusal(f"the class name {long[0][:40]}... has {len(long[0])} letters; write {LONGEST_NAME} at most")
         if len(set(self.names)) != len(self.names):
             repeated = sorted({n for n in self.names if self.names.count(n) > 1})
             raise Refusal(f"class names repeat: {', '.join(repeated)}; give every id its own name")

@@ -22,8 +22,9 @@ LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp", "jpeg2000"}
 NPY = ".npy"
 
 IN_DATA = (
-    'if {it} "don\'t care", write "unlabelled": {one} in classes.json (data.unlabelled={one} beside data.classes); if '
-    "{classes}, name {them} there, or map {them} to the class that {them} shows with data.remap"
+    'if {it} "don\'t care", write "unlabelled": {all} in classes.json (data.unlabelled={all} beside data.classes); if '
+    '{classes}, name {them} there ({{"classes": {{"{first}": "...", ...}}}} where ids do not count from 0), or map '
+    "{them} to the class that {them} shows with data.remap"
 )
 IN_A_RUN = (
     "the run was trained on these classes alone: paint these pixels with one of its ids ({spelt}), or train a run with "
@@ -149,11 +150,20 @@ def outside_sentence(
     outside = {i: n for i, n in counts.items() if not 0 <= remap.get(i, i) < len(classes)}
     if not outside:
         return None
+    if sent := sorted(i for i in outside if remap.get(i, -1) >= 0):
+        return (
+            f"data.remap sends label id {sent[0]} ({outside[sent[0]]} pixels) to {remap[sent[0]]}, which lies outside "
+            f"the {len(classes)} classes (0..{len(classes) - 1}); send it to one of them, or take it out of data.remap"
+        )
     shown = ", ".join(map(str, sorted(outside)[:8])) + (", ..." if len(outside) > 8 else "")
     several = len(outside) > 1
+    one = next((i for i in (255, 65535) if i in outside), min(outside))
+    unknown = [i for i in range(1 << 16) if classes.remap.get(i, i) == classes.ignore]
     words = {
         "it": "one of them means" if several else "it means",
-        "one": next((i for i in (255, 65535) if i in outside), min(outside)),
+        "one": one,
+        "all": f"[{', '.join(map(str, [*unknown, one]))}]" if unknown else one,
+        "first": min(outside),
         "classes": "they are classes" if several else "it is a class",
         "them": "each" if several else "it",
         "spelt": classes.spelt,

@@ -211,7 +211,7 @@ def _row(line: dict[str, str], number: int, contest: Contest) -> Row:
 def _number(line: dict[str, str], column: str) -> float:
     text = line[column].strip()
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # 5_0 is 50 to Python alone
     except ValueError:
         raise Refusal(f"{column}={text!r} is not a number") from None
     if not math.isfinite(value):

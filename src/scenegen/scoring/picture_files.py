@@ -25,6 +25,9 @@ KINDS = {
 }
 """Endings of the files that are read, and their formats."""
 
+DEEPEST = 4
+"""Levels of folders below one of generated pictures that are looked into."""
+
 SHOWN = 20
 """Names that a sentence spells out; it counts the rest."""
 
@@ -40,28 +43,28 @@ class Found:
         doubled: pairs of files of one stem.
         unknown: pictures of other stems.
         unread: files of wanted stems that are no regular files or have endings that are not read.
-        below: subfolder -> number of pictures of wanted stems in it.
+        others: files of other stems with endings that are not read.
+        below: folder below it, DEEPEST levels at most -> number of pictures of wanted stems in it.
     """
 
     files: dict[str, Path]
     doubled: list[str]
     unknown: list[str]
     unread: list[str]
+    others: list[str]
     below: dict[str, int]
 
 
 def find(folder: Path, names: set[str]) -> Found:
     """The picture files of a folder, sorted by name; hidden files are left out."""
-    found = Found({}, [], [], [], {})
+    found = Found({}, [], [], [], [], {})
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if count := _wanted_below(path, names):
-                found.below[path.name] = count
+            found.below.update(_wanted_below(path, names, inside=path.name))
         elif path.suffix.lower() not in KINDS or not path.is_file():
-            if path.stem in names:
-                found.unread.append(path.name)
+            (found.unread if path.stem in names else found.others).append(path.name)
         elif path.stem not in names:
             found.unknown.append(path.name)
         elif path.stem in found.files:
@@ -79,9 +82,10 @@ def nothing_sentence(folder: Path, found: Found, names: Sequence[str]) -> str:
         return f"{head} itself, but its folder {name}/ has {count} of them; give generated={folder / name}"
     if found.unread:
         return f"{head} in a format that is read, but {few(found.unread, SHOWN)}; {FORMATS}"
-    return (
-        f"{head} but {len(found.unknown)} others: {few(found.unknown, SHOWN)}; name each picture after its label file"
-    )
+    cure = "name each picture after its label file"
+    if found.unknown:
+        return f"{head} but {len(found.unknown)} others: {few(found.unknown, SHOWN)}; {cure}"
+    return f"{head}: {f'it holds {few(found.others, SHOWN)}' if found.others else 'it is empty'}; {cure}"
 
 
 FORMATS = f"write 8-bit PNG (the endings {', '.join(KINDS)} are read)"
@@ -107,10 +111,17 @@ def format_of(path: Path) -> str:
     return f"{kind}-lossy" if kind in ("webp", "tiff") and _is_lossy(path) else kind
 
 
-def _wanted_below(folder: Path, names: set[str]) -> int:
+def _wanted_below(folder: Path, names: set[str], *, inside: str) -> dict[str, int]:
+    """Folders of pictures of the names, from a folder on, and their number."""
+    count, below = 0, {}
     with os.scandir(folder) as entries:
-        files = (Path(entry.name) for entry in entries if not entry.is_dir())
-        return sum(file.stem in names and file.suffix.lower() in KINDS for file in files)
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                file = Path(entry.name)
+                count += file.stem in names and file.suffix.lower() in KINDS
+            elif inside.count("/") + 1 < DEEPEST:
+                below.update(_wanted_below(Path(entry.path), names, inside=f"{inside}/{entry.name}"))
+    return {**({inside: count} if count else {}), **below}
 
 
 def _is_lossy(path: Path) -> bool:

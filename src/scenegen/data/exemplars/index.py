@@ -148,6 +148,12 @@ def _read_json(path: Path, split: str, classes: ClassList) -> dict[str, list[str
     if "classes" not in content:
         raise Refusal(f"{WHAT} {path} is no index of python -m scenegen.retrieve (it has no classes); {CURE}")
     theirs = tuple(of_shape(content["classes"], list[str], what=f"{WHAT} {path}, classes", cure=CURE))
+    said = {key: content[key] for key, own in (("format", FORMAT), ("num_classes", len(theirs)))
+            if key in content and content[key] != own}  # fmt: skip
+    if said:
+        key, value = next(iter(said.items()))
+        wanted = f'where "{FORMAT}" is read' if key == "format" else f"with {len(theirs)} names in classes"
+        raise Refusal(f"{WHAT} {path} has {key} {json.dumps(value, default=str)[:60]}, {wanted}; {CURE}")
     shape = dict[str, list[tuple[str, float]]]
     lists = of_shape(content.get(split, {}), shape, what=f"{WHAT} {path}, {split}", cure=CURE)
     found = {name: [chosen for chosen, _ in listed] for name, listed in lists.items()}

@@ -1,0 +1,88 @@
+"""The compiler's front, torch._dynamo, loaded where something is asked of it and not before."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+NAME = "torch._dynamo"
+
+
+class _Compiled(type):
+    """Type of a class that has no instances while the compiler is not loaded."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        module = sys.modules[NAME]
+        return not isinstance(module, Deferred) and isinstance(instance, module.OptimizedModule)
+
+
+class Deferred(ModuleType):
+    """Stands for torch._dynamo; the first question beyond the three below puts the real module in its place.
+
+    Lightning imports the class of compiled modules, and every optimizer marks its methods as not to be traced, which
+    means nothing while nothing is traced. The real module takes 1.3 CPU seconds (sympy, triton, distributed tensors).
+    """
+
+    class OptimizedModule(metaclass=_Compiled):
+        """The class of compiled modules."""
+
+    @staticmethod
+    def disable(function: Callable[..., Any], *how: Any, **named: Any) -> Callable[..., Any]:
+        """A function that no trace enters."""
+
+        def untraced(*args: Any, **kwargs: Any) -> Any:
+            module = sys.modules[NAME]
+            wanted = function if isinstance(module, Deferred) else module.disable(function, *how, **named)
+            return wanted(*args, **kwargs)
+
+        return untraced
+
+    @staticmethod
+    def graph_break() -> None:
+        """The end of a trace, where there is one."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_load(), name)
+
+
+class _Parts(MetaPathFinder, Loader):
+    """Finds the parts of torch._dynamo once its real module is there, which imports most of them itself."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(f"{NAME}.") or not isinstance(sys.modules.get(NAME), Deferred):
+            return None
+        _load()
+        found = importlib.util.find_spec(fullname)
+        if fullname not in sys.modules:
+            return found
+        return ModuleSpec(fullname, self, loader_state=found)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
+
+
+def defer_compiler() -> None:
+    """Puts the stand-in where torch._dynamo is not loaded yet."""
+    if NAME not in sys.modules:
+        module = Deferred(NAME)
+        module.__path__ = []  # it has parts, and _Parts finds them
+        sys.modules[NAME] = module
+        sys.meta_path.insert(0, _Parts())
+
+
+def _load() -> ModuleType:
+    if isinstance(sys.modules[NAME], Deferred):
+        del sys.modules[NAME]
+    return importlib.import_module(NAME)
