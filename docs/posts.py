@@ -1,10 +1,10 @@
 """The picture of docs/tricks.md: what each post makes of one picture that run=landscapes painted, at full size.
 
-    python docs/posts.py [--run NAME]
+    python docs/posts.py [--run NAME ...] [--translate NAME]
 
-A map of the embedded world, painted at 128x128 and enlarged twofold: pixels, bicubic, the super-resolution run NAME,
-Real-ESRGAN; below, at 128x128 with pixels doubled: JPEG of quality 20, and Lab moments, histograms and Gatys' transfer
-of the colours of another picture of the same net.
+A map of the embedded world, painted at 128x128 and enlarged twofold: pixels, bicubic, super-resolution runs,
+Real-ESRGAN; below, at 128x128 with pixels doubled: JPEG of quality 20, Lab moments, histograms and Gatys' transfer of
+the colours of another picture of the same net, and a run of model=cyclegan or cut.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def changed(picture: Tensor, *words: str) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", help="of model=rrdb, esrgan or esrgan_log at model.scale=2")
+    parser.add_argument("--run", nargs="+", default=[], help="of model=rrdb, esrgan or esrgan_log at model.scale=2")
+    parser.add_argument("--translate", help="run of model=cyclegan, cut or fastcut")
     parser.add_argument("--scenes", type=int, nargs=2, default=[3, 7], help="the picture's map and the style's")
     told = parser.parse_args()
     model = open_run("landscapes").model
@@ -49,13 +50,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "style.png"
         save_png(file, to_array(style[0]))
-        own = [("post=esrgan_x2", f"post.esrgan_x2.run={told.run}")] if told.run else []
+        own = [("post=esrgan_x2", f"post.esrgan_x2.run={run}") for run in told.run]
+        translated = [("post=cyclegan", f"post.cyclegan.run={told.translate}")] if told.translate else []
         rows = [
             [(), ("post=bicubic_x2",), *own, ("post=realesrgan_x2",)],
             [("post=jpeg", "post.jpeg.quality=20"), *((f"post={name}", f"post.{name}.style={file}")
-                                                      for name in ("lab", "histogram", "gatys"))],
+                                                      for name in ("lab", "histogram", "gatys")), *translated],
         ]  # fmt: skip
-        sheet = [np.concatenate([changed(painted, *words) for words in row[: len(rows[0])]], 1) for row in rows]
+        cells = [[changed(painted, *words) for words in row] for row in rows]
+        empty = np.full_like(cells[0][0], 255)
+        columns = max(map(len, cells))
+        sheet = [np.concatenate([*row, *[empty] * (columns - len(row))], 1) for row in cells]
     # A third of the bytes of a PNG; its own loss is far below that of the quality that is shown.
     Image.fromarray(np.concatenate(sheet)).save(Path(__file__).with_name("posts.jpg"), quality=92, subsampling=0)
 

@@ -8,7 +8,8 @@ distances, a pyramid of patches and the mask accuracy of a segmenter that no los
     enlarger=FOLDER    a run of model=rrdb or esrgan, for the post esrgan_x2 (docs/super_resolution.md trains one)
 
 What is done is not done again: sweeps go on where they stopped, scores of unchanged runs are kept. Everything lands in
-runs/tricks. A job that failed is named by its sweep, with the reason, and by the table as a seed that it lacks.
+runs/tricks. A job that failed is named by its sweep, with the reason, and by the table as a seed that it lacks. Rows
+of results.csv without scores here stay while the base comes out the same (summarise.py).
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ def main() -> None:
                 put_posts(job, pictures, root, words.get("enlarger"))
         summarise.main([str(HOME / "scores")])
         for choice, seeds in lost().items():
-            print(f"{choice} lacks seed {', '.join(map(str, seeds))}: not run, or overview.csv of its group says why")
+            print(f"no score of {choice}, seed {', '.join(map(str, seeds))}: not run here, or overview.csv says why")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,53 @@ def test_a_residual_generator_has_it_behind_its_last_block(name: str) -> None:
         attention("self", at=[8]).into_generator(model)
 
 
+FILLERS: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "picnet": ({"height": 64, "width": 96, "sizes": {"ngf": 8, "widest": 32, "z": 8}}, [16, 8]),
+    "cncl": ({"height": 32, "width": 48, "ngf": 8}, [16, 2]),
+    "cncl_unet": ({"height": 32, "width": 48, "ngf": 8}, [8, 1]),
+}
+"""Model -> its size, and where the layers stand."""
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_picnet_and_cncl_have_them_behind_their_doublings(name: str) -> None:
+    """Published keys stay, a gain of 0 changes nothing, and each layer meets its part of the sides."""
+    torch.manual_seed(0)
+    size, at = FILLERS[name]
+    model = built(f"model/{name}", num_classes=0, edges=False, **size)
+    h, w, branches = size["height"], size["width"], 1 if name == "picnet" else 2
+    picture, hole = torch.rand(1, 3 if branches == 1 else 1, h, w) * 2 - 1, torch.zeros(1, 1, h, w, dtype=torch.bool)
+    hole[..., :16, :16] = True
+    batch = Batch(source=picture, hole=hole) if branches == 1 else Batch(source=picture)
+    noise = model.prior(1, seed=0)
+    model.sample(batch, noise=noise)  # a power step: before any, the spectral norms divide by chance
+    before, keys = model.eval().sample(batch, noise=noise).image, list(model.state_dict())
+    attention("self", at=at).into_generator(model)
+    assert torch.equal(model.eval().sample(batch, noise=noise).image, before)
+    assert [key for key in model.state_dict() if ".after." not in key] == keys
+    seen: list[tuple[int, ...]] = []
+    for layer in (part for part in model.modules() if isinstance(part, SelfAttention)):
+        layer.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[2:])))
+        nn.init.ones_(layer.gamma)
+    assert not torch.allclose(model.sample(batch, noise=noise).image, before, atol=1e-6)
+    assert seen == [(h // n, w // n) for n in at] * branches
+    with pytest.raises(Refusal, match="names 64, but this generator's maps"):
+        attention("self", at=[64]).into_generator(model)
+
+
+def test_simam_behind_an_eighth_is_picnets_own() -> None:
+    """`attention=simam attention.at=[8]` is the log's seed 000, which the model has as an option of its own."""
+    models = [built("model/picnet", num_classes=0, edges=False, height=64, width=64, simam=simam,
+                    sizes={"ngf": 8, "widest": 32, "z": 8}) for simam in (None, 1e-4)]  # fmt: skip
+    batch = Batch(source=torch.rand(1, 3, 64, 64), hole=torch.rand(1, 1, 64, 64) > 0.5)
+    models[0].sample(batch, noise=models[0].prior(1, seed=0))  # a power step
+    models[1].load_state_dict(models[0].state_dict())
+    attention("simam", at=[8]).into_generator(models[0])
+    there, here = (m.eval().sample(batch, noise=m.prior(1, seed=0)).image for m in models)
+    assert torch.equal(there, here)
+    assert there.std() > 0.01
+
+
 def test_sesames_picture_stream_gets_one_before_its_last_group() -> None:
     torch.manual_seed(0)
     judge = built("discriminator/sesame", semantic_channels=5, ndf=8).eval()
@@ -161,7 +208,7 @@ def test_sesames_picture_stream_gets_one_before_its_last_group() -> None:
 
 
 def test_models_and_discriminators_without_a_place_are_refused() -> None:
-    with pytest.raises(Refusal, match="this model has none"):
+    with pytest.raises(Refusal, match="this model has no place for it"):
         attention("self").into_generator(nn.Identity())  # pyright: ignore[reportArgumentType]
     with pytest.raises(Refusal, match="behind the last block of model=gaugan"):
         attention("dual").into_generator(painter("unite"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from torch import nn
 
@@ -15,6 +15,7 @@ from scenegen.networks.generators.oasis import OasisGenerator
 from scenegen.networks.generators.painter import Painter
 from scenegen.networks.generators.resnet import ResnetBlock
 from scenegen.networks.generators.spade import SpadeGenerator
+from scenegen.networks.layers.after import After
 from scenegen.networks.layers.attention import NonLocal
 from scenegen.networks.layers.self_attention import (
     ChannelSelfAttention,
@@ -56,6 +57,8 @@ class Attention:
     def into_generator(self, model: SceneModel) -> None:
         """Put the layers into a freshly built model; a residual generator has them behind its last block.
 
+        PICNet and CNCL have them behind the doublings of their decoders, CNCL in both branches.
+
         Raises:
             Refusal: for a model without such maps, and where no map is that part of the picture.
         """
@@ -66,18 +69,29 @@ class Attention:
                                   "of the picture's sides; use attention.at=[4]")  # fmt: skip
                 block.after = self.layer(block.channels, fused=True) if self.at else None
             return
+        if behind := [part for part in model.modules() if isinstance(part, After)]:
+            for part in behind:
+                self._require({place.divisor for place in part.places.values()})
+                for name, place in part.places.items():
+                    if place.divisor in self.at:
+                        part.layers[name] = self.layer(place.channels, fused=True)
+            return
         doubled = _generator(model).get_submodule("doubled")
         assert isinstance(doubled, Doubled)
         count = len(doubled.widths)
         places = {2 ** (count - 1 - i): i for i in range(count)}
-        if missing := [n for n in self.at if n not in places]:
-            raise Refusal(
-                f"attention.at={list(self.at)} names {missing[0]}, but this generator's maps are 1/1 to "
-                f"1/{max(places)} of the picture; choose among {', '.join(map(str, sorted(places)))}"
-            )
+        self._require(places)
         doubled.after = nn.ModuleDict(
             {str(places[n]): self.layer(doubled.widths[places[n]], fused=True) for n in sorted(self.at, reverse=True)}
         )
+
+    def _require(self, divisors: Collection[int]) -> None:
+        """Refuse a place that is not among a generator's."""
+        if missing := [n for n in self.at if n not in divisors]:
+            raise Refusal(
+                f"attention.at={list(self.at)} names {missing[0]}, but this generator's maps are 1/{min(divisors)} to "
+                f"1/{max(divisors)} of the picture; choose among {', '.join(map(str, sorted(divisors)))}"
+            )
 
     def into_discriminator(self, judge: Discriminator) -> None:
         """Put a layer into each network of a freshly built discriminator, where `discriminator` asks for it.
@@ -172,7 +186,7 @@ def last_blocks(model: CycleGan | Cut) -> list[ResnetBlock]:
 
 def _generator(model: SceneModel) -> nn.Module:
     if not isinstance(model, Painter):
-        raise Refusal("attention= stands in a generator that paints label maps or translates, and this model has "
-                      "none; use model=gaugan, sasame, oasis, cocosnetv1, cocosnetv2, unite, cyclegan or cut, or "
-                      "attention=none")  # fmt: skip
+        raise Refusal("attention= stands in a generator that paints label maps or translates, in PICNet and in CNCL, "
+                      "and this model has no place for it; use model=gaugan, sasame, oasis, cocosnetv1, cocosnetv2, "
+                      "unite, cyclegan, cut, picnet, cncl or cncl_unet, or attention=none")  # fmt: skip
     return model.get_submodule("generator")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Batch, Branches, Refusal, SceneModel, Shown, Synthesis
 from scenegen.networks.generators.restormer import Window, to_multiple
+from scenegen.networks.layers.after import After, Place
 from scenegen.networks.layers.norm import GlobalBatchNorm
 
 STEP = 16
@@ -43,6 +44,9 @@ class CnclNet(nn.Module):
             for name, layer in _layers(ngf):
                 self.add_module(f"{name}_{branch}", layer)
         self.final_conv = nn.Conv2d(2, 1, 1)
+        widths = {5: 8 * ngf, 4: 4 * ngf, 3: 2 * ngf, 2: ngf}
+        self.after = After({f"{level}_{branch}": Place(2 ** (level - 1), channels)
+                            for level, channels in widths.items() for branch in ("01", "02")})  # fmt: skip
 
     def forward(self, x: Tensor) -> Separated:
         """Noisy slices (b, 1, h, w), h and w multiples of 16, to both branches and their fusion."""
@@ -56,10 +60,12 @@ class CnclNet(nn.Module):
                 skips.append(x)
                 x = F.max_pool2d(x, 2)  # (b, c, h / 2^(level - 1), w / 2^(level - 1))
             x = self._double(x, f"{level}", branch, "")
+        x = self.after(x, f"5_{branch}")
         for level in range(4, 0, -1):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
             x = torch.cat([x, skips.pop()], 1)  # (b, 2 c, h / 2^(level - 1), w / 2^(level - 1))
             x = self._double(x, f"{level}", branch, "up") if level > 1 else self._last(x, branch)
+            x = self.after(x, f"{level}_{branch}")
         return x
 
     def _double(self, x: Tensor, level: str, branch: str, up: str) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
 from scenegen.networks.generators.cncl import Separated, TwoBranches
+from scenegen.networks.layers.after import After, Place
 from scenegen.networks.layers.norm import Norm, affine_batch_norm, choose
 from scenegen.networks.layers.transposed_attention import ChannelNorm, CrossAttention, CrossBlock, TransposedAttention
 
@@ -172,6 +173,7 @@ class UNet(nn.Module):
             self.add_module(f"up{n}", Up(channels, out, layers=layers))
         self.se = Squeeze(ngf) if squeeze else nn.Identity()
         self.outc = Projection(ngf)
+        self.after = After({f"{n}": Place(2 ** (4 - n), out) for n, (_, out) in enumerate(up, start=1)})
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         skips = [self.inc(x)]  # (b, ngf, h, w)
@@ -180,6 +182,7 @@ class UNet(nn.Module):
         x = skips.pop()
         for n in range(1, 5):
             x = self.get_submodule(f"up{n}")(x, skips.pop())  # (b, c, h / 2^(4 - n), w / 2^(4 - n))
+            x = self.after(x, f"{n}")
         x = self.se(x)
         return x, self.outc(x)
 
@@ -242,6 +245,8 @@ class CrossedUNets(nn.Module):
             self.add_module(f"cross_attn{n}", nn.ModuleList(exchange.crossing(out) for _ in range(exchange.cross)))
         self.content_outc = Projection(ngf)
         self.noise_outc = Projection(ngf)
+        self.after = After({f"{side}{n}": Place(2 ** (4 - n), out)
+                            for n, (_, out) in enumerate(up, start=1) for side in sides})  # fmt: skip
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(b, 1, h, w) to the predictions of content and noise, of the same shape."""
@@ -250,6 +255,7 @@ class CrossedUNets(nn.Module):
         for n in range(1, 5):
             content = self.get_submodule(f"content_up{n}")(content, content_maps.pop())
             noise = self.get_submodule(f"noise_up{n}")(noise, noise_maps.pop())  # (b, c, h / 2^(4 - n), w / 2^(4 - n))
+            content, noise = self.after(content, f"content{n}"), self.after(noise, f"noise{n}")
             for crossing in self.get_submodule(f"cross_attn{n}").children():
                 content, noise = crossing(content, noise)
         return self.content_outc(content), self.noise_outc(noise)

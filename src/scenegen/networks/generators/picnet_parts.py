@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Gaussian, Refusal
+from scenegen.networks.layers.after import After, Place
 from scenegen.networks.layers.attentive_norm import AttentiveNorm
 from scenegen.networks.layers.picnet import (
     NORMS,
@@ -141,6 +142,7 @@ class PicnetGenerator(Doubled):
                 self.attn1 = ShortLongAttention(out, **options) if attention else None
             before = out + 3 if i >= ATTENDED else out  # each picture goes on into the next doubling
         self.simam = None if simam is None else SimAM(lambda_=simam)
+        self.after = After({f"{i}": Place(2 ** (LAYERS - 1 - i), out) for i, out in enumerate(channels)})
 
     def forward(self, z: Tensor, deepest: Tensor, encoded: Tensor, visible: Tensor) -> list[Tensor]:
         """Paint.
@@ -162,6 +164,7 @@ class PicnetGenerator(Doubled):
                 x = self.attentive(x)
             if i == ATTENDED and self.simam is not None:
                 x = self.simam(x)
+            x = self.after(x, f"{i}")
             if i == ATTENDED and self.attn1 is not None:
                 x = self.attn1(x, encoded, visible)
             if i >= ATTENDED:

@@ -71,7 +71,7 @@ class PicnetSpdGenerator(PicnetGenerator):
         x = self.generator(z)  # (b, widest, h/32, w/32)
         for i, block in enumerate(self.blocks):
             plain = self.get_submodule(f"decoder{i}")(x)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
-            x = block(plain, coarse, visible)
+            x = self.after(block(plain, coarse, visible), f"{i}")
             if i == ATTENDED and self.attn1 is not None:
                 x = self.attn1(x)
             if i >= ATTENDED:
