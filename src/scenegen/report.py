@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.config.places import experiments_folder
     from scenegen.config.plan import plan, read_settings
     from scenegen.config.stored import read_values
-    from scenegen.reporting.ledger import read_entries
+    from scenegen.reporting.ledger import read_entries, read_sisters
     from scenegen.reporting.publish import is_leaderboard, is_page, publish
     from scenegen.reporting.results import by_task, find
 
@@ -50,6 +50,7 @@ def main(cfg: DictConfig) -> None:
     page = publish(
         tasks,
         entries,
+        sisters=read_sisters(experiments_folder()),
         out=Path(settings.out),
         leaderboard=Path(settings.leaderboard),
         pictures=settings.pictures,

@@ -46,7 +46,9 @@ def foreign(tmp_path: Path) -> Path:
 
 def published(here: Path) -> Path:
     tasks = by_task(find([here / "runs"], read_config=read_values))
-    page = publish(tasks, [], out=here / "out", leaderboard=here / "L.md", pictures=2, curves=["<i>$x^$"], seed=0)
+    page = publish(
+        tasks, [], sisters={}, out=here / "out", leaderboard=here / "L.md", pictures=2, curves=["<i>$x^$"], seed=0
+    )
     return page.parent
 
 

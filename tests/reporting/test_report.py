@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -15,8 +16,9 @@ from scenegen.config.places import experiments_folder
 from scenegen.config.stored import read_config
 from scenegen.reporting.comparison import Comparison, Pair
 from scenegen.reporting.effects import single_changes
-from scenegen.reporting.leaderboard import Board, markdown, rows
-from scenegen.reporting.ledger import read_entries
+from scenegen.reporting.leaderboard import Board, logged, markdown, rows
+from scenegen.reporting.ledger import read_entries, read_sisters
+from scenegen.reporting.page import Section, page
 from scenegen.reporting.results import by_recipe, find
 from tests.cli.command_line import run, sentence
 from tests.reporting.fakes import write_run, write_slices
@@ -62,6 +64,19 @@ def test_a_run_of_a_row_joins_it_and_other_runs_stand_alone(tmp_path: Path) -> N
     assert text.count("| not run |") == 85
     assert "All 86 rows have a recipe, posts included" in text
     assert "A sentence." in text
+
+
+def test_the_notes_numbers_stand_beside_the_recipes_of_their_rows(tmp_path: Path) -> None:
+    """experiments/inpainting.csv: the base's PSNR 23.3455; a run that repeats no row has none."""
+    for name, overrides in {"a": "experiment=inpainting-base steps=2", "b": "model=picnet"}.items():
+        folder = write_run(tmp_path / name, seed=0, loss=name)
+        (folder / "run.json").write_text(json.dumps({"overrides": overrides.split()}))
+    lines = rows([], by_recipe(find([tmp_path / "a", tmp_path / "b"], read_config=read_config)))
+    board = Board("inpainting", lines, [], logged(lines, read_sisters(experiments_folder())))
+    assert board.logged == {"experiment=inpainting-base steps=2": "l1 8.3597, psnr 23.3455, tv 8.7266, fid 13.6334"}
+    for shown in (markdown([board], []), page([Section(board, [], [])], [], stamp="", explorer="")):
+        assert shown.count("the log's own") == 1
+        assert shown.count("psnr 23.3455") == 1
 
 
 def test_single_changes() -> None:

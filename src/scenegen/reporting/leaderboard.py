@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import t as student
@@ -75,11 +75,13 @@ class Board:
         task: option of task=.
         rows: best first; all are of ours.
         conclusion: sentences of the comparison.
+        logged: recipe -> the numbers that a sister task's note recorded for it, in words.
     """
 
     task: str
     rows: Sequence[Row]
     conclusion: Sequence[str]
+    logged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -167,6 +169,17 @@ def best(board: Board) -> set[tuple[str, str]]:
     return found
 
 
+def logged(rows: Iterable[Row], sisters: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """What the notes of the sister tasks recorded for the `experiment=` that a row changes or repeats."""
+    found = {}
+    for row in rows:
+        recipe = row.ours.runs[0].recipe if row.ours else row.recipe
+        chosen = [part.removeprefix("experiment=") for part in recipe.split(" ") if part.startswith("experiment=")]
+        if chosen and (numbers := sisters.get(chosen[0])):
+            found[row.recipe] = ", ".join(f"{role} {value:g}" for role, value in numbers.items())
+    return found
+
+
 def markdown(boards: Sequence[Board], table: Iterable[Row]) -> str:
     """The leaderboard as a page of Markdown: a table per task, then the log."""
     lines = ["# Leaderboard", ""]
@@ -196,15 +209,16 @@ def markdown(boards: Sequence[Board], table: Iterable[Row]) -> str:
 
 def _lines(board: Board) -> list[str]:
     """One board as a table of Markdown."""
-    marked = best(board)
-    lines = [f"| recipe | seeds | {' | '.join(map(prose, board.roles))} | protocol | marks |",
-             f"|---|---|{'---|' * len(board.roles)}---|---|"]  # fmt: skip
+    marked, more = best(board), ["the log's own"] if board.logged else []
+    lines = [f"| recipe | seeds | {' | '.join([*map(prose, board.roles), *more])} | protocol | marks |",
+             f"|---|---|{'---|' * len([*board.roles, *more])}---|---|"]  # fmt: skip
     for row in board.rows:
         assert row.ours is not None
         cells = []
         for role in board.roles:
             text = " ".join(words(row.ours.numbers.get(role)))
             cells.append(f"**{text}**" if (row.recipe, role) in marked else text)
+        cells += [board.logged.get(row.recipe, "") for _ in more]
         lines.append(f"| {code(row.recipe)} | {len(row.ours.runs)} | {' | '.join(cells)} "
                      f"| {prose(row.ours.protocol)} | {prose('; '.join(row.ours.marks))} |")  # fmt: skip
     return lines

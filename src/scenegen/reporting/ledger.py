@@ -12,6 +12,8 @@ from scenegen.base.refusal import Refusal
 
 TABLES = ("online.csv", "offline_fid.csv")
 NUMBERS = ("mask_acc", "aesthetic", "fid", "total")
+SISTERS = {"inpainting.csv": ("l1", "psnr", "tv", "fid"), "denoising.csv": ("psnr_hu", "ssim_hu", "rmse_hu")}
+"""Tables of the sister tasks' notes -> their numbers, in the notes' own units."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,21 @@ def read_entries(experiments: Path) -> list[Entry]:
     if faults:
         raise Refusal("; ".join(faults))
     return [entries[row] for row in rows]
+
+
+def read_sisters(experiments: Path) -> dict[str, dict[str, float]]:
+    """Recipe of a sister task -> the numbers that its note recorded.
+
+    Args:
+        experiments: holds inpainting.csv and denoising.csv.
+    """
+    found = {}
+    for table, numbers in SISTERS.items():
+        cure = "take the file as this project publishes it"
+        for row in read_table(experiments / table, what="the log", cure=cure, columns=("recipe", *numbers)):
+            if row["recipe"]:
+                found[row["recipe"]] = {key: float(row[key]) for key in numbers if row[key]}
+    return found
 
 
 def _differing(noted: Mapping[str, Any], row: Mapping[str, str]) -> list[str]:

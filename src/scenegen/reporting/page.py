@@ -114,8 +114,10 @@ def _ours(board: Board) -> str:
         rare = [mark for mark in own.marks if mark not in shared]
         cells = [_cell(str(len(own.runs)))]
         cells += [_mean(words(own.numbers.get(role)), best=(row.recipe, role) in marked) for role in roles]
+        noted = board.logged.get(row.recipe, "")
+        noted = f"<br><small>the log's own: {escape(noted)}</small>" if noted else ""
         marks = f'<br><span class="mark">{escape("; ".join(rare))}</span>' if rare else ""
-        lines.append(f"<tr><td><code>{escape(row.recipe)}</code>{marks}</td>{''.join(cells)}"
+        lines.append(f"<tr><td><code>{escape(row.recipe)}</code>{noted}{marks}</td>{''.join(cells)}"
                      f"<td><code>{escape(own.protocol)}</code></td></tr>")  # fmt: skip
     better = {role: mean.better for row in board.rows if row.ours for role, mean in row.ours.numbers.items()}
     head = [f"*{role}{ARROWS[better[role]]}" for role in roles]
@@ -124,6 +126,11 @@ def _ours(board: Board) -> str:
         '<p class="soft">Means over seeds with their 95 % interval (of one seed: over its pictures); bold: the best of '
     )
     key += "a protocol, arrows show the better direction.</p>"
+    if board.logged:
+        key += (
+            '<p class="soft">The log\'s own numbers stand beside the recipes of its rows, of another size or length '
+            "here too: they were measured by its code on its data and do not compare.</p>"
+        )
     return _table(["recipe", "*seeds", *head, "protocol"], lines) + key + note
 
 

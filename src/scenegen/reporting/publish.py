@@ -19,7 +19,7 @@ from scenegen.reporting.comparison import Comparison, compare
 from scenegen.reporting.curves import read_series
 from scenegen.reporting.effects import Effect, single_changes
 from scenegen.reporting.explorer import explorer
-from scenegen.reporting.leaderboard import TOTAL, Board, markdown, ordered, rows
+from scenegen.reporting.leaderboard import TOTAL, Board, logged, markdown, ordered, rows
 from scenegen.reporting.ledger import Entry
 from scenegen.reporting.page import Section, page
 from scenegen.reporting.quantities import quantities
@@ -57,6 +57,7 @@ def publish(
     tasks: Mapping[str, Recipes],
     entries: Sequence[Entry],
     *,
+    sisters: Mapping[str, Mapping[str, float]],
     out: Path,
     leaderboard: Path,
     pictures: int,
@@ -68,6 +69,7 @@ def publish(
     Args:
         tasks: our runs by task and recipe; may be empty.
         entries: the log, whose rows are scene synthesis.
+        sisters: recipe of another task -> the numbers of its note.
         out: folder of the page.
         leaderboard: the Markdown file.
         pictures: label maps (or slices, or photographs) that are shown for the best recipes of each task.
@@ -84,7 +86,7 @@ def publish(
         lines = ordered([row for row in (table if task == SCENE else rows([], recipes)) if row.ours])
         if shared := shared_choices(recipes):
             sentences = [*sentences, f"All of these runs: {shared}."]
-        board = Board(task, lines, sentences)
+        board = Board(task, lines, sentences, logged(lines, sisters))
         runs = {row.recipe: row.ours.runs[0] for row in lines if row.ours}
         shown = _pictures(runs, task=task, out=out, count=pictures)
         ours += [run for row in lines if row.ours for run in row.ours.runs]
