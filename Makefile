@@ -23,13 +23,13 @@ setup: .venv/.ready
 train: setup
 	$(BIN)/python -m scenegen.train experiment=demo name=demo-$$(date +%Y%m%d-%H%M%S)
 
-# The types are checked beside the tests, where a core would wait for the last file.
-test: style docs
-	@$(MAKE) --no-print-directory --jobs 2 types pytest
+# The pages are made before the tests that read them. Style and types are checked beside, where a core would wait.
+test: setup
+	@$(MAKE) --no-print-directory --jobs 2 pytest style types
 
 # One process per core, each with one thread; a file's tests stay together, so what they share is made once. Their order
 # is that of tests/conftest.py. It is the same everywhere: what lies in ../shared is compared by .ci/run.
-pytest: setup
+pytest: setup docs
 	SCENEGEN_SHARED=none OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # What `make test` runs a part of: the types of tests and the rest of its products.

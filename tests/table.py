@@ -63,7 +63,7 @@ class Row:
         status: exit status.
         spared: patterns of files that may be written.
         after: looks at what came out.
-        seconds: time that it may take.
+        seconds: seconds of a core that it may take.
         env: variables of the environment.
         report: the findings on stdout are the answer, without an error's line (scenegen.check).
         slow: runs in `make test-slow` alone.
@@ -129,7 +129,7 @@ def check(row: Row) -> Finished:
                "SCENEGEN_CACHE": os.environ.get("SCENEGEN_CACHE", str(root / "cache")),
                "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", **dict(row.env)}  # fmt: skip
         status, out, err, seen = WARM.run(
-            [f"scenegen.{verb}", *overrides], cwd=here, env=env, timeout=row.seconds, root=root
+            [f"scenegen.{verb}", *overrides], cwd=here, env=env, timeout=300 + row.seconds, root=root
         )
         told = f"\nstatus {status}\n{out[-3000:]}\n{err[-5000:]}"
         assert status == row.status, told
@@ -150,6 +150,7 @@ def check(row: Row) -> Finished:
         strange = [line for line in seen if not line.startswith(("memory ", "seconds "))]
         assert not strange, f"{strange}{told}"
         assert float(used["memory"]) < LIMIT_MIB, f"{used['memory']} MiB{told}"
+        assert float(used["seconds"]) < row.seconds, f"{used['seconds']} s of a core{told}"
         changed = sorted(
             name for name, content in _differences(before, listing(root))
             if not any(fnmatch(name.removeprefix("above/here/"), pattern) for pattern in row.spared)

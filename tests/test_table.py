@@ -31,7 +31,7 @@ def test_misdeeds_are_seen(name: str, tmp_path: Path) -> None:
     (here / "mine.py").touch()
     (here / "misdeed.py").write_text(code)
     env = {**os.environ, "SCENEGEN_CACHE": str(tmp_path / "cache")}
-    told = WARM.run(["misdeed"], cwd=here, env=env, timeout=60, root=here)[3]
+    told = WARM.run(["misdeed"], cwd=here, env=env, timeout=300, root=here)[3]
     assert any(line.startswith(seen) for line in told), told
 
 

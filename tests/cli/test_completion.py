@@ -94,7 +94,7 @@ def test_bash_asks_the_command(line: str, reply: list[str], tmp_path: Path) -> N
     """As readline does: the line in COMP_LINE, an answer that replaces what stands behind the last '='."""
     script = f"{SCRIPTS['bash']}\nCOMP_LINE=$1 COMP_POINT=${{#1}}\n_scenegen\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
     env = {**os.environ, "PATH": f"{own_command(tmp_path)}:{os.environ['PATH']}"}
-    told = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, env=env, timeout=60)
+    told = subprocess.run(["bash", "-c", script, "bash", line], capture_output=True, text=True, env=env, timeout=300)
     assert told.stdout.split() == reply, told.stderr
 
 
@@ -122,7 +122,7 @@ def test_zsh_and_fish_ask_the_command(shell: str, tmp_path: Path) -> None:
         "scenegen train optim=oasis optim.equal": ["optim.equal_after="],
         f"scenegen post generated={tmp_path}/sce": ["a file"] if shell == "zsh" else [f"generated={tmp_path}/scenegen"],
     }.items():
-        told = subprocess.run([found, *ASK[shell], line], capture_output=True, text=True, env=env, timeout=60)
+        told = subprocess.run([found, *ASK[shell], line], capture_output=True, text=True, env=env, timeout=300)
         assert told.stdout.strip().splitlines() == reply, told.stderr
 
 

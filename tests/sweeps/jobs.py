@@ -30,9 +30,9 @@ if do in ("SIGTERM", "SIGKILL"):
 if do in ("hang", "deaf"):
     if do == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)", str(folder)])
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", str(folder)])
     (folder / "child").write_text(str(child.pid))
-    time.sleep(60)
+    time.sleep(600)
 pathlib.Path(os.environ["SCENEGEN_RETURN"]).write_text(given.get("value", "0.5"))
 """
 
@@ -61,8 +61,8 @@ def processes(word: str) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for a condition; an AssertionError where it does not come true."""
+def until(condition: Callable[[], object], seconds: float = 180.0) -> None:
+    """Wait for a condition; an AssertionError where it does not come true, on a busy machine too."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"

@@ -80,7 +80,7 @@ def test_forked_jobs_end_with_a_sweep_that_is_killed(module: list[str], tmp_path
         assert len(processes(str(tmp_path))) >= 6
         os.kill(sweep.pid, signal.SIGKILL)
         sweep.wait()
-        until(lambda: not processes(str(tmp_path)), seconds=10)
+        until(lambda: not processes(str(tmp_path)))
     finally:
         for left in processes(str(tmp_path)):
             os.kill(left, signal.SIGKILL)

@@ -48,15 +48,18 @@ def test_jobs_end_with_their_sweep(number, moment, tmp_path: Path):
         until(lambda: (tmp_path / "sweep" / moment).exists())
         os.kill(sweep.pid, number)
         sweep.wait()
-        until(lambda: not processes(str(tmp_path)), seconds=10)
+        until(lambda: not processes(str(tmp_path)))
     finally:
         for left in processes(str(tmp_path)):
             os.kill(left, signal.SIGKILL)
 
 
 QUICK = """
-import os, sys
+import os, sys, time
 folder = sys.argv[-1].partition("=")[2].strip("'")
+held = folder + "/../../held"  # the number from which jobs wait while it is there
+while os.path.exists(held) and int(sys.argv[1].partition("=")[2]) >= int(open(held).read()):
+    time.sleep(0.01)
 with open(folder + "/run.json", "w") as file:
     file.write('{"config": "digest", "overrides": ["%s"]}' % sys.argv[1])
 if "do=silent" in sys.argv:
@@ -82,20 +85,23 @@ table.write_table(sweep)
 
 @pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.thorough)])
 def test_jobs_of_which_a_tenth_fail_killed_in_the_middle_and_started_again(count: int, tmp_path: Path, monkeypatch):
-    """With jobs that take no time."""
+    """With jobs that take no time, but for the last ones, which wait for the kill."""
     (tmp_path / "job.py").write_text(QUICK)
+    (tmp_path / "held").write_text(f"{0.6 * count:.0f}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # or else torch is asked for GPUs
     command = [sys.executable, "-c", MANY, str(tmp_path / "job.py"), str(tmp_path / "sweep"), str(count)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: len(list((tmp_path / "sweep").glob("*/return.json"))) >= 0.4 * count, seconds=120)
+    until(lambda: len(list((tmp_path / "sweep").glob("*/return.json"))) >= 0.4 * count)
     first.kill()
     first.wait()
+    until(lambda: not processes(str(tmp_path)))
+    (tmp_path / "held").unlink()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/return.json")}
     assert len(before) < 0.9 * count, "it was killed in the middle"
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.count("skipped, was done before") == len(before)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
-    until(lambda: not processes(str(tmp_path)), seconds=10)
+    until(lambda: not processes(str(tmp_path)))
     failing = set(range(7, count, 10))
     check(tmp_path / "sweep", done.stderr, failing=failing, jobs=count, reason="ended with status 3: no output")
 

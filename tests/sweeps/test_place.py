@@ -18,8 +18,8 @@ from scenegen.sweeps.pool import Pool
 
 from .jobs import job, program_in
 
-HOLDER = "import sys, time; from pathlib import Path; from scenegen.runs.lock import held\n" \
-         "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(float(sys.argv[2]))"  # fmt: skip
+HOLDER = "import sys; from pathlib import Path; from scenegen.runs.lock import held\n" \
+         "with held(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"  # fmt: skip
 
 
 def config(folder: object, subfolder: str = "${hydra.job.num}"):
@@ -97,17 +97,26 @@ def test_a_second_sweep_in_a_folder_is_refused(tmp_path: Path):
         """The folder is free again."""
 
 
-@pytest.mark.parametrize(("seconds", "status"), [("0.5", "done"), ("60", "failed")])
-def test_a_job_waits_for_the_process_in_its_folder(seconds, status, tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(pools, "GRACE", 1.0)
-    monkeypatch.setattr(pools, "PATIENCE", 1.0)
+@pytest.mark.parametrize(("patience", "status"), [(300, "done"), (0.2, "failed")])
+def test_a_job_waits_for_the_process_in_its_folder(patience, status, tmp_path: Path, monkeypatch, capsys):
+    """It leaves the folder once it is waited for, or stays."""
+    monkeypatch.setattr(pools, "GRACE", 0.0)
+    monkeypatch.setattr(pools, "PATIENCE", patience)
     made = job(tmp_path / "sweep", 0)
     made.folder.mkdir(parents=True)
-    other = subprocess.Popen([sys.executable, "-c", HOLDER, str(made.folder), seconds], stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", HOLDER, str(made.folder)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def heard(text: str) -> None:
+        print(text)
+        if status == "done" and "waits for" in text:
+            assert other.stdin is not None
+            other.stdin.close()
+
     try:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        with Pool(program=program_in(tmp_path)) as pool:
+        with Pool(program=program_in(tmp_path), say=heard) as pool:
             (outcome,) = pool.work([made])
     finally:
         other.kill()

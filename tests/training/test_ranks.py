@@ -39,7 +39,7 @@ def other(*code: str) -> subprocess.Popen:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks, "PATIENCE", 0.5)
+    monkeypatch.setattr(ranks, "PATIENCE", 0.2)
     monkeypatch.setenv(FIRST, str(os.getppid()))
 
 
@@ -63,6 +63,7 @@ def test_the_sentence_of_another_process_reaches_the_first(tmp_path: Path):
     with pytest.raises(Refusal, match="its file is gone"), Ranks(trainer(local_rank=1), tmp_path):
         raise Refusal("its file is gone")
     failed = other("raise SystemExit(1)")
+    failed.wait()
     with (
         pytest.raises(Refusal, match="rank 1 failed: its file is gone; no checkpoint was saved before, so start"),
         Ranks(trainer(failed), tmp_path),

@@ -47,7 +47,7 @@ class Browser:
         whole = f"{tail} (async () => {{ {script} }})().then(done, e => done('' + e))"
         return self.ask("POST", "/execute/async", {"script": whole, "args": list(arguments)})
 
-    def wait(self, condition: str, *, seconds: float = 20) -> None:
+    def wait(self, condition: str, *, seconds: float = 120) -> None:
         """Wait until an expression of the page is true."""
         end = time.monotonic() + seconds
         while not self.run(f"return !!({condition});"):
@@ -118,7 +118,7 @@ def browser(downloads: Path, *, width: int = 1360, height: int = 860) -> Iterato
 
 
 def _until_ready(base: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 180
     while True:
         try:
             if _ask("GET", f"{base}/status")["ready"]:

@@ -112,10 +112,10 @@ class Ranks:
             while self._launcher.procs:  # Lightning may be starting more of them meanwhile
                 self._others.append(self._launcher.procs.pop(0))
 
-    def _end_others(self, patience: float = PATIENCE) -> dict[int, int]:
-        """Ranks that end by themselves and their statuses; those that do not end are killed."""
+    def _end_others(self, patience: float | None = None) -> dict[int, int]:
+        """Ranks that end by themselves and their statuses; those that do not end in time are killed."""
         self._take()
-        codes, end = {}, time.monotonic() + patience
+        codes, end = {}, time.monotonic() + (PATIENCE if patience is None else patience)
         for rank, process in enumerate(self._others, 1):
             try:
                 codes[rank] = process.wait(max(0.0, end - time.monotonic()))
