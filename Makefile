@@ -57,8 +57,14 @@ docs: setup
 site: setup
 	$(BIN)/mkdocs build --strict
 
+# The table of docs/speed.md; benchmarks that want a folder or a card are commands beside their figures there.
+BENCHES := step fid lookup contextual correspondence transport losses retrieval startup
+
 bench: setup
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	mkdir -p runs
+	rm -f runs/speed_rows.txt
+	for name in $(BENCHES); do echo "== $$name"; SPEED_ROWS=runs/speed_rows.txt $(BIN)/python benchmarks/$$name.py || exit 1; done
+	SPEED_ROWS=runs/speed_rows.txt $(BIN)/python benchmarks/rows.py docs/speed.md
 
 clean:
 	rm -rf .venv runs

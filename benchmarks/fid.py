@@ -1,4 +1,4 @@
-"""FID of two folders, against pytorch-fid's own function on the same files and weights: python benchmarks/fid.py
+"""FID of two folders, against pytorch-fid and torch-fidelity on the same files and weights: python benchmarks/fid.py
 
 Rounds alternate between the ways, each of which builds its network and reads every picture anew:
 
@@ -6,6 +6,8 @@ Rounds alternate between the ways, each of which builds its network and reads ev
     scenegen            the features of A and B as a score describes them (B's are kept in a cache), and the distance
     scenegen, cached    the same with B's features from that cache, found by the hash of B's files
     pytorch-fid, npz    with --npz: pytorch-fid with B's statistics from its own .npz
+    torch-fidelity      with --torch-fidelity: calculate_metrics(A, B, fid=True) without a cache, and from its own cache
+                        of B; its resize is TensorFlow's, so its value is another one
 
 Both networks agree to 1e-8 of the features' variance; what difference there is comes from pytorch-fid's matrix root,
 which is not exact where there are fewer pictures than dimensions. The published weights are a download; without
@@ -25,10 +27,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from rows import say
 
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.pairs import Files, Pair
@@ -46,10 +50,10 @@ from scenegen.scoring.reference import describe, reference_of
 class Folder(Pairs):
     """The pictures of a folder, as a score reads a reference; no label maps are read."""
 
-    def __init__(self, folder: Path, *, size: int) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int]) -> None:
         self.files = sorted(folder.glob("*.png"))
         pairs = tuple(Pair(file.stem, label=file, image=file) for file in self.files)
-        super().__init__(Files(folder, LANDSCAPE, pairs), framing=Framing(height=size, width=size))
+        super().__init__(Files(folder, LANDSCAPE, pairs), framing=Framing(height=size[0], width=size[1]))
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
         file = self.files[key if isinstance(key, int) else key[1]]
@@ -61,9 +65,11 @@ class Folder(Pairs):
 class Bench:
     """Two folders, weights where both sides find them, and the four ways."""
 
-    def __init__(self, home: Path, *, pictures: int, size: int, weights: Path | None) -> None:
+    def __init__(
+        self, home: Path, *, pictures: int, reference: int, size: tuple[int, int], weights: Path | None
+    ) -> None:
         self.home, self.weights, self.size = home, weights, size
-        self.a, self.b = (self.paint(name, world, pictures, size) for name, world in (("a", 0), ("b", 1)))
+        self.a, self.b = self.paint("a", 0, pictures), self.paint("b", 1, reference)
         hub = home / "torch" / "hub" / "checkpoints"
         hub.mkdir(parents=True)
         os.environ["TORCH_HOME"] = str(home / "torch")
@@ -75,13 +81,12 @@ class Bench:
             classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
             torch.save({**net.state_dict(), **classifier}, hub / INCEPTION.file)
 
-    def paint(self, name: str, world: int, pictures: int, size: int) -> Path:
-        folder = self.home / name
+    def paint(self, name: str, world: int, pictures: int) -> Path:
+        folder, (height, width) = self.home / name, self.size
         folder.mkdir()
         for index in range(pictures):
-            Image.fromarray(np.asarray(render(world, index, height=size, width=size).image)).save(
-                folder / f"{index:05d}.png"
-            )
+            image = np.asarray(render(world, index, height=height, width=width).image)
+            Image.fromarray(image).save(folder / f"{index:05d}.png")
         return folder
 
     def theirs(self, b: Path | None = None) -> float:
@@ -101,6 +106,19 @@ class Bench:
         with quiet():
             save_fid_stats([str(self.b), str(self.home / "b.npz")], 50, "cpu", 2048, 2)
 
+    def fidelity(self, **cache: Any) -> float:
+        from torch_fidelity import calculate_metrics
+
+        weights = self.home / "torch" / "hub" / "checkpoints" / INCEPTION.file
+        options = {"cuda": False, "fid": True, "verbose": False, "feature_extractor_weights_path": str(weights)}
+        with quiet():
+            found = calculate_metrics(input1=str(self.a), input2=str(self.b), **{"cache": False, **options, **cache})
+        return found["frechet_inception_distance"]
+
+    def fidelity_cached(self) -> float:
+        kept = str(self.home / "fidelity")
+        return self.fidelity(cache=True, cache_root=kept, input2_cache_name="b")
+
     def ours(self) -> float:
         shutil.rmtree(self.home / "cache", ignore_errors=True)
         return self.ours_cached()
@@ -109,8 +127,8 @@ class Bench:
         fid = self.network()
         options = Options(cache=str(self.home / "cache"))
         still = lambda items, _: items  # noqa: E731
-        real = reference_of(Folder(self.b, size=self.size), fid=fid, options=options, track=still)
-        fake = describe(Folder(self.a, size=self.size), fid=fid, options=options, track=still)
+        real = reference_of(Folder(self.b, self.size), fid=fid, options=options, track=still)
+        fake = describe(Folder(self.a, self.size), fid=fid, options=options, track=still)
         return float(Target.of(Moments.of(real.features)).distance(fake.features))
 
     def network(self) -> InceptionFeatures:
@@ -135,34 +153,42 @@ def measure(call: Callable[[], float]) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=200, help="per folder")
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--pictures", type=int, default=200, help="in A")
+    parser.add_argument("--reference", type=int, help="pictures in B; as many as in A unless given")
+    parser.add_argument("--size", type=int, nargs="+", default=[256], help="height and width, or one side of a square")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--npz", action="store_true", help="also pytorch-fid with its own stored statistics")
+    parser.add_argument("--torch-fidelity", action="store_true", help="also torch-fidelity, without and with its cache")
     parser.add_argument("--weights", type=Path, help=f"the published {INCEPTION.file}")
     chosen = parser.parse_args()
+    reference = chosen.reference or chosen.pictures
+    height, width = chosen.size[0], chosen.size[-1]
     with tempfile.TemporaryDirectory() as home:
-        bench = Bench(Path(home), pictures=chosen.pictures, size=chosen.size, weights=chosen.weights)
-        print(f"{chosen.pictures} + {chosen.pictures} PNG of {chosen.size}x{chosen.size}, torch {torch.__version__}, "
+        bench = Bench(
+            Path(home), pictures=chosen.pictures, reference=reference, size=(height, width), weights=chosen.weights
+        )
+        print(f"{chosen.pictures} + {reference} PNG of {width}x{height}, torch {torch.__version__}, "
               f"{torch.get_num_threads()} CPU threads, rounds {chosen.rounds}")  # fmt: skip
         if chosen.weights is None:
-            print("RANDOM WEIGHTS on both sides: the FID means nothing, equality and time do")
+            print("RANDOM WEIGHTS on all sides: the FID means nothing, equality and time do")
+        ways = {"pytorch-fid": bench.theirs, "scenegen": bench.ours, "scenegen, cached": bench.ours_cached}
         if chosen.npz:
             bench.save_npz()
-        compare(bench, 2 * chosen.pictures, chosen.rounds, npz=chosen.npz)
+            ways["pytorch-fid, npz"] = bench.theirs_npz
+        if chosen.torch_fidelity:
+            bench.fidelity_cached()
+            ways |= {"torch-fidelity": bench.fidelity, "torch-fidelity, cached": bench.fidelity_cached}
+        compare(ways, chosen.pictures + reference, chosen.rounds)
 
 
-def compare(bench: Bench, pictures: int, rounds: int, *, npz: bool) -> None:
-    ways = {"pytorch-fid": bench.theirs, "scenegen": bench.ours, "scenegen, cached": bench.ours_cached}
-    if npz:
-        ways["pytorch-fid, npz"] = bench.theirs_npz
+def compare(ways: dict[str, Callable[[], float]], pictures: int, rounds: int) -> None:
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             found[name].append(measure(way))
     for name, runs in found.items():
         wall, processor = (statistics.median(run[i] for run in runs) for i in (1, 2))
-        print(f"  {name:17} FID {runs[0][0]:11.5f}   {wall:6.1f} s   {pictures / wall:6.1f} pictures/s   "
+        print(f"  {name:22} FID {runs[0][0]:11.5f}   {wall:6.1f} s   {pictures / wall:6.1f} pictures/s   "
               f"{processor:6.1f} s of processor time")  # fmt: skip
     values = {name: runs[0][0] for name, runs in found.items()}
     for name in ("scenegen", "scenegen, cached"):
@@ -174,12 +200,18 @@ def compare(bench: Bench, pictures: int, rounds: int, *, npz: bool) -> None:
         ("scenegen", "pytorch-fid", "1.8"),
         ("scenegen, cached", "pytorch-fid", "3.5"),
         ("scenegen, cached", "pytorch-fid, npz", "none"),
+        ("scenegen", "torch-fidelity", "none"),
+        ("scenegen, cached", "torch-fidelity", "3"),
+        ("scenegen, cached", "torch-fidelity, cached", "none"),
     ):
         if other not in found:
             continue
         ratio = [statistics.median(b[i] / a[i] for a, b in zip(found[name], found[other], strict=True)) for i in (1, 2)]
         print(f"{name} / {other}: {ratio[0]:.2f} times the pictures per second, {ratio[1]:.2f} per processor second "
               f"(target {target})")  # fmt: skip
+        apart = abs(values[name] - values[other]) / values[other]
+        equal = f"FID to {apart:.0e} of it" if "pytorch" in other else "another resize, another FID"
+        say(f"FID of {pictures} pictures, {name}", other, f"{ratio[0]:.2f} times the pictures/s", equal)
 
 
 if __name__ == "__main__":

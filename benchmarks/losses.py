@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import torch
+from rows import say
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -150,6 +151,8 @@ def measure(bench: Bench, extractor: str, rounds: int) -> None:
         ratios = {what: found["together"] / sum(found[name] for name in opponent) for what, found in figures.items()}
         spelled = ", ".join(f"{what} {ratio:.3f}" for what, ratio in ratios.items())
         print(f"  ratio together / {label + ':':10} {spelled} (target 0.6)")
+        say(f"seven terms at once, extractor={extractor}", f"each term {label}", f"{ratios['clock']:.2f} of the time",
+            f"gradients to {float(difference):.0e}")  # fmt: skip
 
 
 if __name__ == "__main__":

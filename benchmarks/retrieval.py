@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rows import say
 
 from scenegen.data.classes import LANDSCAPE
 from scenegen.data.exemplars.measures import MaskIou
@@ -89,6 +90,8 @@ def main() -> None:
     ours = seconds[0.0] / (chosen.queries * chosen.gallery)
     print(f"processor time per pair: confusion matrix {1e6 * opponent:.1f} us, here {1e6 * ours:.2f} us, ratio "
           f"{opponent / ours:.0f}; greatest difference {difference:.1e}")  # fmt: skip
+    say("retrieval by mask IoU", "a confusion matrix per pair", f"{opponent / ours:.0f} times faster",
+        f"IoU to {difference:.0e}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 
+from rows import say
+
 COMMANDS = {
     "scenegen.train --help": ["-m", "scenegen.train", "--help"],
     "scenegen.train --cfg job": ["-m", "scenegen.train", "--cfg", "job", "loss=cx+dists"],
@@ -54,6 +56,8 @@ def main() -> None:
             for warm in (True, False)
         )
         print(f"a job of a sweep: forked {forked:.2f} s, an interpreter {fresh:.2f} s, ratio {forked / fresh:.2f}")
+        say("a job of a sweep, two steps of the smallest run", "an interpreter for each job",
+            f"{forked / fresh:.2f} of the CPU seconds", "weights, bit for bit (tests/sweeps)")  # fmt: skip
 
 
 if __name__ == "__main__":

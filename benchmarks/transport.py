@@ -20,6 +20,7 @@ from functools import partial
 
 import torch
 from memory import measured, report
+from rows import say
 from torch import Tensor
 
 from scenegen.networks.correspondence.similarity import match
@@ -140,6 +141,9 @@ def compare(side: int, rounds: int) -> None:
     names = ("warped", "gradient of source", "gradient of reference")
     gaps = (float((t - w).norm() / w.norm()) for t, w in zip(found["blocks"], found["plain"], strict=True))
     print("  relative difference: " + ", ".join(f"{name} {gap:.1e}" for name, gap in zip(names, gaps, strict=True)))
+    times, sizes = middle["blocks"] / middle["plain"], memory["blocks"] / memory["plain"]
+    say(f"optimal transport, N = {side**2}, forward and backward", "the released formulation",
+        f"{times:.2f} of the time, {sizes:.2f} of the memory", "warped pictures and gradients")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_the_prior_learns_from_its_aim_and_the_aim_does_not(towards: str) -> Non
     term = loss_term("picnet_kl", reconstructed=2.0, generated=3.0, towards=towards)
     assert torch.allclose(term(evidence()), want)
     shown = torch.tensor([1 - 64 / 256, 1 - 48 / 256], dtype=torch.float64) - 1e-5
-    assert torch.allclose(prior_width(HOLE).flatten(), 1 / (1 + torch.exp(8 * (shown - 0.8))))
+    assert torch.allclose(prior_width(HOLE).double().flatten(), 1 / (1 + torch.exp(8 * (shown - 0.8))))
 
 
 @pytest.mark.parametrize("whole", [False, True])

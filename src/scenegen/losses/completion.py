@@ -51,7 +51,7 @@ def prior_width(hole: Tensor) -> Tensor:
 
     Source: Zheng et al., CVPR 2019 (PICNet), section 3.1; its released code.
     """
-    shown = (~hole).double().mean((1, 2, 3), keepdim=True) - 1e-5
+    shown = (~hole).float().mean((1, 2, 3), keepdim=True) - 1e-5
     return torch.sigmoid(-8 * (shown - 0.8))
 
 

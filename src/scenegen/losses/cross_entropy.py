@@ -20,6 +20,17 @@ SMALLEST_SHARE = 1e-4
 """Floor of a class's share of a batch's pixels, so that a class of three pixels does not rule the loss."""
 
 
+def class_counts(label: Tensor, *, num_classes: int) -> Tensor:
+    """Pixels of each class, (num_classes,) int64; torch.bincount would have the CPU wait for a GPU's largest id.
+
+    Args:
+        label: int64 class ids, of any shape.
+        num_classes: of the labels.
+    """
+    ids = label.flatten()
+    return ids.new_zeros(num_classes).index_add_(0, ids, torch.ones_like(ids))
+
+
 def class_balance(label: Tensor, *, num_classes: int, power: float, ignore: int | None = None) -> Tensor:
     """Weights share^-power of the classes of a batch; the average pixel weighs 1.
 
@@ -32,7 +43,7 @@ def class_balance(label: Tensor, *, num_classes: int, power: float, ignore: int 
     Returns:
         (num_classes,) float32, 0 for classes that are not there.
     """
-    counts = torch.bincount(label.flatten(), minlength=num_classes).double()
+    counts = class_counts(label, num_classes=num_classes).double()
     if ignore is not None:
         counts[ignore] = 0
     share = counts / counts.sum().clamp(min=1)

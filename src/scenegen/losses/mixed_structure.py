@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike
 from scenegen.losses.structure import C1, C2, RADIUS, SIGMAS
@@ -41,7 +42,8 @@ def ms_ssim_l1_mixed(x: Tensor, y: Tensor, *, alpha: float, compensation: float)
         raise Refusal(f"loss.appearance.distance=ms_ssim_l1_mixed pairs widths with red, green and blue, but pictures "
                       f"have {x.shape[1]} channels; use loss.appearance.distance=ms_ssim_l1")  # fmt: skip
     x, y = full_precision(x), full_precision(y)
-    windows = torch.stack([_window(sigma) for sigma in SIGMAS]).repeat_interleave(CHANNELS, 0).to(x)  # (15, 33)
+    windows = torch.stack([_window(sigma) for sigma in SIGMAS]).repeat_interleave(CHANNELS, 0)
+    windows = sent(windows.to(x.dtype), x.device)  # (15, 33)
     mx, my, xx, yy, xy = (_blur(z, windows) for z in (x, y, x * x, y * y, x * y))  # (b, 15, h, w)
     luminance = (2 * mx * my + C1) / (mx * mx + my * my + C1)
     contrast = (2 * (xy - mx * my) + C2) / ((xx - mx * mx) + (yy - my * my) + C2)

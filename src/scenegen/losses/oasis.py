@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Judgement, Refusal
+from scenegen.losses.cross_entropy import class_counts
 from scenegen.losses.features import full_precision
 from scenegen.losses.objective import AdversarialTerm, Classes, Evidence, Judge, Judged, Penalty
 from scenegen.losses.penalties import checked_every
@@ -35,7 +37,7 @@ def class_weights(label: Tensor, *, num_classes: int, unknown: int | None = None
 
     Source: Sushko et al., ICLR 2021, eq. 2.
     """
-    counts = torch.bincount(label.flatten() + 1, minlength=num_classes + 1)[1:].float()
+    counts = class_counts(label + 1, num_classes=num_classes + 1)[1:].float()
     if unknown is not None:
         counts[unknown] = 0
     present = counts > 0
@@ -188,7 +190,7 @@ class LabelMix(Penalty):
     def penalty(self, judge: Judge, fake: Tensor, real: Tensor, *, seed: int, judged: Judged) -> Tensor:
         """The unweighted penalty on one batch, (b, 3, h, w) generated and real."""
         (of_fake, label), (of_real, _) = segmented(judged[0]), segmented(judged[1])
-        mask = mix_mask(label, thrown(of_real.shape[1] - 1, seed).to(label.device), chained=self.chained)
+        mask = mix_mask(label, sent(thrown(of_real.shape[1] - 1, seed), label.device), chained=self.chained)
         of_mixed, _ = segmented(judge(torch.where(mask, real, fake)))
         return labelmix(of_mixed, of_fake, of_real, mask)
 

@@ -9,12 +9,14 @@ Family: Pictures
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Refusal
 from scenegen.losses.features import full_precision, refuse_unlike, target_needs
 from scenegen.losses.objective import Evidence, Term
@@ -271,13 +273,15 @@ def _blur(x: Tensor, taps: Tensor, *, padded: bool = False) -> Tensor:
     radius = len(taps) // 2 if padded else 0
     planes = x.flatten(0, 1)[None]  # (1, b c, h, w): as groups, a CPU takes them 30 times faster than as a batch
     count = planes.shape[1]
-    taps = taps.to(x).expand(count, 1, -1)
+    taps = sent(taps.to(x.dtype), x.device).expand(count, 1, -1)
     with torch.autocast(x.device.type, enabled=False):
         planes = F.conv2d(planes, taps[..., None], padding=(radius, 0), groups=count)
         planes = F.conv2d(planes, taps[:, :, None], padding=(0, radius), groups=count)
     return planes.view(*x.shape[:2], *planes.shape[-2:])
 
 
+@cache
+@torch.inference_mode(False)  # what one caller has without gradients, another takes into a graph
 def _gaussian(window: int, sigma: float) -> Tensor:
     taps = torch.exp(-(torch.arange(window, dtype=torch.float64) - window // 2).square() / (2 * sigma**2))
     return taps / taps.sum()

@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
 from scenegen.base.seeding import hash_seed
 from scenegen.losses.objective import Objective
@@ -137,6 +138,16 @@ class Rounds(pl.LightningModule):
             optimizers.append(self.optim.build(self._judges, side="discriminator"))
         return optimizers
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """The round's batch, changed by the slot `augment` where its draws are made: on the CPU."""
+        if self.augment is None:
+            return batch
+        return self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """The batch, on its way to a GPU while the CPU goes on; the loader has pinned it."""
+        return batch.to(device, non_blocking=device.type == "cuda")
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(hash_seed(self.seed, "step", self.step))
         found = self.optimizers()
@@ -145,8 +156,6 @@ class Rounds(pl.LightningModule):
         if self.grow is not None:
             for model in (self.model, self.best_model):
                 self.grow.set(model, step=self.step)
-        if self.augment is not None:
-            batch = self.augment.batch(batch, seed=hash_seed(self.seed, "augment batch", self.step))
         parts = [Part(batch)] if self.accumulate is None else self.accumulate.split(batch)
         made: list[Synthesis] = []
         judge = self.discriminator if self.pace is None or self.pace.judges(self.step) else None
@@ -168,7 +177,8 @@ class Rounds(pl.LightningModule):
         shared = self.trainer.world_size > 1
         self.log_dict(values, prog_bar=True, batch_size=len(batch), sync_dist=shared)
         # Loggers take their axis from this key: the number of rounds that are done, as in a checkpoint's name.
-        self.log("step", float(self.step), batch_size=len(batch))
+        # A number would be copied to the device, which waits; a tensor of the CPU stays there.
+        self.log("step", torch.tensor(float(self.step)), batch_size=len(batch))
 
     def _made(self, parts: list[Part]) -> list[Synthesis]:
         """Every part's pictures with their graph, for models that are judged before they step."""
@@ -298,7 +308,7 @@ class Rounds(pl.LightningModule):
         count = self.trainer.world_size * self._part.of * len(batch)
         noise = self.model.prior(count, seed=hash_seed(self.seed, "noise", side, self.step))
         rows = self._part.rows(self.trainer.global_rank)
-        return None if noise is None else noise[rows].to(batch.device, batch.dtype)
+        return None if noise is None else sent(noise[rows].to(batch.dtype), batch.device)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         state = checkpoint["state_dict"]

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Batch, Contrast, Refusal, Rows, SceneModel, Shown, Synthesis
 from scenegen.networks.generators.resnet import ResnetGenerator, require_sides
 
@@ -126,7 +127,7 @@ class Cut(SceneModel):
         queries, keys = (self.generator.features(picture, self.layers) for picture in (made, given))
         if mirror:
             queries = [feature.flip(3) for feature in queries]
-        places = [p.to(made.device) for p in self.places([k.shape[2] * k.shape[3] for k in keys])]
+        places = [sent(p, made.device) for p in self.places([k.shape[2] * k.shape[3] for k in keys])]
         return tuple(zip(self.heads(queries, places), self.heads(keys, places), strict=True))
 
 

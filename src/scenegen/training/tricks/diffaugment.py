@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scenegen.base.devices import sent
 from scenegen.base.records import Refusal, Shown
 from scenegen.base.seeding import hash_seed
 from scenegen.training.tricks.augment import Augment
@@ -82,7 +83,7 @@ class DiffAugment(Augment):
         if not chosen:
             return shown
         draws = draw(self.policy, height=h, width=w, streams=[streams[i] for i in chosen])
-        index = None if len(chosen) == b else torch.tensor(chosen, device=shown.fake.device)
+        index = None if len(chosen) == b else sent(torch.tensor(chosen), shown.fake.device)
 
         def changed(x: Tensor, *, picture: bool) -> Tensor:
             some = x if index is None else x[index]
@@ -146,7 +147,7 @@ def augment(image: Tensor, draws: Draws, policy: Sequence[str]) -> Tensor:
 def recolour(image: Tensor, draws: Draws) -> Tensor:
     """Brightness x + r - 0.5, saturation m + (x - m) 2 r around the pixel's mean, contrast m + (x - m)(r + 0.5)."""
     drawn = (draws.brightness, draws.saturation, draws.contrast)
-    light, colour, contrast = (r.to(image).view(-1, 1, 1, 1) for r in drawn if r is not None)
+    light, colour, contrast = (sent(r.to(image.dtype), image.device).view(-1, 1, 1, 1) for r in drawn if r is not None)
     image = image + (light - 0.5)
     image = torch.lerp(image.mean(1, keepdim=True), image, 2 * colour)
     return torch.lerp(image.mean((1, 2, 3), keepdim=True), image, contrast + 0.5)
@@ -161,7 +162,8 @@ def move(planes: Tensor, draws: Draws, policy: Sequence[str]) -> Tensor:
             planes = torch.stack([F.pad(x, (-dx, dx, -dy, dy)) for x, (dy, dx) in zip(planes, shifts, strict=True)])
         elif name == "cutout":
             assert draws.centre is not None
-            planes = planes * _outside(draws.centre, planes.shape[-2], planes.shape[-1]).to(planes)
+            kept = _outside(draws.centre, planes.shape[-2], planes.shape[-1])
+            planes = planes * sent(kept, planes.device).to(planes.dtype)
     return planes
 
 

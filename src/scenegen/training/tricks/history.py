@@ -39,6 +39,7 @@ class ImagePool(nn.Module):
     Attributes:
         pictures: (size, 3 n, height, width) for n domains, in checkpoints.
         kept: (n,) pictures in each store.
+        counts: the same n numbers, which the CPU knows without asking the device.
 
     Source: Shrivastava et al., CVPR 2017, section 2.3; Zhu et al., ICCV 2017, section 4 (50 pictures).
     """
@@ -53,6 +54,11 @@ class ImagePool(nn.Module):
         self.size = size
         self.register_buffer("pictures", torch.zeros(size, 3 * domains, height, width))
         self.register_buffer("kept", torch.zeros(domains, dtype=torch.long))
+        self.counts = [0] * domains
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *rest) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.counts = self.kept.tolist()
 
     @torch.no_grad()
     def forward(self, fresh: Tensor, *, seed: int, draws: Callable[[int], Draws] = Draws) -> Tensor:
@@ -77,9 +83,10 @@ class ImagePool(nn.Module):
 
     def _exchange(self, picture: Tensor, store: Tensor, domain: int, drawn: Draws) -> None:
         """Keep a picture, or exchange it for one that was kept, in place."""
-        kept = int(self.kept[domain])
-        if kept < self.size:
-            store[kept] = picture
+        count = self.counts[domain]
+        if count < self.size:
+            store[count] = picture
+            self.counts[domain] += 1
             self.kept[domain] += 1
         elif drawn.share() > 0.5:
             slot = drawn.below(self.size)

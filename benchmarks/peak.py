@@ -1,0 +1,101 @@
+"""Memory and work of a training at its published size, counted from shapes: python benchmarks/peak.py
+
+Every family at the networks' published widths and its paper's picture size, one picture a round, in float32, its
+frozen networks and its objective as its options have them. Nothing is computed: the round runs on tensors without
+values (shapes.py), and every storage that it makes is counted from its birth to its end. `state` is what stands between
+two rounds: weights, buffers, frozen networks, gradients and Adam's moments; `a picture more` is how much the peak grows
+by a second picture, so that the peak of b pictures is about peak + (b - 1) times that. Workspaces of the convolutions
+come on top. With --measured, the same at 64x64 and width=tiny beside the resident size that a round really took on this
+CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from memory import measured, report
+from PIL import Image
+from shapes import FAMILIES, Step, solver_left_out
+from torch.utils.flop_counter import flop_registry
+
+from scenegen.base.records import Batch
+from scenegen.config import build
+from scenegen.config.compose import compose
+from scenegen.config.plan import plan
+from scenegen.data.samples import collate
+from scenegen.data.world import render
+from scenegen.training.rounds import Rounds
+
+SIDES = {"cocosnetv2": 512, "pdgan": 256, "cncl": 64, "cncl_unet": 64, "restormer": 128, "rrdb": 128, "esrgan": 128,
+         "esrgan_log": 128}  # fmt: skip
+"""Sides of the pictures (patches) that the papers train on, where they are not 256."""
+GIB = 1 << 30
+
+
+def made(model: str, folder: str, *, side: int, width: str) -> tuple[Rounds, list[Batch]]:
+    """A module, and batches of one and of two pictures."""
+    own = [word.format(pictures=folder, count=2) for word in FAMILIES[model]]
+    sized = [f"size.height={side}", f"size.width={side}", f"width={width}", "weights=random"]
+    config = plan(compose("train", [f"model={model}", *own, *sized, "batch_size=1", "evaluate=false"])).config
+    data = build.dataset(config, split="train")
+    samples = [data[(0, i)] for i in range(2)]
+    return build.rounds(config, data), [collate(samples[:1]), collate(samples)]
+
+
+def counted(model: str, folder: str, *, side: int, width: str) -> list[float]:
+    """Millions of parameters, GiB of state, at the peak and of a picture more, TFLOP of a picture."""
+    module, (one, two) = made(model, folder, side=side, width=width)
+    with solver_left_out():
+        step = Step(module)
+        step.round(one)  # Adam's moments are there
+        state = sum(tensor.untyped_storage().nbytes() for tensor in set(step.held()) if tensor.device.type == "meta")
+        seen, more = step.round(one, flop_registry), step.round(two)
+    parameters = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return [parameters / 1e6, state / GIB, seen.peak / GIB, (more.peak - seen.peak) / GIB, seen.flops / 1e12]
+
+
+def one_round(model: str, folder: str) -> None:
+    """The resident size of a real second round, for `measured`."""
+    torch.set_num_threads(1)
+    module, (one, _) = made(model, folder, side=64, width="tiny")
+    step = Step(module, first=one, device="cpu")
+    report(lambda: step.run(one))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--measured", action="store_true", help="small, against the resident size")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(2):
+            Image.fromarray(np.asarray(render(0, i, height=512, width=512).image)).save(Path(folder) / f"{i}.png")
+        if chosen.measured:
+            print("| model | counted beyond the state, MiB | resident, MiB |\n|---|---|---|")
+        else:
+            print(
+                "| model | side | trained, M | state, GiB | peak, GiB | a picture more, GiB | TFLOP |\n"
+                + "|---" * 7
+                + "|"
+            )
+        for model in chosen.models:
+            if chosen.measured:
+                _, state, peak, *_ = counted(model, folder, side=64, width="tiny")
+                resident, _ = measured(__file__, "one", model, folder)
+                print(f"| {model} | {(peak - state) * 1024:.0f} | {resident:.0f} |", flush=True)
+                continue
+            side = SIDES.get(model, 256)
+            values = counted(model, folder, side=side, width="published")
+            print(f"| {model} | {side} | " + " | ".join(f"{value:.3g}" for value in values) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        one_round(sys.argv[2], sys.argv[3])
+    else:
+        main()

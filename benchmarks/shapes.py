@@ -1,0 +1,197 @@
+"""A round of training on tensors without values: what it asks of a device, seen before there is one.
+
+The networks and the batch lie on torch's meta device, which knows shapes and types alone. A step that reads a number
+off a tensor ends there with an error; copies, types, shapes, FLOPs and bytes are counted as the step goes.
+
+    step = Step(module, first_batch)      # its first round is a real one, on the CPU: what looks once has looked
+    seen = step.round(batch)              # Seen: copies, doubles, products, flops, peak
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricOptimizer
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from scenegen.base.records import Batch
+from scenegen.training.rounds import Rounds
+
+PAINTED = ("data.count={count}", "data.test_count=2")
+FOLDER = ("data.root={pictures}", "data.val_fraction=0")
+TWO_FOLDERS = ("data.source={pictures}", "data.target={pictures}", "data.val_fraction=0")
+FAMILIES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite", "sesame_editor"), PAINTED),
+    **dict.fromkeys(("picnet", "picnet_spdnorm", "pconv", "pdgan", "cncl", "cncl_unet", "restormer"), PAINTED),
+    **dict.fromkeys(("scenenet", "lite_reader", "smp"), PAINTED),
+    **dict.fromkeys(("rrdb", "esrgan", "esrgan_log"), FOLDER),
+    **dict.fromkeys(("cyclegan", "cut", "fastcut"), TWO_FOLDERS),
+}
+"""Every model but those that are another one by a second name -> words for its data, tiny or embedded."""
+
+FEW = 100
+"""Numbers that may be float64: weights of classes, and no pictures."""
+
+PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "bmm", "baddbmm")
+
+
+class Seen(TorchDispatchMode):
+    """One round.
+
+    Args:
+        formulas: operation -> its FLOPs (`torch.utils.flop_counter.flop_registry`, which takes a second to import);
+            None counts none.
+
+    Attributes:
+        copies: file of ours -> tensors that it sent from the CPU to the device.
+        doubles: file of ours -> tensors of more than FEW float64 numbers.
+        products: (convolution or matrix product, the result's shapes) -> how often.
+        live, peak: bytes of the tensors on the device, now and at most; those from before the round count.
+        flops: of the convolutions and matrix products, forward and backward.
+    """
+
+    def __init__(self, formulas: Mapping[Any, Callable[..., int]] | None = None) -> None:
+        super().__init__()
+        self.formulas = formulas or {}
+        self.copies: Counter[str] = Counter()
+        self.doubles: Counter[str] = Counter()
+        self.products: Counter[tuple] = Counter()
+        self.live = self.peak = self.flops = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = [x for x in tree_leaves(made) if isinstance(x, Tensor)]
+        if len({x.device.type for x in (*given, *tensors) if x.ndim}) > 1:
+            self.copies[place()] += 1
+        if any(x.dtype == torch.float64 and x.numel() > FEW for x in tensors):
+            self.doubles[place()] += 1
+        packet = func.overloadpacket
+        if packet in self.formulas:
+            self.flops += self.formulas[packet](*args, **(kwargs or {}), out_val=made)
+        if packet.__name__ in PRODUCTS:
+            self.products[packet.__name__, tuple(tuple(x.shape) for x in tensors)] += 1
+        for tensor in tensors:
+            self.hold(tensor)
+        return made
+
+    def hold(self, tensor: Tensor) -> None:
+        """Count the storage of a tensor on the device, until it is freed."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if tensor.device.type == "meta" and key not in self._known:
+            self._known.add(key)
+            self.live += storage.nbytes()
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self._free, key, storage.nbytes())
+
+    def _free(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
+
+
+class Step:
+    """A module whose rounds run on the meta device, without a trainer.
+
+    Args:
+        module: as a config builds it; it is moved.
+        first: batch of its first round, which runs with values on the CPU; None takes for granted what is looked at
+            once in a run.
+        device: "meta"; "cpu" leaves the values, for what is measured beside it.
+    """
+
+    def __init__(self, module: Rounds, first: Batch | None = None, *, device: str = "meta") -> None:
+        fabric = Fabric(accelerator="cpu", devices=1)
+        self.module = module
+        module._fabric = fabric
+        # Lightning's own keep tensors until a row is written; Fabric's read each at once
+        module.log = module.log_dict = lambda *_, **__: None
+        own = module.configure_optimizers()
+        self.optimizers = [cast(_FabricOptimizer, fabric.setup_optimizers(one)) for one in own]
+        module._fabric_optimizers = self.optimizers
+        self.trusting = first is None
+        if first is not None:
+            self.run(first)
+        if device == "cpu":
+            return
+        module.to(device)
+        for optimizer in self.optimizers:
+            for state in optimizer.optimizer.state.values():
+                state.update({name: moved(value) for name, value in state.items()})
+
+    def round(self, batch: Batch, formulas: Mapping[Any, Callable[..., int]] | None = None) -> Seen:
+        """The next round, seen; `formulas` as in `Seen`."""
+        batch = self.module.on_before_batch_transfer(batch, 0).to("meta")  # the CPU's part is not watched
+        seen = Seen(formulas)
+        for tensor in (*self.held(), *batch.tensors().values()):
+            seen.hold(tensor)
+        with seen:
+            self._step(batch)
+        return seen
+
+    def run(self, batch: Batch) -> None:
+        """The next round, with values on the CPU."""
+        self._step(self.module.on_before_batch_transfer(batch, 0))
+
+    def held(self) -> Iterator[Tensor]:
+        """Weights, the last round's gradients, buffers and the optimizers' state."""
+        for parameter in self.module.parameters():
+            yield from (parameter,) if parameter.grad is None else (parameter, parameter.grad)
+        yield from self.module.buffers()
+        for optimizer in self.optimizers:
+            for state in optimizer.optimizer.state.values():
+                yield from (value for value in state.values() if isinstance(value, Tensor))
+
+    def _step(self, batch: Batch) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(known_to_autocast())
+            if self.trusting:
+                stack.enter_context(mock.patch("scenegen.losses.features.refuse_range"))
+            self.module.training_step(batch, 0)
+
+
+@contextlib.contextmanager
+def known_to_autocast() -> Iterator[None]:
+    """Lets `torch.autocast("meta", enabled=False)` pass; torch knows no autocast there."""
+    plain = torch.autocast
+
+    def autocast(device_type: str, **options: Any) -> torch.autocast:
+        return plain("cpu" if device_type == "meta" else device_type, **options)
+
+    with mock.patch("torch.autocast", autocast):
+        yield
+
+
+@contextlib.contextmanager
+def solver_left_out() -> Iterator[None]:
+    """Without UNITE's transport solver: how long it runs hangs on its numbers, as released, so no shapes tell it."""
+    room = "scenegen.networks.correspondence"
+
+    def unsolved(cost: Tensor, a: Tensor, b: Tensor, *_) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return a * 0, b * 0, a * 0, b * 0
+
+    with mock.patch(f"{room}.unite.diameter", return_value=[1.0]), mock.patch(f"{room}.transport._solve", unsolved):
+        yield
+
+
+def moved(value: Any) -> Any:
+    """A tensor on the meta device; Adam's count of steps stays on the CPU, as it does beside a GPU."""
+    return value.to("meta") if isinstance(value, Tensor) and value.ndim else value
+
+
+def place() -> str:
+    """The file of ours, and its line, that is at work."""
+    ours = [frame for frame in traceback.extract_stack() if "/scenegen/" in frame.filename]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "no file of ours"
