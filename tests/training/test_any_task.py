@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from scenegen.base.records import Batch, Discriminator, Judgement, Refusal, SceneModel, Shown, Synthesis
-from scenegen.config import build
-from scenegen.config.compose import compose
-from scenegen.config.plan import plan
 from scenegen.data.samples import Sample, collate
 from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.objective import Objective
@@ -181,65 +174,6 @@ def test_two_discriminators_are_one_judgement() -> None:
     each = [objective.generator(batch=Batch(image=r), synthesis=Synthesis(image=f), fake=net(None, f))[0]
             for net, f, r in sides]  # fmt: skip
     assert float(generator - torch.stack(each).mean()) == 0.0
-
-
-class Waits(TorchDispatchMode):
-    """Counts, by file of ours, the numbers that Python reads off a tensor: each makes the CPU wait for a GPU."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket.__name__ in {"_local_scalar_dense", "nonzero", "unique_dim", "_unique2"}:
-            ours = [Path(frame.filename).name for frame in traceback.extract_stack() if "scenegen" in frame.filename]
-            self.seen[ours[-1]] += 1
-        return func(*args, **(kwargs or {}))
-
-
-DECIDES = {"unite": {"transport.py"}}
-"""Families whose method reads numbers in the step: UNITE's solver looks at the range of its potentials."""
-
-
-@pytest.mark.parametrize("family", ["gaugan", "sasame", "oasis", "cocosnetv1", "unite"])
-def test_semantics_once_per_batch_and_no_wait_inside_the_step(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = ["size=tiny", "width=tiny", "data.count=8", "data.test_count=2", f"model={family}"]
-    config = plan(compose("train", chosen)).config
-    data = build.dataset(config, split="train")
-    module = build.rounds(config, data)
-    module.configure_optimizers()
-    batches = [collate([data[(0, i)] for i in pair]) for pair in ((0, 1), (2, 3))]
-    made: Counter[int] = Counter()
-    import scenegen.networks.layers.semantics as room
-
-    plain = room.semantics
-    monkeypatch.setattr(room, "semantics", lambda label, **kw: made.update([id(label)]) or plain(label, **kw))
-    descend(module, batches[0])  # the first step looks at the range of the first pictures, once
-    with Waits() as waits:
-        descend(module, batches[1])
-    assert set(waits.seen) <= DECIDES.get(family, set()), f"{dict(waits.seen)} reads inside the step"
-    assert set(made.values()) == {1}, "each label map becomes planes once"
-
-
-def descend(module: Rounds, batch: Batch) -> None:
-    """The forward and backward passes of one round, without Lightning."""
-    synthesis = module.model(batch, noise=module.model.prior(len(batch), seed=1))
-    shown = module.model.shown(batch, synthesis)
-    assert module.discriminator is not None
-    fake, real = judgements(module.discriminator, shown)
-    total, _ = module.objective.generator(
-        batch=batch, synthesis=synthesis, fake=fake, real=real,
-        encode=module.model.encode if "encode" in module.model.offers else None,
-    )  # fmt: skip
-    total.backward()
-    detached = replace(shown, fake=shown.fake.detach())
-    judged = judgements(module.discriminator, detached)
-    loss, _ = module.objective.discriminator(*judged)
-    penalty, _ = module.objective.penalty(
-        lambda picture: module.discriminator(detached.condition, picture),  # pyright: ignore[reportOptionalCall]
-        fake=detached.fake, real=detached.real, judged=judged,
-    )  # fmt: skip
-    (loss + penalty).backward()
 
 
 def test_a_checkpoint_that_kept_an_untrained_discriminator_loads(tmp_path: Path) -> None:

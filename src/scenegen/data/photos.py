@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def open_photos(folder: Path, *, option: str, reading: Reading) -> Photos:
     files.sort(key=lambda path: natural_key(path.stem))
     if not files:
         raise Refusal(f"{option}={folder} holds no photographs; give the folder in which they lie themselves")
-    stems = [path.stem for path in files]
-    if twice := next((stem for stem in stems if stems.count(stem) > 1), None) if len(set(stems)) < len(stems) else None:
+    stems = Counter(path.stem for path in files)
+    if twice := next((stem for stem, count in stems.items() if count > 1), None):
         raise Refusal(f"{option}={folder} holds {twice} twice, under two suffixes; keep one of them")
     return Photos(folder, tuple(Photo(path.stem, path) for path in files), reading)
 
