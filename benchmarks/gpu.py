@@ -243,7 +243,7 @@ class Bench:
         """Time, memory and waits of the rounds, and of painting."""
         chosen, words = self.chosen, self.words(row.model, size=self.chosen.size, width=self.chosen.width)
         ways = [False, True] if row.model in chosen.compiled else [False]
-        best = math.inf
+        best, flops = math.inf, 0.0
         for compiled in ways:
             run = Run([*words, *self.card.words, f"trainer.compile={str(compiled).lower()}"], batch=chosen.batch)
             self.card.forget()
@@ -252,11 +252,11 @@ class Bench:
             if middle < best:
                 best, row.compiled, row.peak_gib = middle, compiled, self.card.peak_gib()
                 row.waits = watch.waits[-1] if self.card.cuda else None
-        row.pictures_per_s = chosen.batch / best
-        row.samples_per_s = self.painted(run)
-        flops, size = run.counted()
-        row.tflops_per_round, row.counted_gib = flops / 1e12, size / GIB
-        row.share = flops / best / self.card.peak
+            if not compiled:  # what is compiled cannot be counted
+                row.samples_per_s = self.painted(run)
+                flops, size = run.counted()
+                row.tflops_per_round, row.counted_gib = flops / 1e12, size / GIB
+        row.pictures_per_s, row.share = chosen.batch / best, flops / best / self.card.peak
 
     def painted(self, run: Run) -> float:
         """Pictures per second of a batch without gradients."""
