@@ -96,7 +96,9 @@ def test_encoders_that_cannot_be(tmp_path: Path) -> None:
         with_timm(name="nonesuch")
     (tmp_path / "resnet10t.safetensors").write_bytes(b"no weights")
     model, choice = with_timm(weights="published", folder=tmp_path)
-    with pytest.raises(Refusal, match=r"weights of resnet10t cannot be had .*do without: encoder=efficientnet reads a"):
+    with pytest.raises(
+        Refusal, match=r"cannot be had from \S+ .*: put the published ones as .*do without: encoder=eff"
+    ):
         choice.start(model, seed=0)
     plain = built("model/gaugan", vae=False, **SMALL)
     with pytest.raises(Refusal, match="reads the styles of a VAE, and this model has none; use model=gaugan"):

@@ -115,6 +115,21 @@ def test_generator_of_another_model(changes: dict[str, Any], hint: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
+        ({"blocks": 6}, "likely reason: model.blocks: 6 in the file, 1 in the model"),
+        ({"ngf": 6}, "likely reason: ngf: 6 in the file, 4 in the model"),
+        ({"ngf": 6, "blocks": 4}, "ngf: 6 in the file, 4 in the model; model.blocks: 4 in the file, 1 in the model"),
+    ],
+)
+def test_residual_generator_of_another_model(changes: dict[str, int], hint: str) -> None:
+    arguments = {"num_classes": 0, "edges": False, "height": 32, "width": 32, "ngf": 4, "blocks": 1}
+    own, other = (built("model/cyclegan", **{**arguments, **more}) for more in ({}, changes))
+    with pytest.raises(Refusal, match=hint):
+        load_official(own, {"G_A": other.there.state_dict(), "G_B": other.back.state_dict()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
         ({"semantic_channels": 4}, "semantic channels.*4 in the file, 3 in the model"),
         ({"ndf": 8}, "ndf: 8 in the file, 4 in the model"),
         ({"scales": 3}, "scales"),

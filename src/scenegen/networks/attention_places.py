@@ -170,7 +170,7 @@ class DualAttention(Attention):
 
     def into_generator(self, model: SceneModel) -> None:
         """Put the gates into a freshly built model."""
-        generator = _generator(model)
+        generator = _generator(model) if isinstance(model, Painter) else model
         if not isinstance(generator, SpadeGenerator | OasisGenerator):
             raise Refusal("attention=dual stands behind the last block of model=gaugan, sasame, oasis or cocosnetv1; "
                           "use one of them, or another attention")  # fmt: skip

@@ -32,6 +32,8 @@ WRAPPED = ("state_dict", "params_ema", "params", "net")
 
 VERSION_ONLY = "num_batches_tracked"
 
+BLOCKS = "model.blocks"
+
 FEW = 12
 """Number of faults listed for a file of another family; for the same family all are listed."""
 
@@ -149,7 +151,8 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
         hints += [hint for view in views for hint in _hints(*view)] if faults else []
         loads.append((part, {**fill, **given}))
     if faults and 3 * common < 2 * max(theirs, ours):
-        if common < min(theirs, ours):  # not the same network with more or fewer layers
+        # not the same network with more or fewer layers
+        if common < min(theirs, ours) and not any(hint.startswith(BLOCKS) for hint in hints):
             hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
         faults = [*faults[:FEW], *([f"and {len(faults) - FEW} more"] if len(faults) > FEW else [])]
     if faults:
@@ -238,6 +241,7 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
         ("body.0.conv_0.weight_orig", 0, 0, "channels at the start, which is 16 ngf"),
         ("layer_up_last.weight", 0, 1, "classes (num_classes)"),
         ("layer1.0.weight_orig", 0, 0, "ngf"),
+        ("model.1.weight", 0, 0, "ngf"),
         ("discriminator_0.model0.0.weight", 0, 0, "ndf"),
         ("head_0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
         ("body.0.norm_0.mlp_shared.0.weight", 0, 0, "hidden width of SPADE"),
@@ -255,9 +259,10 @@ def _hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
 
 def _structure_hints(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
     hints = []
-    theirs, ours = (sum(key.endswith(".rdb1.conv1.weight") for key in state) for state in (given, own))
+    ends = (".rdb1.conv1.weight", ".conv_block.1.weight")
+    theirs, ours = (sum(key.endswith(ends) for key in state) for state in (given, own))
     if theirs and ours and theirs != ours:
-        hints.append(f"model.blocks: {theirs} in the file, {ours} in the model")
+        hints.append(f"{BLOCKS}: {theirs} in the file, {ours} in the model")
     if any(key.startswith("encoder.") for key in given.keys() ^ own.keys()):
         where, vae = ("file", "true") if any(key.startswith("encoder.") for key in given) else ("model", "false")
         hints.append(f"only the {where} has the encoder of a VAE: set vae={vae}")

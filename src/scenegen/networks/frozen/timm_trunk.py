@@ -91,8 +91,9 @@ class TimmTrunk(nn.Module):
             return timm.create_model(self.name, pretrained=True, num_classes=0, **self.sized, **local)
         except Exception as error:  # no network: the hub's client raises kinds of its own
             place = f"{self.name}.safetensors in weights.dir" if file is None else str(file)
-            raise Refusal(f"the weights of {self.name} cannot be had ({' '.join(str(error).split())[:160]}): put them "
-                          f"as {place}, or do without: {WITHOUT}") from error  # fmt: skip
+            read, them = (f" from {file}", "the published ones") if local else ("", "them")
+            raise Refusal(f"the weights of {self.name} cannot be had{read} ({' '.join(str(error).split())[:160]}): put "
+                          f"{them} as {place}, or do without: {WITHOUT}") from error  # fmt: skip
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(b, 3, side, side) in [-1, 1] to one map (b, channels, h', w')."""
