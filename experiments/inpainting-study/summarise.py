@@ -2,8 +2,8 @@
 
 Runs lie in one folder as VARIANT-SEED, as docs/inpainting.md trains them. Every variant is compared with the base by
 `scenegen.compare`'s own rules: paired pictures, paired seeds, Holm's correction. A seed counts where the variant and
-the base both have it. The intervals are of pictures and seeds where there are two seeds, of pictures alone where there is
-one. The log's own numbers, of its own size and data, stand beside.
+the base both have it. The intervals are of pictures and seeds where there are two seeds, of pictures alone where
+there is one. The log's own numbers, of its own size and data, stand beside.
 """
 
 from __future__ import annotations
