@@ -102,6 +102,7 @@ def test_a_limit_of_the_container_counts(tmp_path: Path, monkeypatch: pytest.Mon
 KEYS = [
     Row("resume", "train resume=", words=("resume= is empty", "leave it out")),
     Row("name", "train name=''", words=("name= is empty",)),
+    Row("blank-name", "train 'name= '", words=("name= is empty",)),
     Row("run", "sample run=", words=("run= is empty",)),
     Row("generated", "score generated=", words=("generated= is empty",)),
     Row("optim", "train optim={}", words=("optim={}", "ttur")),

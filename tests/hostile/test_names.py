@@ -23,6 +23,7 @@ WRONG = {
     "a line break": '"a\\nb"',
     "300 letters": "x" * 300,
     "an escape": '"\\x1b[31mred"',
+    "no width": '"a\\u200bb"',
 }
 """Kind -> name, as it stands behind `name=`."""
 
@@ -33,6 +34,7 @@ SAID = {
     "a line break": "holds a character that no terminal shows",
     "300 letters": "has a part of 300 bytes",
     "an escape": "holds a character that no terminal shows",
+    "no width": "holds a character that no terminal shows",
 }
 """Kind -> sentence about it; of the others, which go up, one."""
 UP = "leads elsewhere by '..'"

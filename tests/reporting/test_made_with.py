@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_the_folder_says_what_the_run_was_told_last(run: Path) -> None:
     assert (record.config, record.born) == ("third", "first")
     assert [resume.step for resume in record.resumes] == [2, 9]
     assert overrides_of(run) == ["name=a", "steps=40", "optim.lr=0.2"]
+
+
+def test_a_length_without_end_is_noted_so_that_the_record_is_read_again(run: Path) -> None:
+    """JSON has no infinity, and a config that somebody changed may hold .inf."""
+    cfg = OmegaConf.create({"seed": 1, "steps": 3, "optim": {"lr": 0.1}})
+    endless = Changed("steps", math.inf, 3, "length")
+    note_resume(run, cfg, step=2, digest="fourth", overrides=["resume=a", "++steps=3"], changes=[endless])
+    assert read_record(run).resumes[-1].changes[0].was == "inf"
 
 
 @pytest.mark.parametrize(

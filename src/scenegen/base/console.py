@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\n(?!  )")
-"""Characters that move a terminal's cursor, start a line or turn its direction; a line of a report begins with two
-blanks."""
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]"
+    "|\n(?!  )"
+)
+"""Characters that move a terminal's cursor, start a line, turn its direction or have no width; a line of a report
+begins with two blanks."""
 
 _running: list[Progress] = []
 """The bar that is on the screen."""

@@ -141,6 +141,8 @@ def parse_yaml(text: str, *, what: str, cure: str) -> Any:
     except yaml.YAMLError as error:
         place = f"line {mark.line + 1}: " if (mark := getattr(error, "problem_mark", None)) else ""
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        problem = problem.replace("found unhashable key", "a list or mapping as a key")
+        problem = problem.replace(' in "<unicode string>"', "")
         raise Refusal(f"{what} is no YAML ({place}{problem}); {cure}") from error
     except Refusal:
         raise

@@ -288,7 +288,7 @@ def refuse_words(words: Sequence[str]) -> None:
         if word.startswith("=") or re.fullmatch(r"[+~]+(=.*)?", word):
             raise Refusal(f"{word!r} names no key; an override is key=value or group=option, such as steps=500")
         key, sign, value = word.lstrip("+").partition("=")
-        if sign and value in EMPTY and key.rpartition(".")[2] in TEXT - MAY_BE_EMPTY:
+        if sign and value.strip() in EMPTY and key.rpartition(".")[2] in TEXT - MAY_BE_EMPTY:
             raise Refusal(f"{key}= is empty; write {key}=... with a name or path, or leave it out")
         if value in ("{}", "[]") and (refusal := no_option([f"{key}={value}"])):
             raise refusal

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,17 +99,21 @@ def mappings(node: Any, path: str) -> Iterator[tuple[str, Mapping[Any, Any]]]:
             yield from mappings(value, f"{path}.{i}" if path else str(i))
 
 
+LONGEST = 100
+"""Letters of a name that a sentence repeats."""
+
+
 def _refused(target: Any) -> str:
     known = sorted(offered())
     if not isinstance(target, str):
-        return f"{target!r} is no name; write one, such as {known[0]}"
+        return f"{json.dumps(target, default=str)[:LONGEST]} is no name; write one, such as {known[0]}"
     if moved := new_target(target):
         return f"{target} is {moved} now"
     near = difflib.get_close_matches(target, known, 1, cutoff=0.85)
     hint = f"did you mean {near[0]}? " if near else ""
     return (
-        f"{target!r} is not among the parts that conf/ offers, so nothing of it is imported; {hint}if it is code of "
-        "your own that you trust, give its file or folder: extensions=PATH"
+        f"{target[:LONGEST]!r} is not among the parts that conf/ offers, so nothing of it is imported; {hint}if it is "
+        "code of your own that you trust, give its file or folder: extensions=PATH"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def note_resume(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         step=step,
         overrides=[word.removeprefix("++") for word in overrides],
-        changes=list(changes),
+        changes=[replace(change, was=_spelt(change.was), now=_spelt(change.now)) for change in changes],
         before=record.config,
         config=digest,
         commit=born["commit"],
@@ -199,3 +200,8 @@ def note_resume(
 
 def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+~")
+
+
+def _spelt(value: Any) -> Any:
+    """A value as JSON holds it, which has no infinity."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
