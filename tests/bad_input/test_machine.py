@@ -102,6 +102,9 @@ def test_a_limit_of_the_container_counts(tmp_path: Path, monkeypatch: pytest.Mon
 KEYS = [
     Row("resume", "train resume=", words=("resume= is empty", "leave it out")),
     Row("name", "train name=''", words=("name= is empty",)),
+    Row("no-user", "check data=folder size=tiny data.root=~no-such-user/d", words=("no user of this machine",
+        "/~NAME")),
+    Row("no-list", "soup runs=nope name=c", words=("should be a list, such as [a,b]",)),
     Row("blank-name", "train 'name= '", words=("name= is empty",)),
     Row("run", "sample run=", words=("run= is empty",)),
     Row("generated", "score generated=", words=("generated= is empty",)),

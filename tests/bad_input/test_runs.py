@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests.table import Row, each
 from tests.worlds import checkpoint, finished, label, pairs, picture, trained, write
@@ -20,6 +22,16 @@ def of_run(name: str, command: str, spoil: Callable[[Path], object], *words: str
 
 SAMPLE = "sample run=a out=made count=1 sheet=0"
 RESUME = "train resume=a steps=4"
+
+
+def another_shape(run: Path) -> None:
+    """A checkpoint in which one tensor became another."""
+    content = torch.load(checkpoint(run), weights_only=True)
+    content["state_dict"]["model.generator.fc.weight"] = torch.zeros(1)
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    write(checkpoint(run), packed.getvalue())
+
 
 CONFIGS = [
     ("config empty", lambda run: write(run / "config.yaml", "")),
@@ -92,6 +104,9 @@ WHOLE = [
     of_run("with an added key", "train resume=a +steps2=4", lambda run: run, "steps2",
         "goes on with the keys that the run has, and +steps2=4"),
     of_run("the run again", "train size=tiny name=a", lambda run: run, "holds a run already", "resume=a"),
+    of_run("over a run that lost its config", "train size=tiny name=a", lambda run: (run / "config.yaml").unlink(),
+           "run.json and metrics.csv and checkpoints of a run that has lost its config.yaml"),
+    of_run("weights of another shape", SAMPLE, another_shape, "not fit GauGAN: generator.fc.weight is 1 in the file"),
     of_run("with a journal without steps", RESUME, lambda run: write(run / "metrics.csv", "G,D\n1,2\n"),
            "has no column step"),
     of_run("with an interpolation of a value", RESUME, lambda run: write(run / "config.yaml", (
@@ -237,7 +252,7 @@ RESULTS = [
 
 INPUTS = [
     Row("convert: a text as weights", "convert files=w classes=ade20k name=n", lambda here: write(
-        here / "w/latest_net_G.pth", "text"), ("latest_net_G.pth",)),
+        here / "w/latest_net_G.pth", "text"), ("latest_net_G.pth", "torch.save did not write it whole")),
     Row("convert: no weights inside", "convert files=w name=n", lambda here: write(here / "w/latest_net_G.pth", b""),
         ("latest_net_G.pth",)),
     Row("convert: name is taken", "convert files=w name=a", lambda here: (trained(here), write(

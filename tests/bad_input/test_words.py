@@ -84,6 +84,8 @@ EDGES = [
     Row("no-optim", "train ~optim", words=("~optim", "ttur")),
     Row("no-loss", "train ~loss", words=("loss=none",)),
     Row("null-model", "train model=null", words=("model=null", "gaugan")),
+    Row("null-width", "train size.width=null", words=("should be a whole number or one of training, own",)),
+    Row("steps-true", "train steps=true", words=("steps=true should be a whole number",)),
     Row("null-size", "train size=null", words=("size=null", "tiny")),
     Row("no-key", "train =5", words=("'=5'", "key=value")),
     Row("pluses", "train ++", words=("'++'", "key=value")),
@@ -102,6 +104,7 @@ test_numbers_at_the_edges = each(EDGES)
 OTHER_TOOLS = [
     Row("model-spade", "train model=spade", words=("Did you mean gaugan?",)),
     Row("loss-contextual", "train loss=contextual+dists", words=("Did you mean cx?",)),
+    Row("loss-upper-case", "train loss=CX", words=("Did you mean cx?",)),
     Row("lr", "train lr=0.1", words=("optim.lr_generator=",)),
     Row("plus-lr", "train +lr=0.1", words=("optim.lr_generator=",)),
     Row("optim-lr", "train optim.lr=1", words=("optim.lr_generator=",)),

@@ -53,6 +53,8 @@ def system_sentence(error: BaseException, verb: str) -> str | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _speaks_of_memory(error)):
         asked = (str(error).splitlines() or [""])[0][:200]
         return f"memory ran out ({asked or 'no more could be had'}); {_cures(verb)['smaller']}"
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # pathlib's words about ~NAME
+        return f"a path begins with ~ and the name of no user of this machine; write it whole, as {os.getcwd()}/~NAME"
     return None
 
 

@@ -73,7 +73,7 @@ def _record_faults(place: str, node: dict[str, Any], record: type) -> Iterator[s
         if key not in hints:
             yield _unknown(path, key, list(hints))
         elif value != "???" and not accepts(hints[key], value):
-            yield f"{path}={value!r} should be {_spell(hints[key])}{_whole(hints[key], value)}"
+            yield f"{path}={_written(value)} should be {_spell(hints[key])}{_whole(hints[key], value)}"
     needed = [f.name for f in dataclasses.fields(record) if f.default is f.default_factory is dataclasses.MISSING]
     yield from (f"{place}.{key} is missing; write {place}.{key}=..." for key in needed if key not in node)
 
@@ -162,7 +162,7 @@ def _target_faults(path: str, node: dict[str, Any]) -> Iterator[str]:
             if not takes_any:
                 yield _unknown(f"{path}.{key}", key, [name for name in parameters if name not in supplied])
         elif value != "???" and key in hints and not accepts(hints[key], value):
-            yield f"{path}.{key}={value!r} should be {_spell(hints[key])}"
+            yield f"{path}.{key}={_written(value)} should be {_spell(hints[key])}"
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_KEYWORD,
@@ -215,6 +215,8 @@ def _spell(annotation: Any) -> str:
         return " or ".join(_spell(a) for a in arguments)
     if annotation is type(None):
         return "null"
+    if typing.get_origin(annotation) is list:
+        return "a list, such as [a,b]"
     simple = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     return simple.get(
         annotation, str(annotation).removeprefix("<class '").removesuffix("'>").replace("collections.abc.", "")
@@ -223,3 +225,10 @@ def _spell(annotation: Any) -> str:
 
 def _short(dotted: str) -> str:
     return dotted.rpartition(".")[2]
+
+
+def _written(value: Any) -> str:
+    """A value as a command line writes it: null, true and false, and what else there is as Python spells it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

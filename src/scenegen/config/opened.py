@@ -320,7 +320,7 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         content = load(path)
         state, step = model_state(content, path=path), int(content["state_dict"]["clock"])
     try:
-        load_official(model, state)
+        load_official(model, state, options=False)  # the run's config has them all
     except Refusal as refusal:
         raise Refusal(f"{path} is not a checkpoint of run {folder.name}: {refusal}") from refusal
     try:

@@ -73,6 +73,7 @@ KEYS = {
     "exp_name": "name=...",
     "experiment_name": "name=...",
     "run_name": "name=...",
+    "run": "generated=runs/NAME/samples, the pictures of a run",
     "task_name": "name=...",
     "output_dir": "name=... (the folder is runs/NAME)",
     "out_dir": "name=... (the folder is runs/NAME)",
@@ -195,5 +196,6 @@ def option_hint(group: str, option: str) -> str | None:
 def nearest(name: str, known: list[str], *, group: str = "") -> str:
     """' Did you mean cx?': another tool's word for it, or a name like it; nothing when no known name is near."""
     meant = option_hint(group, name)
-    close = [meant] if meant in known else difflib.get_close_matches(name, known, 1)
+    alike = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
+    close = [meant] if meant in known else alike
     return f" Did you mean {close[0]}?" if close else ""

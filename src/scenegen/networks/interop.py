@@ -73,6 +73,8 @@ def read_official(path: str | Path) -> dict[str, Tensor]:
         raise
     except Exception as error:  # a foreign file can raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if path.suffix != ".safetensors" and not isinstance(error, OSError):  # torch advises to read it unsafely
+            reason = "torch.save did not write it whole, or it holds more than tensors"
         raise Refusal(f"{path} cannot be read as weights ({reason[:160]}); {cure}") from error
     wrapped = (state[key] for key in WRAPPED if isinstance(state, Mapping) and isinstance(state.get(key), Mapping))
     state = next(wrapped, state)
@@ -110,7 +112,9 @@ def find_files(files: str | Mapping[str, str], *, epoch: str = "latest") -> dict
     return found
 
 
-def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]]) -> None:
+def load_official(
+    module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]], *, options: bool = True
+) -> None:
     """Load official weights strictly; nothing is changed when anything does not fit.
 
     Args:
@@ -156,7 +160,7 @@ def load_official(module: nn.Module, state: Mapping[str, Tensor] | Mapping[str, 
             hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
         faults = [*faults[:FEW], *([f"and {len(faults) - FEW} more"] if len(faults) > FEW else [])]
     if faults:
-        reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints else ""
+        reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints and options else ""
         raise Refusal(f"the weights do not fit {type(module).__name__}{reason}: " + "; ".join(faults))
     for part, given in loads:
         part.load_state_dict(given, strict=True)

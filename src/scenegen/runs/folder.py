@@ -167,9 +167,13 @@ def create_run(folder: Path, cfg: DictConfig, *, digest: str, overrides: list[st
 
 
 def require_free(folder: Path) -> None:
-    """Refuse a folder that holds a run already, before anything is built."""
+    """Refuse a folder that holds a run already, or parts of one, before anything is built."""
     if is_run(folder):
         raise _taken(folder)
+    parts = [name for name in (RECORD, METRICS, RESULT) if (folder / name).exists()]
+    if parts := [*parts, *([CHECKPOINTS] if checkpoints_of(folder) else [])]:
+        raise Refusal(f"{folder} holds {' and '.join(parts)} of a run that has lost its {CONFIG}; put that back, move "
+                      "the folder away, or give another name=...")  # fmt: skip
 
 
 def _taken(folder: Path) -> Refusal:
