@@ -44,7 +44,7 @@ LONGEST = (
     "test_score.py",
     "test_convert.py",
 )
-"""Names of the files that take more than six seconds of a core, the longest first."""
+"""Names of the files that take longest, from half a minute of a core to some seconds."""
 LONG = {"run", "each", "fit", "WARM", "subprocess", "processes", "mp", "fuzz"}
 """Names in a file whose tests run commands, train, start processes or fuzz."""
 

@@ -94,6 +94,7 @@ def get_ready() -> None:
     for number in range(8):
         render(0, number, height=32, width=32)
     watch.adopt_orphans()
+    gc.set_threshold(20_000, 10, 10)  # as tests/conftest.py
     gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
 
 
