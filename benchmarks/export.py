@@ -1,12 +1,14 @@
-"""Exported graphs beside the models they come from: python benchmarks/export.py [run=landscapes]
+"""Exported runs beside the models they come from: python benchmarks/export.py [run=landscapes,NAME] [only=rrdb,cut]
 
-Each family at tiny size with drawn weights, and one run as it is: the largest difference in grey levels, the share of
-values that differ, the file's size, and the CPU seconds of a picture, onnxruntime or libtorch against the model in
-torch by turns, one thread, medians of nine pictures.
+Trained runs in every format, and each family at tiny size with drawn weights as graphs (half floats of drawn weights
+say nothing of trained ones): the largest difference in grey levels, the share of values that differ, the file's size,
+and the CPU seconds of a picture, onnxruntime or libtorch against the model in torch by turns, one thread, medians of
+nine pictures. Run from the checkout.
 """
 
 from __future__ import annotations
 
+import copy
 import statistics
 import sys
 import tempfile
@@ -17,30 +19,39 @@ from pathlib import Path
 
 import torch
 
-from scenegen.config import build
-from scenegen.config.compose import compose
-from scenegen.config.opened import open_run
-from scenegen.config.plan import plan
-from scenegen.networks.layers.init import initialise
-from scenegen.sampling.graph import Graph, difference, write_onnx, write_torchscript
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-FAMILIES = {
-    "gaugan, VAE": ("model=gaugan", "model.vae=true"),
-    "gaugan, class noise": ("model=gaugan", "model.vae=false", "trick=class_noise+borders+bilinear"),
-    "sasame": ("model=sasame",),
-    "oasis": ("model=oasis", "loss=none"),
-    "cocosnetv1": ("model=cocosnetv1", "exemplar=random"),
-}
-WRITERS = {"onnx": write_onnx, "torchscript": write_torchscript}
+from tests.cli.graphs import FAMILIES, drawn
+
+from scenegen.base.refusal import Refusal
+from scenegen.config.opened import open_run
+from scenegen.export import precision_of
+from scenegen.networks.interop import load_official
+from scenegen.runs import released
+from scenegen.sampling.graph import Graph, Run, difference, write_onnx, write_torchscript
+
 ROUNDS = 9
 
 
-def drawn(words: tuple[str, ...]) -> Graph:
-    """A family at tiny size with drawn weights."""
-    config = plan(compose("train", ["size=tiny", "width=tiny", "data.count=4", "data.test_count=2", *words])).config
-    model = build.model(config, build.dataset(config, split="train"))
-    initialise(model, gain=0.02, generator=torch.Generator().manual_seed(0))
-    return Graph(model, size=(64, 64))
+def write_safetensors(graph: Graph, path: Path) -> Run:
+    """The weights of a graph's model, read anew into a copy of it."""
+    state, other = graph.model.state_dict(), copy.deepcopy(graph)
+    weights = released.write(path.parent, state, step=0, facts={}, precision=precision_of(graph.model))
+    whole = {name: value for name, value in state.items() if not value.is_floating_point()}
+    load_official(other.model, released.read(path.parent)[0] | whole)
+    weights.rename(path)
+    return lambda tensors: other(*tensors).numpy()
+
+
+WRITERS = {"safetensors": write_safetensors, "onnx": write_onnx, "torchscript": write_torchscript}
+
+
+def graph_of(family: str) -> Graph:
+    """A family at tiny size, its scale set by a first picture."""
+    model, size = drawn(family)
+    graph = Graph(model, size=size)
+    graph(*graph.examples(1, seed=3))
+    return graph
 
 
 def opened(name: str) -> Graph:
@@ -56,11 +67,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @torch.no_grad()
-def row(name: str, make: Callable[[], Graph], form: str, folder: Path) -> str:
+def row(name: str, graph: Graph, form: str, folder: Path) -> str:
     """One line of the table."""
-    graph = make()
     path = folder / "graph"
-    run = WRITERS[form](graph, path)
+    try:
+        run = WRITERS[form](graph, path)
+    except Refusal:
+        return f"| {name} | {form} | refused | | | | |"
     off, share = difference(graph, run)
     one = graph.examples(1, seed=9)
     ours, theirs = [], []
@@ -69,24 +82,27 @@ def row(name: str, make: Callable[[], Graph], form: str, folder: Path) -> str:
         ours.append(seconds(lambda: run(one)))
     took, model = statistics.median(ours), statistics.median(theirs)
     size = path.stat().st_size / 2**20
-    return f"| {name} | {form} | {off} | {share:.4%} | {size:.1f} MiB | {took:.3f} s | {took / model:.2f} |"
+    ratio = "" if form == "safetensors" else f"{took / model:.2f}"
+    return f"| {name} | {form} | {off} | {share:.4%} | {size:.1f} MiB | {took:.3f} s | {ratio} |"
 
 
 def main() -> None:
     words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-    if set(words) - {"run"}:
+    if set(words) - {"run", "only"}:
         raise SystemExit(__doc__)
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    name = words.get("run", "landscapes")
     print("| model | format | largest difference of 255 | values that differ | file | CPU per picture | over torch |")
     print("|---|---|---|---|---|---|---|")
-    makers: dict[str, Callable[[], Graph]] = {f"run={name}": lambda: opened(name)}
-    makers |= {family: (lambda words=words: drawn(words)) for family, words in FAMILIES.items()}
+    runs = words.get("run", "landscapes").split(",")
+    chosen = words["only"].split(",") if "only" in words else [*(f"run={name}" for name in runs), *FAMILIES]
     with tempfile.TemporaryDirectory() as folder:
-        for each, make in makers.items():
-            for form in ("onnx",) if each == "cocosnetv1" else WRITERS:  # which TorchScript does not store
-                print(row(each, make, form, Path(folder)), flush=True)
+        for each in chosen:
+            trained = each.startswith("run=")
+            graph = opened(each.removeprefix("run=")) if trained else graph_of(each)
+            for form in WRITERS:
+                if trained or form != "safetensors":
+                    print(row(each, graph, form, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":

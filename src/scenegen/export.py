@@ -14,6 +14,9 @@ from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
 if TYPE_CHECKING:
+    import torch
+
+    from scenegen.base.records import SceneModel
     from scenegen.config.opened import TrainedRun
 
 MINE = ("name", "resume", "start_from", "extensions")
@@ -21,59 +24,6 @@ MINE = ("name", "resume", "start_from", "extensions")
 
 MOST_OFF = 4.0
 """Grey levels by which half floats may change a pixel of a picture; trained networks are off by 0.1."""
-
-CARD = """# {name}
-
-Label maps in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
-{size} pixels (width x height), {count:.1f} million numbers as half floats ({mib:.1f} MiB).
-
-```bash
-python -m scenegen.sample run=FOLDER labels=MAPS
-```
-
-- **Label maps**: one-channel PNG of class ids. {classes}
-- **Data**: {data}
-- **Terms**: {terms}
-- **Scores**: {scores}
-- **Limits**: {limits}
-- **Trained by**: config.yaml, {seen:,} pictures seen.
-- **Checked**: this folder paints what the run paints, up to {off:.2f} of 255 grey levels in one picture.
-"""
-
-
-GRAPH_CARD = """# {name}
-
-Label maps in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
-{size} pixels (width x height), as one graph ({kind}). It looks at no id: check that they lie in 0..{last}.
-
-```python
-{code}
-```
-
-- **Inputs**: {inputs}. {batch}
-- **Output**: picture, (batch, 3, height, width), uint8.
-- **Label maps**: class ids. {classes}
-- **Data**: {data}
-- **Terms**: {terms}
-- **Scores**: {scores}
-- **Limits**: {limits}
-- **Checked**: opened anew it paints what the run paints: {checked}.
-"""
-
-CODE = {
-    "onnx": """import numpy as np, onnxruntime
-graph = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
-label = np.zeros((1, {height}, {width}), np.int64)  # your map
-given = {{"label": label}}
-for each in graph.get_inputs():                     # noise: other numbers, another picture
-    given.setdefault(each.name, np.random.randn(1, *each.shape[1:]).astype(np.float32))
-(picture,) = graph.run(None, given)""",
-    "torchscript": """import torch
-graph = torch.jit.load("model.pt")
-label = torch.zeros(1, {height}, {width}, dtype=torch.long)  # your map
-picture = graph(label{more})""",
-}
-"""Format -> how the file is used, for the card."""
 
 FILES = {"onnx": "model.onnx", "torchscript": "model.pt"}
 """Format -> the graph's file."""
@@ -99,11 +49,13 @@ def main(cfg: DictConfig) -> None:
 
 def export(cfg: DictConfig) -> Path:
     """Write the run that a composed conf/export.yaml names as a folder to pass on; the folder is returned."""
+    import torch
     from omegaconf import OmegaConf
 
     from scenegen.base.console import printable
     from scenegen.config.opened import note_vocabulary, open_run
     from scenegen.config.plan import digest, plan, read_settings
+    from scenegen.reporting import cards
     from scenegen.runs import released
     from scenegen.runs.folder import WEIGHTS, create_run
 
@@ -112,21 +64,21 @@ def export(cfg: DictConfig) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"out={chosen.out} exists and is no empty folder; give another one")
     run = open_run(chosen.run, checkpoint=chosen.checkpoint)
+    _require_whole(run, chosen.run)
     if chosen.format != "safetensors":
         return _export_graph(chosen, run, out)
-    if run.takes_exemplars or "logits" in run.model.offers:
-        raise Refusal(f"run={chosen.run}: its model needs more than a label map, which such a folder is not made for "
-                      "yet; pass on the run's own folder")  # fmt: skip
     config = _elsewhere(run.config)
+    precision = precision_of(run.model)
+    floats = "half floats" if precision == torch.float16 else "floats"
     facts = {"data": chosen.pictures or "not stated", "terms": chosen.terms or "not stated"}
     out.mkdir(parents=True, exist_ok=True)
     try:
         create_run(out, OmegaConf.create(config), digest=digest(config), overrides=[])
         note_vocabulary(out, run.vocabulary)
-        weights = released.write(out, run.model.state_dict(), step=run.step, facts=facts)
+        weights = released.write(out, run.model.state_dict(), step=run.step, facts=facts, precision=precision)
         off = _largest_difference(run, open_run(str(out)))
         if not off <= MOST_OFF:
-            raise Refusal(f"half floats of run={chosen.run} paint up to {off:.1f} of 255 grey levels beside it, so it "
+            raise Refusal(f"{floats} of run={chosen.run} paint up to {off:.1f} of 255 grey levels beside it, so it "
                           "was not passed on; pass on the run's own folder")  # fmt: skip
     except Refusal:
         shutil.rmtree(out)
@@ -134,21 +86,33 @@ def export(cfg: DictConfig) -> Path:
     count = sum(value.numel() for value in run.model.state_dict().values())
     seen = run.step * int(config.get("batch_size", 1))
     own = {"count": count / 1e6, "mib": weights.stat().st_size / 2**20, "seen": seen, "off": off}
-    _write_card(CARD, chosen, run, out, **own)
+    own |= {"floats": floats, "use": cards.use(run.model)}
+    _write_card(cards.CARD, chosen, run, out, **own)
     print(f"{printable(str(out))}: {WEIGHTS} of {weights.stat().st_size / 2**20:.1f} MiB and a card to read and mend")
     print(f"checked: opened anew it paints what the run paints, up to {off:.2f} of 255 grey levels in one picture")
     return out
+
+
+def precision_of(model: SceneModel) -> torch.dtype:
+    """Precision in which a model's weights are passed on.
+
+    Matching exemplars divides by a temperature of 0.01, and so multiplies what half floats lose by a hundred.
+    """
+    import torch
+
+    return torch.float32 if "exemplar" in model.reads else torch.float16
 
 
 def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
     """Write a run's model as one graph, with a card; nothing stays where it does not paint what the run paints."""
     from scenegen.base.console import printable
     from scenegen.config.opened import note_vocabulary
+    from scenegen.reporting import cards
     from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
 
-    if "label" not in run.model.reads or "logits" in run.model.offers:
-        raise Refusal(f"format={chosen.format} is for models that paint label maps, and run={chosen.run} is none; use "
-                      "format=safetensors")  # fmt: skip
+    if run.model.channels == 1:
+        raise Refusal(f"format={chosen.format} makes pictures of 8 bits, and run={chosen.run} makes slices of more; "
+                      "use format=safetensors")  # fmt: skip
     size = run.config["size"]
     graph = Graph(run.model, size=(size["height"], size["width"]))
     out.mkdir(parents=True, exist_ok=True)
@@ -164,16 +128,15 @@ def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
         raise
     note_vocabulary(out, run.vocabulary)
     checked = f"up to {off} of 255 grey levels beside it, in {share:.4%} of the values of drawn maps"
-    more = "".join(f", torch.randn(1, {', '.join(map(str, each.sides))})" for each in graph.inputs[1:])
+    last = len(run.vocabulary) - 1
     own = {
         "kind": chosen.format,
-        "last": len(run.vocabulary) - 1,
-        "code": CODE[chosen.format].format(**size, more=more),
+        "unchecked": f" It looks at no id: check that they lie in 0..{last}." if run.model.num_classes else "",
+        "code": cards.code(chosen.format, graph.inputs),
         "inputs": "; ".join(each.spelt for each in graph.inputs),
-        "batch": "One sample at a time." if graph.per_sample else "The batch is of any size.",
         "checked": checked,
     }
-    _write_card(GRAPH_CARD, chosen, run, out, **own)
+    _write_card(cards.GRAPH_CARD, chosen, run, out, **own)
     print(f"{printable(str(file))}: {file.stat().st_size / 2**20:.1f} MiB, and a card to read and mend")
     print(f"checked: opened anew it paints what the run paints, {checked}")
     return out
@@ -182,7 +145,8 @@ def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
 def _write_card(card: str, chosen: Settings, run: TrainedRun, out: Path, **own: Any) -> None:
     """Write the card of a folder: what every card says of a run, and what its form says alone."""
     from scenegen.base.files import whole
-    from scenegen.runs.folder import CARD as CARD_FILE
+    from scenegen.reporting import cards
+    from scenegen.runs.folder import CARD
 
     size = run.config["size"]
     text = card.format(
@@ -190,14 +154,17 @@ def _write_card(card: str, chosen: Settings, run: TrainedRun, out: Path, **own: 
         model=type(run.model).__name__,
         step=run.step,
         size=f"{size['width']}x{size['height']}",
-        classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names)),
+        reads=cards.reads(run.model),
+        classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names))
+        if run.model.num_classes
+        else "none are read",
         data=chosen.pictures or "not stated",
         terms=chosen.terms or "not stated",
         scores=_scores(run.folder),
         limits=chosen.limits or "not stated",
         **own,
     )
-    with whole(out / CARD_FILE) as part:
+    with whole(out / CARD) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -221,21 +188,37 @@ def _nodes(tree: Any) -> list[dict[str, Any]]:
     return [node for value in tree for node in _nodes(value)] if isinstance(tree, list) else []
 
 
+def _require_whole(run: TrainedRun, name: str) -> None:
+    """Refuse runs that one folder or graph does not hold.
+
+    Raises:
+        Refusal: a model that reads label maps off pictures, or one that paints over another run's completions.
+    """
+    from scenegen.networks.generators.hole_filler import OverCoarse
+
+    if "logits" in run.model.offers:
+        raise Refusal(f"run={name} reads label maps off pictures, and is passed on as the one file that its training "
+                      "wrote into its folder; name a run that paints pictures")  # fmt: skip
+    if isinstance(run.model, OverCoarse) and run.model.coarse is not None:
+        raise Refusal(f"run={name} paints over the completions of run {run.model.coarse}, which one folder does not "
+                      "hold; pass on the folders of both runs, or name a run without model.coarse")  # fmt: skip
+
+
 def _largest_difference(run: TrainedRun, other: TrainedRun) -> float:
-    """Largest difference, in grey levels, of the pictures that two runs paint of one label map of stripes."""
+    """Largest difference, in grey levels, of the pictures that two runs paint of one drawn input."""
     import torch
 
-    from scenegen.base.records import Batch
     from scenegen.sampling.generate import draw_noise
+    from scenegen.sampling.inputs import batch_of, inputs_of
 
-    height, width = run.config["size"]["height"], run.config["size"]["width"]
-    rows = torch.arange(height)[:, None] * len(run.vocabulary) // height
-    label = rows.expand(height, width)[None].contiguous()
-    batch = Batch(label=label, instance=label.clone() if run.vocabulary.has_instances else None, name=("stripes",))
-    noise = draw_noise(run.model, batch.name, [0], 0)
+    size = run.config["size"]["height"], run.config["size"]["width"]
+    drawn = {each.name: each.example(1, seed=place) for place, each in enumerate(inputs_of(run.model, size=size))}
+    noise = draw_noise(run.model, ("drawn",), [0], 0)
     with torch.no_grad():
-        ours, theirs = (part.model.sample(batch, noise=noise).image for part in (run, other))
-    return float((ours - theirs).abs().max()) * 127.5
+        ours, theirs = (
+            part.model.sample(batch_of(part.model, drawn, name=("drawn",)), noise=noise).image for part in (run, other)
+        )
+    return float((ours.clamp(-1, 1) - theirs.clamp(-1, 1)).abs().max()) * 127.5  # as files hold them
 
 
 def _scores(folder: Path) -> str:

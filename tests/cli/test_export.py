@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
+from scenegen import paint, sample
 from scenegen.base.refusal import Refusal
 from scenegen.config import build
 from scenegen.config.compose import compose
@@ -16,13 +20,13 @@ from scenegen.config.opened import Vocabulary, note_vocabulary, open_run
 from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.export import export
-from scenegen.networks.layers.class_noise import ClassNoise
 from scenegen.networks.layers.init import initialise
 from scenegen.runs import folder as names
 from scenegen.runs import released
 from scenegen.runs.checkpoints import write_weights
 from scenegen.runs.folder import find_run
 from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
+from tests.cli.graphs import FAMILIES, drawn
 
 TINY = (
     "size=tiny",
@@ -39,11 +43,17 @@ TINY = (
 def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run in runs/mine below the working directory, with untrained weights."""
     monkeypatch.chdir(tmp_path)
+    return written(*TINY, f"data.root={tmp_path}/secret")
+
+
+def written(*words: str, gain: float = 0.2) -> Path:
+    """runs/mine of these words, with untrained weights."""
     run = Path("runs") / "mine"
-    config = plan(compose("train", [*TINY, "name=mine", f"data.root={tmp_path}/secret"])).config
+    config = plan(compose("train", [*words, "name=mine"])).config
     vocabulary = Vocabulary(LANDSCAPE, has_instances=False)
     model = build.model(config, vocabulary)
-    initialise(model, gain=0.2, generator=torch.Generator().manual_seed(0))
+    if not model.keeps_start:
+        initialise(model, gain=gain, generator=torch.Generator().manual_seed(0))
     names.create_run(run, OmegaConf.create(config), digest="0", overrides=[])
     note_vocabulary(run, vocabulary)
     write_weights(run, {"model": model})
@@ -65,6 +75,58 @@ def test_is_whole_and_paints_the_same(trained: Path, capsys: pytest.CaptureFixtu
     assert str(trained.resolve().parents[1]) not in "".join(path.read_text() for path in out.glob("*.[mjy]*"))
     with pytest.raises(Refusal, match="labels=FOLDER"):
         again.dataset("test")
+
+
+@pytest.mark.parametrize(
+    ("words", "gain", "use"),
+    [
+        (FAMILIES["cocosnetv1"], 0.2, "sample run=FOLDER labels=MAPS exemplars=EXEMPLARS"),
+        (FAMILIES["sesame_editor"], 0.2, "sample run=FOLDER pictures=PICTURES masks=MASKS labels=MAPS"),
+        (FAMILIES["rrdb"], 0.2, "post generated=PICTURES out=LARGE post=esrgan_x2 post.esrgan_x2.run=FOLDER"),
+        (FAMILIES["cyclegan"], 0.2, "post generated=PICTURES out=DONE post=cyclegan post.cyclegan.run=FOLDER"),
+        (("model=cncl",), 0.02, "sample run=FOLDER pictures=SLICES"),
+    ],
+)
+def test_every_kind_of_generator_is_passed_on(
+    words: tuple[str, ...], gain: float, use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written("size=tiny", "width=tiny", *words, gain=gain)
+    out = export(compose("export", ["run=mine", "out=given"]))
+    assert f"python -m scenegen.{use}\n" in (out / names.CARD).read_text()
+    ours, theirs = (open_run(name).model.state_dict() for name in ("mine", "given"))
+    for key, value in ours.items():
+        torch.testing.assert_close(theirs[key], value, atol=1e-3, rtol=1e-3)
+
+
+def test_what_one_folder_does_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written("size=tiny", "width=tiny", "model=cncl")
+    for form in ("onnx", "torchscript"):
+        with pytest.raises(Refusal, match="slices of more; use format=safetensors"):
+            export(compose("export", ["run=mine", "out=given", f"format={form}"]))
+    shutil.rmtree("runs")
+    written("model=scenenet", "size=tiny", "width=tiny")
+    with pytest.raises(Refusal, match="reads label maps off pictures, and is passed on as the one file"):
+        export(compose("export", ["run=mine", "out=given"]))
+    assert not Path("given").exists()
+
+
+def test_a_run_of_exemplars_without_any_gets_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written("size=tiny", "width=tiny", "model=cocosnetv1", "exemplar=random", "data=folder", "data.root=gone")
+    cases = {
+        sample: (["labels=maps"], r"paints with exemplars.*give exemplars=DIR with images/ and labels/"),
+        paint: (["segmenter=none", "browser=false"], r"paints with exemplars.*exemplars of your own"),
+    }
+    Path("maps").mkdir()
+    Image.fromarray(np.ones((64, 64), np.uint8)).save("maps/a.png")
+    for command, (words, sentence) in cases.items():
+        with pytest.raises(Refusal, match=sentence):
+            command.main.__wrapped__(compose(command.__name__.rsplit(".", 1)[-1], ["run=mine", *words]))
+    assert export(compose("export", ["run=mine", "out=given"])).is_dir(), "drawn ones are enough to compare with"
+    with pytest.raises(Refusal, match=r"sample.*paints with exemplars|give exemplars=DIR"):
+        open_run("given").inputs(labels="maps")
 
 
 def test_one_that_came_with_the_package_is_found_last(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,59 +166,24 @@ def test_weights_that_half_floats_cannot_hold_are_not_passed_on(trained: Path) -
     assert not Path("given").exists()
 
 
-def with_contrast(model: torch.nn.Module) -> Any:
-    """A model whose weights are drawn, whose statistics are those of its own features, and whose noise is seen."""
-    stream = torch.Generator().manual_seed(0)
-    initialise(model, gain=0.1, generator=stream)
-    for module in model.modules():
-        if isinstance(module, ClassNoise):
-            module.weight.data.normal_(std=0.2, generator=stream)
-        elif isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.register_forward_pre_hook(take_statistics)
-        elif isinstance(module, torch.nn.Conv2d) and module.out_channels == 3:
-            module.register_forward_hook(take_range)
-    return model
-
-
-def take_statistics(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-    """The first features that a batch norm meets are those that it expects."""
-    if module.running_mean is not None and not getattr(module, "taken", False):
-        module.running_mean.copy_(inputs[0].mean((0, 2, 3)))
-        module.running_var.copy_(inputs[0].var((0, 2, 3), correction=0) + 1e-3)
-        module.taken = True
-
-
-def take_range(module: Any, inputs: object, result: torch.Tensor) -> None:
-    """The first picture, before its tanh, sets the scale of those that follow."""
-    if not getattr(module, "taken", False):
-        module.weight.data.div_(2 * result.std())
-        module.taken = True
-
-
 GRAPHS = {
-    "gaugan": ("model=gaugan", "model.vae=true"),
-    "class noise": ("model=gaugan", "model.vae=false", "trick=class_noise+borders+bilinear"),
-    "sasame": ("model=sasame",),
-    "oasis": ("model=oasis", "loss=none"),
-    "cocosnetv1": ("model=cocosnetv1", "exemplar=random"),
+    "torchscript": [name for name in FAMILIES if name not in ("cocosnetv1", "cocosnetv2", "unite")],
+    "onnx": [name for name in FAMILIES if name != "unite"],
 }
-QUICK = {("torchscript", "gaugan"), ("torchscript", "class noise")}
+QUICK = {("torchscript", "class noise"), ("torchscript", "sesame_editor")}
 
 
 @pytest.mark.parametrize(
     ("form", "family"),
     [
         pytest.param(form, family, marks=() if (form, family) in QUICK else pytest.mark.slow)
-        for form in ("torchscript", "onnx")
-        for family in GRAPHS
-        if (form, family) != ("torchscript", "cocosnetv1")
+        for form, families in GRAPHS.items()
+        for family in families
     ],
 )
 def test_a_graph_paints_what_its_model_paints(form: str, family: str, tmp_path: Path) -> None:
-    words = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=2", *GRAPHS[family]]
-    config = plan(compose("train", words)).config
-    model = build.model(config, build.dataset(config, split="train"))
-    graph = Graph(with_contrast(model), size=(64, 64))
+    model, size = drawn(family)
+    graph = Graph(model, size=size)
     write = {"torchscript": write_torchscript, "onnx": write_onnx}[form]
     graph(*graph.examples(1, seed=3))
     off, share = difference(graph, write(graph, tmp_path / "graph"))
@@ -190,8 +217,6 @@ def test_a_graph_has_a_card_whose_code_runs(trained: Path, capsys: pytest.Captur
 )
 @pytest.mark.slow
 def test_a_model_that_is_no_graph_is_refused(write: Any, family: str, cure: str, tmp_path: Path) -> None:
-    words = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=2", f"model={family}", "exemplar=random"]
-    config = plan(compose("train", words)).config
-    model = build.model(config, build.dataset(config, split="train"))
+    model, size = drawn(family)
     with pytest.raises(Refusal, match=cure):
-        write(Graph(model, size=(64, 64)), tmp_path / "graph")
+        write(Graph(model, size=size), tmp_path / "graph")

@@ -27,7 +27,7 @@ from scenegen.web.easel import Easel, Wish
 from scenegen.web.gallery import Gallery
 from scenegen.web.guard import MOST_BYTES
 from scenegen.web.maps import start
-from scenegen.web.recipe import command_of
+from scenegen.web.recipe import recipe_of
 from scenegen.web.server import application
 from tests.options import arguments
 from tests.web.runs import READER, SIDE, Pictures, easel, opened_run
@@ -153,7 +153,7 @@ TOO_HIGH = IDS.copy()
 TOO_HIGH[3, 4] = 29
 BAD = {
     "ids outside": ("open", png(TOO_HIGH.astype(np.uint8)), ["the file", "label id 29", "29 classes"]),
-    "another size": ("open", png(np.zeros((64, 100), np.uint8)), ["100x64", "64x64", "cut the middle"]),
+    "another size": ("open", png(np.zeros((64, 100), np.uint8)), ["100x64", "64x64", "cut to fit"]),
     "strange colours": ("open", png(np.full((64, 64, 3), (1, 2, 3), np.uint8)), ["(1, 2, 3)", "nearest"]),
     "no picture": ("open", b"GIF8 no", ["unreadable", "PNG"]),
     "half a picture": ("open", png(IDS.astype(np.uint8))[:200], ["truncated"]),
@@ -409,12 +409,21 @@ def test_training_pictures_that_are_not_here_are_said(tmp_path: Path) -> None:
     assert "no suggestions of styles" in notes[0]
 
 
-def test_the_shipped_run_is_painted_with_and_its_recipe_names_no_checkpoint() -> None:
+def test_the_shipped_run_is_painted_with_and_its_recipe_makes_it_again(tmp_path: Path) -> None:
+    """It has class noise, whose draws follow from the map's name, the seed and the number of the variation."""
     assert fixed_checkpoint("landscapes", None) is None
     run = open_run("landscapes")
     board = Easel(run, checkpoint=None, device="cpu", lookup=False)
-    height, width = board.size
-    picture = board.paint({"map": start(0, classes=board.classes, size=board.size)}, Wish())
-    assert picture.shape == (height, width, 3)
+    drawn, wish = {"map": start(0, classes=board.classes, size=board.size)}, Wish(seed=5, copy=1)
+    picture = board.paint(drawn, wish)
+    assert picture.shape == (*board.size, 3)
     assert picture.std() > 10
-    assert "checkpoint=" not in command_of(board, Wish(), [])
+    with zipfile.ZipFile(io.BytesIO(recipe_of(board, drawn, wish))) as archive:
+        archive.extractall(tmp_path)
+    words = shlex.split(json.loads((tmp_path / "recipe.json").read_text())["command"])
+    assert {"seed=5", "n_per_label=2", "batch_size=1", "labels=painting_labels"} < set(words)
+    assert not any(word.startswith("checkpoint=") for word in words)
+    data = run.inputs(labels=str(tmp_path / "painting_labels"))
+    made = generate(run.model, data, out=tmp_path, indices=[0], seed=5, batch_size=1, n_per_label=2)
+    assert np.array_equal(np.asarray(Image.open(made[1])), picture)
+    assert not np.array_equal(np.asarray(Image.open(made[0])), picture)

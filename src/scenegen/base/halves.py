@@ -18,7 +18,7 @@ from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 
 LARGEST_BYTES = 64 << 20
-"""Size limit of a file; no net of this project comes near it, and a larger file is not read into memory."""
+"""Size limit of a small net's file; none that this project ships comes near it."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Kind:
         format: entry of the header that tells the kind.
         what: the net in words, e.g. "a SceneNet".
         maker: the command that makes such a file, without `python -m`.
+        largest: size limit in bytes; a larger file is not read into memory.
     """
 
     format: str
     what: str
     maker: str
+    largest: int = LARGEST_BYTES
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,14 @@ class Halves:
         return value
 
 
-def write(tensors: Mapping[str, Tensor], path: str | Path, *, kind: Kind, header: Mapping[str, str]) -> Path:
+def write(
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    *,
+    kind: Kind,
+    header: Mapping[str, str],
+    precision: torch.dtype = torch.float16,
+) -> Path:
     """Write a net's file; either the whole file appears under its name or nothing changes there.
 
     Args:
@@ -78,11 +87,12 @@ def write(tensors: Mapping[str, Tensor], path: str | Path, *, kind: Kind, header
         path: the file to write; its folder is made.
         kind: of the file.
         header: further entries as text.
+        precision: of the numbers in the file.
 
     Raises:
-        Refusal: weights that are not finite in half precision, or a disk that takes no more.
+        Refusal: weights that are not finite in this precision, or a disk that takes no more.
     """
-    halves = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in tensors.items()}
+    halves = {name: t.detach().to("cpu", precision).contiguous() for name, t in tensors.items()}
     if broken := [name for name, t in halves.items() if not t.isfinite().all()]:
         raise Refusal(f"{broken[0]} is not finite, so {path} was not written; train with a smaller optim.lr=")
     data = safetensors.save(halves, metadata={**header, "format": kind.format})
@@ -141,8 +151,8 @@ def numbers(text: str, *, count: int) -> tuple[float, ...]:
 def _bytes(path: Path, kind: Kind) -> bytes:
     try:
         size = path.stat().st_size
-        if size > LARGEST_BYTES:
-            raise Refusal(f"{path} has {size >> 20} MiB, {kind.what} has less than {LARGEST_BYTES >> 20}; wrong file?")
+        if size > kind.largest:
+            raise Refusal(f"{path} has {size >> 20} MiB, {kind.what} has less than {kind.largest >> 20}; wrong file?")
         return path.read_bytes()
     except OSError as error:
         raise Refusal(

@@ -192,7 +192,8 @@ function drawParallel() {
     ctx.fillStyle = '#1f2933'; ctx.fillText(one.name.length * 6.5 > wide ? '…' + one.name.slice(-Math.floor(wide / 6.5)) : one.name, x, i % 2 ? 14 : 30);
     ctx.fillStyle = '#616e7c';
     if (one.number) { ctx.fillText(digits(one.high), x, Y(1) - 8); ctx.fillText(digits(one.low), x, Y(0) + 16); }
-    else one.words.slice(0, 14).forEach((word, j) => {
+    else one.words.forEach((word, j) => {        // as many as have room, spread over the axis
+      if (j % Math.ceil(16 * one.words.length / (Y(0) - Y(1) + 16))) return;
       const text = word.length > 16 ? word.slice(0, 15) + '…' : word, y = Y(one.words.length > 1 ? j / (one.words.length - 1) : .5) + 4, half = ctx.measureText(text).width / 2 + 3;
       ctx.fillStyle = '#ffffffd0'; ctx.fillRect(x - half, y - 11, 2 * half, 14); ctx.fillStyle = '#616e7c'; ctx.fillText(text, x, y);
     });

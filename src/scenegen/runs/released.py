@@ -1,20 +1,24 @@
-"""A run passed on: its config, its classes, a card, and the weights to sample with as one file of half floats."""
+"""A run passed on: its config, its classes, a card, and the weights to sample with as one file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from scenegen.base import halves
 from scenegen.base.refusal import Refusal
 from scenegen.runs.folder import HOME, SHIPPED, WEIGHTS
 
-KIND = halves.Kind("scenegen.run/1", "a run's weights", "scenegen.export run=NAME out=FOLDER")
+KIND = halves.Kind("scenegen.run/1", "a run's weights", "scenegen.export run=NAME out=FOLDER", largest=2 << 30)
+"""Published widths have up to 140 million numbers, a fourth of the limit as floats."""
 
 
-def write(folder: Path, state: Mapping[str, Tensor], *, step: int, facts: Mapping[str, str]) -> Path:
+def write(
+    folder: Path, state: Mapping[str, Tensor], *, step: int, facts: Mapping[str, str], precision: torch.dtype
+) -> Path:
     """Write the weights of a run.
 
     Args:
@@ -22,15 +26,17 @@ def write(folder: Path, state: Mapping[str, Tensor], *, step: int, facts: Mappin
         state: the state dict of the model; counters (integers) are left out.
         step: at which the run was.
         facts: further entries of the file's header.
+        precision: of the numbers in the file.
 
     Returns:
         The file.
 
     Raises:
-        Refusal: weights that are not finite in half precision, or a disk that takes no more.
+        Refusal: weights that are not finite in this precision, or a disk that takes no more.
     """
     floats = {name: value for name, value in state.items() if value.is_floating_point()}
-    return halves.write(floats, folder / WEIGHTS, kind=KIND, header={**facts, "step": str(step)})
+    header = {**facts, "step": str(step)}
+    return halves.write(floats, folder / WEIGHTS, kind=KIND, header=header, precision=precision)
 
 
 def read(folder: Path) -> tuple[dict[str, Tensor], int]:

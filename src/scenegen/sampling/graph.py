@@ -1,11 +1,10 @@
-"""A generator as one graph of tensors, label maps in and uint8 pictures out, for runtimes without this package."""
+"""A generator as one graph of tensors, its inputs in and uint8 pictures out, for runtimes without this package."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ from torch import Tensor, nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from scenegen.base.pictures import to_uint8
-from scenegen.base.records import Batch, SceneModel
+from scenegen.base.records import SceneModel
 from scenegen.base.refusal import Refusal
 from scenegen.networks.generators.painter import Painter
 from scenegen.networks.layers.class_noise import ClassNoise, NoiseField, Pass
 from scenegen.networks.layers.spade import nearest
+from scenegen.sampling.inputs import Input, batch_of, inputs_of
 
 OPSET = 20
-LABELS = ("label", "instance", "exemplar_label")
-PICTURES = ("exemplar",)
 LAYER = "noise_{}"
 """Input of the class noise of a layer."""
 
@@ -33,39 +31,6 @@ value lies so near to the middle between two: in CLOSE * 255 of the places on av
 
 Run = Callable[[Sequence[Tensor]], np.ndarray]
 """A graph opened anew: its inputs in order -> (b, 3, h, w) uint8."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input of the graph; its first side is the batch.
-
-    Attributes:
-        name: a field of Batch, "noise", or "noise_<layer>" for class noise.
-        sides: of one sample.
-        classes: ids of a label map lie in [0, classes); 0 for standard normal noise and for pictures in [-1, 1].
-    """
-
-    name: str
-    sides: tuple[int, ...]
-    classes: int = 0
-
-    @property
-    def spelt(self) -> str:
-        """Name, shape and content in words."""
-        content = f"int64 ids 0..{self.classes - 1}" if self.classes else "float32, standard normal"
-        if self.name in PICTURES:
-            content = "float32 in [-1, 1]"
-        return f"{self.name} (batch, {', '.join(map(str, self.sides))}), {content}"
-
-    def example(self, count: int, *, seed: int) -> Tensor:
-        """A drawn tensor of so many samples: ids in blocks, standard normal noise, or pictures of it."""
-        stream = torch.Generator().manual_seed(seed)
-        if not self.classes:
-            drawn = torch.randn(count, *self.sides, generator=stream)
-            return drawn.clamp(-1, 1) if self.name in PICTURES else drawn
-        h, w = self.sides
-        blocks = torch.randint(self.classes, (count, 1, 4, 4), generator=stream).float()
-        return nn.functional.interpolate(blocks, size=(h, w), mode="nearest")[:, 0].long()
 
 
 class GivenField(NoiseField):
@@ -107,23 +72,17 @@ class Graph(nn.Module):
     The ids are not looked at: who feeds the graph checks them.
 
     Args:
-        model: one that paints label maps.
+        model: one that paints.
         size: (height, width) of the pictures.
 
     Attributes:
         inputs: of `forward`.
-        per_sample: the graph takes one sample at a time, as exemplar models match each on its own.
     """
 
     def __init__(self, model: SceneModel, *, size: tuple[int, int]) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
-        self.per_sample = "exemplar" in model.reads
-        fields = [name for name in (*LABELS, *PICTURES) if name in model.reads]
-        sides = {name: (3, *size) if name in PICTURES else size for name in fields}
-        self.inputs = [Input(name, sides[name], 0 if name in PICTURES else model.num_classes) for name in fields]
-        if model.noise_shape is not None:
-            self.inputs.append(Input("noise", model.noise_shape))
+        self.inputs = inputs_of(model, size=size)
         self._field = self._taken()
         if self._field is None:
             return
@@ -136,8 +95,7 @@ class Graph(nn.Module):
     def forward(self, *tensors: Tensor) -> Tensor:
         """(b, 3, h, w) uint8 pictures."""
         given = dict(zip((each.name for each in self.inputs), tensors, strict=True))
-        fields: dict[str, Any] = {name: given[name] for name in (*LABELS, *PICTURES) if name in given}
-        batch = Batch(**fields, classes=self.model.num_classes)
+        batch = batch_of(self.model, given)
         if self._field is not None:
             names = {layer: LAYER.format(layer) for layer in self._field.sizes}
             self._field.given = {layer: given[name] for layer, name in names.items() if name in given}
@@ -178,8 +136,8 @@ def write_onnx(graph: Graph, path: Path) -> Run:
     except ModuleNotFoundError as error:
         raise Refusal(f"format=onnx needs the package {error.name}; install the extra: pip install "
                       "'scenegen-landscapes[export]'") from error  # fmt: skip
-    shown = graph.examples(1 if graph.per_sample else 3, seed=0)
-    sides = None if graph.per_sample else (tuple({0: torch.export.Dim.AUTO} for _ in shown),)
+    shown = graph.examples(3, seed=0)
+    sides = (tuple({0: torch.export.Dim.AUTO} for _ in shown),)
     names = [each.name for each in graph.inputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -197,6 +155,9 @@ def write_onnx(graph: Graph, path: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if any(isinstance(each.shape[0], int) for each in session.get_inputs()):
+        raise Refusal("format=onnx: this model fixes the number of samples while it computes, so its graph would take "
+                      "no other; use format=safetensors")  # fmt: skip
 
     def run(tensors: Sequence[Tensor]) -> np.ndarray:
         (picture,) = session.run(None, {name: t.numpy() for name, t in zip(names, tensors, strict=True)})
@@ -210,7 +171,7 @@ def write_torchscript(graph: Graph, path: Path) -> Run:
     """Write a graph for libtorch and open it anew; arguments and result as `write_onnx`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced: Any = torch.jit.trace(graph, graph.examples(1 if graph.per_sample else 3, seed=0), check_trace=False)
+        traced: Any = torch.jit.trace(graph, graph.examples(3, seed=0), check_trace=False)
         try:
             traced.save(str(path))
         except RuntimeError as error:
@@ -224,10 +185,10 @@ def write_torchscript(graph: Graph, path: Path) -> Run:
 def difference(graph: Graph, run: Run) -> tuple[int, float]:
     """Largest difference in grey levels, and share of different values, of a graph opened anew and its model.
 
-    Batches of one, two and five samples that the export has not seen; one sample where the graph takes no more.
+    Batches of one, two and five samples that the export has not seen.
     """
     largest, different, values = 0, 0, 0
-    for count in (1,) if graph.per_sample else (1, 2, 5):
+    for count in (1, 2, 5):
         tensors = graph.examples(count, seed=1000 * count)
         ours, theirs = graph(*tensors).numpy().astype(int), run(tensors).astype(int)
         off = np.abs(ours - theirs)

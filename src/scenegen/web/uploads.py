@@ -85,4 +85,4 @@ def photograph(body: bytes, *, size: tuple[int, int], fit: str) -> tuple[np.ndar
 def another_shape(what: str, own: tuple[int, int], size: tuple[int, int]) -> str:
     """The sentence about a map or photograph of another shape."""
     return (f"the {what} has {by(own)} pixels, another shape than the {by(size)} that this run paints; choose "
-            "“cut the middle” or “stretch” beside Open, then open it again")  # fmt: skip
+            "“cut to fit” or “stretch” beside Open, then open it again")  # fmt: skip

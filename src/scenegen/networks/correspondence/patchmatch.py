@@ -116,12 +116,14 @@ def evaluate(content: Tensor, exemplar: Tensor, offsets: Tensor, *, temperature:
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), GRU-assisted PatchMatch; official release.
     """
     index = to_index(offsets)
-    rows, matches, targets = content.flatten(0, 2), exemplar.flatten(0, 2), _across_batch(index)
-    similarity = rows.new_empty(targets.shape)
-    for block in _blocks(rows, candidates=targets.shape[1]):
-        # no matmul: autocast would lower it, and at these sizes it is slower
-        similarity[block] = (F.embedding(targets[block], matches) * rows[block].unsqueeze(1)).sum(-1)
-    best = (similarity / temperature).softmax(-1).view(index.shape).topk(KEPT, dim=-1)
+    rows, matches, targets = content.flatten(1, 2), exemplar.flatten(0, 2), _across_batch(index)
+    # no matmul: autocast would lower it, and at these sizes it is slower
+    found = [
+        (F.embedding(targets[:, block], matches) * rows[:, block].unsqueeze(2)).sum(-1)
+        for block in _blocks(rows, candidates=targets.shape[2])
+    ]
+    similarity = torch.cat(found, dim=1)  # (b, h w, k)
+    best = (similarity / temperature).softmax(-1).unflatten(1, index.shape[1:3]).topk(KEPT, dim=-1)
     return to_offsets(index.gather(-1, best.indices), dtype=offsets.dtype), best.values
 
 
@@ -163,19 +165,19 @@ def blend(content: Tensor, exemplar: Tensor, colours: Tensor, index: Tensor, *, 
     Source: Zhou et al., CVPR 2021 (CoCosNet v2), GRU-assisted PatchMatch; official release.
     """
     c = content.shape[-1]
-    rows, source = content.flatten(0, 2), torch.cat([exemplar, colours], dim=-1).flatten(0, 2)
+    rows, source = content.flatten(1, 2), torch.cat([exemplar, colours], dim=-1).flatten(0, 2)
     targets = _across_batch(index)
 
     def one(rows: Tensor, source: Tensor, targets: Tensor) -> Tensor:
-        matched = F.embedding(targets, source)  # (n, k, c + 3)
-        weights = ((matched[..., :c] * rows.unsqueeze(1)).sum(-1) / temperature).softmax(-1)
-        return (matched[..., c:] * weights.unsqueeze(-1)).sum(1)
+        matched = F.embedding(targets, source)  # (b, n, k, c + 3)
+        weights = ((matched[..., :c] * rows.unsqueeze(2)).sum(-1) / temperature).softmax(-1)
+        return (matched[..., c:] * weights.unsqueeze(-1)).sum(2)
 
     parts = [
-        checkpoint(one, rows[block], source, targets[block], use_reentrant=False, preserve_rng_state=False)
-        for block in _blocks(rows, candidates=targets.shape[1])
+        checkpoint(one, rows[:, block], source, targets[:, block], use_reentrant=False, preserve_rng_state=False)
+        for block in _blocks(rows, candidates=targets.shape[2])
     ]
-    return torch.cat(parts).view(*content.shape[:3], -1)
+    return torch.cat(parts, dim=1).unflatten(1, content.shape[1:3])
 
 
 def blend_between(content: Tensor, exemplar: Tensor, colours: Tensor, offsets: Tensor, *, temperature: float) -> Tensor:
@@ -290,14 +292,20 @@ def _own(h: int, w: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _across_batch(index: Tensor) -> Tensor:
-    """(b, h, w, k) indices into one sample's map -> (b h w, k) into all samples' positions."""
-    b, h, w, k = index.shape
-    first = torch.arange(b, device=index.device).mul(h * w).view(b, 1, 1, 1)
-    return (index + first).view(b * h * w, k)
+    """(b, h, w, k) indices into one sample's map -> (b, h w, k) into all samples' positions."""
+    b, h, w, _ = index.shape
+    first = torch.arange(b, device=index.device).mul(h * w).view(-1, 1, 1, 1)
+    return (index + first).flatten(1, 2)
 
 
 def _blocks(rows: Tensor, *, candidates: int) -> Iterator[slice]:
-    """Slices of positions whose gathered features fit the CPU's cache, or a quarter GiB elsewhere."""
-    floats = 2**19 if rows.device.type == "cpu" else 2**26
-    size = max(1, floats // (candidates * rows.shape[1]))
-    return (slice(i, i + size) for i in range(0, len(rows), size))
+    """Slices of positions (b, n, c) whose gathered features fit the CPU's cache, or a quarter GiB elsewhere.
+
+    A graph that is passed on is cut as for one sample, whatever its batch, and into few pieces: each is nodes of it.
+    """
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        floats = 2**22
+    else:
+        floats = (2**19 if rows.device.type == "cpu" else 2**26) // len(rows)
+    size = max(1, floats // (candidates * rows.shape[2]))
+    return (slice(i, i + size) for i in range(0, rows.shape[1], size))

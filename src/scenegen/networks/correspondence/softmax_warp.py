@@ -39,6 +39,8 @@ def warp(
     Source: Rabe and Staats 2021 (Self-attention does not need O(n^2) memory); Dao et al. 2022 (its gradient).
     """
     parts = (*(scale or (None, None)), *(offset or (None, None)))
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return _of_all_samples(query, key, value, *parts, kernel=kernel)
     return _Warp.apply(query, key, value, *parts, kernel)  # pyright: ignore[reportReturnType]
 
 
@@ -90,6 +92,30 @@ class _Warp(torch.autograd.Function):
         return *product.gradients(), d_value, d_rows, d_columns, d_left, d_right, None
 
 
+def _of_all_samples(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    rows: Tensor | None,
+    columns: Tensor | None,
+    left: Tensor | None,
+    right: Tensor | None,
+    *,
+    kernel: int,
+) -> Tensor:
+    """`warp` without a gradient, all samples in one product: a graph that is passed on takes batches of any size."""
+    product = Products(query, key, kernel)
+    made = []
+    for some in product.lines():
+        logits = product.of(product.query[:, product.reach(some)], product.key)
+        if rows is not None and columns is not None:
+            logits = logits * columns[:, None] * rows[:, some, None]
+        if left is not None and right is not None:
+            logits = logits + left[:, some] @ right.mT
+        made.append(logits.softmax(-1) @ value)
+    return torch.cat(made, dim=1)
+
+
 class Products:
     """sum over offsets t of <query[i + t], key[j + t]> for blocks of i, and the gradient of it."""
 
@@ -110,22 +136,29 @@ class Products:
     def blocks(self) -> Iterator[tuple[int, slice]]:
         """(sample, flat query positions) of each block: whole lines of the map."""
         for b in range(len(self.query)):
-            for top in range(0, self.h, self.height):
-                yield b, slice(top * self.w, min(top + self.height, self.h) * self.w)
+            yield from ((b, some) for some in self.lines())
+
+    def lines(self) -> Iterator[slice]:
+        """Flat query positions of each block: whole lines of the map."""
+        for top in range(0, self.h, self.height):
+            yield slice(top * self.w, min(top + self.height, self.h) * self.w)
 
     def forward(self, b: int, some: slice) -> Tensor:
         """(block, keys) the products, newly allocated."""
-        lines, (height, width) = self._lines(some), self.key.shape[1:3]
-        each = self.query[b, lines].flatten(0, 1) @ self.key[b].flatten(0, 1).T
+        return self.of(self.query[b, self.reach(some)], self.key[b])
+
+    def of(self, query: Tensor, key: Tensor) -> Tensor:
+        """(..., block, keys) the products of padded lines (..., lines, w, c) and a padded key (..., h, w, c)."""
+        height, width = key.shape[-3:-1]
+        each = query.flatten(-3, -2) @ key.flatten(-3, -2).mT
         if self.kernel == 1:
             return each
-        grid = each.view(-1, self.w + 2 * self.around, height, width)
-        found = _sum(self._shifted(grid))
-        return found.view(some.stop - some.start, -1)
+        grid = each.unflatten(-1, (height, width)).unflatten(-3, (-1, self.w + 2 * self.around))
+        return _sum(self._shifted(grid)).flatten(-2).flatten(-3, -2)
 
     def backward(self, b: int, some: slice, d_products: Tensor) -> None:
         """Add the gradient of a block."""
-        lines, (height, width) = self._lines(some), self.key.shape[1:3]
+        lines, (height, width) = self.reach(some), self.key.shape[1:3]
         if self.kernel == 1:
             each = d_products
         else:
@@ -144,15 +177,17 @@ class Products:
         found = [t[:, a : t.shape[1] - a, a : t.shape[2] - a].permute(0, 3, 1, 2) for t in (self.d_query, self.d_key)]
         return found[0].reshape(self.shapes[0]), found[1].reshape(self.shapes[1])
 
-    def _lines(self, some: slice) -> slice:
+    def reach(self, some: slice) -> slice:
+        """Padded lines of the query that a block's windows touch."""
         return slice(some.start // self.w, some.stop // self.w + 2 * self.around)
 
     def _shifted(self, grid: Tensor) -> Iterator[Tensor]:
-        """Views (lines, w, key_h, key_w) of (lines + 2 a, w + 2 a, key_h + 2 a, key_w + 2 a), along the diagonals."""
-        lines = grid.shape[0] - 2 * self.around
+        """Views (..., lines, w, key_h, key_w) of (..., lines + 2 a, w + 2 a, key_h + 2 a, key_w + 2 a), along the
+        diagonals."""
+        lines = grid.shape[-4] - 2 * self.around
         for y in range(self.kernel):
             for x in range(self.kernel):
-                yield grid[y : y + lines, x : x + self.w, y : y + self.key_h, x : x + self.key_w]
+                yield grid[..., y : y + lines, x : x + self.w, y : y + self.key_h, x : x + self.key_w]
 
 
 def _sum(views: Iterator[Tensor]) -> Tensor:

@@ -67,7 +67,7 @@ class OverCoarse(HoleFiller, ABC):
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """Two completions of each picture, from both latents of the noise, painted as one batch."""
-        noise = self._noise(noise, len(batch))
+        noise = self._noise(noise, batch)
         coarse, known = self.completed(batch), visible(batch)
         pictures, maps = self.painted(
             torch.cat([noise[:, 0], noise[:, 1]]), coarse.repeat(2, 1, 1, 1), known.repeat(2, 1, 1, 1)
@@ -79,7 +79,7 @@ class OverCoarse(HoleFiller, ABC):
 
     def sample(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:
         """The first latent's completion; `image` keeps the given pixels outside the hole, `completion.raw` none."""
-        z = self._noise(noise, len(batch))[:, 0]
+        z = self._noise(noise, batch)[:, 0]
         coarse = self.completed(batch)
         pictures, _ = self.painted(z, coarse, visible(batch))  # (b, 3, h, w)
         return Synthesis(
@@ -106,9 +106,9 @@ class OverCoarse(HoleFiller, ABC):
         twice = None if condition is None else condition.repeat(2, 1, 1, 1)
         return Shown(twice, fake, image.repeat(2, 1, 1, 1))
 
-    def _noise(self, noise: Tensor | None, count: int) -> Tensor:
+    def _noise(self, noise: Tensor | None, batch: Batch) -> Tensor:
         if noise is None:
-            raise Refusal(f"this model draws its pictures: it needs noise ({count}, {self.noise_shape})")
+            raise Refusal(f"this model draws its pictures: it needs noise ({len(batch)}, {self.noise_shape})")
         return noise
 
 

@@ -80,7 +80,7 @@ class Picnet(HoleFiller):
         both = torch.cat([masked(batch), image * hole])  # (2b, 3, h, w)
         of_visible, of_hole = zip(*(m.chunk(2) for m in self.encoder(both)), strict=True)
         prior, posterior = self.encoder.of_visible(of_visible[-1]), self.encoder.of_hole(of_hole[-1])
-        drawn = self._noise(noise, len(batch))
+        drawn = self._noise(noise, batch)
         z = torch.cat([posterior.at(drawn[:, 1]), prior.at(drawn[:, 0])])  # (2b, z, h/32, w/32)
         deepest, encoded = (m.repeat(2, 1, 1, 1) for m in (of_visible[-1], of_visible[ENCODED]))
         known = resized(visible(batch), encoded.shape[-2:]).repeat(2, 1, 1, 1)  # (2b, 1, h/8, w/8)
@@ -94,7 +94,7 @@ class Picnet(HoleFiller):
         """The generating path; `image` keeps the given pixels outside the hole, `completion.raw` none."""
         maps = self.encoder(masked(batch))
         prior = self.encoder.of_visible(maps[-1])
-        z = prior.at(self._noise(noise, len(batch))[:, 0])  # (b, z, h/32, w/32)
+        z = prior.at(self._noise(noise, batch)[:, 0])  # (b, z, h/32, w/32)
         known = resized(visible(batch), maps[ENCODED].shape[-2:])  # (b, 1, h/8, w/8)
         pictures = self.generator(z, maps[-1], maps[ENCODED], known)
         completion = Completion(pictures[-1], tuple(pictures), prior=prior)
@@ -111,11 +111,10 @@ class Picnet(HoleFiller):
         """The completion for both discriminators; the first is the one of generated pictures."""
         return None, torch.cat([image, image], 1)  # (b, 6, h, w)
 
-    def _noise(self, noise: Tensor | None, count: int) -> Tensor:
+    def _noise(self, noise: Tensor | None, batch: Batch) -> Tensor:
         if noise is None:
-            raise Refusal(
-                f"PICNet draws its pictures: it needs noise ({count}, {', '.join(map(str, self.noise_shape or ()))})"
-            )
+            shape = ", ".join(map(str, (len(batch), *(self.noise_shape or ()))))
+            raise Refusal(f"PICNet draws its pictures: it needs noise ({shape})")
         return noise
 
 
