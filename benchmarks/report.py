@@ -68,9 +68,8 @@ def main() -> None:
         write_runs(root / "runs")
         start = time.process_time()
         recipes = {"scene": by_recipe(find([root / "runs"], read_config=read_values))}
-        page = publish(
-            recipes, [], out=root / "page", leaderboard=root / "L.md", pictures=0, curves=["G", "D"], seed=0
-        )  # fmt: skip
+        rest = {"leaderboard": root / "L.md", "pictures": 0, "curves": ["G", "D"], "seed": 0}
+        page = publish(recipes, [], sisters={}, out=root / "page", **rest)
         print(f"written in {time.process_time() - start:.1f} s of CPU")
         whole = sum(file.stat().st_size for file in page.parent.rglob("*") if file.is_file())
         print(f"{page.stat().st_size / 1e6:.2f} MB of HTML, {whole / 1e6:.2f} MB with its pictures")
