@@ -178,6 +178,11 @@ def write_torchscript(graph: Graph, path: Path) -> Run:
             raise Refusal("format=torchscript: this model has steps of its own whose gradients are written by hand, "
                           "which TorchScript does not store; use format=onnx") from error  # fmt: skip
         opened: Any = torch.jit.load(str(path))
+    try:
+        opened(*graph.examples(2, seed=0))
+    except RuntimeError as error:
+        raise Refusal("format=torchscript: this model fixes the number of samples while it computes, so its graph "
+                      "would take no other; use format=safetensors") from error  # fmt: skip
     return lambda tensors: opened(*tensors).numpy()
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scenegen.base.records import Refusal, Synthesis, Warp
+from scenegen.base.records import Batch, Refusal, Synthesis, Warp
 from scenegen.networks.correspondence.adaptor import CoCosNetAdaptor
 from scenegen.networks.correspondence.cocosnetv1 import STRIDES, Correspondence
 from scenegen.networks.correspondence.similarity import Similarity, match
@@ -97,7 +97,8 @@ class CoCosNet(ExemplarModel):
             attention=attention,
         )
 
-    def _check_noise(self, count: int, noise: Tensor | None) -> None:
+    def _check_noise(self, batch: Batch, noise: Tensor | None) -> None:
+        count = batch.require("label").shape[0]  # no len(), which would fix the batch of a graph that is passed on
         wanted = None if self.noise_shape is None or self.key_alone else (count, *self.noise_shape)
         given = None if noise is None else tuple(noise.shape)
         if given != wanted:

@@ -88,15 +88,15 @@ class ExemplarModel(Painter):
         """Paint checked planes with an exemplar; its own planes are None only for a model that does not read them."""
         raise NotImplementedError  # every family has its own
 
-    def _check_noise(self, count: int, noise: Tensor | None) -> None:
-        """Refuse noise that does not fit a batch of `count`."""
+    def _check_noise(self, batch: Batch, noise: Tensor | None) -> None:
+        """Refuse noise that does not fit a batch."""
         if noise is not None:
             raise Refusal(
                 "this model takes its style from the batch's exemplars, not from noise or style; leave them out"
             )
 
     def _checked(self, batch: Batch, *, photograph: Tensor | None, noise: Tensor | None) -> Synthesis:
-        self._check_noise(len(batch), None if self.key_alone else noise)
+        self._check_noise(batch, None if self.key_alone else noise)
         labels = exemplar_semantics(batch, num_classes=self.num_classes, dtype=next(self.parameters()).dtype)
         planes = self.condition(batch)
         if batch.exemplar is None or (labels is None and "exemplar_label" in self.reads):

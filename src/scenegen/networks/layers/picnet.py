@@ -253,13 +253,12 @@ class ShortLongAttention(Doubled):
             encoded: (b, c, h, w) the encoder's map of the visible half; None leaves the long part out.
             visible: (b, 1, h, w) 1 where `encoded` is known.
         """
-        h, w = x.shape[-2:]
         affinities = self.affinities(x)  # (b, hw, hw)
         short = self.gamma * _read(x, affinities) + x  # (b, c, h, w)
         if encoded is None or visible is None:
             return short
         long = self.alpha * (1 - visible) * _read(encoded, affinities) + visible * encoded  # (b, c, h, w)
-        return self.model(torch.cat([short, long], 1).view(len(x), -1, h, w))  # (b, c, h, w)
+        return self.model(torch.cat([short, long], 1))  # (b, c, h, w)
 
     def affinities(self, x: Tensor) -> Tensor:
         """(b, hw, hw), rows sum to 1: softmax of the products of all places' queries, unscaled."""
