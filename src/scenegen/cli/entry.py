@@ -25,6 +25,7 @@ from hydra.errors import (
     InstantiationException,
     MissingConfigException,
     OverrideParseException,
+    SearchPathException,
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -34,7 +35,7 @@ from scenegen.base.refusal import Refusal, causes
 from scenegen.cli.completion import FLAGS
 from scenegen.cli.help import register_help
 from scenegen.cli.multirun import refuse_search_in_one_run, with_search_mode
-from scenegen.cli.resume import with_values_of_the_run
+from scenegen.cli.resume import MULTIRUN, with_values_of_the_run
 from scenegen.cli.system import safe_streams, system_sentence
 from scenegen.config.compose import compose, register_resolvers
 from scenegen.config.documented import known_at_root, options_of
@@ -106,7 +107,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             quiet()
             register_resolvers()
             register_help()
-            sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(sys.argv[1:])))]
+            words = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN)  # Hydra takes overrides in one piece
+            sys.argv = [sys.argv[0], *readable(with_values_of_the_run(with_search_mode(words)))]
             if not wants_traceback:
                 os.environ[OURS] = "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the sentence below is the one printed.
@@ -220,6 +222,8 @@ def _sentence(error: BaseException, verb: str) -> str | None:
         options = list(error.options)
         near = nearest(name, options, group=group.rpartition("/")[2])
         return f"{group}={name}: there is no {name!r}.{near} Options of {group}: {', '.join(options)}"
+    if isinstance(error, SearchPathException):
+        return f"{' '.join(str(error).split())}; give the folder of your own conf/ files, or leave --config-dir out"
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: an override is key=value or group=option, {_bare(error.override)}"
     if isinstance(error, UNKNOWN_KEY):
@@ -290,6 +294,8 @@ def refuse_words(words: Sequence[str]) -> None:
         key, sign, value = word.lstrip("+").partition("=")
         if sign and value.strip() in EMPTY and key.rpartition(".")[2] in TEXT - MAY_BE_EMPTY:
             raise Refusal(f"{key}= is empty; write {key}=... with a name or path, or leave it out")
+        if key == "hydra.verbose" and NUMBER.fullmatch(value):
+            raise Refusal(f"hydra.verbose={value} is no logger; write hydra.verbose=true, or a logger's name")
         if value in ("{}", "[]") and (refusal := no_option([f"{key}={value}"])):
             raise refusal
         group = re.split("[=@]", word.removeprefix("~"), maxsplit=1)[0]
