@@ -50,6 +50,7 @@ ABLATIONS = {
         "published discriminator in place of frozen features", ("discriminator=patch", "discriminator.layers=4")
     ),
     "style": Ablation("no style term", ("loss.style.weight=0",)),
+    "colour": Ablation("no colour term", ("loss.colour.weight=0",)),
     "perceptual": Ablation("no perceptual term", ("loss.vgg.weight=0",)),
     "matching": Ablation("no feature matching", ("loss.feature_matching.weight=0",)),
     "average": Ablation("no average of the weights", ("~trick.average",)),
