@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from scenegen.base.records import Batch
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.places import experiments_folder
 from scenegen.config.plan import plan
 from scenegen.data.samples import collate
 from scenegen.train import Settings
-from tests.training.test_any_task import descend
+from scenegen.training.rounds import Rounds, judgements
 
 ROWS = sorted(path.parent.name for path in experiments_folder().glob("inpainting-*/recipe.yaml"))
 TINY = ("size=tiny", "width=tiny", "data.val_fraction=0", "batch_size=2", "steps=2")
@@ -44,6 +46,27 @@ PLANS = {
     "released": "model=picnet_spdnorm model.block=released loss=rahinge",
 }
 """The notes' plans, several at once: a name -> the options."""
+
+
+def descend(module: Rounds, batch: Batch) -> None:
+    """The forward and backward passes of one round, without Lightning."""
+    synthesis = module.model(batch, noise=module.model.prior(len(batch), seed=1))
+    shown = module.model.shown(batch, synthesis)
+    assert module.discriminator is not None
+    fake, real = judgements(module.discriminator, shown)
+    total, _ = module.objective.generator(
+        batch=batch, synthesis=synthesis, fake=fake, real=real,
+        encode=module.model.encode if "encode" in module.model.offers else None,
+    )  # fmt: skip
+    total.backward()
+    detached = replace(shown, fake=shown.fake.detach())
+    judged = judgements(module.discriminator, detached)
+    loss, _ = module.objective.discriminator(*judged)
+    penalty, _ = module.objective.penalty(
+        lambda picture: module.discriminator(detached.condition, picture),  # pyright: ignore[reportOptionalCall]
+        fake=detached.fake, real=detached.real, judged=judged,
+    )  # fmt: skip
+    (loss + penalty).backward()
 
 
 @pytest.mark.parametrize("name", [*ROWS, *PLANS])
