@@ -113,23 +113,26 @@ class Step:
     """
 
     def __init__(self, module: Rounds, first: Batch | None = None, *, device: str = "meta") -> None:
-        fabric = Fabric(accelerator="cpu", devices=1)
         self.module = module
-        module._fabric = fabric
         # Lightning's own keep tensors until a row is written; Fabric's read each at once
         module.log = module.log_dict = lambda *_, **__: None
-        own = module.configure_optimizers()
-        self.optimizers = [cast(_FabricOptimizer, fabric.setup_optimizers(one)) for one in own]
-        module._fabric_optimizers = self.optimizers
+        self.optimizers = self.equipped()
         self.trusting = first is None
         if first is not None:
             self.run(first)
-        if device == "cpu":
-            return
-        module.to(device)
-        for optimizer in self.optimizers:
-            for state in optimizer.optimizer.state.values():
-                state.update({name: moved(value) for name, value in state.items()})
+        if device == "meta":
+            module.to(device)  # which makes new parameters
+            judge = module.discriminator
+            module._judges = [p for p in judge.parameters() if p.requires_grad] if judge is not None else []
+            self.optimizers = self.equipped()
+
+    def equipped(self) -> list[_FabricOptimizer]:
+        """The module's optimizers, for the parameters that it has now."""
+        fabric = Fabric(accelerator="cpu", devices=1)
+        own = self.module.configure_optimizers()
+        made = [cast(_FabricOptimizer, fabric.setup_optimizers(one)) for one in own]
+        self.module._fabric, self.module._fabric_optimizers = fabric, made
+        return made
 
     def round(self, batch: Batch, formulas: Mapping[Any, Callable[..., int]] | None = None) -> Seen:
         """The next round, seen; `formulas` as in `Seen`."""
@@ -184,11 +187,6 @@ def solver_left_out() -> Iterator[None]:
 
     with mock.patch(f"{room}.unite.diameter", return_value=[1.0]), mock.patch(f"{room}.transport._solve", unsolved):
         yield
-
-
-def moved(value: Any) -> Any:
-    """A tensor on the meta device; Adam's count of steps stays on the CPU, as it does beside a GPU."""
-    return value.to("meta") if isinstance(value, Tensor) and value.ndim else value
 
 
 def place() -> str:

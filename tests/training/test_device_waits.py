@@ -70,6 +70,9 @@ def test_a_round_waits_for_no_device(model: str, pictures: Path, monkeypatch: py
         assert {place for place in seen.copies if not place.startswith(SENDS)} == set(), "sent with a wait"
         assert not seen.doubles
         assert seen.products
+    moments = {tensor.device.type for tensor in step.held() if tensor.ndim}
+    assert moments == {"meta"}, "the optimizers' steps ran there too"
+    assert all(optimizer.optimizer.state for optimizer in step.optimizers)
     if model not in DRAWN_SIZE:
         assert one.products == two.products
 
