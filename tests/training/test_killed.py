@@ -18,6 +18,9 @@ from tests.training.test_resume import assert_same_run
 STEPS = 6
 OPTIONS = (*TINY, "data.test_count=3", f"steps={STEPS}", "checkpoint_every=2", "keep_checkpoints=9", "grid_every=3",
            "trick=ema+diffaugment", "optim.decay_steps=30")  # fmt: skip
+LONG = 3600
+"""Seconds that a short training may take on a machine that does much else."""
+
 MOMENTS = ("unsaved", "half", "saved", "row", "step", "sampled")
 
 
@@ -25,7 +28,10 @@ def killed(cwd: Path, moment: str, step: int, by: str, *words: str) -> tuple[int
     """Exit status and stderr of a training that sends itself a signal."""
     shutil.copy(Path(__file__).with_name("kill_driver.py"), cwd)
     status, _, errors, *_ = WARM.run(
-        ["kill_driver", moment, str(step), by, *words], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300
+        ["kill_driver", moment, str(step), by, *words],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=LONG,
     )
     return status, errors
 
@@ -128,7 +134,7 @@ def test_each_moment_alone(moment: str, workers: int, straight: Path, tmp_path: 
         cwd.mkdir()
         words = (*OPTIONS, f"trainer.workers={workers}", "name=a")
         assert killed(cwd, moment, step, "SIGKILL", *words)[0] == -signal.SIGKILL
-        done = run("train", "resume=a", "trainer.workers=0", cwd=cwd)
+        done = run("train", "resume=a", "trainer.workers=0", cwd=cwd, timeout=LONG)
         assert done.returncode == 0, done.stderr
         assert_same_run(straight, cwd / "runs" / "a", STEPS)
         assert (straight / "metrics.csv").read_text() == (cwd / "runs" / "a" / "metrics.csv").read_text()
@@ -142,6 +148,6 @@ def test_ctrl_c_and_a_signal_in_the_evaluation(straight: Path, tmp_path: Path) -
     status, said = killed(tmp_path, "sampled", 0, "SIGTERM", "resume=a")
     assert status == 143, said
     assert "the checkpoint of step 6 is whole: go on with python -m scenegen.train resume=a" in said
-    done = run("train", "resume=a", "trainer.workers=0", cwd=tmp_path)
+    done = run("train", "resume=a", "trainer.workers=0", cwd=tmp_path, timeout=LONG)
     assert done.returncode == 0, done.stderr
     assert_same_run(straight, tmp_path / "runs" / "a", STEPS)
