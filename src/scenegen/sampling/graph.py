@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def write_onnx(graph: Graph, path: Path) -> Run:
     shown = graph.examples(3, seed=0)
     sides = (tuple({0: torch.export.Dim.AUTO} for _ in shown),)
     names = [each.name for each in graph.inputs]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # where torch prints the graph of what it refuses
         warnings.simplefilter("ignore")
         try:
             program = torch.export.export(graph, shown, dynamic_shapes=sides, strict=False)
@@ -176,7 +177,7 @@ def write_torchscript(graph: Graph, path: Path) -> Run:
             traced.save(str(path))
         except RuntimeError as error:
             raise Refusal("format=torchscript: this model has steps of its own whose gradients are written by hand, "
-                          "which TorchScript does not store; use format=onnx") from error  # fmt: skip
+                          "which TorchScript does not store; use format=safetensors") from error  # fmt: skip
         opened: Any = torch.jit.load(str(path))
     try:
         opened(*graph.examples(2, seed=0))
