@@ -73,8 +73,8 @@ def use(model: SceneModel) -> str:
     """The command that paints with a run's folder."""
     sample = "python -m scenegen.sample run=FOLDER"
     if isinstance(model, SuperResolution):
-        post = f"esrgan_x{model.scale}"
-        return f"python -m scenegen.post generated=PICTURES out=LARGE post={post} post.{post}.run=FOLDER"
+        scale = "" if model.scale == 2 else f" post.esrgan_x2.scale={model.scale}"
+        return "python -m scenegen.post generated=PICTURES out=LARGE post=esrgan_x2 post.esrgan_x2.run=FOLDER" + scale
     if "hole" in model.reads:
         return f"{sample} pictures=PICTURES masks=MASKS" + " labels=MAPS" * ("label" in model.reads)
     if model.channels == 1:
