@@ -68,6 +68,19 @@ def test_undo_redo_fill_and_shapes(page: Browser) -> None:
     assert 0.2 < (ids(page) == 5).mean() < 0.45
 
 
+def test_four_variations_differ_and_the_chosen_one_becomes_the_picture(window: Browser) -> None:
+    drawn = "c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
+    with serving(opened_run(vae=True)) as served:
+        page = visit(window, served)
+        page.press("v")
+        page.wait(f"[...document.querySelectorAll('#strip canvas')].every(c => {drawn}.some(v => v))")
+        four = page.run(f"return [...document.querySelectorAll('#strip canvas')].map(c => Array.from({drawn}))")
+        assert len({tuple(picture) for picture in four}) == 4
+        page.click("#copy-2")
+        settle(page)
+        assert page.run(f"const c = $('picture'); return Array.from({drawn})") == four[2]
+
+
 def test_keys_alone_paint(page: Browser) -> None:
     page.click("#class-0")
     page.click("#blank")
