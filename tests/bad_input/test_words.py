@@ -149,7 +149,7 @@ def test_a_cure_is_an_option_of_the_command() -> None:
 
 
 def test_every_synonym_names_a_key_or_option_here() -> None:
-    known = set.union(*map(known_at_root, ("train", "sample")))
+    known = set.union(*map(known_at_root, ("train", "sample", "score")))
     assert not [key for key in KEYS if key_hint(key, known) is None]
     for (group, word), option in OPTIONS.items():
         assert (conf_folder() / group / f"{option}.yaml").is_file(), (group, word, option)

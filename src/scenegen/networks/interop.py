@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -33,6 +34,9 @@ WRAPPED = ("state_dict", "params_ema", "params", "net")
 VERSION_ONLY = "num_batches_tracked"
 
 BLOCKS = "model.blocks"
+
+CURE = re.compile("[:,] (?:set|check) ")
+"""What stands in a hint between the difference and the option to set."""
 
 FEW = 12
 """Number of faults listed for a file of another family; for the same family all are listed."""
@@ -122,6 +126,7 @@ def load_official(
             `encoder` or `discriminator`.
         state: one state dict, or for a model one per official letter: {"G": ..., "E": ...}. The prefix
             `module.` of DataParallel is taken off, and version metadata is not needed.
+        options: whether the reader can set options, so that a likely reason says which.
 
     Raises:
         Refusal: with every missing key, unexpected key and differing shape (the first of them where the file is of
@@ -160,7 +165,9 @@ def load_official(
             hints = [f"the file is of another family: {theirs} names there, {ours} in the model, {common} in common"]
         faults = [*faults[:FEW], *([f"and {len(faults) - FEW} more"] if len(faults) > FEW else [])]
     if faults:
-        reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints and options else ""
+        if not options:
+            hints = [CURE.split(hint)[0] for hint in hints]
+        reason = f" (likely reason: {'; '.join(dict.fromkeys(hints))})" if hints else ""
         raise Refusal(f"the weights do not fit {type(module).__name__}{reason}: " + "; ".join(faults))
     for part, given in loads:
         part.load_state_dict(given, strict=True)
