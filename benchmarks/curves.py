@@ -1,4 +1,4 @@
-"""How cost grows as work grows: python benchmarks/curves.py step --root PATH --out docs/speed_step.png
+"""Growth of cost with the work: python benchmarks/curves.py step --root PATH --out docs/speed_step.png
 
     step   CPU seconds of a round (generator and discriminator, hinge and feature matching) against the pictures' side,
            the published formulation and `trainer.lookup=true`, on label maps of a data=folder; one thread, ngf 32,
@@ -68,8 +68,8 @@ def one(name: str, count: int, size: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         bench = Bench(Path(home), pictures=count // 2, reference=count // 2, size=(size, size), weights=None)
         began = time.process_time()
-        seconds = lambda: time.process_time() - began  # noqa: E731
-        report(bench.ours if name == "scenegen" else bench.theirs, seconds=seconds)
+        call = bench.ours if name == "scenegen" else bench.theirs
+        report(call, seconds=lambda: time.process_time() - began)
 
 
 def draw(panels: list[tuple[str, str, Curves]], out: Path) -> None:

@@ -68,7 +68,7 @@ GIB = 1 << 30
 
 @dataclass
 class Row:
-    """What was found of a model; None where it was not measured."""
+    """Findings about a model; None where it was not measured."""
 
     model: str
     apart: float | None = None

@@ -81,7 +81,7 @@ def test_every_row_of_the_log_that_is_compared_is_recorded() -> None:
 
 
 def test_rows_without_scores_stay_while_their_base_is_the_same(scores: Path, tmp_path: Path) -> None:
-    """What is read back from results.csv makes the same table; a base of other numbers takes its rows along."""
+    """Rows that are read back from results.csv make the same table; a base of other numbers takes its rows along."""
     file, rows = tmp_path / "results.csv", table.summarise(table.read(scores), LOGGED)
     with file.open("w", newline="") as opened:
         writer = csv.DictWriter(opened, table.FIELDS)

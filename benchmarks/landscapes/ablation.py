@@ -106,7 +106,7 @@ def made(folder: Path, seeds: list[str]) -> dict[str, dict[str, Spread]]:
 
 
 def numbers(records: list[dict]) -> dict[str, Spread]:
-    """What is shown of the records of a recipe's seeds."""
+    """Shown numbers of the records of a recipe's seeds."""
     found = {}
     for part in SHOWN:
         values = [record["parts"][part]["value"] for record in records]

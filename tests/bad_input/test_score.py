@@ -109,6 +109,8 @@ SUBMITTED = [
         made(here), write(here / "s.json", [1])), ("s.json", "s.json: the whole should be an object, and is")),
     Row("score: styles of numbers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
         made(here), write(here / "s.json", {"a": 1})), ("s.json", "s.json: a should be a text, and is 1")),
+    Row("score: a style named as pydantic's mark of a key", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
+        made(here), write(here / "s.json", {"[key]": 1})), ("s.json: [key] should be a text, and is 1",)),
     Row("score: styles of strangers", f"{SCORE} scorer=jittor2023 styles=s.json", lambda here: (
         made(here), write(here / "s.json", {"a": "b"})),
         ("style", "a: b")),

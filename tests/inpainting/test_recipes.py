@@ -52,18 +52,19 @@ def descend(module: Rounds, batch: Batch) -> None:
     """The forward and backward passes of one round, without Lightning."""
     synthesis = module.model(batch, noise=module.model.prior(len(batch), seed=1))
     shown = module.model.shown(batch, synthesis)
-    assert module.discriminator is not None
-    fake, real = judgements(module.discriminator, shown)
+    judge = module.discriminator
+    assert judge is not None
+    fake, real = judgements(judge, shown)
     total, _ = module.objective.generator(
         batch=batch, synthesis=synthesis, fake=fake, real=real,
         encode=module.model.encode if "encode" in module.model.offers else None,
     )  # fmt: skip
     total.backward()
     detached = replace(shown, fake=shown.fake.detach())
-    judged = judgements(module.discriminator, detached)
+    judged = judgements(judge, detached)
     loss, _ = module.objective.discriminator(*judged)
     penalty, _ = module.objective.penalty(
-        lambda picture: module.discriminator(detached.condition, picture),  # pyright: ignore[reportOptionalCall]
+        lambda picture: judge(detached.condition, picture),
         fake=detached.fake, real=detached.real, judged=judged,
     )  # fmt: skip
     (loss + penalty).backward()

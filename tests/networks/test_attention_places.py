@@ -213,7 +213,7 @@ def test_models_and_discriminators_without_a_place_are_refused() -> None:
     with pytest.raises(Refusal, match="behind the last block of model=gaugan"):
         attention("dual").into_generator(painter("unite"))
     with pytest.raises(Refusal, match="behind the last block of model=gaugan"):
-        attention("dual").into_generator(nn.Identity())  # pyright: ignore[reportArgumentType]
+        attention("dual").into_generator(nn.Identity())  # pyright: ignore[reportArgumentType]  no SceneModel at all
     oasis = built("discriminator/oasis", semantic_channels=5, num_classes=5, height=64, width=64, ndf=4)
     with pytest.raises(Refusal, match="no place for it"):
         attention("self", discriminator=True).into_discriminator(oasis)

@@ -28,6 +28,7 @@ import torch
 from scenegen.training.compiler import defer_compiler
 defer_compiler()
 from torch._dynamo import OptimizedModule
+length = torch._dynamo.disable(recursive=True, reason=None)(len)
 
 def after_a_step(net, run):
     optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
@@ -39,13 +40,13 @@ def after_a_step(net, run):
 nets = [torch.nn.Linear(3, 1) for _ in range(2)]
 nets[1].load_state_dict(nets[0].state_dict())
 plain = after_a_step(nets[0], nets[0])
-assert "sympy" not in sys.modules and not isinstance(nets[0], OptimizedModule)
+assert length("ab") == 2 and "sympy" not in sys.modules and not isinstance(nets[0], OptimizedModule)
 import torch._dynamo.config
 assert torch._dynamo.config is torch._dynamo.__dict__["config"] is sys.modules["torch._dynamo.config"]
 assert torch._dynamo.config.__spec__.origin.endswith("config.py")
 compiled = torch.compile(nets[1], backend="eager")
 assert isinstance(compiled, OptimizedModule) and "sympy" in sys.modules
-assert torch.equal(after_a_step(nets[1], compiled), plain)
+assert torch.equal(after_a_step(nets[1], compiled), plain) and length("ab") == 2
 """
 
 UNUSED = {"sympy", "scipy", "transformers", "matplotlib", "torchvision", "pandas", "wandb", "tensorboard"}
@@ -65,6 +66,6 @@ def test_two_steps_cost_little_more_than_the_libraries_that_they_need(tmp_path: 
 
 @pytest.mark.slow
 def test_the_compiler_is_there_once_something_asks_for_it() -> None:
-    """What torch does with its compiler loaded from the start: the same modules, classes and weights."""
+    """The same modules, classes and weights as where torch loads its compiler from the start."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -58,7 +58,7 @@ def test_wrong_pixels_are_counted_and_marked_anew_for_every_picture(window: Brow
             marked = shown(page, f"marks-{k}").reshape(SIDE, 4, SIDE, 4, 4)[..., 3].any((1, 3))
             assert np.array_equal(marked, ~right)
             assert f"{100 * right.mean():.1f} %" in page.run(f"return $('share-{k}').textContent")
-        page.wait("$('picture-stage').scrollHeight <= $('picture-stage').clientHeight", seconds=5)
+        page.wait("$('picture-stage').scrollHeight <= $('picture-stage').clientHeight")
         page.press("a")
         assert page.run("return $('marks-0').hidden && $('share-0').textContent === ''")
 

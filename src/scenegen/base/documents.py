@@ -219,7 +219,7 @@ def of_shape(content: Any, shape: type[Shape] | Any, *, what: str, cure: str) ->
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
         *outer, last = faults[0]["loc"] or ("the whole",)
-        key = last == "[key]"  # of an object, under the key itself
+        key = bool(outer) and last == "[key]"  # of an object, under the key itself; alone it is a key of that name
         place = ".".join(map(str, [*outer[:-1], f"the key {outer[-1]}"] if key else [*outer, last]))
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         given = json.dumps(faults[0]["input"], ensure_ascii=False, default=str)

@@ -170,7 +170,7 @@ def best(board: Board) -> set[tuple[str, str]]:
 
 
 def logged(rows: Iterable[Row], sisters: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    """What the notes of the sister tasks recorded for the `experiment=` that a row changes or repeats."""
+    """Numbers of the sister tasks' notes for the `experiment=` that a row changes or repeats, in words by recipe."""
     found = {}
     for row in rows:
         recipe = row.ours.runs[0].recipe if row.ours else row.recipe

@@ -80,7 +80,7 @@ class ForkServer:
 
     @property
     def gone(self) -> bool:
-        """Whether the server has ended, or is about to: one that is killed or cannot import."""
+        """True where the server has ended, or is about to: one that is killed or cannot import."""
         return self._silent or self.process.poll() is not None
 
     def listen(self) -> bool:

@@ -33,18 +33,20 @@ class Deferred(ModuleType):
         """The class of compiled modules."""
 
     @staticmethod
-    def disable(function: Callable[..., Any], *how: Any, **named: Any) -> Callable[..., Any]:
-        """A function that no trace enters."""
+    def disable(fn: Callable[..., Any] | None = None, *how: Any, **named: Any) -> Callable[..., Any]:
+        """A function that no trace enters; without one, the decorator that makes it."""
+        if fn is None:
+            return lambda function: Deferred.disable(function, *how, **named)
 
         def untraced(*args: Any, **kwargs: Any) -> Any:
             module = sys.modules[NAME]
-            wanted = function if isinstance(module, Deferred) else module.disable(function, *how, **named)
+            wanted = fn if isinstance(module, Deferred) else module.disable(fn, *how, **named)
             return wanted(*args, **kwargs)
 
         return untraced
 
     @staticmethod
-    def graph_break() -> None:
+    def graph_break(msg: str = "") -> None:
         """The end of a trace, where there is one."""
 
     def __getattr__(self, name: str) -> Any:

@@ -33,13 +33,15 @@ def import_lightning() -> None:
     def available(name: str) -> bool:
         return name not in LEFT_OUT and package_available(name)
 
+    collecting = gc.isenabled()
     gc.disable()
     try:
         with patch.multiple(imports, RequirementCache=Requirement, package_available=available):
-            import torchmetrics  # noqa: F401
+            import torchmetrics  # noqa: F401  as it is to be found: without the rest
         defer_compiler()
-        import pytorch_lightning  # noqa: F401
+        import pytorch_lightning  # noqa: F401  imported for those who ask later
     finally:
         gc.freeze()
         atexit.register(gc.unfreeze)  # what is imported is taken down in order
-        gc.enable()
+        if collecting:
+            gc.enable()

@@ -70,9 +70,8 @@ def in_turn(parts: Sequence[Part], networks: Iterable[nn.Module | None]) -> Iter
     vectors: list[Tensor] = []
     if len(parts) > 1:
         named = [item for net in networks if net is not None for item in net.named_buffers()]
-        vectors = [
-            vector for name, vector in named if name.endswith(("weight_u", "weight_v"))
-        ]  # of both spectral layers
+        # SpectralWeight and SteppingSpectral name them alike
+        vectors = [vector for name, vector in named if name.endswith(("weight_u", "weight_v"))]
     found = [vector.clone() for vector in vectors]
     for part in parts:
         if part.number and vectors:
