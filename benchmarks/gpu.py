@@ -237,7 +237,8 @@ class Bench:
         there = ["trainer=gpu", "trainer.precision=32-true", "trainer.workers=0"] if self.card.cuda else ["trainer=cpu"]
         own, theirs = (Run([*words, *last], batch=2).rounds(1).losses for last in (there, ["trainer=cpu"]))
         row.losses = own
-        row.apart = max(abs(own[name] - theirs[name]) / max(1.0, abs(theirs[name])) for name in theirs)
+        apart = [abs(own[name] - theirs[name]) / max(1.0, abs(theirs[name])) for name in theirs]
+        row.apart = float(np.max(apart))  # a loss that is no number stays one here, which Python's max may pass over
 
     def trained(self, row: Row) -> None:
         """Time, memory and waits of the rounds, and of painting."""
