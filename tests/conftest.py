@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections import Counter
@@ -65,6 +66,7 @@ def pytest_collection_finish() -> None:
     """Take what was imported and collected out of every later collection of garbage."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # triton's library counts what is left at the end
     gc.set_threshold(20_000, 10, 10)  # configs are made of many objects: at Python's 700 it is a twentieth of the time
     gc.enable()
 
