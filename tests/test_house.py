@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
 from tests.sources import MODULES, ROOT, SOURCE, nodes_of, tree_of
 
 ALLOWED = {
@@ -221,3 +222,7 @@ def test_no_path_of_one_machine() -> None:
             text = path.read_text(errors="ignore")
             for wrong in ("/wo" + "rk/", "/ro" + "ot/", "pypi" + ".org", "python" + "hosted"):
                 assert wrong not in text, f"{path} names {wrong}"
+
+
+def test_the_test_files_that_go_first_are_there() -> None:
+    assert not set(LONGEST) - {path.name for path in (ROOT / "tests").rglob("test_*.py")}

@@ -85,6 +85,6 @@ def defer_compiler() -> None:
 
 
 def _load() -> ModuleType:
-    if isinstance(sys.modules[NAME], Deferred):
+    if isinstance(sys.modules.get(NAME), Deferred):
         del sys.modules[NAME]
     return importlib.import_module(NAME)

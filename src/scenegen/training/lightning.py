@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from unittest.mock import patch
 
 from scenegen.training.compiler import defer_compiler
@@ -19,6 +20,8 @@ def import_lightning() -> None:
     picture metrics say that their package is missing, so a process that runs code of others (`extensions=`) does not
     call this.
     """
+    if "pytorch_lightning" in sys.modules:
+        return
     from lightning_utilities.core import imports
     from lightning_utilities.core.imports import RequirementCache, package_available
 
