@@ -78,7 +78,7 @@ def draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """A field per measure: dots with intervals; hollow where one seed was run."""
     measures = sorted({row["measure"] for row in rows})
     variants = sorted({row["variant"] for row in rows}, reverse=True)
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, measure in zip(figure.subplots(2, 3, sharey=True).flat, measures, strict=False):
         for row in (row for row in rows if row["measure"] == measure):
@@ -89,6 +89,7 @@ def draw(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         axes.axvline(0, color="0.7", linewidth=1)
         axes.set_yticks(range(len(variants)), variants, fontsize=8)
         axes.tick_params(axis="x", labelsize=8)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_title(f"{measure}: difference to the base", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(out, dpi=90, format="png")
