@@ -63,7 +63,7 @@ def one_round(model: str, folder: str) -> None:
     """The resident size of a real second round, for `measured`."""
     torch.set_num_threads(1)
     module, (one, _) = made(model, folder, side=64, width="tiny")
-    step = Step(module, first=one, device="cpu")
+    step = Step(module, [one], device="cpu")
     report(lambda: step.run(one))
 
 

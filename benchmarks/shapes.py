@@ -3,7 +3,7 @@
 The networks and the batch lie on torch's meta device, which knows shapes and types alone. A step that reads a number
 off a tensor ends there with an error; copies, types, shapes, FLOPs and bytes are counted as the step goes.
 
-    step = Step(module, first_batch)      # its first round is a real one, on the CPU: what looks once has looked
+    step = Step(module, [first_batch])    # its first round is a real one, on the CPU: what looks once has looked
     seen = step.round(batch)              # Seen: copies, doubles, products, flops, peak
 """
 
@@ -13,7 +13,7 @@ import contextlib
 import traceback
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -107,19 +107,19 @@ class Step:
 
     Args:
         module: as a config builds it; it is moved.
-        first: batch of its first round, which runs with values on the CPU; None takes for granted what is looked at
-            once in a run.
+        first: batches of its first rounds, which run with values on the CPU; without any, what is looked at once in
+            a run is taken for granted.
         device: "meta"; "cpu" leaves the values, for what is measured beside it.
     """
 
-    def __init__(self, module: Rounds, first: Batch | None = None, *, device: str = "meta") -> None:
+    def __init__(self, module: Rounds, first: Sequence[Batch] = (), *, device: str = "meta") -> None:
         self.module = module
         # Lightning's own keep tensors until a row is written; Fabric's read each at once
         module.log = module.log_dict = lambda *_, **__: None
         self.optimizers = self.equipped()
-        self.trusting = first is None
-        if first is not None:
-            self.run(first)
+        self.trusting = not first
+        for batch in first:
+            self.run(batch)
         if device == "meta":
             module.to(device)  # which makes new parameters
             judge = module.discriminator

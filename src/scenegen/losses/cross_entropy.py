@@ -84,7 +84,8 @@ class CrossEntropy(Term):
             raise Refusal("loss.cross_entropy needs class scores, which the model did not give; use model=scenenet")
         logits = full_precision(logits)
         if logits.shape[-2:] != label.shape[-2:]:  # coarser scores answer for the middle of their cells
-            label = F.interpolate(label[:, None].double(), size=logits.shape[-2:], mode="nearest-exact")[:, 0].long()
+            # ids have 16 bits at most, which float32 holds exactly
+            label = F.interpolate(label[:, None].float(), size=logits.shape[-2:], mode="nearest-exact")[:, 0].long()
         weight = class_balance(label, num_classes=logits.shape[1], power=self.balance, ignore=self.ignore)
         weight = weight.to(logits.dtype)
         summed = F.cross_entropy(logits, label, weight=weight, reduction="sum")
