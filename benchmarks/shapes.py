@@ -25,8 +25,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+import scenegen
 from scenegen.base.records import Batch
 from scenegen.training.rounds import Rounds
+
+OURS = f"{Path(scenegen.__file__).parent}/"
+"""Start of the names of the package's files."""
 
 PAINTED = ("data.count={count}", "data.test_count=2")
 FOLDER = ("data.root={pictures}", "data.val_fraction=0")
@@ -191,5 +195,5 @@ def solver_left_out() -> Iterator[None]:
 
 def place() -> str:
     """The file of ours, and its line, that is at work."""
-    ours = [frame for frame in traceback.extract_stack() if "/scenegen/" in frame.filename]
+    ours = [frame for frame in traceback.extract_stack() if frame.filename.startswith(OURS)]
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "no file of ours"

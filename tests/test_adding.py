@@ -21,7 +21,7 @@ EXAMPLE = re.compile(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```", re.M | re.S)
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of src/ and conf/ with every page's files in it."""
+    """A copy of src/ and conf/ with every page's files in it; who has followed a page has files of these names."""
     copy = tmp_path_factory.mktemp("house")
     for folder in ("src", "conf", "experiments"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -30,7 +30,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         files = EXAMPLE.findall((ROOT / "docs" / f"add_a_{page}.md").read_text())
         assert [Path(name).suffix for name, _ in files] == [".py", ".yaml"], f"add_a_{page}.md: one file and one YAML"
         for name, text in files:
-            assert not (copy / name).exists(), f"{name} is taken"
             (copy / name).write_text(text)
     return copy
 
