@@ -89,6 +89,8 @@ EDGES = [
     Row("null-size", "train size=null", words=("size=null", "tiny")),
     Row("no-key", "train =5", words=("'=5'", "key=value")),
     Row("pluses", "train ++", words=("'++'", "key=value")),
+    Row("number-taken-out", "train '~debug/two_steps=0'", words=("no name", "group=OPTION")),
+    Row("number-at-a-place", "train '~@x=0'", words=("no name", "group=OPTION")),
     Row("tilde", "train '~'", words=("'~'", "key=value")),
     Row("bare", "train steps", words=("'steps'", "steps=...")),
     Row("steps-1e9", "train steps=1e9", words=("steps=1000000000.0", "write 1000000000")),

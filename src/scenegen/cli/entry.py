@@ -54,6 +54,9 @@ NO_GROUP = re.compile(r"Could not override '([^'@]+)")
 BLOCKED = re.compile("Target '(.+?)' is blocklisted")
 """Hydra's words for a target that it never makes."""
 
+NO_NAME = "Config group override"
+"""Start of Hydra's words for an option of a group that is a number."""
+
 UNKNOWN_KEY = (ConfigAttributeError, ConfigKeyError)
 
 EMPTY = ("", "''", '""')
@@ -226,6 +229,9 @@ def _sentence(error: BaseException, verb: str) -> str | None:
         return f"{' '.join(str(error).split())}; give the folder of your own conf/ files, or leave --config-dir out"
     if isinstance(error, OverrideParseException):
         return f"cannot read {error.override!r}: an override is key=value or group=option, {_bare(error.override)}"
+    if isinstance(error, ValueError) and str(error).startswith(NO_NAME):
+        named = " ".join(word for word in sys.argv[1:] if word.startswith("~") or "@" in word.partition("=")[0])
+        return f"{named or 'an override'} chooses an option by a value that is no name; write group=OPTION, or ~group"
     if isinstance(error, UNKNOWN_KEY):
         return _unknown_key(error, verb)
     if isinstance(error, InstantiationException) and (target := BLOCKED.search(str(error))):

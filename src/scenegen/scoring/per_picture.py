@@ -13,6 +13,9 @@ import numpy as np
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError)
+"""Errors of zipfile and NumPy on damaged files; zipfile calls versions that it does not know not implemented."""
+
 
 @dataclass(frozen=True)
 class PerPicture:
@@ -64,7 +67,7 @@ class PerPicture:
                 arrays = {name: file[name] for name in file.files}
             more = {name.removeprefix(PREFIX): arrays.pop(name) for name in list(arrays) if name.startswith(PREFIX)}
             found = cls(names=arrays["names"], **{name: arrays.get(name) for name in FIELDS[1:]}, measures=more)
-        except (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise Refusal(f"{path} holds no per-picture values ({error}); score the pictures again") from error
         lengths = {len(array) for array in found._arrays().values()}
         if len(found._arrays()) < 2 or len(lengths) != 1:

@@ -56,7 +56,7 @@ def is_submission(content: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):  # the latter of versions that zipfile does not know
         return False
     folders = {entry.filename.rpartition("/")[0] for entry in entries}
     return len(folders) == 1 and all(
