@@ -81,7 +81,8 @@ def test_a_round_waits_for_no_device(model: str, pictures: Path, monkeypatch: py
 
 @pytest.mark.parametrize("read", [torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.numpy, torch.nonzero, bool])
 def test_what_waits_for_a_device_is_refused_there(read) -> None:
-    with pytest.raises((RuntimeError, NotImplementedError, TypeError), match="meta"):
+    refusals = (RuntimeError, NotImplementedError, TypeError)  # numpy() has no kernel there, tolist() no type
+    with pytest.raises(refusals, match="meta"):
         read(torch.ones(1, device="meta"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -34,7 +35,7 @@ class Given:
     hole: np.ndarray | None = None
 
 
-class Degrade:
+class Degrade(ABC):
     """Base of the group's options.
 
     Attributes:
@@ -43,10 +44,7 @@ class Degrade:
 
     offers: ClassVar[frozenset[str]] = frozenset({"source"})
 
-    def __call__(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 to (h', w', 3) uint8, where nothing is drawn."""
-        raise NotImplementedError(type(self).__name__)  # an option that draws overrides `given` alone
-
+    @abstractmethod
     def given(self, photo: np.ndarray, *, seed: int, name: str) -> Given:
         """What is given in the photograph's place.
 
@@ -55,7 +53,6 @@ class Degrade:
             seed: of this sample in this epoch.
             name: of the sample.
         """
-        return Given(self(photo))
 
 
 class Smaller(Degrade):
@@ -72,8 +69,8 @@ class Smaller(Degrade):
             raise Refusal(f"degrade.factor={factor} must lie in 2..16; 2 halves both sides")
         self.factor = factor
 
-    def __call__(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 to (h / factor, w / factor, 3) uint8.
+    def given(self, photo: np.ndarray, *, seed: int, name: str) -> Given:
+        """The photograph in (h / factor, w / factor, 3) uint8; nothing is drawn.
 
         Raises:
             Refusal: sides that do not divide.
@@ -83,7 +80,7 @@ class Smaller(Degrade):
             raise Refusal(f"degrade=smaller divides both sides by {self.factor}, but pictures of {h}x{w} do not; "
                           "choose size.height= and size.width= that do")  # fmt: skip
         small = Image.fromarray(photo).resize((w // self.factor, h // self.factor), Image.Resampling.BICUBIC)
-        return np.array(small)
+        return Given(np.array(small))
 
 
 class Holes(Degrade):

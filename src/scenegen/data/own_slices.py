@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from scenegen.base.depth import Depth
 from scenegen.base.records import Refusal
 from scenegen.data.levels import ENDINGS, read_units
 from scenegen.data.pairs import natural_key
 from scenegen.data.samples import Sample
 from scenegen.data.slices import Slices, Twins
+
+
+class Lone(Twins):
+    """Names of slices that have no twins."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Refused: nothing is known of what should come out."""
+        raise Refusal(f"{self.names[index]} has no clean twin; give pairs of slices as data=slices data.root=FOLDER")
 
 
 class OwnSlices(Slices):
@@ -21,9 +34,7 @@ class OwnSlices(Slices):
     """
 
     def __init__(self, files: list[Path], *, depth: Depth) -> None:
-        twins = Twins()
-        twins.names = [path.stem for path in files]
-        super().__init__(twins, depth=depth, patch=None, flip=0.0)
+        super().__init__(Lone([path.stem for path in files]), depth=depth, patch=None, flip=0.0)
         self.files = files
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from scenegen.data.samples import Pairs, Sample
 from scenegen.data.transforms import Framing
 
 
-class Twins:
+class Twins(ABC):
     """Base of the sources of slices in pairs, noisy and clean.
 
     Attributes:
@@ -33,9 +34,9 @@ class Twins:
     def __len__(self) -> int:
         return len(self.names)
 
+    @abstractmethod
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The noisy and the clean slice, (h, w) float32 in Hounsfield units."""
-        raise NotImplementedError(type(self).__name__)  # slices of one's own (own_slices) have names and no twins
 
     def load(self, index: int) -> Raw:
         """Refused: slices are no photographs."""

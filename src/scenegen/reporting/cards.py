@@ -8,42 +8,37 @@ from scenegen.base.records import SceneModel
 from scenegen.networks.generators.rrdb import SuperResolution
 from scenegen.sampling.inputs import Input
 
-CARD = """# {name}
+HEAD = """# {name}
 
 {reads} in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
-{size} pixels (width x height), {count:.1f} million numbers as {floats} ({mib:.1f} MiB).
+{size} pixels (width x height), """
 
-```bash
-{use}
-```
-
-- **Label maps**: {classes}
+FACTS = """- **Label maps**: {classes}
 - **Data**: {data}
 - **Terms**: {terms}
 - **Scores**: {scores}
 - **Limits**: {limits}
-- **Trained by**: config.yaml, {seen:,} pictures seen.
-- **Checked**: this folder paints what the run paints, up to {off:.2f} of 255 grey levels in one picture.
 """
 
+CARD = f"""{HEAD}{{count:.1f}} million numbers as {{floats}} ({{mib:.1f}} MiB).
 
-GRAPH_CARD = """# {name}
-
-{reads} in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
-{size} pixels (width x height), as one graph ({kind}).{unchecked}
-
-```python
-{code}
+```bash
+{{use}}
 ```
 
-- **Inputs**: {inputs}. The batch is of any size.
+{FACTS}- **Trained by**: config.yaml, {{seen:,}} pictures seen.
+- **Checked**: this folder paints what the run paints, up to {{off:.2f}} of 255 grey levels in one picture.
+"""
+
+GRAPH_CARD = f"""{HEAD}as one graph ({{kind}}).{{unchecked}}
+
+```python
+{{code}}
+```
+
+- **Inputs**: {{inputs}}. The batch is of any size.
 - **Output**: picture, (batch, 3, height, width), uint8.
-- **Label maps**: {classes}
-- **Data**: {data}
-- **Terms**: {terms}
-- **Scores**: {scores}
-- **Limits**: {limits}
-- **Checked**: opened anew it paints what the run paints: {checked}.
+{FACTS}- **Checked**: opened anew it paints what the run paints: {{checked}}.
 """
 
 CODE = {
@@ -87,7 +82,7 @@ def use(model: SceneModel) -> str:
 def code(form: str, inputs: Sequence[Input]) -> str:
     """Code that runs a graph of these inputs; `form` is a key of CODE."""
     if form == "torchscript":
-        lines = [f"    {each.code(form=2)},  # {each.name}" for each in inputs]
+        lines = [f"    {each.code.torch},  # {each.name}" for each in inputs]
     else:
-        lines = [f'    "{each.name}": {each.code(form=1)},' for each in inputs]
+        lines = [f'    "{each.name}": {each.code.numpy},' for each in inputs]
     return CODE[form].format(given="\n".join(lines))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,21 @@ SHARES = (0.1, 0.5, 0.3, 0.7)
 """Parts of drawn pictures that are missing, by the seed."""
 
 
-class Content(Enum):
-    """Values of an input: (in words, numpy code of one sample, torch code of one sample)."""
+class Values(NamedTuple):
+    """Values of an input in words, and code of one sample for each library."""
 
-    IDS = ("int64 ids", "np.zeros({shape}, np.int64)", "torch.zeros({shape}, dtype=torch.long)")
-    PICTURE = ("float32 in [-1, 1]", "np.zeros({shape}, np.float32)", "torch.zeros({shape})")
-    HOLE = ("bool, true where it is missing", "np.zeros({shape}, bool)", "torch.zeros({shape}, dtype=torch.bool)")
-    NOISE = ("float32, standard normal", "np.random.randn(*{shape}).astype(np.float32)", "torch.randn({shape})")
+    words: str
+    numpy: str
+    torch: str
+
+
+class Content(Enum):
+    """Kinds of inputs."""
+
+    IDS = Values("int64 ids", "np.zeros({shape}, np.int64)", "torch.zeros({shape}, dtype=torch.long)")
+    PICTURE = Values("float32 in [-1, 1]", "np.zeros({shape}, np.float32)", "torch.zeros({shape})")
+    HOLE = Values("bool, true where it is missing", "np.zeros({shape}, bool)", "torch.zeros({shape}, dtype=torch.bool)")
+    NOISE = Values("float32, standard normal", "np.random.randn(*{shape}).astype(np.float32)", "torch.randn({shape})")
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,12 @@ class Input:
     def spelt(self) -> str:
         """Name, shape and content in words."""
         last = f" 0..{self.classes - 1}" if self.content is Content.IDS else ""
-        return f"{self.name} (batch, {', '.join(map(str, self.sides))}), {self.content.value[0]}{last}"
+        return f"{self.name} (batch, {', '.join(map(str, self.sides))}), {self.content.value.words}{last}"
 
-    def code(self, *, form: int) -> str:
-        """Code that makes one sample; `form` is 1 for numpy and 2 for torch."""
-        return self.content.value[form].format(shape=(1, *self.sides))
+    @property
+    def code(self) -> Values:
+        """Code that makes one sample."""
+        return Values(*(text.format(shape=(1, *self.sides)) for text in self.content.value))
 
     def example(self, count: int, *, seed: int) -> Tensor:
         """A drawn tensor of so many samples: ids and holes in blocks, standard normal noise, or pictures of it."""

@@ -13,8 +13,17 @@ import numpy as np
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError)
-"""Errors of zipfile and NumPy on damaged files; zipfile calls versions that it does not know not implemented."""
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    zipfile.BadZipFile,
+    NotImplementedError,  # zipfile's of versions and packings that it does not know
+)
+"""Errors of zipfile and NumPy on damaged files."""
 
 
 @dataclass(frozen=True)
