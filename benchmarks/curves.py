@@ -3,8 +3,10 @@
     step   CPU seconds of a round (generator and discriminator, hinge and feature matching) against the pictures' side,
            the published formulation and `trainer.lookup=true`, on label maps of a data=folder; one thread, ngf 32,
            batch 1
-    fid    CPU seconds and largest memory of the FID of two sets of N/2 pictures, this package's and pytorch-fid's,
-           each in a process of its own; random weights on both sides
+    fid    against N made and N reference pictures, each point in a process of its own with one thread:
+           CPU seconds of FID by this package, pytorch-fid and torch-fidelity, on random weights, the same for all;
+           largest memory of a score with every measure of sets, and of pytorch-fid's distance alone, where a linear map
+           to 2,048 numbers stands in Inception's place on both sides (it costs no time and features cost as much)
 
 Prints the numbers as a markdown table and draws them. Rounds alternate; seconds are the least of the rounds.
 """
@@ -13,20 +15,37 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import tempfile
-import time
 import warnings
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
-from fid import Bench
+from fid import Bench, Folder, quiet
 from memory import measured, report
+from PIL import Image
 from step import LOOKUP, PLAIN, CpuWatch, Variant
+from torch import Tensor
+
+from scenegen.data.classes import LANDSCAPE
+from scenegen.scoring.judges.protocols import BOTH
+from scenegen.scoring.measures import Fid, Measure
+from scenegen.scoring.neighbourhoods import PARTS, Neighbourhood, SlicedWasserstein
+from scenegen.scoring.pyramid import Pyramid
+from scenegen.scoring.scorer import Scorer
 
 SIDES = (64, 96, 128, 192, 256)
-COUNTS = {"scenegen": (200, 400, 800), "pytorch-fid": (200, 400)}
+COUNTS = (20, 40, 80)
+LARGE_COUNTS = (500, 2000, 4000, 8000)
+PROGRAMS = {"scenegen": "ours", "pytorch-fid": "theirs", "torch-fidelity": "fidelity"}
+EVERY = "scenegen, every measure of sets"
+STATISTICS = "pytorch-fid, FID alone"
+DIMENSIONS = 2048
 Curves = dict[str, list[tuple[int, float]]]
 
 
@@ -50,26 +69,81 @@ def steps(root: str, *, rounds: int) -> Curves:
     return found
 
 
-def fids(*, size: int) -> tuple[Curves, Curves]:
-    """Seconds and MiB per count and program."""
-    seconds: Curves = {name: [] for name in COUNTS}
-    memory: Curves = {name: [] for name in COUNTS}
-    for name, counts in COUNTS.items():
-        for count in counts:
-            mib, took = measured(__file__, "one", name, str(count), str(size))
-            seconds[name].append((count, took))
-            memory[name].append((count, mib))
+def fids(size: tuple[int, int]) -> tuple[Curves, Curves]:
+    """Seconds per count and program, and MiB."""
+    seconds: Curves = {name: [] for name in PROGRAMS}
+    for name, points in seconds.items():
+        for count in COUNTS:
+            points.append((count, measured(__file__, "one", PROGRAMS[name], str(count), *map(str, size))[1]))
+    memory: Curves = {name: [] for name in (EVERY, STATISTICS)}
+    for name, points in memory.items():
+        for count in LARGE_COUNTS:
+            points.append((count, measured(__file__, "large", name, str(count))[0]))
+            print(name, *points[-1], file=sys.stderr)
     return seconds, memory
 
 
-def one(name: str, count: int, size: int) -> None:
-    """One program's FID of so many pictures in two sets, for `measured`."""
+def one(way: str, count: int, height: int, width: int) -> None:
+    """One program's FID of two sets of so many pictures, for `measured`."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as home:
-        bench = Bench(Path(home), pictures=count // 2, reference=count // 2, size=(size, size), weights=None)
-        began = time.process_time()
-        call = bench.ours if name == "scenegen" else bench.theirs
-        report(call, seconds=lambda: time.process_time() - began)
+        bench = Bench(Path(home), pictures=count, reference=count, size=(height, width), weights=None)
+        began = sum(os.times()[:4])  # of workers too
+        report(getattr(bench, way), seconds=lambda: sum(os.times()[:4]) - began)
+
+
+class Linear(torch.nn.Module):
+    """A description of 2,048 numbers that costs next to nothing, in the form of both programs."""
+
+    name, title, stamp, resize, stand_in, ranks = "linear", "FID(linear)", "linear", "none", True, BOTH
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.map = torch.randn(3 * side * side, DIMENSIONS, generator=torch.Generator().manual_seed(0)) / side
+
+    def forward(self, image: Tensor) -> Any:
+        if image.dtype == torch.uint8:
+            return self._of(image / 255)  # (b, 2048)
+        return [self._of(image)[..., None, None]]  # pytorch-fid's blocks, (b, 2048, 1, 1)
+
+    def _of(self, image: Tensor) -> Tensor:
+        return (image.flatten(1) @ self.map).relu()
+
+
+def large(name: str, count: int, *, side: int = 32) -> None:
+    """Memory of a score of so many small pictures against as many, for `measured`."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as home:
+        made, real = (noise_pictures(Path(home) / word, count, side, seed) for seed, word in enumerate(("a", "b")))
+        net = Linear(side)
+        report(partial(everything, made, real, net) if name == EVERY else partial(statistics_alone, made, real, net))
+
+
+def noise_pictures(folder: Path, count: int, side: int, seed: int) -> Path:
+    folder.mkdir()
+    stream = np.random.default_rng(seed)
+    for index in range(count):
+        Image.fromarray(stream.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(folder / f"{index:05d}.png")
+    return folder
+
+
+def everything(made: Path, real: Path, net: Linear) -> None:
+    """A score as scenegen.score makes it: distances, intervals, floors, and the file of single pictures."""
+    parts: dict[str, Measure] = {part: Neighbourhood(fid=net, part=part, k=3) for part in PARTS}
+    measures = {"fid": Fid(fid=net), "sliced": SlicedWasserstein(fid=net, directions=512), **parts}
+    measures["pyramid"] = Pyramid(cells=4, directions=256, photographs=1024)
+    size = (side := int((net.map.shape[0] / 3) ** 0.5), side)
+    labels, reference = (Folder(folder, size) for folder in (made, real))
+    found = Scorer(measures=measures, classes=LANDSCAPE).score(made, labels, reference=reference)
+    found.per_picture.save(made / "scores.npz")
+
+
+def statistics_alone(made: Path, real: Path, net: Linear) -> None:
+    from pytorch_fid.fid_score import calculate_frechet_distance, compute_statistics_of_path
+
+    with quiet():
+        found = [compute_statistics_of_path(str(folder), net, 50, DIMENSIONS, "cpu", 0) for folder in (made, real)]
+    calculate_frechet_distance(*found[0], *found[1])
 
 
 def draw(panels: list[tuple[str, str, Curves]], out: Path) -> None:
@@ -100,7 +174,7 @@ def main() -> None:
     parser.add_argument("curve", choices=["step", "fid"])
     parser.add_argument("--root", help="a data=folder of real label maps with photographs")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--size", type=int, default=64, help="side of the pictures that FID reads")
+    parser.add_argument("--size", type=int, nargs=2, default=[384, 512], help="height and width of what FID reads")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     if chosen.curve == "step":
@@ -108,16 +182,17 @@ def main() -> None:
         print(tabled("CPU seconds of a round, by side", found, ".2f"))
         draw([("side of the picture", "CPU seconds of a round", found)], chosen.out)
         return
-    seconds, memory = fids(size=chosen.size)
-    print(tabled("CPU seconds, by N", seconds, ".1f"))
+    seconds, memory = fids(chosen.size)
+    print(tabled("CPU seconds of FID, by N", seconds, ".1f"))
     print(tabled("MiB, by N", memory, ".0f"))
-    draw(
-        [("N pictures, of both sets", "CPU seconds", seconds), ("N pictures, of both sets", "MiB", memory)], chosen.out
-    )
+    below = "N made pictures, against N photographs"
+    draw([(below, "CPU seconds of FID, one thread", seconds), (below, "largest memory, MiB", memory)], chosen.out)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        one(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        one(sys.argv[2], *map(int, sys.argv[3:]))
+    elif sys.argv[1:2] == ["large"]:
+        large(sys.argv[2], int(sys.argv[3]))
     else:
         main()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.refusal import Refusal
+from scenegen.metrics.rows import Rows, blocks
 
 
 class Moments:
@@ -25,10 +26,11 @@ class Moments:
         self.rows: list[Tensor] | None = []
 
     @classmethod
-    def of(cls, features: Tensor) -> Moments:
-        """The moments of one (n, d) block of features."""
+    def of(cls, features: Rows) -> Moments:
+        """The moments of a table of (n, d) features."""
         moments = cls()
-        moments.update(features)
+        for block in blocks(features):
+            moments.update(block)
         return moments
 
     def update(self, features: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.refusal import Refusal
+from scenegen.metrics.rows import Rows
 
 
 def kernel_distance(x: Tensor, y: Tensor, *, degree: int = 3, coef: float = 1.0) -> Tensor:
@@ -38,7 +39,7 @@ def kernel_distance(x: Tensor, y: Tensor, *, degree: int = 3, coef: float = 1.0)
 
 
 def kernel_distance_subsets(
-    x: Tensor, y: Tensor, *, generator: torch.Generator, subsets: int = 100, size: int = 1000
+    x: Rows, y: Rows, *, generator: torch.Generator, subsets: int = 100, size: int = 1000
 ) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the kernel distance over random subsets without replacement.
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from scenegen.base.refusal import Refusal
+from scenegen.metrics.rows import BLOCK, Rows, blocks
 
 ROWS = 1024
-"""Rows whose distances are held at a time."""
+"""Rows whose distances to a block of others are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Coverage:
     coverage: float
 
 
-def coverage_of(made: Tensor, real: Tensor, *, k: int) -> Coverage:
+def coverage_of(made: Rows, real: Rows, *, k: int) -> Coverage:
     """Precision, recall, density and coverage of made features.
 
     Args:
@@ -45,23 +46,39 @@ def coverage_of(made: Tensor, real: Tensor, *, k: int) -> Coverage:
     Source: Kynkaanniemi et al., NeurIPS 2019, eq. 1 and 2 (precision and recall); Naeem et al., ICML 2020, eq. 3 and 4
         (density and coverage).
     """
-    if made.ndim != 2 or real.ndim != 2 or made.shape[1] != real.shape[1] or not 1 <= k < min(len(made), len(real)):
+    shapes = tuple(made.shape), tuple(real.shape)
+    if {*map(len, shapes)} != {2} or shapes[0][1] != shapes[1][1] or not 1 <= k < min(len(made), len(real)):
         raise Refusal(
-            f"neighbours need two tables of one width with more than k={k} rows, got {tuple(made.shape)} and "
-            f"{tuple(real.shape)}; score more pictures, or give a smaller k"
+            f"neighbours need two tables of one width with more than k={k} rows, got {shapes[0]} and "
+            f"{shapes[1]}; score more pictures, or give a smaller k"
         )
-    made, real = made.double(), real.double()
-    across = torch.cdist(real, made)  # (m, n)
-    around_real, around_made = _radii(real, k), _radii(made, k)  # (m,), (n,)
-    in_real = across < around_real[:, None]
+    around_made = _radii(made, k).split(BLOCK)
+    balls = torch.zeros(len(made), dtype=torch.long)  # of real rows, around each made row
+    recalled = covered = 0
+    for part, radius in zip(blocks(real), _radii(real, k).split(BLOCK), strict=True):
+        in_made, in_own = torch.zeros(2, len(part), dtype=torch.bool)
+        for other, around, count in zip(blocks(made), around_made, balls.split(BLOCK), strict=True):
+            across = torch.cdist(part.double(), other.double())  # (block of m, block of n)
+            in_real = across < radius[:, None]
+            count += in_real.sum(0)  # a view of balls
+            in_own |= in_real.any(1)
+            in_made |= (across < around).any(1)
+        recalled, covered = recalled + int(in_made.sum()), covered + int(in_own.sum())
     return Coverage(
-        precision=float(in_real.any(0).double().mean()),
-        recall=float((across < around_made[None]).any(1).double().mean()),
-        density=float(in_real.double().sum(0).mean() / k),
-        coverage=float((across.amin(1) < around_real).double().mean()),
+        precision=float((balls > 0).double().mean()),
+        recall=recalled / len(real),
+        density=float(balls.double().mean() / k),
+        coverage=covered / len(real),
     )
 
 
-def _radii(rows: Tensor, k: int) -> Tensor:
+def _radii(rows: Rows, k: int) -> Tensor:
     """(n,) distance of each row to its k-th neighbour; the row itself is its own at 0."""
-    return torch.cat([torch.cdist(part, rows).kthvalue(k + 1, dim=1).values for part in rows.split(ROWS)])
+    found = []
+    for part in blocks(rows, ROWS):
+        least = torch.empty(len(part), 0, dtype=torch.float64)
+        for other in blocks(rows):
+            near = torch.cat([least, torch.cdist(part.double(), other.double())], 1)
+            least = near.topk(min(k + 1, near.shape[1]), dim=1, largest=False).values
+        found.append(least.amax(1))
+    return torch.cat(found)

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 
 from scenegen.base.refusal import Refusal
+from scenegen.metrics.rows import Rows, projected
+
+HELD = 2**25
+"""Projections (rows times directions) that are held at a time."""
 
 
-def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int, generator: torch.Generator) -> Tensor:
+def sliced_wasserstein(x: Rows, y: Rows, *, directions: int, generator: torch.Generator) -> Tensor:
     """Mean over random unit directions of the 1-Wasserstein distance of the projected sets.
 
     It needs fewer rows than a Frechet distance: no covariance is estimated.
@@ -30,8 +34,12 @@ def sliced_wasserstein(x: Tensor, y: Tensor, *, directions: int, generator: torc
     Source: Rabin et al., SSVM 2011; Karras et al., ICLR 2018 (Progressive GAN), section 5.
     """
     unit = _directions(x, y, directions, generator)
-    a, b = (_quantiles(rows.double() @ unit, max(len(x), len(y))) for rows in (x, y))  # (q, directions) each
-    return (a - b).abs().mean()
+    count = max(len(x), len(y))
+    found = torch.zeros((), dtype=torch.float64)
+    for part in unit.split(max(1, HELD // (len(x) + len(y))), dim=1):
+        a, b = (_quantiles(projected(rows, part), count) for rows in (x, y))  # (q, k) each
+        found += (a - b).abs().mean() * (part.shape[1] / directions)
+    return found
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Transport:
     influence: Tensor
 
 
-def transport(x: Tensor, y: Tensor, *, directions: int, generator: torch.Generator, at_once: int = 64) -> Transport:
+def transport(x: Rows, y: Rows, *, directions: int, generator: torch.Generator, at_once: int = 64) -> Transport:
     """Sliced 1-Wasserstein distance by the areas between distribution functions, exact for sets of unlike sizes.
 
     A row's influence is the dual potential of the transport at its place, less its mean.
@@ -58,7 +66,7 @@ def transport(x: Tensor, y: Tensor, *, directions: int, generator: torch.Generat
         y: (m, d).
         directions: number of random unit directions.
         generator: source of the directions.
-        at_once: directions whose projections are held at a time.
+        at_once: directions whose projections are held at a time, fewer of many rows.
 
     Raises:
         Refusal: an empty set or unlike widths.
@@ -67,12 +75,12 @@ def transport(x: Tensor, y: Tensor, *, directions: int, generator: torch.Generat
         propositions 2.17 and 7.17.
     """
     unit = _directions(x, y, directions, generator)
-    rows = torch.cat([x, y]).double()
-    step = torch.full((len(rows), 1), 1 / len(x), dtype=torch.float64)
+    rows = len(x) + len(y)
+    step = torch.full((rows, 1), 1 / len(x), dtype=torch.float64)
     step[len(x) :] = -1 / len(y)
     distance, influence = 0.0, torch.zeros(len(x), dtype=torch.float64)
-    for part in unit.split(at_once, dim=1):
-        place, order = (rows @ part).sort(0)  # (n + m, k) each
+    for part in unit.split(max(1, min(at_once, HELD // (8 * rows))), dim=1):
+        place, order = torch.cat([projected(x, part), projected(y, part)]).sort(0)  # (n + m, k) each
         between = step[:, 0][order].cumsum(0)[:-1]  # F_x - F_y between two neighbours
         width = place.diff(dim=0)
         distance += float((between.abs() * width).sum())
@@ -83,8 +91,8 @@ def transport(x: Tensor, y: Tensor, *, directions: int, generator: torch.Generat
     return Transport(distance / directions, influence / directions)
 
 
-def _directions(x: Tensor, y: Tensor, directions: int, generator: torch.Generator) -> Tensor:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
+def _directions(x: Rows, y: Rows, directions: int, generator: torch.Generator) -> Tensor:
+    if len(x.shape) != 2 or len(y.shape) != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
         raise Refusal(f"a sliced distance needs two tables of one width, got {tuple(x.shape)} and {tuple(y.shape)}")
     unit = torch.randn(x.shape[1], directions, generator=generator, dtype=torch.float64)
     return unit / unit.norm(dim=0, keepdim=True)

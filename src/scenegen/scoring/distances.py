@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scenegen.metrics.frechet import Moments
 from scenegen.metrics.kernel import kernel_distance_subsets
+from scenegen.metrics.rows import Picked, Rows
 from scenegen.metrics.target import Target, frechet_infinity
 from scenegen.scoring.inputs import Options
 from scenegen.scoring.judges.protocols import Describing, fid_title
@@ -41,7 +41,7 @@ class Found:
     warning: str = ""
 
 
-def distances(features: Tensor, real: Reference, *, photos: Tensor | None, fid: Describing, options: Options) -> Found:
+def distances(features: Rows, real: Reference, *, photos: Rows | None, fid: Describing, options: Options) -> Found:
     """Frechet distance of generated to real features, with KID, its value at infinite N, and its floor.
 
     Args:
@@ -60,7 +60,7 @@ def distances(features: Tensor, real: Reference, *, photos: Tensor | None, fid: 
     return Found(value, target.influence(features).numpy(), beside, floor, _warning(features, floor, fid))
 
 
-def kid(features: Tensor, real: Reference, fid: Describing, seed: int) -> Number:
+def kid(features: Rows, real: Reference, fid: Describing, seed: int) -> Number:
     """Kernel distance of (n, d) generated features to the reference, mean over random subsets."""
     subsets = {"subsets": KID_SUBSETS, "size": min(KID_SIZE, len(features), len(real))}
     mean, spread = kernel_distance_subsets(
@@ -70,7 +70,7 @@ def kid(features: Tensor, real: Reference, fid: Describing, seed: int) -> Number
     return Number(fid_title(fid, "KID"), float(mean), len(features), judge)
 
 
-def _infinity(features: Tensor, target: Target, fid: Describing, seed: int) -> Number:
+def _infinity(features: Rows, target: Target, fid: Describing, seed: int) -> Number:
     found = frechet_infinity(features, target, generator=torch.Generator().manual_seed(seed))
     few = ", still too large: fewer pictures than dimensions" if len(features) <= features.shape[1] else ""
     judge = f"line in 1/N through {len(found.sizes)} subsets of {found.sizes[0]} to {found.sizes[-1]}{few}"
@@ -78,7 +78,7 @@ def _infinity(features: Tensor, target: Target, fid: Describing, seed: int) -> N
 
 
 def _floor(
-    target: Target, real: Reference, photos: Tensor | None, fid: Describing, options: Options, *, count: int
+    target: Target, real: Reference, photos: Rows | None, fid: Describing, options: Options, *, count: int
 ) -> Number | None:
     """Distance between real pictures at this N, which no generator can be expected to beat."""
     held, others, what = held_and_rest(real, photos, count=count, seed=options.seed)
@@ -89,7 +89,7 @@ def _floor(
     return Number(f"{fid_title(fid)} floor, real vs real", float(rest.distance(held)), len(held), judge)
 
 
-def held_and_rest(real: Reference, photos: Tensor | None, *, count: int, seed: int) -> tuple[Tensor, Tensor, str]:
+def held_and_rest(real: Reference, photos: Rows | None, *, count: int, seed: int) -> tuple[Rows, Rows, str]:
     """Two sets of real features for a floor, and the first one's name.
 
     Args:
@@ -102,10 +102,11 @@ def held_and_rest(real: Reference, photos: Tensor | None, *, count: int, seed: i
         return photos, real.features, "the label maps' own photographs"
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(real)))
     aside = min(count, len(real) // 2)
-    return real.features[order[:aside]], real.features[order[aside:]], "held-out reference photographs"
+    held, rest = (Picked(real.features, picks) for picks in (order[:aside], order[aside:]))
+    return held, rest, "held-out reference photographs"
 
 
-def _warning(features: Tensor, floor: Number | None, fid: Describing) -> str:
+def _warning(features: Rows, floor: Number | None, fid: Describing) -> str:
     count, dimensions = features.shape
     if count >= dimensions:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.samples import planes
 from scenegen.metrics.accuracy import confusion
+from scenegen.metrics.rows import Rows
+from scenegen.scoring.features import Gathered
 from scenegen.scoring.generated import Generated
 from scenegen.scoring.inputs import Options, Pictures, Samples, Style, Track, batches
 from scenegen.scoring.judges.protocols import Judges
@@ -30,7 +33,7 @@ class Tally:
         counts: (classes, classes) pixels by true and predicted id, of the segmenter where there is one.
         counted: true where there was a segmenter and a label map to count.
         rows: role of a picture measure -> its rows, batch by batch.
-        features: role of a judge that describes pictures -> its features of the made ones, batch by batch.
+        features: role of a judge that describes pictures -> its features of the made ones.
         photos: the same of the samples' own photographs, where the floor needs them.
         labels: hash of the label maps (of the photographs of samples without one).
         pictures: hash of the made pictures.
@@ -39,8 +42,8 @@ class Tally:
     counts: Tensor
     counted: bool = False
     rows: dict[str, list[Tensor]] = field(default_factory=dict)
-    features: dict[str, list[Tensor]] = field(default_factory=dict)
-    photos: dict[str, list[Tensor]] = field(default_factory=dict)
+    features: dict[str, Rows] = field(default_factory=dict)
+    photos: dict[str, Rows] = field(default_factory=dict)
     labels: SetHash = field(default_factory=SetHash)
     pictures: SetHash = field(default_factory=SetHash)
 
@@ -91,6 +94,8 @@ def judge_generated(
             given["results"] = torch.stack([torch.stack([*map(planes, pictures.results(s.name))]) for s in samples])
         return samples, made, given
 
+    described: dict[str, Gathered] = defaultdict(Gathered)
+    own: dict[str, Gathered] = defaultdict(Gathered)
     work = batches(len(pictures.files), options.batch_size)
     for samples, made, given in prefetched(read, track(work, "scoring")):
         for sample, picture in zip(samples, made, strict=True):
@@ -104,10 +109,11 @@ def judge_generated(
             tally.counts += _confusion(sample, classes)
             tally.counted = True
         for role, judge in judges.describing.items():
-            tally.features.setdefault(role, []).append(judge(made).float().cpu())
+            described[role].add(judge(made))
             if own_photos and all(s.image is not None for s in samples):
-                own = torch.stack([s.image for s in samples]).to(options.device)
-                tally.photos.setdefault(role, []).append(judge(own).float().cpu())
+                own[role].add(judge(torch.stack([s.image for s in samples]).to(options.device)))
+    tally.features = {role: gathered.rows() for role, gathered in described.items()}
+    tally.photos = {role: gathered.rows() for role, gathered in own.items()}
     return tally
 
 

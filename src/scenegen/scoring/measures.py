@@ -7,7 +7,7 @@ SetMeasure at the features of all made pictures beside those of the reference. T
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,8 @@ from scenegen.data.classes import ClassList
 from scenegen.metrics import fidelity
 from scenegen.metrics.accuracy import class_pixels, iou_of, picture_hits
 from scenegen.metrics.colour import histogram_correlation
+from scenegen.metrics.neighbours import Coverage, coverage_of
+from scenegen.metrics.rows import Rows
 from scenegen.networks.frozen.extractors import Extractor
 from scenegen.networks.frozen.lpips_trunks import NETS, lpips_heads
 from scenegen.scoring.contest import Contest
@@ -95,10 +97,17 @@ class Sets:
         options: floor, infinity, and the seed of all subsets.
     """
 
-    made: Tensor
+    made: Rows
     real: Reference
-    photos: Tensor | None
+    photos: Rows | None
     options: Options
+    _coverage: dict[int, Coverage] = field(default_factory=dict, init=False, repr=False)
+
+    def coverage(self, k: int) -> Coverage:
+        """Precision, recall, density and coverage at the k-th neighbour, computed once for the four measures."""
+        if k not in self._coverage:
+            self._coverage[k] = coverage_of(self.made, self.real.features, k=k)
+        return self._coverage[k]
 
 
 class SetMeasure(Measure):

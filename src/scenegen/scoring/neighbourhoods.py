@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 
 import torch
-from torch import Tensor
 
 from scenegen.base.refusal import Refusal
-from scenegen.metrics.neighbours import Coverage, coverage_of
+from scenegen.metrics.neighbours import Coverage
+from scenegen.metrics.rows import Rows
 from scenegen.metrics.sliced import sliced_wasserstein, transport
 from scenegen.scoring.distances import FLOOR_LEAST, Found, held_and_rest
 from scenegen.scoring.judges.protocols import Describing, fid_title
@@ -45,7 +45,7 @@ class SlicedWasserstein(SetMeasure):
         moved = transport(sets.made, sets.real.features, directions=self.directions, generator=stream)
         return Found(self._distance(sets.made, sets.real.features, sets), moved.influence.numpy(), beside)
 
-    def _distance(self, x: Tensor, y: Tensor, sets: Sets) -> float:
+    def _distance(self, x: Rows, y: Rows, sets: Sets) -> float:
         stream = torch.Generator().manual_seed(sets.options.seed)
         return float(sliced_wasserstein(x, y, directions=self.directions, generator=stream))
 
@@ -70,4 +70,4 @@ class Neighbourhood(SetMeasure):
         self.name, self.stamp = fid_title(fid, part), f"{fid.stamp}, k={k}"
 
     def of_set(self, sets: Sets) -> Found:
-        return Found(asdict(coverage_of(sets.made, sets.real.features, k=self.k))[self.part])
+        return Found(asdict(sets.coverage(self.k))[self.part])

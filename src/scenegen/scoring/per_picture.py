@@ -7,11 +7,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
+from scenegen.metrics.rows import Rows, blocks
 
 UNREADABLE = (
     OSError,
@@ -39,7 +41,7 @@ class PerPicture:
         aesthetic: (n,) float64, 0..10.
         hist_corr: (n,) float64, -1..1.
         fid_influence: (n,) float64, see `metrics.target.Target.influence`.
-        features: (n, d) float32, those of FID and KID.
+        features: (n, d) float32, those of FID and KID; an array where they were loaded.
         measures: role -> (n, ...) rows of every other measure of single pictures; in the file as "measure.<role>".
     """
 
@@ -49,7 +51,7 @@ class PerPicture:
     aesthetic: np.ndarray | None = None
     hist_corr: np.ndarray | None = None
     fid_influence: np.ndarray | None = None
-    features: np.ndarray | None = None
+    features: np.ndarray | Rows | None = None
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -57,8 +59,13 @@ class PerPicture:
 
     def save(self, path: Path) -> Path:
         """Write the file, whole or not at all; numpy.load reads it without pickle."""
-        with whole(path) as part, part.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **self._arrays())
+        with whole(path) as part, zipfile.ZipFile(part, "w") as archive:
+            for name, rows in self._arrays().items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                    if isinstance(rows, np.ndarray):
+                        np.lib.format.write_array(stream, rows, allow_pickle=False)
+                    else:
+                        _write_blocks(stream, rows)
         return path
 
     @classmethod
@@ -84,10 +91,18 @@ class PerPicture:
             raise Refusal(f"{path} {what}; score the pictures again")
         return found
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def _arrays(self) -> dict[str, np.ndarray | Rows]:
         """Measured arrays, by their names in the file."""
         own = {name: array for name in FIELDS if (array := getattr(self, name)) is not None}
         return own | {f"{PREFIX}{role}": rows for role, rows in self.measures.items()}
+
+
+def _write_blocks(stream: IO[bytes], rows: Rows) -> None:
+    """Write (n, d) float32 rows as an .npy, a part at a time."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(rows.shape)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for block in blocks(rows):
+        stream.write(np.ascontiguousarray(block.numpy(), dtype="<f4").data)
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(PerPicture) if f.name != "measures")

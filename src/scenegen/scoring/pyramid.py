@@ -9,6 +9,7 @@ from torch import Tensor
 
 from scenegen.base.refusal import Refusal
 from scenegen.metrics.pyramid import PATCH, laplacian_pyramid, patches
+from scenegen.metrics.rows import Rows
 from scenegen.metrics.sliced import Transport, transport
 from scenegen.scoring.distances import FLOOR_LEAST, Found, held_and_rest
 from scenegen.scoring.judges.protocols import BOTH, require_uint8
@@ -103,19 +104,52 @@ class Pyramid(SetMeasure):
         pictures = [level.influence.reshape(len(sets.made), -1).mean(1) for level in levels]
         return Found(_mean(levels), (SCALE * torch.stack(pictures).mean(0)).numpy(), beside)
 
-    def _levels(self, made: Tensor, real: Tensor, sets: Sets) -> list[Transport]:
+    def _levels(self, made: Rows, real: Rows, sets: Sets) -> list[Transport]:
+        width = self.cells**2 * CHANNELS * PATCH**2
         found = []
-        for x, y in zip(self._patches(made), self._patches(real), strict=True):
-            middle, spread = y.mean((0, 2), keepdim=True), y.std((0, 2), keepdim=True).clamp(min=1e-6)
+        for first in range(0, made.shape[1], width):
+            columns = slice(first, first + width)
+            patches_of_real = _patches(real[:][:, columns])
+            middle = patches_of_real.mean((0, 2), keepdim=True)
+            spread = patches_of_real.std((0, 2), keepdim=True).clamp(min=1e-6)
+            levels = [_Level(rows, columns, self.cells**2, middle, spread) for rows in (made, real)]
             stream = torch.Generator().manual_seed(sets.options.seed)
-            rows = [((z - middle) / spread).flatten(1) for z in (x, y)]
-            found.append(transport(*rows, directions=self.directions, generator=stream))
+            found.append(transport(*levels, directions=self.directions, generator=stream))
         return found
 
-    def _patches(self, features: Tensor) -> list[Tensor]:
-        """Per level, (pictures * cells^2, 3, 49) patches of described pictures."""
-        one = self.cells * self.cells * CHANNELS * PATCH * PATCH
-        return [part.reshape(-1, CHANNELS, PATCH * PATCH) for part in features.split(one, dim=1)]
+
+class _Level:
+    """Rows (pictures * cells^2, 3 * 49) of normalised patches of one level, out of described pictures.
+
+    Args:
+        rows: of the described pictures.
+        columns: of the level.
+        cells: patches of a picture.
+        middle, spread: (1, 3, 1) by which patches are normalised.
+    """
+
+    def __init__(self, rows: Rows, columns: slice, cells: int, middle: Tensor, spread: Tensor) -> None:
+        self.rows, self.columns, self.cells = rows, columns, cells
+        self.middle, self.spread = middle, spread
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows) * self.cells, CHANNELS * PATCH**2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: slice | Tensor, /) -> Tensor:
+        assert isinstance(part, slice), "a sliced distance reads rows in order"
+        first, last, _ = part.indices(len(self))
+        picture = first // self.cells
+        read = _patches(self.rows[picture : -(-last // self.cells)][:, self.columns])
+        return ((read - self.middle) / self.spread).flatten(1)[first - picture * self.cells :][: last - first]
+
+
+def _patches(columns: Tensor) -> Tensor:
+    """(pictures * cells^2, 3, 49) patches of a level's columns (pictures, cells^2 * 3 * 49)."""
+    return columns.reshape(-1, CHANNELS, PATCH * PATCH)
 
 
 def _mean(levels: list[Transport]) -> float:

@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors import torch as safetensors
 from torch import Tensor
 
 from scenegen.base.files import whole
 from scenegen.base.refusal import Refusal
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
+from scenegen.metrics.rows import Rows, blocks
+from scenegen.scoring.features import IN_MEMORY, Gathered, Stored, write_rows
 from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
 from scenegen.scoring.prefetch import prefetched
 from scenegen.scoring.protocol import SetHash
 
 FORMAT = "scenegen.reference/1"
+HEADER = 10**8
+"""Bytes of a header at most, as of every safetensors file."""
 
 Notice = Callable[[str], None]
 
@@ -35,13 +37,13 @@ class Reference:
     """The described photographs.
 
     Attributes:
-        features: (m, d) float32.
+        features: (m, d) float32; a tensor, or rows in a file where they are many.
         hash: of names and pixels.
         digests: name -> hash of the pixels.
         source: "computed", "cache miss" (computed and kept) or "cache hit".
     """
 
-    features: Tensor
+    features: Rows
     hash: str
     digests: Mapping[str, str] = field(repr=False)
     source: str = "computed"
@@ -85,14 +87,14 @@ def describe(photos: Pictures, *, fid: Describing, options: Options, track: Trac
         samples = [photos[i] for i in indices]
         return samples, torch.stack([photo_of(s) for s in samples])
 
-    content, rows = SetHash(), []
+    content, features = SetHash(), Gathered()
     work = batches(len(photos), options.batch_size)
     with torch.inference_mode():
         for samples, image in prefetched(read, track(work, "reference")):
-            rows.append(fid(image.to(options.device)).float().cpu())
+            features.add(fid(image.to(options.device)))
             for sample in samples:
                 content.add(sample.name, sample.image.numpy())
-    return Reference(torch.cat(rows), content.hexdigest(), content.digests)
+    return Reference(features.rows(), content.hexdigest(), content.digests)
 
 
 def fingerprint(photos: Pictures, *, options: Options, track: Track) -> str:
@@ -133,27 +135,47 @@ def _read(file: Path, notice: Notice) -> Reference | None:
     if not file.is_file():
         return None
     try:
-        data = file.read_bytes()
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        digests = json.loads(header["digests"])
-        features = safetensors.load(data)["features"]
-        if header["format"] != FORMAT or len(digests) != len(features) or not features.isfinite().all():
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, HEADER)))
+            told, table = header["__metadata__"], header["features"]
+            digests, shape = json.loads(told["digests"]), tuple(map(int, table["shape"]))
+            whole_size = 8 + length + 4 * shape[0] * shape[1]
+            if told["format"] != FORMAT or table["dtype"] != "F32" or file.stat().st_size != whole_size:
+                raise ValueError("its parts do not fit")
+            stored = Stored(os.dup(stream.fileno()), (shape[0], shape[1]), offset=8 + length)
+        if len(digests) != len(stored) or not all(block.isfinite().all() for block in blocks(stored)):
             raise ValueError("its parts do not fit")
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         notice(f"the cached reference {file} cannot be used and is made anew ({error})")
         return None
-    return Reference(features, header["hash"], digests, source="cache hit")
+    features = stored if 4 * shape[0] * shape[1] > IN_MEMORY else stored[:]
+    return Reference(features, told["hash"], digests, source="cache hit")
 
 
 def _write(file: Path, found: Reference, notice: Notice) -> bool:
-    header = {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))}
     try:
         with whole(file, several_writers=True) as part:
-            part.write_bytes(safetensors.save({"features": found.features.contiguous()}, metadata=header))
+            part.write_bytes(_header(found))
+            with part.open("ab", buffering=0) as stream:
+                for block in blocks(found.features):
+                    write_rows(stream.fileno(), block)
     except OSError as error:
         notice(f"the reference's statistics could not be kept in {file.parent} ({error.strerror}); the score goes on")
         return False
     return True
+
+
+def _header(found: Reference) -> bytes:
+    """The beginning of a safetensors file of the features, after which their rows come."""
+    shape = [*found.features.shape]
+    told = {
+        "__metadata__": {"format": FORMAT, "hash": found.hash, "digests": json.dumps(dict(found.digests))},
+        "features": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * shape[0] * shape[1]]},
+    }
+    text = json.dumps(told).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def require_folder(setting: str) -> None:

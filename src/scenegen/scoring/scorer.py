@@ -194,20 +194,13 @@ class Scorer:
         )
 
     def _of_sets(self, tally: Tally, real: Mapping[str, Reference], options: Options) -> dict[str, Found]:
-        sets = {
-            role: Sets(
-                torch.cat(tally.features[role]),
-                one,
-                torch.cat(tally.photos[role]) if role in tally.photos else None,
-                options,
-            )
-            for role, one in real.items()
-        }
+        sets = {role: Sets(tally.features[role], one, tally.photos.get(role), options) for role, one in real.items()}
         chosen = {role: measure for role, measure in self.measures.items() if isinstance(measure, SetMeasure)}
         return {role: measure.of_set(sets[measure.describer]) for role, measure in chosen.items()}
 
     def _rows(self, tally: Tally, names: list[str], found: Mapping[str, Found]) -> PerPicture:
         mask = tally.of("mask_acc") if "mask_acc" in tally.rows else None
+        features = tally.features.get("FID")
         return PerPicture(
             names=np.array(names),
             right=None if mask is None else mask[:, 0],
@@ -215,7 +208,7 @@ class Scorer:
             aesthetic=tally.of("aesthetic") if "aesthetic" in tally.rows else None,
             hist_corr=tally.of("hist_corr") if "hist_corr" in tally.rows else None,
             fid_influence=found["fid"].influence if "fid" in found else None,
-            features=torch.cat(tally.features["FID"]).numpy() if "FID" in tally.features else None,
+            features=features.numpy() if isinstance(features, torch.Tensor) else features,
             measures={role: tally.of(role) for role in tally.rows if role not in PARTS} | _further(found),
         )
 
