@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.layer_changes import set_borders
-from scenegen.networks.layers import windows
+from scenegen.networks.layers import windows, winograd
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.lookup import LookupSPADE, look_up, looks_up, tabulate
 from scenegen.networks.layers.norm import SpectralConv2d
@@ -107,6 +107,7 @@ WAYS = [
 def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch):
     if everywhere:
         monkeypatch.setattr(windows, "MOST_DISTINCT", 1.0)
+        monkeypatch.setattr(winograd, "WIDE", 1)
     kept, batch = trained_once(name)
     model = copy.deepcopy(kept)
     noise = noise_of(model, batch)
@@ -116,13 +117,33 @@ def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch
     look_up(model)
     for layer in (m for m in model.modules() if isinstance(m, LookupSPADE)):
         layer.spade.register_forward_hook(lambda *_: counted.append(1))
-    torch.testing.assert_close(model.sample(batch, noise=noise).image, want, atol=1e-5, rtol=0)
+    picture = model.sample(batch, noise=noise).image
     layers = sum(isinstance(m, LookupSPADE) for m in model.modules())
     assert len(counted) == 0 if everywhere else len(counted) < layers
     exact = dense.sample(batch, noise=None if noise is None else noise.double()).image
+    torch.testing.assert_close(picture.double(), exact, atol=1e-5, rtol=0)
+    torch.testing.assert_close(picture, want, atol=1.5e-5, rtol=0)  # which is up to 5e-6 from the exact one itself
     look_up(dense)
     found = dense.sample(batch, noise=None if noise is None else noise.double()).image
     torch.testing.assert_close(found, exact, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
+@pytest.mark.parametrize("size", [(2, 2), (3, 8), (7, 5), (40, 36)])
+def test_winograds_convolution_is_the_direct_one(mode, size, monkeypatch):
+    monkeypatch.setattr(winograd, "TILES", 30)  # several pictures, or part of one, at a time
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(6, 5, 3, padding=1, padding_mode=mode).double()
+    maps = torch.randn(3, 6, *size, dtype=torch.float64)
+    torch.testing.assert_close(winograd.Winograd(conv)(maps), conv(maps), atol=1e-12, rtol=0)
+
+
+def test_convolutions_of_another_kind_stay_direct():
+    conv = partial(torch.nn.Conv2d, winograd.WIDE, winograd.WIDE, padding=1)
+    assert winograd.suits(conv(3))
+    others = [conv(3, stride=2), conv(3, dilation=2), conv(3, groups=2), conv(1), conv(5)]
+    others += [torch.nn.Conv2d(winograd.WIDE, winograd.WIDE - 1, 3, padding=1), conv(3, device="meta")]
+    assert not any(map(winograd.suits, others))
 
 
 def test_one_class_needs_no_convolution():
