@@ -51,6 +51,7 @@ class Settings:
     batch_size: int
     device: str
     lookup: bool | str
+    precision: Literal["float32", "bf16"]
     sheet: int
 
     def __post_init__(self) -> None:
@@ -63,6 +64,8 @@ class Settings:
             raise Refusal(f"sheet={self.sheet} must be 0 (no contact sheet) or more")
         if self.lookup not in (True, False, "auto"):
             raise Refusal(f"lookup={self.lookup} is not known; use auto, true or false")
+        if self.precision not in ("float32", "bf16"):
+            raise Refusal(f"precision={self.precision} is not known; use float32 or bf16")
         if self.fit != "refuse" and self.labels is None and self.style is None and self.pictures is None:
             raise Refusal(f"fit={self.fit} is for labels=FOLDER, pictures=FOLDER and style=FILE; the run's own test "
                           "maps are framed by the data.fit that it was trained with")  # fmt: skip
@@ -159,7 +162,7 @@ def main(cfg: DictConfig) -> None:
     run = open_run(chosen.run, checkpoint=chosen.checkpoint, device=chosen.device)
     lookup = chosen.device == "cpu" and looks_up(run.model) if chosen.lookup == "auto" else chosen.lookup
     if lookup:
-        look_up(run.model)
+        look_up(run.model, wide=chosen.precision == "float32")
     notes: list[str] = []
     style = run.style(chosen.style, fit=chosen.fit, notice=notes.append) if chosen.style else None
     n = chosen.n_per_label
@@ -202,6 +205,7 @@ def main(cfg: DictConfig) -> None:
         style=style,
         posts=posts,
         raw=chosen.raw,
+        precision=chosen.precision,
         device=chosen.device,
     )
     if data.has_exemplars:
@@ -247,6 +251,7 @@ def recipe_of(
         **{name: str(reads[name].resolve()) if name in reads else None for name in READ},
         **{name: getattr(chosen, name) for name in ("fit", "seed", "n_per_label", "count")},
         **({name: getattr(chosen, name) for name in ("hole", "raw", "rank")} if run.fills_holes else {}),
+        **({"precision": chosen.precision} if chosen.precision != "float32" else {}),
         "size": size if isinstance(size, str) else list(size),
         "posts": [post.stamp for post in posts],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scenegen.base.seeding import hash_seed
 from scenegen.data.samples import Sample, collate
 from scenegen.posts.post import Post
 from scenegen.sampling.apply_posts import keep_beside, stages
+from scenegen.sampling.precision import Precision, apart, painted
 
 
 @torch.no_grad()
@@ -35,6 +36,8 @@ def generate(
     posts: Sequence[Post] = (),
     before: Sequence[Path] = (),
     raw: bool = False,
+    precision: Precision = "float32",
+    notice: Callable[[str], None] = print,
     device: torch.device | str = "cpu",
 ) -> list[Path]:
     """Write one PNG per label map, named as in `file_name`.
@@ -54,6 +57,8 @@ def generate(
         posts: applied to the pictures in their order, before they are written.
         before: folders for the pictures before the first post, before the second, ...; none keeps them.
         raw: of models that fill holes, write the generated picture around the hole too, not the given one.
+        precision: "bf16" computes convolutions and matrix products so.
+        notice: takes the sentence about how far the first batch's bf16 pictures are from float32's.
         device: where to compute.
 
     Returns:
@@ -76,9 +81,12 @@ def generate(
         if style is not None:
             batch = replace(batch, exemplar=style, exemplar_label=None, self_reference=None)
         noise = draw_noise(model, batch.name, [k for _, k in part], seed)
-        synthesis = model.sample(batch, noise=noise.to(batch.device) if noise is not None else None)
+        noise = noise.to(batch.device) if noise is not None else None
+        if precision == "bf16" and not names:
+            notice(str(apart(model, batch, noise=noise)))
+        synthesis = painted(model, batch, noise=noise, precision=precision)
         if raw and synthesis.completion is not None:
-            synthesis = replace(synthesis, image=synthesis.completion.raw)
+            synthesis = replace(synthesis, image=synthesis.completion.raw.float())
         made = [replace(synthesis, image=image) for image in stages(synthesis.image, batch, posts)]
         names += [file_name(name, k, n_per_label=n_per_label) for name, (_, k) in zip(batch.name, part, strict=True)]
         for folder, stage in zip((*before, out), made if before else made[-1:], strict=True):
