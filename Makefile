@@ -58,7 +58,7 @@ site: setup
 	$(BIN)/mkdocs build --strict
 
 # The table of docs/speed.md; benchmarks that want a folder or a card are commands beside their figures there.
-BENCHES := step fid lookup contextual correspondence transport losses retrieval startup
+BENCHES := step fid lookup contextual correspondence transport losses retrieval startup exemplars
 
 bench: setup
 	mkdir -p runs

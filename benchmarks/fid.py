@@ -153,7 +153,7 @@ def measure(call: Callable[[], float]) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=200, help="in A")
+    parser.add_argument("--pictures", type=int, default=50, help="in A")
     parser.add_argument("--reference", type=int, help="pictures in B; as many as in A unless given")
     parser.add_argument("--size", type=int, nargs="+", default=[256], help="height and width, or one side of a square")
     parser.add_argument("--rounds", type=int, default=2)
@@ -211,7 +211,7 @@ def compare(ways: dict[str, Callable[[], float]], pictures: int, rounds: int) ->
               f"(target {target})")  # fmt: skip
         apart = abs(values[name] - values[other]) / values[other]
         equal = f"FID to {apart:.0e} of it" if "pytorch" in other else "another resize, another FID"
-        say(f"FID of {pictures} pictures, {name}", other, f"{ratio[0]:.2f} times the pictures/s", equal)
+        say(f"FID of {pictures} pictures, {name}", other, f"{ratio[1]:.2f} times the pictures per CPU second", equal)
 
 
 if __name__ == "__main__":

@@ -5,20 +5,24 @@ frozen networks and its objective as its options have them. Nothing is computed:
 values (shapes.py), and every storage that it makes is counted from its birth to its end. `state` is what stands between
 two rounds: weights, buffers, frozen networks, gradients and Adam's moments; `a picture more` is how much the peak grows
 by a second picture, so that the peak of b pictures is about peak + (b - 1) times that. Workspaces of the convolutions
-come on top. With --measured, the same at 64x64 and width=tiny beside the resident size that a round really took on this
-CPU.
+come on top. With --measured, the same at 64x64 and width=tiny beside the growth of the resident size in a round that
+really ran on this CPU, in a forked process; and, of one training in a process started anew, the resident size beyond
+its tensors: the interpreter, the libraries, and what the allocator keeps.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import multiprocessing
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from memory import measured, report
+from memory import resident
 from PIL import Image
 from shapes import FAMILIES, Step, solver_left_out
 from torch.utils.flop_counter import flop_registry
@@ -59,12 +63,29 @@ def counted(model: str, folder: str, *, side: int, width: str) -> list[float]:
     return [parameters / 1e6, state / GIB, seen.peak / GIB, (more.peak - seen.peak) / GIB, seen.flops / 1e12]
 
 
-def one_round(model: str, folder: str) -> None:
-    """The resident size of a real second round, for `measured`."""
+def one_round(model: str, folder: str) -> tuple[float, float]:
+    """MiB by which a real second round grows the process, and of the resident size beyond tensors after it."""
     torch.set_num_threads(1)
     module, (one, _) = made(model, folder, side=64, width="tiny")
     step = Step(module, [one], device="cpu")
-    report(lambda: step.run(one))
+    Path("/proc/self/clear_refs").write_text("5")  # the largest size is now the present one
+    before = resident("VmRSS")
+    step.run(one)
+    live = [x for x in gc.get_objects() if issubclass(type(x), torch.Tensor)]
+    stores = {x.untyped_storage()._cdata: x.untyped_storage().nbytes() for x in live}
+    return resident("VmHWM") - before, resident("VmRSS") - sum(stores.values()) / 2**20
+
+
+def forked(model: str, folder: str) -> float:
+    """MiB by which a real round grows a process that has everything imported."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(one_round, (model, folder))[0]
+
+
+def anew(model: str, folder: str) -> float:
+    """MiB beyond tensors of a process that was started for a training."""
+    return float(subprocess.run([sys.executable, __file__, "one", model, folder], check=True, capture_output=True,
+                                text=True).stdout)  # fmt: skip
 
 
 def main() -> None:
@@ -76,7 +97,7 @@ def main() -> None:
         for i in range(2):
             Image.fromarray(np.asarray(render(0, i, height=512, width=512).image)).save(Path(folder) / f"{i}.png")
         if chosen.measured:
-            print("| model | counted beyond the state, MiB | resident, MiB |\n|---|---|---|")
+            print("| model | counted beyond the state, MiB | growth of the resident size, MiB |\n|---|---|---|")
         else:
             print(
                 "| model | side | trained, M | state, GiB | peak, GiB | a picture more, GiB | TFLOP |\n"
@@ -85,17 +106,19 @@ def main() -> None:
             )
         for model in chosen.models:
             if chosen.measured:
+                grown = forked(model, folder)  # before this process holds what is counted
                 _, state, peak, *_ = counted(model, folder, side=64, width="tiny")
-                resident, _ = measured(__file__, "one", model, folder)
-                print(f"| {model} | {(peak - state) * 1024:.0f} | {resident:.0f} |", flush=True)
+                print(f"| {model} | {(peak - state) * 1024:.1f} | {grown:.1f} |", flush=True)
                 continue
             side = SIDES.get(model, 256)
             values = counted(model, folder, side=side, width="published")
             print(f"| {model} | {side} | " + " | ".join(f"{value:.3g}" for value in values) + " |", flush=True)
+        if chosen.measured:
+            print(f"a training of {chosen.models[0]}: {anew(chosen.models[0], folder):.0f} MiB beyond its tensors")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
-        one_round(sys.argv[2], sys.argv[3])
+        print(one_round(sys.argv[2], sys.argv[3])[1])
     else:
         main()

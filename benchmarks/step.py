@@ -16,8 +16,8 @@ matching alone):
                    channels_last and a second generator pass: the maths of the straight formulation
     lookup, reuse  the same, the discriminator step judges the picture of the generator step
 
-Rounds alternate, so a machine that changes its speed changes all of them. The figures are ratios of medians; `--clock
-cpu` counts the CPU seconds of the one thread, which a busy machine changes little.
+Rounds alternate, so a machine that changes its speed changes all of them. The figures are ratios of medians, of the CPU
+seconds of one thread, which a busy machine changes little; `--clock wall` is for a GPU.
 """
 
 from __future__ import annotations
@@ -75,19 +75,24 @@ class StraightSpade(nn.Module):
 
 def straighten(module: Rounds) -> None:
     """Replace the layers of a module by those of the published formulation, weights kept."""
-    semantics: list[Tensor] = []
-    judge, generator = module.discriminator, module.model.get_submodule("generator")
+    judge = module.discriminator
     assert judge is not None
-    generator.register_forward_pre_hook(lambda _, inputs: semantics.__setitem__(slice(None), [inputs[0]]))
-    for network in (generator, judge):
-        for parent in list(network.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, SPADE):
-                    setattr(parent, name, StraightSpade(child, semantics))
-                elif isinstance(child, SpectralConv2d):
-                    setattr(parent, name, hooked(child))
+    straighten_layers(module.model.get_submodule("generator"))
+    straighten_layers(judge)
     module._judges = list(judge.parameters())
     module._freeze_judges = lambda frozen: None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def straighten_layers(network: nn.Module) -> None:
+    """The same for one network; a generator's first input is its semantics."""
+    semantics: list[Tensor] = []
+    network.register_forward_pre_hook(lambda _, inputs: semantics.__setitem__(slice(None), [inputs[0]]))
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SPADE):
+                setattr(parent, name, StraightSpade(child, semantics))
+            elif isinstance(child, SpectralConv2d):
+                setattr(parent, name, hooked(child))
 
 
 def hooked(ours: SpectralConv2d) -> nn.Module:
@@ -101,8 +106,9 @@ def hooked(ours: SpectralConv2d) -> nn.Module:
         cast(tuple[int, int], ours.padding),
         bias=ours.bias is not None,
     )
-    conv.weight.data.copy_(ours.weight_orig)
-    return nn.utils.spectral_norm(conv)
+    conv = nn.utils.spectral_norm(conv)
+    conv.load_state_dict(ours.state_dict())
+    return conv.train(ours.training)
 
 
 class Stopwatch(pl.Callback):
@@ -166,14 +172,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--ngf", type=int, default=64)
     parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--trainer", default="cpu", help="an option of the group trainer (cpu, gpu)")
     parser.add_argument("--root", help="a data=folder of real label maps with photographs")
-    parser.add_argument(
-        "--clock", default="wall", choices=["wall", "cpu"], help="seconds, or CPU seconds of one thread"
-    )
+    parser.add_argument("--clock", default="CPU", choices=["CPU", "wall"], help="CPU seconds of one thread, or seconds")
     chosen = parser.parse_args()
-    if chosen.clock == "cpu":
+    if chosen.clock == "CPU":
         torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -188,7 +192,7 @@ def main() -> None:
         variant.steps(1)  # warm-up
     for _ in range(chosen.rounds):
         for name, variant in variants.items():
-            seconds[name] += variant.steps(2, watch=CpuWatch() if chosen.clock == "cpu" else Stopwatch())
+            seconds[name] += variant.steps(2, watch=CpuWatch() if chosen.clock == "CPU" else Stopwatch())
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     precision = variants["straight"].machine.precision
     print(

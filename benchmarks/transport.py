@@ -143,7 +143,7 @@ def compare(side: int, rounds: int) -> None:
     print("  relative difference: " + ", ".join(f"{name} {gap:.1e}" for name, gap in zip(names, gaps, strict=True)))
     times, sizes = middle["blocks"] / middle["plain"], memory["blocks"] / memory["plain"]
     say(f"optimal transport, N = {side**2}, forward and backward", "the released formulation",
-        f"{times:.2f} of the time, {sizes:.2f} of the memory", "warped pictures and gradients")  # fmt: skip
+        f"{times:.2f} of the CPU time, {sizes:.2f} of the memory", "warped pictures and gradients")  # fmt: skip
 
 
 if __name__ == "__main__":
