@@ -74,8 +74,8 @@ def look_up(model: SceneModel, *, wide: bool = True) -> None:
     """Replace the SPADE layers of a trained model's generator by look-up tables, in place and for sampling only.
 
     Spectrally normalised weights are divided for good, and wide convolutions on a CPU are Winograd's; the state dict
-    is another one afterwards. Pictures are those of the model as it was up to the order of summation: 8e-6 was measured
-    in [-1, 1].
+    is another one afterwards. Pictures are those of the model as it was up to the order of summation: 1.2e-5 was
+    measured in [-1, 1], where the model and its published formulation are 1.6e-5 apart.
 
     Args:
         model: in eval mode, a model that `looks_up`.
