@@ -1,9 +1,9 @@
 """Exported runs beside the models they come from: python benchmarks/export.py [run=landscapes,NAME] [only=rrdb,cut]
 
 Trained runs in every format, and each family at tiny size with drawn weights as graphs (half floats of drawn weights
-say nothing of trained ones): the largest difference in grey levels, the share of values that differ, the file's size,
-and the CPU seconds of a picture, onnxruntime or libtorch against the model in torch by turns, one thread, medians of
-nine pictures. Run from the checkout.
+say nothing of trained ones): the largest difference in grey levels of 255, of slices in Hounsfield units; the share of
+values that differ, the file's size, and the CPU seconds of a picture, onnxruntime or libtorch against the model in
+torch by turns, one thread, medians of nine pictures. Run from the checkout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.cli.graphs import FAMILIES, drawn
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.opened import open_run
-from scenegen.export import precision_of
+from scenegen.export import graph_of, precision_of
 from scenegen.networks.interop import load_official
 from scenegen.runs import released
 from scenegen.sampling.graph import Graph, Run, difference, write_onnx, write_torchscript
@@ -46,20 +46,6 @@ def write_safetensors(graph: Graph, path: Path) -> Run:
 WRITERS = {"safetensors": write_safetensors, "onnx": write_onnx, "torchscript": write_torchscript}
 
 
-def graph_of(family: str) -> Graph:
-    """A family at tiny size, its scale set by a first picture."""
-    model, size = drawn(family)
-    graph = Graph(model, size=size)
-    graph(*graph.examples(1, seed=3))
-    return graph
-
-
-def opened(name: str) -> Graph:
-    """A run as it is."""
-    run = open_run(name)
-    return Graph(run.model, size=(run.config["size"]["height"], run.config["size"]["width"]))
-
-
 def seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
@@ -74,7 +60,8 @@ def row(name: str, graph: Graph, form: str, folder: Path) -> str:
         run = WRITERS[form](graph, path)
     except Refusal:
         return f"| {name} | {form} | refused | | | | |"
-    off, share = difference(graph, run)
+    found = difference(graph, run)
+    off = f"{found.largest:g}" if found.depth is None else f"{found.largest:.4f} HU of {found.window:g}"
     one = graph.examples(1, seed=9)
     ours, theirs = [], []
     for _ in range(ROUNDS):
@@ -83,7 +70,7 @@ def row(name: str, graph: Graph, form: str, folder: Path) -> str:
     took, model = statistics.median(ours), statistics.median(theirs)
     size = path.stat().st_size / 2**20
     ratio = "" if form == "safetensors" else f"{took / model:.2f}"
-    return f"| {name} | {form} | {off} | {share:.4%} | {size:.1f} MiB | {took:.3f} s | {ratio} |"
+    return f"| {name} | {form} | {off} | {found.share:.4%} | {size:.1f} MiB | {took:.3f} s | {ratio} |"
 
 
 def main() -> None:
@@ -92,14 +79,14 @@ def main() -> None:
         raise SystemExit(__doc__)
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    print("| model | format | largest difference of 255 | values that differ | file | CPU per picture | over torch |")
+    print("| model | format | largest difference | values that differ | file | CPU per picture | over torch |")
     print("|---|---|---|---|---|---|---|")
     runs = words.get("run", "landscapes").split(",")
     chosen = words["only"].split(",") if "only" in words else [*(f"run={name}" for name in runs), *FAMILIES]
     with tempfile.TemporaryDirectory() as folder:
         for each in chosen:
             trained = each.startswith("run=")
-            graph = opened(each.removeprefix("run=")) if trained else graph_of(each)
+            graph = graph_of(open_run(each.removeprefix("run="))) if trained else drawn(each)
             for form in WRITERS:
                 if trained or form != "safetensors":
                     print(row(each, graph, form, Path(folder)), flush=True)

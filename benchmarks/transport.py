@@ -23,8 +23,9 @@ from memory import measured, report
 from rows import say
 from torch import Tensor
 
+from scenegen.networks.correspondence.annealing import BLUR, Box
 from scenegen.networks.correspondence.similarity import match
-from scenegen.networks.correspondence.transport import BLUR, Released, diameter, schedule
+from scenegen.networks.correspondence.transport import Released
 from scenegen.networks.correspondence.unite import patches
 
 CHANNELS = 256
@@ -54,7 +55,7 @@ def plain(theta: Tensor, phi: Tensor, a: Tensor, b: Tensor, picture: Tensor) -> 
     x, y = (patches(t, centre="channels").mT for t in (theta, phi))
     root: Callable[[Tensor], Tensor] = Root.apply  # pyright: ignore[reportAssignmentType]
     cost_xy, cost_yx = root(1 - x @ y.detach().transpose(1, 2)), root(1 - y @ x.detach().transpose(1, 2))
-    epsilons = schedule(diameter(x.mT, y.mT)[0])
+    (epsilons,) = Box.around(x.mT, y.mT).schedules()
     log_a, log_b = a.log(), b.log()
     with torch.no_grad():
         f, g = softmin(epsilons[0], cost_xy, log_b), softmin(epsilons[0], cost_yx, log_a)
@@ -71,8 +72,8 @@ def plain(theta: Tensor, phi: Tensor, a: Tensor, b: Tensor, picture: Tensor) -> 
 
 
 def blocks(theta: Tensor, phi: Tensor, a: Tensor, b: Tensor, picture: Tensor) -> Tensor:
-    diameters = diameter(*(patches(t.detach(), centre="channels") for t in (theta, phi)))
-    return Released()(partial(match, kernel=3), theta, phi, a, b, diameters=diameters).to_source(picture)
+    box = Box.around(*(patches(t.detach(), centre="channels") for t in (theta, phi)))
+    return Released()(partial(match, kernel=3), theta, phi, a, b, box=box).to_source(picture)
 
 
 FORMS = {"plain": plain, "blocks": blocks}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scenegen.base.records import SceneModel
     from scenegen.config.opened import TrainedRun
+    from scenegen.sampling.graph import Graph
 
 MINE = ("name", "resume", "start_from", "extensions")
 """Keys of a config that mean something only where the run was trained."""
@@ -64,7 +65,7 @@ def export(cfg: DictConfig) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Refusal(f"out={chosen.out} exists and is no empty folder; give another one")
     run = open_run(chosen.run, checkpoint=chosen.checkpoint)
-    _require_whole(run, chosen.run)
+    _require_whole(run, chosen)
     if chosen.format != "safetensors":
         return _export_graph(chosen, run, out)
     config = _elsewhere(run.config)
@@ -108,38 +109,51 @@ def _export_graph(chosen: Settings, run: TrainedRun, out: Path) -> Path:
     from scenegen.base.console import printable
     from scenegen.config.opened import note_vocabulary
     from scenegen.reporting import cards
-    from scenegen.sampling.graph import CLOSE, Graph, difference, write_onnx, write_torchscript
+    from scenegen.sampling.graph import difference, write_onnx, write_torchscript
 
-    if run.model.channels == 1:
-        raise Refusal(f"format={chosen.format} makes pictures of 8 bits, and run={chosen.run} makes slices of more; "
-                      "use format=safetensors")  # fmt: skip
-    size = run.config["size"]
-    graph = Graph(run.model, size=(size["height"], size["width"]))
+    graph = graph_of(run)
     out.mkdir(parents=True, exist_ok=True)
     file = out / FILES[chosen.format]
     try:
         opened = {"onnx": write_onnx, "torchscript": write_torchscript}[chosen.format](graph, file)
-        off, share = difference(graph, opened)
-        if off > 1 or share > 255 * CLOSE:
-            raise Refusal(f"the graph of run={chosen.run} paints up to {off} of 255 grey levels beside it, in "
-                          f"{share:.2%} of the values, so it was not passed on; use format=safetensors")  # fmt: skip
+        found = difference(graph, opened)
+        if not found.close:
+            raise Refusal(f"the graph of run={chosen.run} paints {found}, so it was not passed on; use "
+                          "format=safetensors")  # fmt: skip
     except Refusal:
         shutil.rmtree(out)
         raise
     note_vocabulary(out, run.vocabulary)
-    checked = f"up to {off} of 255 grey levels beside it, in {share:.4%} of the values of drawn maps"
     last = len(run.vocabulary) - 1
     own = {
         "kind": chosen.format,
         "unchecked": f" It looks at no id: check that they lie in 0..{last}." if run.model.num_classes else "",
         "code": cards.code(chosen.format, graph.inputs),
         "inputs": "; ".join(each.spelt for each in graph.inputs),
-        "checked": checked,
+        "output": cards.output(graph.depth),
+        "checked": found,
     }
     _write_card(cards.GRAPH_CARD, chosen, run, out, **own)
     print(f"{printable(str(file))}: {file.stat().st_size / 2**20:.1f} MiB, and a card to read and mend")
-    print(f"checked: opened anew it paints what the run paints, {checked}")
+    print(f"checked: opened anew it paints what the run paints, {found}")
     return out
+
+
+def graph_of(run: TrainedRun) -> Graph:
+    """A run's model as a function of tensors; slices in Hounsfield units, and with the run that it paints over."""
+    from scenegen.config.opened import open_run
+    from scenegen.config.opened_slices import depth_of
+    from scenegen.networks.generators.hole_filler import OverCoarse
+    from scenegen.sampling.graph import Graph
+
+    size = run.config["size"]["height"], run.config["size"]["width"]
+    coarse = run.model.coarse if isinstance(run.model, OverCoarse) else None
+    return Graph(
+        run.model,
+        size=size,
+        depth=depth_of(run) if run.model.channels == 1 else None,
+        coarse=None if coarse is None else open_run(coarse).model,
+    )
 
 
 def _write_card(card: str, chosen: Settings, run: TrainedRun, out: Path, **own: Any) -> None:
@@ -153,8 +167,9 @@ def _write_card(card: str, chosen: Settings, run: TrainedRun, out: Path, **own: 
         name=out.resolve().name,
         model=type(run.model).__name__,
         step=run.step,
-        size=f"{size['width']}x{size['height']}",
+        size="slices of any size, trained on " * (run.model.channels == 1) + f"{size['width']}x{size['height']}",
         reads=cards.reads(run.model),
+        makes=cards.makes(run.model),
         classes=", ".join(f"{i} {name}" for i, name in enumerate(run.vocabulary.classes.names))
         if run.model.num_classes
         else "none are read",
@@ -188,20 +203,22 @@ def _nodes(tree: Any) -> list[dict[str, Any]]:
     return [node for value in tree for node in _nodes(value)] if isinstance(tree, list) else []
 
 
-def _require_whole(run: TrainedRun, name: str) -> None:
-    """Refuse runs that one folder or graph does not hold.
+def _require_whole(run: TrainedRun, chosen: Settings) -> None:
+    """Refuse runs that what is asked for does not hold.
 
     Raises:
-        Refusal: a model that reads label maps off pictures, or one that paints over another run's completions.
+        Refusal: a model that reads label maps off pictures, or a folder of one that paints over another run's
+            completions.
     """
     from scenegen.networks.generators.hole_filler import OverCoarse
 
     if "logits" in run.model.offers:
-        raise Refusal(f"run={name} reads label maps off pictures, and is passed on as the one file that its training "
-                      "wrote into its folder; name a run that paints pictures")  # fmt: skip
-    if isinstance(run.model, OverCoarse) and run.model.coarse is not None:
-        raise Refusal(f"run={name} paints over the completions of run {run.model.coarse}, which one folder does not "
-                      "hold; pass on the folders of both runs, or name a run without model.coarse")  # fmt: skip
+        raise Refusal(f"run={chosen.run} reads label maps off pictures, and is passed on as the one file that its "
+                      "training wrote into its folder; name a run that paints pictures")  # fmt: skip
+    if chosen.format == "safetensors" and isinstance(run.model, OverCoarse) and run.model.coarse is not None:
+        raise Refusal(f"run={chosen.run} paints over the completions of run {run.model.coarse}, which one folder does "
+                      "not hold; pass on the folders of both runs, or one graph of both "
+                      "(format=onnx or torchscript)")  # fmt: skip
 
 
 def _largest_difference(run: TrainedRun, other: TrainedRun) -> float:

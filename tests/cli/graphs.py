@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from scenegen.base.depth import Depth
 from scenegen.base.records import SceneModel
 from scenegen.config import build
 from scenegen.config.compose import compose
@@ -14,6 +15,7 @@ from scenegen.config.plan import plan
 from scenegen.data.classes import LANDSCAPE
 from scenegen.networks.layers.class_noise import ClassNoise
 from scenegen.networks.layers.init import initialise
+from scenegen.sampling.graph import Graph
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "gaugan": ("model=gaugan", "model.vae=true"),
@@ -32,17 +34,23 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "picnet_spdnorm": ("model=picnet_spdnorm",),
     "pdgan": ("model=pdgan",),
     "sesame_editor": ("model=sesame_editor",),
+    "cncl": ("model=cncl",),
+    "cncl_unet": ("model=cncl_unet",),
+    "restormer": ("model=restormer",),
 }
 """Family -> words. Of CoCosNet v2's features of two numbers, centred and of unit length, there are two: all candidates
 tie, and a last digit chooses; from width=small on there are eight."""
 
 
-def drawn(family: str) -> tuple[Any, tuple[int, int]]:
-    """A family's model and its size."""
+def drawn(family: str) -> Graph:
+    """A family's model as a function of tensors, its scale set by a first picture."""
     config = plan(compose("train", ["size=tiny", "width=tiny", *FAMILIES[family]])).config
     torch.manual_seed(0)
     model = build.model(config, Vocabulary(LANDSCAPE, has_instances=False))
-    return with_contrast(model), (config["size"]["height"], config["size"]["width"])
+    depth = Depth(**config["data"]["depth"]) if model.channels == 1 else None
+    graph = Graph(with_contrast(model), size=(config["size"]["height"], config["size"]["width"]), depth=depth)
+    graph(*graph.examples(1, seed=3))
+    return graph
 
 
 def with_contrast(model: SceneModel) -> Any:
@@ -55,7 +63,7 @@ def with_contrast(model: SceneModel) -> Any:
             module.weight.data.normal_(std=0.2, generator=stream)
         elif isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.register_forward_pre_hook(_take_statistics)
-        elif isinstance(module, torch.nn.Conv2d) and module.out_channels == 3:
+        elif isinstance(module, torch.nn.Conv2d) and module.out_channels == model.channels:
             module.register_forward_hook(_take_range)
     return model
 

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Refusal
+from scenegen.networks.correspondence import annealing
 from scenegen.networks.correspondence import softmax_warp as warp
-from scenegen.networks.correspondence import transport
+from scenegen.networks.correspondence.annealing import BLUR, Box, schedule, solved, solved_together
 from scenegen.networks.correspondence.similarity import match
-from scenegen.networks.correspondence.transport import BLUR, Plan, Released, Unbalanced, diameter, schedule, sinkhorn
+from scenegen.networks.correspondence.transport import Plan, Released, Unbalanced, sinkhorn
 
 match3 = partial(match, kernel=3)
+BOX = Box(torch.tensor([3.0]), dimensions=36)
 
 
 def maps(
@@ -51,7 +53,7 @@ def plain(cosine: Tensor, a: Tensor, b: Tensor, epsilons: list[float], reach: fl
 @pytest.mark.parametrize("small_blocks", [False, True])
 def test_potentials_are_those_of_the_plain_loop(reach: float | None, small_blocks: bool, monkeypatch: Any) -> None:
     if small_blocks:
-        monkeypatch.setitem(transport.BLOCK_ELEMENTS, "cpu", 64)
+        monkeypatch.setitem(annealing.BLOCK_ELEMENTS, "cpu", 64)
         monkeypatch.setitem(warp.ENTRIES, "cpu", 64)
     source, reference, a, b = maps()
     epsilons = schedule(3.0)
@@ -69,8 +71,34 @@ def test_the_schedule_is_the_released_one() -> None:
 def test_the_diameter_is_the_box_around_the_whole_batch_or_each_sample() -> None:
     source = torch.tensor([[[0.0, 3.0]], [[1.0, 1.0]]])  # (2, 1, 2)
     reference = torch.tensor([[[1.0, 1.0]], [[1.0, 5.0]]])
-    assert diameter(source, reference) == [5.0]
-    assert diameter(source, reference, per_sample=True) == [3.0, 4.0]
+    assert Box.around(source, reference).diagonal.tolist() == [5.0]
+    assert Box.around(source, reference, per_sample=True).diagonal.tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("dimensions", [1, 6, 144, 2304])
+def test_no_unit_features_ask_for_more_than_the_longest_schedule(dimensions: int) -> None:
+    corners = torch.cat([torch.eye(dimensions), -torch.eye(dimensions)], dim=1)[None]  # the widest box there is
+    box = Box.around(corners, corners)
+    torch.testing.assert_close(box.diagonal, torch.tensor([2 * dimensions**0.5]))
+    assert len(box.schedules()[0]) <= 2 + box.most_halvings <= len(box.schedules()[0]) + 1
+
+
+@pytest.mark.parametrize("reach", [None, 0.3])
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_a_schedule_of_fixed_length_finds_the_potentials_of_each_sample_s_own(
+    reach: float | None, per_sample: bool, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(annealing, "GRAPH_ELEMENTS", 64)
+    source, reference, a, b = maps(b=3)
+    b[:, 7] = 0
+    cost = (1 - match3(source, reference).dense()).clamp(min=0).sqrt()
+    diagonals = torch.tensor([0.01, 2.0, 11.9] if per_sample else [3.0])
+    box = Box(diagonals, dimensions=36)
+    found = solved_together(cost, a, b, box, reach)
+    schedules = box.schedules() if per_sample else 3 * box.schedules()
+    each = [solved(*one, reach)[2:] for one in zip(cost, a, b, schedules, strict=True)]
+    for got, want in zip(found, zip(*each, strict=True), strict=True):
+        torch.testing.assert_close(got, torch.stack(want))
 
 
 @pytest.mark.parametrize("reach", [0.1, 1.0])
@@ -124,11 +152,11 @@ def test_potentials_have_a_gradient_to_their_own_side_alone(which: int, small_bl
 
 
 def _before_last(cosine: Tensor, a: Tensor, b: Tensor, epsilons: list[float]) -> tuple[Tensor, Tensor]:
-    solved = [
-        transport._solve((1 - c).clamp(min=0).sqrt(), own, other, epsilons, None)
+    found = [
+        solved((1 - c).clamp(min=0).sqrt(), own, other, epsilons, None)
         for c, own, other in zip(cosine, a, b, strict=True)
     ]
-    return torch.stack([s[0] for s in solved]), torch.stack([s[1] for s in solved])
+    return torch.stack([one[0] for one in found]), torch.stack([one[1] for one in found])
 
 
 def test_the_plan_passes_gradcheck() -> None:
@@ -148,7 +176,7 @@ def test_the_plan_passes_gradcheck() -> None:
 def test_the_plan_mixes_and_finds_the_copy(make: Released | Unbalanced) -> None:
     source, reference, a, b = maps(c=32, noise=0.0, dtype=torch.float32)  # roll: every feature has its copy
     picture = torch.rand(2, 3, 5, 6, generator=torch.Generator().manual_seed(1))
-    plan = make(partial(match, kernel=1), source, reference, a, b, diameters=[3.0])
+    plan = make(partial(match, kernel=1), source, reference, a, b, box=BOX)
     torch.testing.assert_close(plan.to_source(torch.ones_like(picture)), torch.ones_like(picture))
     assert (plan.to_source(picture) - picture.roll((1, 2), (2, 3))).abs().median() < 0.02
     assert (plan.to_reference(picture.roll((1, 2), (2, 3))) - picture).abs().median() < 0.02
@@ -191,7 +219,7 @@ def test_few_bits_under_autocast_change_nothing_but_the_features() -> None:
 
     def gradients(*inputs: Tensor) -> list[Tensor]:
         leaves = [t.detach().requires_grad_() for t in inputs[:2]]
-        warped = Released()(match3, *leaves, *inputs[2:], diameters=[3.0]).to_source(picture)
+        warped = Released()(match3, *leaves, *inputs[2:], box=BOX).to_source(picture)
         warped.square().sum().backward()
         return [warped.detach(), *(t.grad.float() for t in leaves if t.grad is not None)]
 
@@ -207,7 +235,8 @@ def test_few_bits_under_autocast_change_nothing_but_the_features() -> None:
 def test_equal_features_give_no_nan() -> None:
     features = F.normalize(torch.ones(1, 4, 3, 4), dim=1).requires_grad_()
     mass = torch.full((1, 12), 1 / 12)
-    plan = Released()(partial(match, kernel=1, centre="channels"), features, features, mass, mass, diameters=[0.0])
+    point = Box(torch.zeros(1), dimensions=4)
+    plan = Released()(partial(match, kernel=1, centre="channels"), features, features, mass, mass, box=point)
     warped = plan.to_source(torch.rand(1, 3, 3, 4))
     warped.sum().backward()
     assert bool(warped.isfinite().all())

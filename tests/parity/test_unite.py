@@ -22,9 +22,10 @@ from scenegen.losses.feature_matching import FeatureMatching
 from scenegen.losses.marginal import marginal_contrastive
 from scenegen.losses.objective import Objective
 from scenegen.networks.correspondence.adaptor import Adaptor
+from scenegen.networks.correspondence.annealing import BLUR, Box, schedule
 from scenegen.networks.correspondence.cocosnetv1 import unit
 from scenegen.networks.correspondence.similarity import Similarity
-from scenegen.networks.correspondence.transport import BLUR, Plan, diameter, schedule, sinkhorn
+from scenegen.networks.correspondence.transport import Plan, sinkhorn
 from scenegen.networks.correspondence.unite import FeatureEncoder, TransportCorrespondence, patches
 from scenegen.networks.correspondence.warping import TransportWarping
 from scenegen.networks.discriminators.patch import PatchDiscriminator
@@ -179,8 +180,8 @@ def transport_of(case: Case) -> dict[str, Tensor]:
     leaves = {name: case.leaf(name) for name in ("theta", "phi", "mass_src", "mass_ref")}
     source, reference = leaves["theta"].mT[..., None], leaves["phi"][..., None]  # (b, d, n, 1)
     a, b = leaves["mass_src"], leaves["mass_ref"]
-    size = diameter(source[..., 0], reference[..., 0])
-    epsilons = schedule(size[0], blur=c["blur"], scaling=c["scaling"])
+    size = Box.around(source[..., 0], reference[..., 0]).diagonal
+    epsilons = schedule(size.item(), blur=c["blur"], scaling=c["scaling"])
     f, g = sinkhorn(Similarity, source, reference, a, b, schedules=[epsilons], reach=c["reach"])
     similarity = Similarity(source, reference)
     dense = similarity.dense()
@@ -195,7 +196,7 @@ def transport_of(case: Case) -> dict[str, Tensor]:
         **leaves,
         "potential_src": f,
         "potential_ref": g,
-        "diameter": torch.tensor(size),
+        "diameter": size,
         "eps_schedule": torch.tensor(epsilons),
         "plan_raw": raw,
         "plan_row": rows(released),

@@ -52,9 +52,12 @@ class Depth:
 
     def picture(self, units: np.ndarray) -> Tensor:
         """Hounsfield units (h, w), clipped to the window, as a picture (1, h, w) float32 in [-1, 1]."""
-        inside = np.clip(units.astype(np.float64), self.low, self.high)
-        scaled = 2 * (inside - self.low) / (self.high - self.low) - 1
-        return torch.from_numpy(scaled.astype(np.float32))[None]
+        return self.pictures(torch.from_numpy(units.astype(np.float64)))[None]
+
+    def pictures(self, units: Tensor) -> Tensor:
+        """Hounsfield units, clipped to the window, as pictures of the same shape, float32 in [-1, 1]."""
+        inside = units.double().clamp(self.low, self.high)
+        return (2 * (inside - self.low) / (self.high - self.low) - 1).float()
 
     def units(self, picture: Tensor) -> Tensor:
         """Pictures in [-1, 1] (more is clipped) as Hounsfield units, float64, of the same shape."""

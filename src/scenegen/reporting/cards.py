@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scenegen.base.depth import Depth
 from scenegen.base.records import SceneModel
 from scenegen.networks.generators.rrdb import SuperResolution
 from scenegen.sampling.inputs import Input
 
 HEAD = """# {name}
 
-{reads} in, pictures out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
+{reads} in, {makes} out: a {model} of scenegen (`pip install scenegen-landscapes`), step {step},
 {size} pixels (width x height), """
 
 FACTS = """- **Label maps**: {classes}
@@ -37,7 +38,7 @@ GRAPH_CARD = f"""{HEAD}as one graph ({{kind}}).{{unchecked}}
 ```
 
 - **Inputs**: {{inputs}}. The batch is of any size.
-- **Output**: picture, (batch, 3, height, width), uint8.
+- **Output**: {{output}}.
 {FACTS}- **Checked**: opened anew it paints what the run paints: {{checked}}.
 """
 
@@ -59,9 +60,14 @@ picture = graph(                                     # yours; of noise, other nu
 
 def reads(model: SceneModel) -> str:
     """The given parts of a model's batch, in words."""
-    words = {"label": "label maps", "exemplar": "exemplars", "source": "pictures", "hole": "holes"}
+    words = {"label": "label maps", "exemplar": "exemplars", "source": makes(model), "hole": "holes"}
     read = [word for field, word in words.items() if field in model.reads]
     return " and ".join(filter(None, [", ".join(read[:-1]), read[-1]])).capitalize()
+
+
+def makes(model: SceneModel) -> str:
+    """What a model makes, in a word."""
+    return "slices" if model.channels == 1 else "pictures"
 
 
 def use(model: SceneModel) -> str:
@@ -77,6 +83,15 @@ def use(model: SceneModel) -> str:
     if "label" not in model.reads:
         return "python -m scenegen.post generated=PICTURES out=DONE post=cyclegan post.cyclegan.run=FOLDER"
     return f"{sample} labels=MAPS" + " exemplars=EXEMPLARS" * ("exemplar" in model.reads)
+
+
+def output(depth: Depth | None) -> str:
+    """The picture of a graph, in words; slices have a depth."""
+    if depth is None:
+        return "picture, (batch, 3, height, width), uint8"
+    return (f"picture, (batch, 1, height, width), float32 Hounsfield units in {depth.low:g}..{depth.high:g}, not "
+            f"rounded. 16-bit files of these data hold grey levels g, of which {depth.slope:g} * g + "
+            f"{depth.intercept:g} makes Hounsfield units; DICOM files say their own slope and intercept")  # fmt: skip
 
 
 def code(form: str, inputs: Sequence[Input]) -> str:

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scenegen.base.records import Refusal
 from scenegen.networks.layers.convgru import KEPT, STATE, Refinement
+from scenegen.networks.layers.exporting import exporting
 from scenegen.networks.layers.precision import at_least_float32
 
 SIDE = 4
@@ -303,9 +304,7 @@ def _blocks(rows: Tensor, *, candidates: int) -> Iterator[slice]:
 
     A graph that is passed on is cut as for one sample, whatever its batch, and into few pieces: each is nodes of it.
     """
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():
-        floats = 2**22
-    else:
-        floats = (2**19 if rows.device.type == "cpu" else 2**26) // len(rows)
+    held = 2**19 if rows.device.type == "cpu" else 2**26
+    floats = 2**22 if exporting() else held // len(rows)
     size = max(1, floats // (candidates * rows.shape[2]))
     return (slice(i, i + size) for i in range(0, rows.shape[1], size))

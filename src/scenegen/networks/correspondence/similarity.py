@@ -18,6 +18,7 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.networks.correspondence.softmax_warp import warp
+from scenegen.networks.layers.exporting import exporting
 from scenegen.networks.layers.precision import at_least_float32
 
 CENTRES = ("channels", "positions")
@@ -68,7 +69,7 @@ class Similarity:
         """
         size = self.key.shape[-2:]
         count = size[0] * size[1]
-        if value.shape[-2:] != size or (bias is not None and bias.shape != (len(self.key), count)):
+        if value.shape[-2:] != size or (bias is not None and bias.shape != (self.key.shape[0], count)):
             given = "none" if bias is None else tuple(bias.shape)
             raise Refusal(
                 f"values {tuple(value.shape)} with bias {given} do not fit keys {tuple(self.key.shape)}; "
@@ -80,7 +81,7 @@ class Similarity:
         key = self.key / temperature if scale is None else self.key
         offset = None if self.offset is None else (self.offset[0], self.offset[1] / temperature)
         if bias is not None:
-            ones = bias.new_ones(len(bias), self.query.shape[2] * self.query.shape[3], 1)
+            ones = bias.new_ones(bias.shape[0], self.query.shape[2] * self.query.shape[3], 1)
             pairs = [(ones, bias[..., None]), *([offset] if offset else [])]
             left, right = (torch.cat(parts, dim=-1).to(key.dtype) for parts in zip(*pairs, strict=True))
             offset = left, right
@@ -173,6 +174,8 @@ def _mean_patch(x: Tensor, kernel: int) -> Tensor:
 def _along(x: Tensor, patch: Tensor) -> Tensor:
     """(b, h w) the product of each patch of x (b, c, h, w) with one patch per sample."""
     kernel = patch.shape[-1]
+    if exporting():  # a convolution has as many groups as there are samples
+        return (F.unfold(x, kernel, padding=kernel // 2) * patch.flatten(1)[..., None]).sum(1)
     return F.conv2d(x.flatten(0, 1)[None], patch, padding=kernel // 2, groups=len(x))[0].flatten(1)
 
 

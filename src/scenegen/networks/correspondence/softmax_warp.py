@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from scenegen.networks.layers.exporting import exporting
+
 ENTRIES = {"cpu": 2**18, "cuda": 2**25}
 """Entries of the logits' matrix held at once: few enough for a CPU's cache, enough to keep a GPU busy."""
 
@@ -39,8 +41,9 @@ def warp(
     Source: Rabe and Staats 2021 (Self-attention does not need O(n^2) memory); Dao et al. 2022 (its gradient).
     """
     parts = (*(scale or (None, None)), *(offset or (None, None)))
-    if torch.compiler.is_exporting() or torch.jit.is_tracing():
-        return _of_all_samples(query, key, value, *parts, kernel=kernel)
+    if exporting():
+        blocks = logits_together(Products(query, key, kernel), scale=scale, offset=offset)
+        return torch.cat([logits.softmax(-1) @ value for logits in blocks], dim=1)
     return _Warp.apply(query, key, value, *parts, kernel)  # pyright: ignore[reportReturnType]
 
 
@@ -92,28 +95,18 @@ class _Warp(torch.autograd.Function):
         return *product.gradients(), d_value, d_rows, d_columns, d_left, d_right, None
 
 
-def _of_all_samples(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    rows: Tensor | None,
-    columns: Tensor | None,
-    left: Tensor | None,
-    right: Tensor | None,
-    *,
-    kernel: int,
-) -> Tensor:
-    """`warp` without a gradient, all samples in one product: a graph that is passed on takes batches of any size."""
-    product = Products(query, key, kernel)
-    made = []
+def logits_together(
+    product: Products, *, scale: tuple[Tensor, Tensor] | None, offset: tuple[Tensor, Tensor] | None
+) -> Iterator[Tensor]:
+    """Logits of `warp` (b, block, h' w') for blocks of rows, without a gradient.
+
+    All samples are in one product: a graph that is passed on takes batches of any size.
+    """
     for some in product.lines():
         logits = product.of(product.query[:, product.reach(some)], product.key)
-        if rows is not None and columns is not None:
-            logits = logits * columns[:, None] * rows[:, some, None]
-        if left is not None and right is not None:
-            logits = logits + left[:, some] @ right.mT
-        made.append(logits.softmax(-1) @ value)
-    return torch.cat(made, dim=1)
+        if scale is not None:
+            logits = logits * scale[1][:, None] * scale[0][:, some, None]
+        yield logits if offset is None else logits + offset[0][:, some] @ offset[1].mT
 
 
 class Products:

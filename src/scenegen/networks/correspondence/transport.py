@@ -1,16 +1,17 @@
 """Entropic optimal transport between the positions of two maps: Sinkhorn's potentials, and the plan that warps.
 
-    plan = Released()(partial(match, kernel=3), source, reference, source_mass, reference_mass)
+    plan = Released()(partial(match, kernel=3), source, reference, source_mass, reference_mass, box=box)
     warped = plan.to_source(picture)                      # (b, c, h', w') -> (b, c, h, w)
 
 Costs of one sample at a time are held while its potentials are sought; everything with a gradient is computed in blocks
-of rows, in the forward and again in the backward pass. All of it runs in float32 or wider, under autocast too.
+of rows, in the forward and again in the backward pass. All of it runs in float32 or wider, under autocast too. A graph
+that is passed on holds the costs of all its samples, and has no gradient.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,49 +19,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scenegen.base.records import Refusal
+from scenegen.networks.correspondence.annealing import BLUR, Box, cost_of, damping, log, solved, solved_together
 from scenegen.networks.correspondence.similarity import Similarity
-from scenegen.networks.correspondence.softmax_warp import Products
+from scenegen.networks.correspondence.softmax_warp import Products, logits_together
+from scenegen.networks.layers.exporting import exporting
 from scenegen.networks.layers.precision import at_least_float32
-
-BLUR = 0.025
-"""Lower end of the schedule, and divisor of the plan; the released code ignores its option of that name."""
-
-ZERO_MASS = -100000.0
-"""Stand-in for the logarithm of zero mass."""
-
-BLOCK_ELEMENTS = {"cpu": 2**18, "cuda": 2**26}  # of costs worked on at once: fits the cache, or fills the device
 
 Matcher = Callable[[Tensor, Tensor], Similarity]
 """Two maps (b, c, h, w) -> their cosines: correspondence.match or, where vectors have unit length, Similarity."""
-
-
-@torch.no_grad()
-def diameter(source: Tensor, reference: Tensor, *, per_sample: bool = False) -> list[float]:
-    """Length of the diagonal of the box around all features.
-
-    Args:
-        source, reference: (b, d, n) and (b, d, m) unit features.
-        per_sample: one box for each sample; otherwise one around the whole batch, as released.
-
-    Returns:
-        One number, or one per sample.
-    """
-    sides = [(x.amin(2), x.amax(2)) for x in (source, reference)]
-    low, high = torch.minimum(sides[0][0], sides[1][0]), torch.maximum(sides[0][1], sides[1][1])
-    if not per_sample:
-        low, high = low.amin(0, keepdim=True), high.amax(0, keepdim=True)
-    return at_least_float32(high - low).norm(dim=1).tolist()
-
-
-def schedule(diameter: float, *, blur: float = BLUR, scaling: float = 0.5) -> list[float]:
-    """The solver's temperatures: diameter, blur, then diameter, diameter * scaling, ... as long as above the blur.
-
-    The blur in second place is the released order; it leaves the last temperature above the blur.
-
-    Source: specified behaviour of the UNITE release (Zhan et al., CVPR 2021).
-    """
-    count = math.ceil(math.log(diameter / blur) / -math.log(scaling)) if diameter > blur else 0
-    return [max(diameter, blur), blur, *(diameter * scaling**k for k in range(count))]
 
 
 def sinkhorn(
@@ -95,19 +61,31 @@ def sinkhorn(
     masses = [at_least_float32(mass.detach()) for mass in (source_mass, reference_mass)]
     last = [schedules[i % len(schedules)][-1] for i in range(len(source))]
     with torch.no_grad(), torch.autocast(source.device.type, enabled=False):
-        solved = [
-            _solve(_costs(similarity, i), masses[0][i], masses[1][i], schedules[i % len(schedules)], reach)
+        found = [
+            solved(_costs(similarity, i), masses[0][i], masses[1][i], schedules[i % len(schedules)], reach)
             for i in range(len(source))
         ]
-        f, g, last_f, last_g = (torch.stack(found) for found in zip(*solved, strict=True))
+        f, g, last_f, last_g = (torch.stack(each) for each in zip(*found, strict=True))
         eps = last_f.new_tensor(last)[:, None]
-        damped = eps * _damping(eps, reach)
-        log_a, log_b = (_log(mass) for mass in masses)
+        damped = eps * damping(eps, reach)
+        log_a, log_b = (log(mass) for mass in masses)
     of_source, of_reference = match(source, reference.detach()), match(source.detach(), reference)
     return (
         _Extrapolated.apply(*_fields(of_source), last_f, last_f / damped, log_b + g / eps, last, reach, True),
         _Extrapolated.apply(*_fields(of_reference), last_g, log_a + f / eps, last_g / damped, last, reach, False),
     )  # pyright: ignore[reportReturnType]
+
+
+def potentials(
+    match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, box: Box, reach: float | None
+) -> tuple[Tensor, Tensor]:
+    """F and G of `sinkhorn` under the temperatures of a box; in a graph that is passed on, of fixed length."""
+    if not exporting():
+        return sinkhorn(match, source, reference, a, b, schedules=box.schedules(), reach=reach)
+    similarity = match(source, reference)
+    product = Products(similarity.query, similarity.key, similarity.kernel)
+    logits = logits_together(product, scale=similarity.scale, offset=similarity.offset)
+    return solved_together(torch.cat([cost_of(block) for block in logits], dim=1), a, b, box, reach)
 
 
 @dataclass(frozen=True)
@@ -143,18 +121,16 @@ class Released:
     Source: specified behaviour of the UNITE release (Zhan et al., CVPR 2021).
     """
 
-    def __call__(
-        self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, diameters: list[float]
-    ) -> Plan:
+    def __call__(self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, box: Box) -> Plan:
         """The plan between two maps of equal size.
 
         Args:
             match, source, reference: see `sinkhorn`.
             a, b: the source's and the reference's masses, (b, n) each.
-            diameters: see `diameter`.
+            box: around the features that are matched.
         """
-        f, g = sinkhorn(match, source, reference, a, b, schedules=[schedule(d) for d in diameters])
-        return Plan(match(source, reference), g, f + BLUR * (_log(a) + _log(b)))
+        f, g = potentials(match, source, reference, a, b, box=box, reach=None)
+        return Plan(match(source, reference), g, f + BLUR * (log(a) + log(b)))
 
 
 @dataclass(frozen=True)
@@ -173,13 +149,10 @@ class Unbalanced:
         if not 0 < self.reach < math.inf:
             raise Refusal(f"reach={self.reach} is not a number above 0; model.transport=released has no such freedom")
 
-    def __call__(
-        self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, diameters: list[float]
-    ) -> Plan:
+    def __call__(self, match: Matcher, source: Tensor, reference: Tensor, a: Tensor, b: Tensor, *, box: Box) -> Plan:
         """The plan between two maps; see `Released`."""
-        schedules = [schedule(d) for d in diameters]
-        f, g = sinkhorn(match, source, reference, a, b, schedules=schedules, reach=self.reach)
-        return Plan(match(source, reference), g + BLUR * _log(b), f + BLUR * _log(a))
+        f, g = potentials(match, source, reference, a, b, box=box, reach=self.reach)
+        return Plan(match(source, reference), g + BLUR * log(b), f + BLUR * log(a))
 
 
 class _Extrapolated(torch.autograd.Function):
@@ -207,9 +180,9 @@ class _Extrapolated(torch.autograd.Function):
             for b, some in product.blocks():
                 raw = product.forward(b, some)
                 scale = rows[b, some, None] * columns[b]
-                cost = _cost(torch.addmm(raw * scale, left[b, some], right[b].T))
+                cost = cost_of(torch.addmm(raw * scale, left[b, some], right[b].T))
                 d_cost = torch.add(v[b], cost, alpha=-1 / eps[b]).add_(u[b, some, None]).exp_()
-                d_cost.mul_(d_value[b, some, None] if by_row else d_value[b]).mul_(_damping(eps[b], reach))
+                d_cost.mul_(d_value[b, some, None] if by_row else d_value[b]).mul_(damping(eps[b], reach))
                 # the root is flat where rounding made it 0
                 d_cosine = d_cost.div_(cost.mul_(-2)).masked_fill_(cost == 0, 0)
                 d_left[b, some] = d_cosine @ right[b]
@@ -239,58 +212,5 @@ def _costs(similarity: Similarity, sample: int) -> Tensor:
     cost = query.new_empty(rows.shape[0], columns.shape[0])
     for _, some in product.blocks():
         cosine = product.forward(0, some).mul_(columns).mul_(rows[some, None])
-        cost[some] = _cost(cosine.addmm_(left[some], right.T))
+        cost[some] = cost_of(cosine.addmm_(left[some], right.T))
     return cost
-
-
-def _solve(
-    cost: Tensor, a: Tensor, b: Tensor, epsilons: Sequence[float], reach: float | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The potentials before the last update, f (n,) and g (m,), and after it."""
-
-    def updated(f: Tensor, g: Tensor, eps: float) -> list[Tensor]:
-        return [_damping(eps, reach) * t for t in _softmins(cost, a, b, f, g, eps)]
-
-    f, g = updated(torch.zeros_like(a), torch.zeros_like(b), epsilons[0])
-    for eps in epsilons:
-        new_f, new_g = updated(f, g, eps)
-        f, g = (f + new_f) / 2, (g + new_g) / 2
-    last_f, last_g = updated(f, g, epsilons[-1])
-    return f, g, last_f, last_g
-
-
-def _softmins(cost: Tensor, a: Tensor, b: Tensor, f: Tensor, g: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Both softmins of one update, from the kernel exp((f + g - cost) / eps) that they share: one exp for two."""
-    rows, columns = torch.empty_like(f), torch.zeros_like(g)
-    a_only, b_only = a.clamp(min=0), b.clamp(min=0)
-    f_eps, g_eps = f / eps, g / eps
-    for some in _slices(cost):
-        kernel = torch.add(g_eps, cost[some], alpha=-1 / eps).add_(f_eps[some, None]).exp_()
-        rows[some] = kernel @ b_only
-        columns.addmv_(kernel.T, a_only[some])
-    if all(bool(((t > 1e-30) & (t < math.inf)).all()) for t in (rows, columns)):
-        return f - eps * rows.log(), g - eps * columns.log()
-    # potentials far from their fixed point leave float32's range; each softmin's own maximum does not
-    return _softmin(cost, _log(b) + g_eps, eps), _softmin(cost.T, _log(a) + f_eps, eps)
-
-
-def _softmin(cost: Tensor, exponent: Tensor, eps: float) -> Tensor:
-    return -eps * torch.cat([(exponent - cost[some] / eps).logsumexp(1) for some in _slices(cost)])
-
-
-def _slices(cost: Tensor) -> Iterator[slice]:
-    step = max(1, BLOCK_ELEMENTS.get(cost.device.type, 2**24) // cost.shape[1])
-    return (slice(i, i + step) for i in range(0, cost.shape[0], step))
-
-
-def _cost(cosine: Tensor) -> Tensor:
-    return (1 - cosine).clamp_(min=0).sqrt_()
-
-
-def _damping(eps, reach: float | None):
-    return 1.0 if reach is None else 1 / (1 + eps / reach)
-
-
-def _log(mass: Tensor) -> Tensor:
-    mass = at_least_float32(mass)
-    return torch.where(mass > 0, mass, 1).log().masked_fill(mass <= 0, ZERO_MASS)

@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.networks.correspondence.adaptor import Adaptor
+from scenegen.networks.correspondence.annealing import Box
 from scenegen.networks.correspondence.cocosnetv1 import ResidualBlock, coordinates, reflected_blocks, unit
 from scenegen.networks.correspondence.similarity import match
-from scenegen.networks.correspondence.transport import Matcher, diameter
+from scenegen.networks.correspondence.transport import Matcher
 from scenegen.networks.correspondence.warping import TransportWarping
 from scenegen.networks.layers.attention import NonLocal
+from scenegen.networks.layers.exporting import exporting
 from scenegen.networks.layers.norm import PARAMETER_FREE, choose, spectral_layer
 from scenegen.networks.layers.precision import at_least_float32
 from scenegen.networks.layers.spade import nearest
@@ -192,8 +194,8 @@ class TransportCorrespondence(nn.Module):
         matcher, theta, phi, *masses = self.matching(source, reference)
         with torch.no_grad():
             sides = (patches(t, centre=self.warping.centre) for t in (theta, phi))
-            found = diameter(*sides, per_sample=self.warping.per_sample_diameter)
-        return self.transport(matcher, theta, phi, *masses, diameters=found)
+            box = Box.around(*sides, per_sample=self.warping.per_sample_diameter)
+        return self.transport(matcher, theta, phi, *masses, box=box)
 
     def _described(self, features: Tensor, planes: Tensor) -> Tensor:
         parts = [features]
@@ -239,7 +241,8 @@ def best_cosine(source: Tensor, reference: Tensor, *, block: int = 2**22) -> Ten
     rows = source.mT
     with torch.autocast(source.device.type, enabled=False):
         with torch.no_grad():
-            step = max(1, block // (len(source) * reference.shape[2]))
+            samples = 1 if exporting() else len(source)  # a graph is cut as for one sample, whatever its batch
+            step = max(1, block // (samples * reference.shape[2]))
             which = torch.cat([(some @ reference).argmax(2) for some in rows.split(step, dim=1)], dim=1)
         chosen = reference.gather(2, which.unsqueeze(1).expand(-1, reference.shape[1], -1))
         return (source * chosen).sum(1)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.base.records import Batch, Branches, Refusal, SceneModel, Shown, Synthesis
-from scenegen.networks.generators.restormer import Window, to_multiple
+from scenegen.base.records import Batch, Branches, Refusal, Shown, Synthesis
+from scenegen.networks.generators.restormer import Denoiser, Window, to_multiple
 from scenegen.networks.layers.after import After, Place
 from scenegen.networks.layers.norm import GlobalBatchNorm
 
@@ -94,7 +94,7 @@ def _layers(ngf: int) -> Iterator[tuple[str, nn.Module]]:
             yield f"{side}bn{level}_{n}", GlobalBatchNorm(ngf if unused else widths[n], affine=True)
 
 
-class TwoBranches(SceneModel):
+class TwoBranches(Denoiser):
     """Base of the models that separate a noisy slice into content and noise.
 
     Args:
@@ -105,9 +105,8 @@ class TwoBranches(SceneModel):
         low: number that the network sees at the window's lower end where there are no `slice_levels`, below 1.
     """
 
-    reads: frozenset[str] = frozenset({"source"})
     offers: frozenset[str] = frozenset({"branches.content", "branches.noise"})
-    channels: int = 1
+    step: ClassVar[int] = STEP
 
     def __init__(self, generator: nn.Module, *, judged: Sequence[str], slice_levels: int | None, low: float) -> None:
         super().__init__()

@@ -115,6 +115,10 @@ class OverCoarse(HoleFiller, ABC):
 @torch.no_grad()
 def completed_by(model: SceneModel, batch: Batch) -> Tensor:
     """(b, 3, h, w) a model's completion of a batch, in eval mode; of the middle of its latent where it draws one."""
-    model = model.to(batch.device, batch.dtype).eval()
-    noise = None if model.noise_shape is None else torch.zeros(len(batch), *model.noise_shape)
-    return model.sample(batch, noise=None if noise is None else noise.to(batch.device, batch.dtype)).image
+    return middle_completion(model.to(batch.device, batch.dtype).eval(), batch)
+
+
+def middle_completion(model: SceneModel, batch: Batch) -> Tensor:
+    """(b, 3, h, w) the completion of the middle of a model's latent, or the one that it makes without any."""
+    source, drawn = batch.require("source"), model.noise_shape
+    return model.sample(batch, noise=None if drawn is None else source.new_zeros(source.shape[0], *drawn)).image

@@ -43,6 +43,18 @@ class Window:
         return 2 / (1 - self.low)
 
 
+class Denoiser(SceneModel):
+    """Base of the models that denoise slices, `source` pictures of one channel, of any size.
+
+    Attributes:
+        step: divisor of both sides within the network; slices of other sides are reflected to the next multiple.
+    """
+
+    reads: frozenset[str] = frozenset({"source"})
+    channels: int = 1
+    step: ClassVar[int]
+
+
 class RestormerNet(nn.Module):
     """(b, c, h, w) to the same, h and w multiples of 8; keys are those of the authors' files.
 
@@ -112,7 +124,7 @@ class RestormerNet(nn.Module):
         return self.output(x) + picture  # (b, c, h, w)
 
 
-class Restormer(SceneModel):
+class Restormer(Denoiser):
     """`source` pictures of one channel to denoised ones.
 
     Args:
@@ -124,9 +136,8 @@ class Restormer(SceneModel):
     Source: Zamir et al., CVPR 2022.
     """
 
-    reads: frozenset[str] = frozenset({"source"})
-    channels: int = 1
     keeps_start: ClassVar[bool] = True
+    step: ClassVar[int] = STEP
 
     def __init__(
         self,
