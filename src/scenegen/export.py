@@ -50,15 +50,8 @@ def main(cfg: DictConfig) -> None:
 
 def export(cfg: DictConfig) -> Path:
     """Write the run that a composed conf/export.yaml names as a folder to pass on; the folder is returned."""
-    import torch
-    from omegaconf import OmegaConf
-
-    from scenegen.base.console import printable
-    from scenegen.config.opened import note_vocabulary, open_run
-    from scenegen.config.plan import digest, plan, read_settings
-    from scenegen.reporting import cards
-    from scenegen.runs import released
-    from scenegen.runs.folder import WEIGHTS, create_run
+    from scenegen.config.opened import open_run
+    from scenegen.config.plan import plan, read_settings
 
     chosen: Settings = read_settings(Settings, plan(cfg, settings=Settings).config)
     out = Path(chosen.out).expanduser()
@@ -66,8 +59,21 @@ def export(cfg: DictConfig) -> Path:
         raise Refusal(f"out={chosen.out} exists and is no empty folder; give another one")
     run = open_run(chosen.run, checkpoint=chosen.checkpoint)
     _require_whole(run, chosen)
-    if chosen.format != "safetensors":
-        return _export_graph(chosen, run, out)
+    return (_export_folder if chosen.format == "safetensors" else _export_graph)(chosen, run, out)
+
+
+def _export_folder(chosen: Settings, run: TrainedRun, out: Path) -> Path:
+    """Write a run as a run, with a card; nothing stays where it does not paint what the run paints."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from scenegen.base.console import printable
+    from scenegen.config.opened import note_vocabulary, open_run
+    from scenegen.config.plan import digest
+    from scenegen.reporting import cards
+    from scenegen.runs import released
+    from scenegen.runs.folder import WEIGHTS, create_run
+
     config = _elsewhere(run.config)
     precision = precision_of(run.model)
     floats = "half floats" if precision == torch.float16 else "floats"

@@ -198,14 +198,16 @@ def test_slices_come_and_go_in_hounsfield_units_whatever_their_size(
     levels = np.random.default_rng(0).integers(0, 2500, (48, 80)).astype(np.uint16)
     Path("slices").mkdir()
     Image.fromarray(levels).save("slices/a.png")
-    (sample_of_it,) = [each.source for each in slices_of(open_run(str(run)), "slices", masks=None)]
+    source = slices_of(open_run(str(run)), "slices", masks=None)[0].source
+    assert source is not None
     units = torch.from_numpy(levels.astype(np.float32))[None, None] - 1024
     made = found["graph"](units)
     assert made.shape == (1, 1, 48, 80)
-    wanted = open_run("mine").model.sample(Batch(source=sample_of_it[None])).image.clamp(-1, 1)
+    wanted = open_run("mine").model.sample(Batch(source=source[None])).image.clamp(-1, 1)
     torch.testing.assert_close(made, -1024 + (wanted + 1) * 1000, atol=0.1, rtol=0)
 
 
+@pytest.mark.slow
 def test_one_graph_holds_the_run_that_is_painted_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     written("size=tiny", "width=tiny", "model=pconv").rename("runs/first")

@@ -32,7 +32,9 @@ KINDS = {
 """Kind of run -> words of its model, what is drawn, what is handed over, and which variation is asked for."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "map and hole" else ()) for kind in KINDS]
+)
 def test_the_command_of_a_recipe_makes_its_picture_again_bit_for_bit(kind: str, tmp_path: Path) -> None:
     words, body, purpose, picture, copy = KINDS[kind]
     folder = written("size=tiny", "width=tiny", *words, run=tmp_path / "my runs, (2) = it's" / "one")
