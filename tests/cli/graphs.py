@@ -36,7 +36,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "sesame_editor": ("model=sesame_editor",),
     "cncl": ("model=cncl",),
     "cncl_unet": ("model=cncl_unet",),
-    "restormer": ("model=restormer",),
+    "restormer": ("model=restormer", "model.blocks=[1,1,1,1]", "model.refinement=1"),
 }
 """Family -> words. Of CoCosNet v2's features of two numbers, centred and of unit length, there are two: all candidates
 tie, and a last digit chooses; from width=small on there are eight."""
