@@ -1,11 +1,15 @@
-"""Import of Lightning without the compiler and the parts of torchmetrics that it never uses."""
+"""Import of Lightning without the compilers and the parts of torchmetrics that it never uses."""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import sys
-from unittest.mock import patch
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 from scenegen.training.compiler import defer_compiler
 
@@ -14,7 +18,7 @@ LEFT_OUT = frozenset({"scipy", "transformers", "matplotlib", "torchvision", "tor
 
 
 def import_lightning() -> None:
-    """Imports pytorch_lightning, which needs torchmetrics' class Metric alone, in 1.9 CPU seconds instead of 5.9.
+    """Imports pytorch_lightning, which needs torchmetrics' class Metric alone, and no compiler.
 
     The collector looks at none of it, while it is imported or later. Afterwards torchmetrics' own text, audio, plot and
     picture metrics say that their package is missing, so a process that runs code of others (`extensions=`) does not
@@ -39,12 +43,45 @@ def import_lightning() -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with patch.multiple(imports, RequirementCache=Requirement, package_available=available):
-            import torchmetrics  # noqa: F401  as it is to be found: without the rest
+        import torch
+
         defer_compiler()
+        with _without_triton(logging.getLogger("torch.utils.flop_counter")):
+            import torch.utils.flop_counter  # noqa: F401  which Lightning imports
+        with _exchanged(imports, {"RequirementCache": Requirement, "package_available": available}):
+            import torchmetrics  # noqa: F401  as it is to be found: without the rest
         import pytorch_lightning  # noqa: F401  imported for those who ask later
     finally:
         gc.freeze()
         atexit.register(gc.unfreeze)  # what is imported is taken down in order
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def _exchanged(module: ModuleType, values: Mapping[str, Any]) -> Iterator[None]:
+    """Other values of some names of a module within the block."""
+    before = {name: getattr(module, name) for name in values}
+    module.__dict__.update(values)
+    try:
+        yield
+    finally:
+        module.__dict__.update(before)
+
+
+@contextmanager
+def _without_triton(log: logging.Logger) -> Iterator[None]:
+    """The GPU compiler cannot be imported within the block, unless it is there, and the log does not say so.
+
+    What is lost is the count of the operations of Triton kernels, which nobody asks for.
+    """
+    if "triton" in sys.modules:
+        yield
+        return
+    level, sys.modules["triton"] = log.level, None  # pyright: ignore[reportArgumentType]
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        del sys.modules["triton"]
