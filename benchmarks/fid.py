@@ -10,7 +10,8 @@ Figures are processor seconds of all threads and workers, which others on the ma
 beside. The published weights are a download; without --weights FILE all three get the same random ones, which changes
 the value but neither the equality nor the time. This package's FID and pytorch-fid's are of equal maths, and differ by
 pytorch-fid's matrix root, which is not exact where there are fewer pictures than dimensions. torch-fidelity resizes as
-TensorFlow did, which is another number; of pictures of 299x299, which nobody resizes, its value is printed too.
+TensorFlow did and scales pictures by 128, which is another number; of pictures of 299x299, which nobody resizes, it is
+that of fid=clean here, and both are printed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
 from scenegen.networks.frozen.inception import INCEPTION, assembled, randomise
 from scenegen.scoring.inputs import Options
-from scenegen.scoring.judges.inception import InceptionFeatures
+from scenegen.scoring.judges.inception import CleanInceptionFeatures, InceptionFeatures
 from scenegen.scoring.reference import describe, reference_of
 
 
@@ -165,20 +166,20 @@ class Bench:
         return self.ours(Options(cache=str(self.home / "cache")))
 
     def ours(self, options: Options | None = None, *, a: Path | None = None, b: Path | None = None) -> float:
-        fid, options = self.network(), options or Options()
+        fid, options = self.network(InceptionFeatures if a is None else CleanInceptionFeatures), options or Options()
         still = lambda items, _: items  # noqa: E731
         size = self.size if a is None else (299, 299)
         real = reference_of(Folder(b or self.b, size), fid=fid, options=options, track=still)
         fake = describe(Folder(a or self.a, size), fid=fid, options=options, track=still)
         return float(Target.of(Moments.of(real.features)).distance(fake.features))
 
-    def network(self) -> InceptionFeatures:
+    def network(self, kind: type[InceptionFeatures]) -> InceptionFeatures:
         if self.weights is None:
-            return InceptionFeatures(weights="random", folder=None)
-        return InceptionFeatures(weights="published", folder=self.home / "torch" / "hub" / "checkpoints")
+            return kind(weights="random", folder=None)
+        return kind(weights="published", folder=self.home / "torch" / "hub" / "checkpoints")
 
     def at_299(self, count: int) -> tuple[float, float]:
-        """This package's and torch-fidelity's FID of the first pictures, brought to 299x299 for both."""
+        """FID of fid=clean and of torch-fidelity, of the first pictures, brought to 299x299 for both."""
         folders = []
         for source in (self.a, self.b):
             files = sorted(source.glob("*.png"))[:count]
@@ -229,7 +230,7 @@ def main() -> None:
             print("RANDOM WEIGHTS on all sides: the FID means nothing, equality and time do", flush=True)
         compare(bench, {"first": chosen.pictures + chosen.reference, "again": chosen.pictures}, chosen.rounds)
         ours, theirs = bench.at_299(min(20, chosen.pictures))
-        print(f"at 299x299: scenegen {ours:.6f}, torch-fidelity {theirs:.6f}, apart {abs(ours - theirs) / theirs:.1e}")
+        print(f"at 299x299: fid=clean {ours:.6f}, torch-fidelity {theirs:.6f}, apart {abs(ours - theirs) / theirs:.1e}")
 
 
 def compare(bench: Bench, described: dict[str, int], rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Processor time until a command answers that has nothing to compute yet, and of a short job in a sweep.
+"""Processor time until a command answers that has nothing to compute yet, of two steps, and of a short job in a sweep.
 
     python benchmarks/startup.py
 
@@ -22,6 +22,8 @@ from rows import say
 COMMANDS = {
     "scenegen.train --help": ["-m", "scenegen.train", "--help"],
     "scenegen.train --cfg job": ["-m", "scenegen.train", "--cfg", "job", "loss=cx+dists"],
+    "scenegen.train debug=two_steps": ["-m", "scenegen.train", "debug=two_steps"],
+    "import torch": ["-c", "import torch"],
     "import torch, pytorch_lightning": ["-c", "import torch, pytorch_lightning"],
 }
 ROUNDS, JOBS = 5, 4

@@ -49,7 +49,7 @@ assert isinstance(compiled, OptimizedModule) and "sympy" in sys.modules
 assert torch.equal(after_a_step(nets[1], compiled), plain) and length("ab") == 2
 """
 
-UNUSED = {"sympy", "scipy", "transformers", "matplotlib", "torchvision", "pandas", "wandb", "tensorboard"}
+UNUSED = {"sympy", "triton", "scipy", "transformers", "matplotlib", "torchvision", "pandas", "wandb", "tensorboard"}
 
 
 @pytest.mark.slow
