@@ -164,6 +164,8 @@ OWN_TEXTS = {
     "base/files.py": "what this package wrote itself; anything else reads as nothing",
     "base/outputs.py": "a value turned into plain ones, no file",
     "base/halves.py": "header of a safetensors file, its size bounded, checked entry by entry beside it",
+    "data/looks.py": "cache of this package's own; what does not read is looked at anew",
+    "data/shards.py": "cache of this package's own; what does not read is looked at anew",
     "runs/lock.py": "the lock's own bytes, read again through an open file",
     "runs/rows.py": "text of base/documents.py; a row that a kill cut short is dropped, not refused",
     "scoring/reference.py": "cache of this package's own; any fault makes it anew",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from scenegen.base.files import whole
+from scenegen.base.members import Member, as_file
 from scenegen.base.refusal import Refusal
 
 Colours = Sequence[tuple[int, int, int]]
@@ -43,32 +44,35 @@ _KINDS = (
 )
 
 
-@contextmanager
-def open_picture(source: str | Path | io.BytesIO, *, pixels: bool = True) -> Iterator[Image.Image]:
+@contextlib.contextmanager
+def open_picture(source: str | Path | Member | io.BytesIO, *, pixels: bool = True) -> Iterator[Image.Image]:
     """Context manager: a picture file, which may come from anybody, with its pixels decoded.
 
     Only regular files of FORMATS are opened, so that no file runs a program and no pipe makes a reader wait.
 
     Args:
-        source: the file, or the bytes of one.
+        source: the file, one within a tar, or the bytes of one.
         pixels: False reads the head alone (size, mode, format); `load_pixels` decodes the rest.
 
     Raises:
         Refusal: no such file, no regular file, another format, too many pixels, a truncated or damaged file.
     """
-    if not isinstance(source, io.BytesIO):
+    if isinstance(source, str | Path):
         require_regular(source)
-    try:
-        picture = Image.open(source, formats=FORMATS)
-    except Exception as error:  # a decoder's answer to a damaged head can be any error
-        raise Refusal(f"{_named(source)}: {_reason(error)}") from error
-    with picture:
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(source.open()) if isinstance(source, Member) else source
+            picture = opened.enter_context(Image.open(file, formats=FORMATS))
+        except Refusal:
+            raise
+        except Exception as error:  # a decoder's answer to a damaged head can be any error
+            raise Refusal(f"{_named(source)}: {_reason(error)}") from error
         if pixels:
             load_pixels(picture, source)
         yield picture
 
 
-def load_pixels(picture: Image.Image, source: str | Path | io.BytesIO) -> None:
+def load_pixels(picture: Image.Image, source: str | Path | Member | io.BytesIO) -> None:
     """Decode the pixels of a picture that open_picture opened.
 
     Raises:
@@ -99,7 +103,7 @@ def require_regular(path: str | Path) -> None:
         raise Refusal(f"{path}: is {kind}, not a picture file; remove it")
 
 
-def _named(source: str | Path | io.BytesIO) -> str:
+def _named(source: str | Path | Member | io.BytesIO) -> str:
     return "picture" if isinstance(source, io.BytesIO) else str(source)
 
 
@@ -124,9 +128,9 @@ def _may_lack_rows(picture: Image.Image) -> bool:
     return picture.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None
 
 
-def _lacks_rows(source: str | Path | io.BytesIO) -> bool:
+def _lacks_rows(source: str | Path | Member | io.BytesIO) -> bool:
     """True where the compressed rows of a PNG are fewer than its head says."""
-    content = source.getvalue() if isinstance(source, io.BytesIO) else Path(source).read_bytes()
+    content = source.getvalue() if isinstance(source, io.BytesIO) else as_file(source).read_bytes()
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import Counter, defaultdict
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,10 +17,12 @@ from rich.table import Table
 
 from scenegen.base.console import printable, shown
 from scenegen.base.listing import few
+from scenegen.base.members import File, folder_of
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Facts, Inspected, faults_of_masks, in_groups, inspect, scan
+from scenegen.data.inspection import Inspected, faults_of_masks, in_groups, inspect, scan
 from scenegen.data.labels import count_ids
 from scenegen.data.look_alikes import look_alikes
+from scenegen.data.looks import Facts
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
 from scenegen.data.slice_files import SliceFiles
@@ -128,52 +131,96 @@ def examine(
     faults = [*faults, *_of_holes(datasets)]
     if not isinstance(first.source, Files):
         return _examine_rendered(datasets, advance, faults=[*faults, *_faults_of_slices(datasets)])
-    looked: dict[str, tuple[str, Inspected]] = {}
-    unmatched = list(faults)
+    tally = _Tally()
+    found = dict.fromkeys(faults)
     for split, dataset in datasets.items():
         files = dataset.source
         assert isinstance(files, Files)
-        unmatched += files.unmatched
+        found |= dict.fromkeys(files.unmatched)
         for item in inspect(files, deep=deep, advance=advance):
-            looked.setdefault(str(item.pair.label), (split, item))
-    items = list(looked.values())
-    histogram, pictures = _histogram([item.counts for _, item in items])
-    photos = [
-        (f"{split}/{item.pair.image.name}", item.image) for split, item in items if item.pair.image and item.image
-    ]
-    by_content = defaultdict(list)
-    for name, facts in photos:
-        by_content[facts.digest].append(name)
-    equal = [group for digest, group in by_content.items() if digest and len(group) > 1]
-    found = list(dict.fromkeys([*unmatched, *(fault for _, item in items for fault in item.faults)]))
-    natures = [facts.nature for _, facts in photos if facts.nature]
-    turns = Counter(f"orientation {nature.turn}" for nature in natures if nature.turn != 1)
+            tally.add(split, item)
+    found |= dict.fromkeys(tally.faults)
     return Report(
         splits={split: len(dataset) for split, dataset in datasets.items()},
-        sizes=_sizes(facts.size for facts in (item.image or item.label for _, item in items)),
-        classes=_rows(first, histogram, pictures, len(items)),
-        unused=[name for i, name in enumerate(first.classes.names) if not histogram[i]],
+        sizes=dict(tally.sizes),
+        classes=_rows(first, tally.pixels, tally.pictures, tally.count),
+        unused=[name for i, name in enumerate(first.classes.names) if not tally.pixels[i]],
         faults=[fault for fault in found if fault.stops],
         remarks=[fault for fault in found if not fault.stops],
-        turned=dict(sorted(turns.items())),
-        grey=[name for name, facts in photos if facts.grey],
-        duplicates=equal,
-        near_duplicates=_near_duplicates(photos),
-        instances=sum(item.instance is not None for _, item in items),
-        digest=_digest(first.source.root, [item for _, item in items]) if deep else None,
+        turned=dict(sorted(tally.turns.items())),
+        grey=tally.grey,
+        duplicates=[group for group in tally.by_content.values() if len(group) > 1],
+        near_duplicates=_near_duplicates(tally.looks),
+        instances=tally.instances,
+        digest=tally.digest(first.source.root) if deep else None,
     )
 
 
-def _near_duplicates(photos: Sequence[tuple[str, Facts]]) -> list[tuple[str, str]]:
-    """Pairs of photographs that look alike without being equal; of equal ones in a split the first speaks for all."""
-    splits = sorted({name.partition("/")[0] for name, _ in photos})
-    first: dict[tuple[str, str], tuple[str, np.ndarray]] = {}
-    for name, facts in photos:
+@dataclass(frozen=True)
+class _Look:
+    """A photograph, as split/file, the hash of its content and its thumbnail."""
+
+    name: str
+    digest: str
+    pixels: np.ndarray
+
+
+class _Tally:
+    """Numbers over the files of all splits, of which one that is in two counts once."""
+
+    def __init__(self) -> None:
+        self.count = self.instances = 0
+        self.seen: set[str] = set()
+        self.faults: list[Fault] = []
+        self.sizes: Counter[str] = Counter()
+        self.turns: Counter[str] = Counter()
+        self.pixels: Counter[int] = Counter()
+        self.pictures: Counter[int] = Counter()
+        self.grey: list[str] = []
+        self.by_content: dict[str, list[str]] = {}
+        self.looks: list[_Look] = []
+        self.contents: list[tuple[File, str]] = []
+
+    def add(self, split: str, item: Inspected) -> None:
+        if str(item.pair.label) in self.seen:
+            return
+        self.seen.add(str(item.pair.label))
+        self.count += 1
+        self.instances += item.instance is not None
+        self.faults += item.faults
+        self.sizes[_size((item.image or item.label).size)] += 1
+        self.pixels.update(item.counts)
+        self.pictures.update(item.counts.keys())
+        files = (item.pair.label, item.label), (item.pair.image, item.image), (item.pair.instance, item.instance)
+        self.contents += [(file, facts.digest) for file, facts in files if file and facts and facts.digest]
+        if item.pair.image is not None and item.image is not None:
+            self._add_photo(f"{split}/{item.pair.image.name}", item.image)
+
+    def _add_photo(self, name: str, facts: Facts) -> None:
+        if facts.nature is not None and facts.nature.turn != 1:
+            self.turns[f"orientation {facts.nature.turn}"] += 1
+        if facts.grey:
+            self.grey.append(name)
+        if facts.digest:
+            self.by_content.setdefault(facts.digest, []).append(name)
         if facts.look is not None:
-            first.setdefault((name.partition("/")[0], facts.digest), (name, facts.look))
-    found = look_alikes([look for _, look in first.values()], [splits.index(split) for split, _ in first])
-    kinds, names = list(first), [name for name, _ in first.values()]
-    return [(names[a], names[b]) for a, b in found if kinds[a][1] != kinds[b][1]]
+            self.looks.append(_Look(name, facts.digest, facts.look))
+
+    def digest(self, root: Path) -> str:
+        """sha256 over the names below a folder and contents of all files."""
+        lines = [f"{os.path.relpath(str(file), root)} {digest}\n" for file, digest in self.contents]
+        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _near_duplicates(looks: Sequence[_Look]) -> list[tuple[str, str]]:
+    """Pairs of photographs that look alike without being equal; of equal ones in a split the first speaks for all."""
+    splits = sorted({look.name.partition("/")[0] for look in looks})
+    first: dict[tuple[str, str], _Look] = {}
+    for look in looks:
+        first.setdefault((look.name.partition("/")[0], look.digest), look)
+    kept = list(first.values())
+    found = look_alikes([look.pixels for look in kept], [splits.index(split) for split, _ in first])
+    return [(kept[a].name, kept[b].name) for a, b in found if kept[a].digest != kept[b].digest]
 
 
 def _of_holes(datasets: Mapping[str, Pairs]) -> list[Fault]:
@@ -240,7 +287,7 @@ def read_folders(datasets: Iterable[Pairs]) -> set[Path]:
     """Folders in which the files of datasets lie."""
     files = [dataset.source for dataset in datasets if isinstance(dataset.source, Files)]
     pairs = (pair for source in files for pair in source.pairs)
-    return {path.parent for pair in pairs for path in (pair.label, pair.image, pair.instance) if path is not None}
+    return {folder_of(file) for pair in pairs for file in (pair.label, pair.image, pair.instance) if file is not None}
 
 
 def is_report(content: bytes) -> bool:
@@ -307,16 +354,8 @@ def _rows(dataset: Pairs, pixels: Counter[int], pictures: Counter[int], count: i
 
 
 def _sizes(sizes: Iterable[Sequence[int] | None]) -> dict[str, int]:
-    return dict(Counter(f"{size[1]}x{size[0]}" if size else "unreadable" for size in sizes))
+    return dict(Counter(map(_size, sizes)))
 
 
-def _digest(root: Path, items: list[Inspected]) -> str:
-    digest = hashlib.sha256()
-    lines = []
-    for item in items:
-        files = (item.pair.label, item.label), (item.pair.image, item.image), (item.pair.instance, item.instance)
-        for path, facts in files:
-            if path is not None and facts is not None:
-                lines.append(f"{path.relative_to(root).as_posix()} {facts.digest}\n")
-    digest.update("".join(sorted(lines)).encode())
-    return digest.hexdigest()
+def _size(size: Sequence[int] | None) -> str:
+    return f"{size[1]}x{size[0]}" if size else "unreadable"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scenegen.data.pairs import Files
+from scenegen.base.members import File, size_of
+from scenegen.data.pairs import Files, Matched, Pair
 from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
 from scenegen.data.slice_files import SliceFiles
@@ -28,23 +28,30 @@ def fingerprint(data: Pairs) -> dict[str, Any]:
     }
     photos = [source for source in data.sources if isinstance(source, Photos)]
     if isinstance(data.source, Files):
-        kinds = zip(*((pair.label, pair.image, pair.instance) for pair in data.source.pairs), strict=True)
-        files = [[path for path in kind if path is not None] for kind in kinds]
+        files = _columns(data.source.pairs)
     elif isinstance(data.source, SliceFiles):
         files = [list(kind) for kind in zip(*data.source.pairs, strict=True)]
     else:
-        files = [[photo.image for photo in source.photos] for source in photos]
+        files = [source.photos.images for source in photos]
     if files:
-        found["sizes"] = _hash(path.stat().st_size for kind in files for path in kind)
+        found["sizes"] = _hash(size_of(path) for kind in files for path in kind)
         found["content"] = _hash(_content(path) for kind in files for path in _some(kind))
     return found
 
 
-def _some(paths: list[Path]) -> list[Path]:
+def _columns(pairs: Sequence[Pair]) -> list[Sequence[File]]:
+    """The files of some pairs, kind by kind."""
+    if isinstance(pairs, Matched):
+        return [column for column in (pairs.labels, pairs.images, pairs.instances) if column is not None]
+    kinds = zip(*((pair.label, pair.image, pair.instance) for pair in pairs), strict=True)
+    return [[path for path in kind if path is not None] for kind in kinds]
+
+
+def _some(paths: Sequence[File]) -> Sequence[File]:
     return paths[:: -(-len(paths) // SAMPLED)] if paths else []
 
 
-def _content(path: Path) -> str:
+def _content(path: File) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
 from scenegen.data.degrade import Holes
-from scenegen.data.labels import ONE_CHANNEL, count_ids, outside_sentence, read_stored
-from scenegen.data.look_alikes import thumbnail
+from scenegen.data.labels import ONE_CHANNEL, outside_sentence
+from scenegen.data.looks import AT_ONCE, Facts, Looks
 from scenegen.data.pairs import Fault, Files, Pair, size_problem
 from scenegen.data.photographs import (
     Nature,
     Reading,
     Size,
     follows_stored,
-    nature_of,
     nature_problem,
-    photo_problem,
-    upright,
 )
 from scenegen.data.photos import Photos
 from scenegen.data.samples import Pairs
@@ -47,33 +36,6 @@ NAMED = 3
 """Files of one kind that are named."""
 _NUMBERS = re.compile(r"\d+ pixels")
 """Numbers that differ from file to file in one kind of fault."""
-_PNG_END = b"IEND\xaeB`\x82"
-_JPEG_END = b"\xff\xd9"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Facts about one file.
-
-    Attributes:
-        size: (h, w), or None where it cannot be read.
-        problem: why it cannot be used, or None.
-        ids: pixels per stored id, or per colour (label maps).
-        colours: `ids` are colours.
-        nature: metadata that change what its pixels mean (photographs).
-        digest: sha256 of the file (deep only).
-        look: (24, 24, 3) uint8 thumbnail, None for flat pictures (photographs, deep only).
-        grey: the photograph has no colour (deep only).
-    """
-
-    size: tuple[int, int] | None = None
-    problem: str | None = None
-    ids: Mapping[int, int] | None = None
-    colours: bool = False
-    nature: Nature | None = None
-    digest: str = ""
-    look: np.ndarray | None = field(default=None, repr=False, compare=False)
-    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,13 +82,14 @@ def faults_of_masks(dataset: Pairs) -> list[Fault]:
 
 def _scan_photos(source: Photos, *, deep: bool) -> Iterator[Fault]:
     """Faults of photographs without label maps."""
-    for photo in source.photos:
-        facts = _facts(photo.image, "photo", deep)
-        problem = facts.problem
-        if problem is None and facts.nature is not None:
-            problem = nature_problem(facts.nature, reading=source.reading, label=None)
-        if problem is not None:
-            yield Fault(str(photo.image), problem)
+    with Looks(source.root, count=len(source), deep=deep) as looks:
+        for first in range(0, len(source), AT_ONCE):
+            for file, facts in looks.facts(source.photos.images[first : first + AT_ONCE], "photo").items():
+                problem = facts.problem
+                if problem is None and facts.nature is not None:
+                    problem = nature_problem(facts.nature, reading=source.reading, label=None)
+                if problem is not None:
+                    yield Fault(str(file), problem)
 
 
 def require_sound(*datasets: Pairs, deep: bool = False) -> None:
@@ -159,23 +122,28 @@ def in_groups(faults: Sequence[Fault]) -> list[str]:
     return lines
 
 
-def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None) -> list[Inspected]:
+def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None) -> Iterator[Inspected]:
     """Look at every pair, several at a time; `advance` is called after each."""
-
-    def look(pair: Pair) -> Inspected:
-        found = inspect_pair(pair, files, deep=deep)
-        advance()
-        return found
-
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(look, files.pairs))
+    with Looks(files.root, count=len(files.pairs), deep=deep) as looks:
+        for first in range(0, len(files.pairs), AT_ONCE):
+            pairs = list(files.pairs[first : first + AT_ONCE])
+            for pair, facts in zip(pairs, _in_threes(looks, pairs), strict=True):
+                yield _inspected(pair, *facts, files=files)
+                advance()
 
 
-def inspect_pair(pair: Pair, files: Files, *, deep: bool) -> Inspected:
+def _in_threes(looks: Looks, pairs: Sequence[Pair]) -> Iterator[tuple[Facts, Facts | None, Facts | None]]:
+    """Facts of label map, photograph and instance map of some pairs."""
+    labels = looks.facts([pair.label for pair in pairs], "label")
+    images = looks.facts([pair.image for pair in pairs if pair.image is not None], "photo")
+    instances = looks.facts([pair.instance for pair in pairs if pair.instance is not None], "label")
+    for pair in pairs:
+        image, instance = pair.image and images[pair.image], pair.instance and instances[pair.instance]
+        yield labels[pair.label], image, instance
+
+
+def _inspected(pair: Pair, label: Facts, image: Facts | None, instance: Facts | None, *, files: Files) -> Inspected:
     """Facts and faults of one pair."""
-    label = _facts(pair.label, "label", deep)
-    image = None if pair.image is None else _facts(pair.image, "photo", deep)
-    instance = None if pair.instance is None else _facts(pair.instance, "label", deep)
     faults = []
     for path, facts in ((pair.label, label), (pair.image, image), (pair.instance, instance)):
         if facts is not None and facts.problem is not None:
@@ -232,67 +200,3 @@ def _class_counts(label: Facts, files: Files) -> dict[int, int]:
         place = files.remap.get(raw, raw)
         out[place] = out.get(place, 0) + count
     return out
-
-
-def _facts(path: Path, kind: str, deep: bool) -> Facts:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        return Facts(problem=f"unreadable ({error.strerror}); copy the file again or remove it")
-    return _look(str(path), kind, deep, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1 << 18)
-def _look(path: str, kind: str, deep: bool, size: int, mtime_ns: int) -> Facts:
-    """Facts of a file in this state; train and test scans of one process read it once."""
-    try:
-        return _look_at_label(path, deep) if kind == "label" else _look_at_photo(path, deep, size)
-    except Refusal as refusal:
-        return Facts(problem=str(refusal).removeprefix(f"{path}: "))
-
-
-def _look_at_label(path: str, deep: bool) -> Facts:
-    stored = read_stored(path)
-    size = stored.values.shape[0], stored.values.shape[1]
-    digest = _digest(path) if deep else ""
-    return Facts(size=size, ids=count_ids(stored.values), colours=stored.colours, digest=digest)
-
-
-def _look_at_photo(path: str, deep: bool, size: int) -> Facts:
-    with open_picture(path, pixels=False) as picture:
-        shape = picture.height, picture.width
-        problem = photo_problem(picture)
-        if problem is not None:
-            return Facts(size=shape, problem=problem)
-        nature = nature_of(picture, path)
-        if not deep:
-            if not _ends_well(path, picture.format, size):
-                load_pixels(picture, path)
-            return Facts(size=shape, nature=nature)
-        load_pixels(picture, path)
-        look = thumbnail(upright(picture, nature))
-        return Facts(size=shape, nature=nature, digest=_digest(path), look=look, grey=_is_grey(picture))
-
-
-def _ends_well(path: str, kind: str | None, size: int) -> bool:
-    """True when the file ends as its format must; a doubt (trailing bytes) is settled by decoding it."""
-    end = {"PNG": _PNG_END, "JPEG": _JPEG_END}.get(kind or "")
-    if end is None:
-        return False
-    with open(path, "rb") as file:
-        file.seek(max(0, size - len(end)))
-        return file.read() == end
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_grey(picture: Image.Image) -> bool:
-    if picture.mode in ("L", "LA", "1"):
-        return True
-    small = picture.convert("RGB").resize((128, 96), Image.Resampling.BOX)
-    pixels = np.asarray(small, dtype=np.int16)
-    # JPEG adds a little colour noise to a grey picture; a tinted one is a colour picture.
-    return bool((pixels.max(axis=2) - pixels.min(axis=2)).max() <= 4)

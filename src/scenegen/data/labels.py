@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from scenegen.base.members import File, Member, as_file
 from scenegen.base.pictures import MOST_PIXELS, open_picture, require_regular
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
@@ -52,7 +53,7 @@ class Stored:
 
 
 def read_label(
-    path: str | Path, *, classes: ClassList, remap: Mapping[int, int] | None = None, cure: str = IN_DATA
+    path: str | File, *, classes: ClassList, remap: Mapping[int, int] | None = None, cure: str = IN_DATA
 ) -> np.ndarray:
     """Read a label map and check every id.
 
@@ -85,7 +86,7 @@ def read_label(
 ONE_CHANNEL = "a map with three channels of colour, where one channel of ids is needed; save the ids"
 
 
-def read_ids(path: str | Path) -> np.ndarray:
+def read_ids(path: str | File) -> np.ndarray:
     """The integers that a label or instance file stores, (h, w) uint8 or uint16, unchecked."""
     stored = read_stored(path)
     if stored.colours:
@@ -93,13 +94,13 @@ def read_ids(path: str | Path) -> np.ndarray:
     return stored.values
 
 
-def read_stored(path: str | Path) -> Stored:
+def read_stored(path: str | File) -> Stored:
     """Content of a label or instance file.
 
     Raises:
         Refusal: unreadable, of a kind that does not keep ids, or with numbers that are no ids.
     """
-    if Path(path).suffix.lower() == NPY:
+    if not isinstance(path, Member) and Path(path).suffix.lower() == NPY:
         return Stored(_in_range(_array(path), path))
     with open_picture(path) as picture:
         problem = label_problem(picture)
@@ -213,7 +214,7 @@ def _array(path: str | Path) -> np.ndarray:
     return np.array(array)
 
 
-def _in_range(ids: np.ndarray, path: str | Path) -> np.ndarray:
+def _in_range(ids: np.ndarray, path: str | File) -> np.ndarray:
     """Ids in 8 or 16 bits, as label files store them; -1 becomes 65535."""
     if ids.dtype in (np.uint8, np.uint16):
         return ids
@@ -223,8 +224,8 @@ def _in_range(ids: np.ndarray, path: str | Path) -> np.ndarray:
     return ids.astype(np.uint16)
 
 
-def _bit_depth(path: str | Path) -> int:
-    with open(path, "rb") as file:
+def _bit_depth(path: str | File) -> int:
+    with as_file(path).open("rb") as file:
         return file.read(25)[24]  # IHDR is always the first chunk.
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -126,16 +127,8 @@ def open_files(
     if not pairs:
         raise Refusal(_empty_sentence(base / chosen.labels, unmatched, expected))
     if not divided:
-        pairs = hold_out(pairs, split=split, fraction=fraction, names=_read_names(test_list))
+        pairs = pairs.take(held_places(pairs.names, split=split, fraction=fraction, test=_read_names(test_list)))
     return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure, reading)
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-Item = TypeVar("Item", bound=_Named)
 
 
 def check_split(split: str) -> str:
@@ -145,33 +138,32 @@ def check_split(split: str) -> str:
     return split
 
 
-def hold_out(
-    pairs: Sequence[Item], *, split: str, fraction: float, names: Sequence[str] | None = None
-) -> tuple[Item, ...]:
-    """One side of a split that is a function of the files' names alone.
+def held_places(
+    names: Sequence[str], *, split: str, fraction: float, test: Sequence[str] | None = None
+) -> list[int]:
+    """Places of one side of a split that is a function of the names alone.
 
     Args:
-        pairs: all pairs of a folder without a split of its own.
+        names: all names of a folder without a split of its own.
         split: "train" or "test".
-        fraction: share of the pairs that are held out (those with the smallest hash of their name);
-            0 gives all pairs to both sides.
-        names: hold out exactly these instead.
+        fraction: share of the names that are held out (those with the smallest hash); 0 gives all to both sides.
+        test: hold out exactly these instead.
     """
-    if names is not None:
-        unknown = sorted(set(names) - {pair.name for pair in pairs}, key=natural_key)
+    if test is not None:
+        unknown = sorted(set(test) - set(names), key=natural_key)
         if unknown:
             raise Refusal(f"data.test_list names {len(unknown)} pictures that are not there: {', '.join(unknown[:5])}")
-        held = set(names)
+        held = set(test)
     elif not 0.0 <= fraction < 1.0:
         raise Refusal(f"data.val_fraction={fraction}: the share of held-out pictures lies in 0..1 (below 1)")
     elif fraction == 0:
-        return tuple(pairs)
-    elif len(pairs) < 2:
-        raise Refusal(f"{len(pairs)} pair cannot be split in two; data.val_fraction=0 uses it for both sides")
+        return list(range(len(names)))
+    elif len(names) < 2:
+        raise Refusal(f"{len(names)} pair cannot be split in two; data.val_fraction=0 uses it for both sides")
     else:
-        count = min(len(pairs) - 1, max(1, round(fraction * len(pairs))))
-        held = set(sorted((p.name for p in pairs), key=lambda name: hash_seed("held out", name))[:count])
-    return tuple(pair for pair in pairs if (pair.name in held) == (split == "test"))
+        count = min(len(names) - 1, max(1, round(fraction * len(names))))
+        held = set(heapq.nsmallest(count, names, key=lambda name: hash_seed("held out", name)))
+    return [place for place, name in enumerate(names) if (name in held) == (split == "test")]
 
 
 _SPELLINGS = {"unlabeled": "unlabelled", "ignore": "unlabelled", "ignore_index": "unlabelled", "colors": "colours",

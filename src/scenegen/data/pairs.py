@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from scenegen.base.members import File
 from scenegen.base.pictures import SUFFIXES
 from scenegen.base.records import Refusal
+from scenegen.data import compact
 from scenegen.data.classes import ClassList
 from scenegen.data.labels import IN_DATA, NPY, read_ids, read_label, resize_nearest
 from scenegen.data.photographs import STRICT, Reading, Size, read_photo
@@ -22,9 +25,32 @@ class Pair:
     """The files of one sample; image None in folders of label maps alone."""
 
     name: str
-    label: Path
-    image: Path | None = None
-    instance: Path | None = None
+    label: File
+    image: File | None = None
+    instance: File | None = None
+
+
+@dataclass(frozen=True)
+class Matched(compact.Compact[Pair]):
+    """Pairs as columns of names and files; a column that no pair has is None."""
+
+    names: compact.Strings
+    labels: compact.Compact[File]
+    images: compact.Compact[File] | None = None
+    instances: compact.Compact[File] | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def item(self, place: int) -> Pair:
+        columns = (self.images, self.instances)
+        image, instance = (None if column is None else column.item(place) for column in columns)
+        return Pair(self.names.item(place), self.labels.item(place), image, instance)
+
+    def take(self, places: Sequence[int]) -> Matched:
+        columns = (self.images, self.instances)
+        images, instances = (None if column is None else column.take(places) for column in columns)
+        return Matched(self.names.take(places), self.labels.take(places), images, instances)
 
 
 @dataclass(frozen=True)
@@ -74,7 +100,7 @@ class Files:
     Attributes:
         root: the folder that was given.
         classes: what label ids mean after `remap`.
-        pairs: in natural order of their names.
+        pairs: in natural order of their names, all with the same kinds of files.
         unmatched: files without their partner; `inspection.scan` reports them with all other faults.
         remap: file id -> class id where they differ.
         cure: end of the sentence about an id of no class: labels.IN_DATA or labels.IN_A_RUN.
@@ -83,7 +109,7 @@ class Files:
 
     root: Path
     classes: ClassList
-    pairs: tuple[Pair, ...]
+    pairs: Sequence[Pair]
     unmatched: tuple[Fault, ...] = ()
     remap: Mapping[int, int] = field(default_factory=dict, repr=False)
     cure: str = field(default=IN_DATA, repr=False)
@@ -94,7 +120,7 @@ class Files:
 
     @property
     def names(self) -> list[str]:
-        return [pair.name for pair in self.pairs]
+        return list(self.pairs.names) if isinstance(self.pairs, Matched) else [pair.name for pair in self.pairs]
 
     @property
     def has_labels(self) -> bool:
@@ -102,11 +128,11 @@ class Files:
 
     @property
     def has_instances(self) -> bool:
-        return bool(self.pairs) and all(pair.instance is not None for pair in self.pairs)
+        return bool(self.pairs) and self.pairs[0].instance is not None
 
     @property
     def has_images(self) -> bool:
-        return bool(self.pairs) and all(pair.image is not None for pair in self.pairs)
+        return bool(self.pairs) and self.pairs[0].image is not None
 
     def read_label(self, index: int) -> np.ndarray:
         """One sample's label map, (h, w) class ids."""
@@ -156,10 +182,14 @@ def size_problem(label: Size, image: Size, *, reading: Reading) -> str | None:
     )
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which img2 comes before img10."""
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural_key(name: str) -> list[str | int]:
+    """Sort key under which img2 comes before img10: texts and numbers by turns, a text first."""
+    parts: list[str | int] = [*_DIGITS.split(name)]
+    parts[1::2] = map(int, parts[1::2])
+    return parts
 
 
 @dataclass(frozen=True)
@@ -177,7 +207,7 @@ def match_files(
     *,
     naming: Naming = Naming(),
     nested: bool = False,
-) -> tuple[tuple[Pair, ...], tuple[Fault, ...]]:
+) -> tuple[Matched, tuple[Fault, ...]]:
     """Match the files of the folders by equal names, in natural order.
 
     Args:
@@ -189,42 +219,64 @@ def match_files(
         The complete pairs, and one Fault per file without partner or with a repeated name.
     """
     faults: list[Fault] = []
-    label_files = _by_name(labels, faults, SUFFIXES | {NPY}, naming.label, nested)
+    maps = SUFFIXES | {NPY}
+    label_files = _by_name(labels, faults, maps, naming.label, nested)
     image_files = _by_name(images, faults, SUFFIXES, naming.image, nested) if images is not None else None
-    instance_files = _by_name(instances, faults, SUFFIXES | {NPY}, "", nested) if instances is not None else None
-    pairs = []
+    instance_files = _by_name(instances, faults, maps, "", nested) if instances is not None else None
+    stems = []
     for stem in sorted(label_files, key=natural_key):
         if image_files is not None and stem not in image_files:
-            faults.append(Fault(str(label_files[stem]), f"no photograph of that name in {images}"))
-            continue
-        if instance_files is not None and stem not in instance_files:
-            faults.append(Fault(str(label_files[stem]), f"no instance map of that name in {instances}"))
-            continue
-        pairs.append(Pair(stem, label_files[stem], (image_files or {}).get(stem), (instance_files or {}).get(stem)))
-    for stem in sorted(set(image_files or {}) - set(label_files), key=natural_key):
-        faults.append(Fault(str((image_files or {})[stem]), f"no label map of that name in {labels}"))
-    return tuple(pairs), tuple(faults)
+            faults.append(Fault(str(labels / label_files[stem]), f"no photograph of that name in {images}"))
+        elif instance_files is not None and stem not in instance_files:
+            faults.append(Fault(str(labels / label_files[stem]), f"no instance map of that name in {instances}"))
+        else:
+            stems.append(stem)
+    for stem in sorted((image_files or {}).keys() - label_files.keys(), key=natural_key):
+        assert images is not None
+        assert image_files is not None
+        faults.append(Fault(str(images / image_files[stem]), f"no label map of that name in {labels}"))
+
+    def column(folder: Path | None, files: Mapping[str, str] | None) -> compact.Below | None:
+        return compact.Below(folder, compact.Strings(files[stem] for stem in stems)) if folder and files else None
+
+    pairs = Matched(
+        compact.Strings(stems),
+        compact.Below(labels, compact.Strings(label_files[stem] for stem in stems)),
+        column(images, image_files),
+        column(instances, instance_files),
+    )
+    return pairs, tuple(faults)
 
 
-def _by_name(folder: Path, faults: list[Fault], suffixes: frozenset[str], end: str, nested: bool) -> dict[str, Path]:
-    """The files of a folder with one of some suffixes, by their stem without its end; a repeated name is a fault."""
-    found: dict[str, Path] = {}
-    for path in _files(folder, suffixes, nested):
-        if not path.stem.endswith(end):
+def _by_name(folder: Path, faults: list[Fault], suffixes: frozenset[str], end: str, nested: bool) -> dict[str, str]:
+    """Paths below a folder of its files with one of some suffixes, by their stem without its end; a repeated name is a
+    fault."""
+    found: dict[str, str] = {}
+    for path in listed(folder, suffixes, nested=nested):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if not stem.endswith(end):
             continue
-        name = path.stem.removesuffix(end)
+        name = stem.removesuffix(end)
         if name in found:
-            faults.append(Fault(str(path), f"same name as {found[name].relative_to(folder)}; keep one of them"))
+            faults.append(Fault(str(folder / path), f"same name as {found[name]}; keep one of them"))
         else:
             found[name] = path
     return found
 
 
-def _files(folder: Path, suffixes: frozenset[str], nested: bool) -> list[Path]:
-    """Visible files of a folder, or of its subfolders where it holds none itself; no link to a folder is followed."""
-    there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    files = [path for path in there if path.suffix.lower() in suffixes]
+def listed(folder: Path, suffixes: frozenset[str], *, nested: bool = False) -> list[str]:
+    """Visible files of a folder, or of its subfolders where it holds none itself, in order, as paths below it.
+
+    Args:
+        folder: the folder; no link to another folder is followed.
+        suffixes: their endings, in lower case.
+        nested: look into subfolders.
+    """
+    with os.scandir(folder) as entries:
+        there = sorted((entry.name, nested and entry.is_dir(follow_symlinks=False)) for entry in entries)
+    there = [(name, below) for name, below in there if not name.startswith(".")]
+    files = [name for name, _ in there if os.path.splitext(name)[1].lower() in suffixes]
     if files or not nested:
         return files
-    below = [path for path in there if path.is_dir() and not path.is_symlink()]
-    return [file for path in below for file in _files(path, suffixes, nested)]
+    below = [name for name, is_folder in there if is_folder]
+    return [f"{name}/{path}" for name in below for path in listed(folder / name, suffixes, nested=True)]

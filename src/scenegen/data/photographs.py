@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
+from scenegen.base.members import File, as_file
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
 
@@ -93,7 +93,7 @@ class Nature:
         return (self.size[1], self.size[0]) if self.turn >= 5 else self.size
 
 
-def read_photo(path: Path, *, reading: Reading = STRICT, label: Size | None = None) -> Image.Image:
+def read_photo(path: File, *, reading: Reading = STRICT, label: Size | None = None) -> Image.Image:
     """An RGB photograph; grey, palette and CMYK files are converted by Pillow's formulas.
 
     Args:
@@ -131,7 +131,7 @@ def photo_problem(picture: Image.Image) -> str | None:
     return f"a photograph with pixels of kind {picture.mode}, which would be clipped; save it as 8-bit RGB"
 
 
-def nature_of(picture: Image.Image, path: Path | str) -> Nature:
+def nature_of(picture: Image.Image, path: File | str) -> Nature:
     """Facts of a picture whose head was opened; pixels are decoded only where they may be transparent.
 
     `deep` is known before pixels are decoded alone.
@@ -204,7 +204,7 @@ def profile_name(picture: Image.Image) -> str:
     return "" if "srgb" in name.lower() or name in {"c2", "c2ci"} else name
 
 
-def _turn(picture: Image.Image, path: Path | str) -> int:
+def _turn(picture: Image.Image, path: File | str) -> int:
     """EXIF orientation of an opened picture; 1 where it has none."""
     try:
         # The class's own getexif of a PNG decodes all pixels, for a tag that may stand behind them.
@@ -221,9 +221,9 @@ def _turn(picture: Image.Image, path: Path | str) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
-def _late_exif(path: Path | str) -> bool:
+def _late_exif(path: File | str) -> bool:
     """True where a PNG's EXIF stands behind its pixels."""
-    with open(path, "rb") as file:
+    with as_file(path).open("rb") as file:
         file.seek(8)
         behind = False
         while len(head := file.read(8)) == 8:
@@ -234,14 +234,14 @@ def _late_exif(path: Path | str) -> bool:
     return False
 
 
-def _transparent(picture: Image.Image, path: Path | str) -> bool:
+def _transparent(picture: Image.Image, path: File | str) -> bool:
     if picture.mode not in ("RGBA", "LA", "PA") and "transparency" not in picture.info:
         return False
     load_pixels(picture, path)
     return picture.convert("RGBA").getchannel("A").getextrema() != (255, 255)
 
 
-def _in_rgb(picture: Image.Image, path: Path, *, reading: Reading, transparent: bool) -> Image.Image:
+def _in_rgb(picture: Image.Image, path: File, *, reading: Reading, transparent: bool) -> Image.Image:
     """Decoded pixels as RGB, by the choices."""
     profile = picture.info["icc_profile"] if reading.icc == "convert" and profile_name(picture) else None
     if transparent and reading.alpha == "white":

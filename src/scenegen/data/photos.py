@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scenegen.base.pictures import SUFFIXES
 from scenegen.base.records import Refusal
 from scenegen.data.classes import NO_LABELS, ClassList
-from scenegen.data.layouts import check_split, hold_out
-from scenegen.data.pairs import Raw, natural_key
+from scenegen.data.compact import Below, Compact, Strings
+from scenegen.data.layouts import check_split, held_places
+from scenegen.data.pairs import Raw, listed, natural_key
 from scenegen.data.photographs import Alpha, Exif, Icc, Reading, read_photo
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Fit, Framing
@@ -30,6 +33,23 @@ class Photo:
 
 
 @dataclass(frozen=True)
+class Named(Compact[Photo]):
+    """Photographs as a column of names and one of files."""
+
+    names: Strings
+    images: Below
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def item(self, place: int) -> Photo:
+        return Photo(self.names.item(place), self.images.item(place))
+
+    def take(self, places: Sequence[int]) -> Named:
+        return Named(self.names.take(places), self.images.take(places))
+
+
+@dataclass(frozen=True)
 class Photos:
     """Photographs as a source of samples that have no label map.
 
@@ -40,7 +60,7 @@ class Photos:
     """
 
     root: Path
-    photos: tuple[Photo, ...]
+    photos: Named
     reading: Reading
     classes: ClassList = NO_LABELS
     has_labels: bool = False
@@ -54,7 +74,7 @@ class Photos:
 
     @property
     def names(self) -> list[str]:
-        return [photo.name for photo in self.photos]
+        return list(self.photos.names)
 
     def load(self, index: int) -> Raw:
         """Read one photograph; a Refusal names the file that cannot be used."""
@@ -74,14 +94,14 @@ def open_photos(folder: Path, *, option: str, reading: Reading) -> Photos:
     """
     if not folder.is_dir():
         raise Refusal(f"{option}={folder}: there is no such folder; give one with photographs")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    files.sort(key=lambda path: natural_key(path.stem))
+    files = listed(folder, SUFFIXES)
     if not files:
         raise Refusal(f"{option}={folder} holds no photographs; give the folder in which they lie themselves")
-    stems = Counter(path.stem for path in files)
-    if twice := next((stem for stem, count in stems.items() if count > 1), None):
+    stems = {file: os.path.splitext(file)[0] for file in files}
+    if twice := next((stem for stem, count in Counter(stems.values()).items() if count > 1), None):
         raise Refusal(f"{option}={folder} holds {twice} twice, under two suffixes; keep one of them")
-    return Photos(folder, tuple(Photo(path.stem, path) for path in files), reading)
+    files.sort(key=lambda file: natural_key(stems[file]))
+    return Photos(folder, Named(Strings(stems[file] for file in files), Below(folder, Strings(files))), reading)
 
 
 def split_photos(folder: Path, *, option: str, split: str, fraction: float, reading: Reading) -> Photos:
@@ -99,7 +119,8 @@ def split_photos(folder: Path, *, option: str, split: str, fraction: float, read
     if len(found) == 1 and fraction:
         raise Refusal(f"{option}={folder} holds one photograph, which cannot be split into training and test; give "
                       "more, or data.val_fraction=0 for both from the one")  # fmt: skip
-    return Photos(found.root, hold_out(found.photos, split=split, fraction=fraction), reading)
+    held = held_places(found.photos.names, split=split, fraction=fraction)
+    return Photos(found.root, found.photos.take(held), reading)
 
 
 def pictures(

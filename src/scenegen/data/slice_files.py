@@ -14,7 +14,7 @@ import numpy as np
 from scenegen.base.depth import Depth
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
-from scenegen.data.layouts import check_split, hold_out
+from scenegen.data.layouts import check_split, held_places
 from scenegen.data.levels import ENDINGS, read_units
 from scenegen.data.pairs import Fault, natural_key
 from scenegen.data.slices import Slices, Twins
@@ -84,7 +84,8 @@ def hold_out_patients(patients: list[Patient], *, split: str, fraction: float) -
         raise Refusal(f"all slices are of one patient ({patients[0].name}), who cannot be split into training and "
                       "test; give more, another data.patient= if the names say more, or data.val_fraction=0 for both "
                       "from the one")  # fmt: skip
-    return hold_out(patients, split=split, fraction=fraction)
+    held = held_places([patient.name for patient in patients], split=split, fraction=fraction)
+    return tuple(patients[place] for place in held)
 
 
 def _folders(root: str | None, noisy: str | None, clean: str | None) -> tuple[Path, Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scenegen.base.files import whole
+from scenegen.base.kept import cache_folder
 from scenegen.base.refusal import Refusal
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
@@ -118,17 +118,6 @@ def key(content: str, fid: Describing) -> str:
     versions = {library: metadata.version(library) for library in ("torch", "pillow")}
     facts = {"content": content, "format": FORMAT, "name": fid.name, "stamp": fid.stamp, "resize": fid.resize}
     return hashlib.sha256(json.dumps(facts | versions, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def cache_folder(setting: str) -> Path | None:
-    """ "off" is None, "auto" is $SCENEGEN_CACHE or the user's cache, anything else a folder."""
-    if setting == "off":
-        return None
-    if setting != "auto":
-        return Path(setting).expanduser()
-    if own := os.environ.get("SCENEGEN_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scenegen"
 
 
 def _read(file: Path, notice: Notice) -> Reference | None:

@@ -212,7 +212,7 @@ def rank_by_labels(queries: Source, gallery: Source, *, top_k: int) -> np.ndarra
 def label_counts(source: Source) -> Iterable[Mapping[int, int]]:
     """Pixels per class id of every label map."""
     if isinstance(source, Files):
-        return [item.counts for item in inspect(source, deep=False)]
+        return (item.counts for item in inspect(source, deep=False))
     known = source.label_counts
     return known if known is not None else [count_ids(source.load(i).ids) for i in range(len(source))]
 

@@ -125,9 +125,12 @@ class LabelHist:
 
     def of_counts(self, counts: Iterable[Mapping[int, int]]) -> Tensor:
         """Descriptions from every map's pixels per class id; ids outside the classes are left out."""
-        kept = set(range(len(self.classes))) - {self.classes.ignore}
-        table = [[float(pixels.get(i, 0)) if i in kept else 0.0 for i in range(len(self.classes))] for pixels in counts]
-        return F.normalize(torch.tensor(table, dtype=torch.float64).sqrt(), dim=1)
+        kept = sorted(set(range(len(self.classes))) - {self.classes.ignore})
+        rows = []
+        for pixels in counts:
+            rows.append(torch.zeros(len(self.classes), dtype=torch.float64))
+            rows[-1][kept] = torch.tensor([float(pixels.get(i, 0)) for i in kept], dtype=torch.float64)
+        return F.normalize(torch.stack(rows).sqrt(), dim=1)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         return x @ y.T
