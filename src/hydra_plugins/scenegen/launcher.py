@@ -98,6 +98,7 @@ class ElsewhereLauncher(Launcher):
 
     def __init__(self, of: str, extra: str, **params: object) -> None:
         self.of, self.extra, self.params = of, extra, params
+        self.answers = "ray" if extra == "ray" else "submitit"
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.context = config, hydra_context
@@ -113,12 +114,14 @@ class ElsewhereLauncher(Launcher):
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from scenegen.sweeps.lost import lost_jobs_as_failed
         from scenegen.sweeps.planner import Planner
         from scenegen.sweeps.table import write_table
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
-        returns = self.launcher.launch([list(overrides) for overrides in job_overrides], initial_job_idx)
+        with lost_jobs_as_failed(self.answers):
+            returns = self.launcher.launch([list(overrides) for overrides in job_overrides], initial_job_idx)
         for number, result in enumerate(returns, initial_job_idx):
             good = result.status == JobStatus.COMPLETED
             print(f"job {number}: {'done, ' if good else ''}{result._return_value}", flush=True)
