@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +122,9 @@ def in_groups(faults: Sequence[Fault]) -> list[str]:
     return lines
 
 
-def inspect(files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None) -> Iterator[Inspected]:
+def inspect(
+    files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None
+) -> Generator[Inspected, None, None]:
     """Look at every pair, several at a time; `advance` is called after each."""
     with Looks(files.root, count=len(files.pairs), deep=deep) as looks:
         for first in range(0, len(files.pairs), AT_ONCE):
