@@ -103,7 +103,7 @@ def test_a_killed_worker_of_submitit_costs_its_own_job_alone(tmp_path: Path) -> 
 def test_jobs_of_a_killed_ray_node_go_on_at_the_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="ray is not installed (the extra ray)")
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra ray is not installed")
-    from ray.cluster_utils import Cluster
+    from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]
 
     node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False, "object_store_memory": 10**8}
     cluster = Cluster(initialize_head=True, head_node_args=node)
