@@ -54,9 +54,9 @@ def test_differences_at_equal_seeds_and_verdicts(scores: Path) -> None:
     assert {choice: row["verdict"] for choice, row in rows.items()} == {
         "base": "",
         "trick=ema": "better",
-        "trick=diffaugment": "not told",  # the mask accuracy falls
+        "trick=diffaugment": "not told apart",  # the mask accuracy falls
         "attention=self": "worse",
-        "attention=dual": "not told",  # one network disagrees at two seeds
+        "attention=dual": "not told apart",  # one network disagrees at two seeds
         "post=bicubic_x2": "",
         "post=esrgan_x2": "better",
     }
@@ -70,7 +70,7 @@ def test_the_logs_effect_and_whether_its_sign_comes_back(scores: Path) -> None:
     assert {choice: rows[choice]["comes_back"] for choice in ("trick=ema", "trick=diffaugment", "attention=self")} == {
         "trick=ema": "no", "trick=diffaugment": "yes", "attention=self": "yes",
     }  # fmt: skip
-    assert rows["attention=dual"]["comes_back"] == "not told"
+    assert rows["attention=dual"]["comes_back"] == "not told apart"
     assert "| post=esrgan_x2 | 2 (lost: 2) | 50 | -10 ± 0 | -1.0 ± 0.0 | -10 ± 0 | +0.000 ± 0.000 | better |" in (
         table.markdown(list(rows.values()))
     )

@@ -122,16 +122,16 @@ def reach(change: np.ndarray) -> float:
 
 
 def verdict(change: Mapping[str, np.ndarray]) -> str:
-    """Better, worse, or not told: see above."""
+    """Better, worse, or not told apart: see above."""
     if all((change[role] < 0).all() for role in DISTANCES) and change["mask_acc"].mean() >= 0:
         return "better"
-    return "worse" if all((change[role] > 0).all() for role in DISTANCES) else "not told"
+    return "worse" if all((change[role] > 0).all() for role in DISTANCES) else "not told apart"
 
 
 def comes_back(change: Mapping[str, np.ndarray], logged: float) -> str:
     """Yes where both networks' distances have the log's sign at every seed, no where they have the other one."""
     signs = {sign for role in ("fid", "scenenet") for sign in np.sign(change[role])}
-    return "not told" if len(signs) > 1 else "yes" if signs == {np.sign(logged)} else "no"
+    return "not told apart" if len(signs) > 1 else "yes" if signs == {np.sign(logged)} else "no"
 
 
 def recorded(folder: Path) -> dict[str, float]:
