@@ -28,12 +28,10 @@ import argparse
 import json
 import logging
 import math
-import platform
 import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -41,7 +39,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from memory import resident
+from card import GIB, Card
 from PIL import Image
 from shapes import FAMILIES, Step, solver_left_out
 from torch.utils.flop_counter import flop_registry
@@ -57,13 +55,10 @@ from scenegen.metrics.frechet import Moments
 from scenegen.metrics.target import Target
 from scenegen.scoring.judges.inception import InceptionFeatures
 
-DENSE_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "RTX 4090": 165e12}
-"""FLOP/s of data sheets, without sparsity."""
 TOLERANCE = 2e-3
 """Greatest difference of a loss from the CPU's, relative or absolute; the sums' order is another one."""
 DRAWN = {"cocosnetv2"}
 """Models whose matches are found by chance and compared by value: a tie that rounding breaks moves a whole patch."""
-GIB = 1 << 30
 
 
 @dataclass
@@ -155,54 +150,6 @@ class Kept(torch.utils.data.Dataset):
 
     def __getitem__(self, key: tuple[int, int]):
         return self.samples[key[1]]
-
-
-class Card:
-    """The device, its clock, memory and peak."""
-
-    def __init__(self, device: str) -> None:
-        self.cuda = device != "cpu"
-        self.device = torch.device("cuda" if self.cuda else "cpu")
-        self.name = (
-            torch.cuda.get_device_name()
-            if self.cuda
-            else f"{platform.machine()}, {torch.get_num_threads()} CPU threads"
-        )
-        self.words = ["trainer=gpu" if self.cuda else "trainer=cpu", "trainer.workers=0"]
-        self.words += [] if self.cuda else ["trainer.precision=bf16-mixed", "trainer.channels_last=true"]
-        self.measured = self.product(8192 if self.cuda else 512)
-        self.peak = next((flops for name, flops in DENSE_BF16.items() if name in self.name), self.measured)
-
-    def seconds(self, call: Callable[[], object], *, times: int) -> float:
-        """Least seconds of a call after one that warms up."""
-        found = []
-        for _ in range(times + 1):
-            self.wait()
-            start = time.perf_counter()
-            call()
-            self.wait()
-            found.append(time.perf_counter() - start)
-        return min(found[1:])
-
-    def product(self, side: int) -> float:
-        """FLOP/s of a product of two square matrices in bf16."""
-        a = torch.randn(side, side, device=self.device, dtype=torch.bfloat16)
-        return 2 * side**3 / self.seconds(lambda: a @ a, times=5)
-
-    def wait(self) -> None:
-        if self.cuda:
-            torch.cuda.synchronize()
-
-    def forget(self) -> None:
-        """Count the peak of memory from now on."""
-        if self.cuda:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            Path("/proc/self/clear_refs").write_text("5")
-
-    def peak_gib(self) -> float:
-        return torch.cuda.max_memory_allocated() / GIB if self.cuda else resident("VmHWM") / 2**10
 
 
 class Bench:
