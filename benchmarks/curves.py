@@ -27,7 +27,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from fid import Bench, Folder, quiet
-from matplotlib.ticker import MaxNLocator
 from memory import measured, report
 from PIL import Image
 from step import LOOKUP, PLAIN, CpuWatch, Variant
@@ -153,7 +152,7 @@ def draw(panels: list[tuple[str, str, Curves]], out: Path) -> None:
     for axis, (below, beside, curves) in zip(axes[0], panels, strict=True):
         for name, points in curves.items():
             axis.plot(*zip(*points, strict=True), marker="o", label=name)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xticks(sorted({count for points in curves.values() for count, _ in points}))
         axis.set(xlabel=below, ylabel=beside, ylim=(0, None))
         axis.grid(alpha=0.3)
         axis.legend()

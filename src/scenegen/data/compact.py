@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,13 @@ Item = TypeVar("Item", covariant=True)
 class Compact(Sequence[Item], Generic[Item]):
     """A sequence whose items are made when they are asked for; a part of it is another one."""
 
+    @abstractmethod
     def item(self, place: int) -> Item:
         """The item at a place that is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, places: Sequence[int]) -> Self:
         """The items at some places, in their order."""
-        raise NotImplementedError
 
     @overload
     def __getitem__(self, place: int) -> Item: ...
