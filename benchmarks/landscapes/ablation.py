@@ -1,6 +1,6 @@
 """Each ingredient of `experiment=landscapes` taken out alone, at equal CPU seconds, on real landscapes.
 
-    python benchmarks/landscapes/ablation.py root=PATH seconds=80
+    python benchmarks/landscapes/ablation.py root=PATH seconds=110
 
 `root` is a data=folder of the 29 landscape classes with train/ and val/. The CPU seconds of a step of every recipe are
 measured on one thread; each trains for as many steps as the seconds hold, with the recipe's share of full rates, and
@@ -147,7 +147,7 @@ def plot(found: dict[str, dict[str, Spread]], *, heading: str, out: Path) -> Non
 
 def main() -> None:
     words = words_of(sys.argv[1:], usage=str(__doc__))
-    seconds, seeds = float(words.get("seconds", 80)), words.get("seeds", "1").split(",")
+    seconds, seeds = float(words.get("seconds", 110)), words.get("seeds", "1").split(",")
     folder = Path("runs") / f"ablation-{seconds:g}"
     folder.mkdir(parents=True, exist_ok=True)
     data = ("data=folder", f"data.root={words['root']}")
