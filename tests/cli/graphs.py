@@ -35,11 +35,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "pdgan": ("model=pdgan",),
     "sesame_editor": ("model=sesame_editor",),
     "cncl": ("model=cncl",),
-    "cncl_unet": ("model=cncl_unet",),
-    "restormer": ("model=restormer", "model.blocks=[1,1,1,1]", "model.refinement=1"),
+    "cncl_unet": ("model=cncl_unet", "model.low=-1"),
+    "restormer": ("model=restormer", "model.blocks=[1,1,1,1]", "model.refinement=1", "model.low=-1"),
 }
 """Family -> words. Of CoCosNet v2's features of two numbers, centred and of unit length, there are two: all candidates
-tie, and a last digit chooses; from width=small on there are eight."""
+tie, and a last digit chooses; from width=small on there are eight. Drawn denoisers answer around 0, which is black
+where model.low is 0."""
 
 
 def drawn(family: str) -> Graph:

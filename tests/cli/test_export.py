@@ -164,7 +164,7 @@ def test_a_graph_paints_what_its_model_paints(form: str, family: str, tmp_path: 
     assert ("noise_0" in names) == (family == "class noise")
     one = graph.examples(1, seed=5)
     low, high = (0, 255) if graph.depth is None else (graph.depth.low, graph.depth.high)
-    assert ((graph(*one) > low) & (graph(*one) < high)).float().mean() > 0.2, "black and white would hide a difference"
+    assert ((graph(*one) > low) & (graph(*one) < high)).float().mean() > 0.5, "black and white would hide a difference"
     if len(one) > 1:
         other = (one[0], *(-t if t.is_floating_point() else t for t in one[1:]))
         assert not torch.equal(graph(*one), graph(*other)), "what the graph takes beside the map must matter"

@@ -107,7 +107,6 @@ WAYS = [
 def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch):
     if everywhere:
         monkeypatch.setattr(windows, "MOST_DISTINCT", 1.0)
-        monkeypatch.setattr(winograd, "WIDE", 1)
     kept, batch = trained_once(name)
     model = copy.deepcopy(kept)
     noise = noise_of(model, batch)
@@ -117,15 +116,28 @@ def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch
     look_up(model)
     for layer in (m for m in model.modules() if isinstance(m, LookupSPADE)):
         layer.spade.register_forward_hook(lambda *_: counted.append(1))
-    picture = model.sample(batch, noise=noise).image
+    torch.testing.assert_close(model.sample(batch, noise=noise).image, want, atol=1e-5, rtol=0)
     layers = sum(isinstance(m, LookupSPADE) for m in model.modules())
     assert len(counted) == 0 if everywhere else len(counted) < layers
     exact = dense.sample(batch, noise=None if noise is None else noise.double()).image
-    torch.testing.assert_close(picture.double(), exact, atol=1e-5, rtol=0)
-    torch.testing.assert_close(picture, want, atol=1.5e-5, rtol=0)  # which is up to 5e-6 from the exact one itself
     look_up(dense)
     found = dense.sample(batch, noise=None if noise is None else noise.double()).image
     torch.testing.assert_close(found, exact, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in PAYING else pytest.mark.thorough) for n in MODELS])
+def test_pictures_of_winograd_in_every_layer_are_the_exact_ones(name, monkeypatch):
+    monkeypatch.setattr(winograd, "WIDE", 1)
+    kept, batch = trained_once(name)
+    noise = noise_of(kept, batch)
+    for precise, tolerance in ((False, 1e-5), (True, 1e-9)):
+        model = copy.deepcopy(kept).double() if precise else copy.deepcopy(kept)
+        dense = copy.deepcopy(kept).double()
+        look_up(model)
+        assert any(isinstance(module, winograd.Winograd) for module in model.modules())
+        exact = dense.sample(batch, noise=None if noise is None else noise.double()).image
+        found = model.sample(batch, noise=None if noise is None else noise.double() if precise else noise).image
+        torch.testing.assert_close(found.double(), exact, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])

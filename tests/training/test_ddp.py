@@ -71,7 +71,6 @@ OF_EACH_PROCESS = {
     "cocosnetv2": Compared(("loss.pseudo.weight=0", "loss.warp_self.weight=0", "model.iterations=1"), 1, 1e-2),
     "oasis": Compared(("loss.labelmix.weight=0", "loss=oasis_unbalanced")),
     "pdgan": Compared(("loss.hole_diversity.weight=0",)),
-    "scenenet": Compared(("trick=none",)),
     "lite_reader": Compared(("trick=none", "model.dropout=0")),
     "rrdb": Compared(("model.blocks=1",)),
     "esrgan": Compared(("model.blocks=1",)),
@@ -79,6 +78,8 @@ OF_EACH_PROCESS = {
 }
 UNEQUAL = {"picnet_spdnorm", "smp"}
 """The log's SPDNorm is over all values of the process's batch; smp's networks draw their dropout in each process."""
+CLOSER = {"scenenet"}
+"""Compared in a test of its own, more closely."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [model for model in FAMILIES if model not in UNEQUAL])
+@pytest.mark.parametrize("model", [model for model in FAMILIES if model not in UNEQUAL | CLOSER])
 def test_every_model_in_two_processes_equals_one(model: str, pictures: Path, tmp_path: Path) -> None:
     """All tasks; nothing waits for gradients that never come (UNITE's theta_w, CoCosNet v2's frozen refinement)."""
     how = OF_EACH_PROCESS.get(model, Compared())
@@ -101,3 +102,15 @@ def test_every_model_in_two_processes_equals_one(model: str, pictures: Path, tmp
         for key in (key for key in a if a[key] and "/" not in key):
             same = pytest.approx(float(b[key]), rel=how.tolerance, abs=how.tolerance)
             assert float(a[key]) == same, f"{key} at {a['step']}"
+
+
+@pytest.mark.slow
+def test_segmentation_in_two_processes_equals_one(tmp_path: Path) -> None:
+    """Without the trick distort, which draws in each process.
+
+    The second step has AdamW's first update behind it, whose small eps is no option of optim=cycle: 0.2 percent.
+    """
+    chosen = (COUNT, "task=segmentation", "model=scenenet", "trick=none")
+    for (a, b), tolerance in zip(both(tmp_path, *chosen, steps=2), (TOLERANCE, 5 * TOLERANCE), strict=True):
+        for key in a:
+            assert float(a[key]) == pytest.approx(float(b[key]), rel=tolerance, abs=tolerance), f"{key} at {a['step']}"

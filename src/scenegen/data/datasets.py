@@ -14,9 +14,9 @@ from torch import Tensor
 from scenegen.base.pictures import from_uint8
 from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K, COCO_STUFF, bridge
-from scenegen.data.classes import LANDSCAPE, ClassList, class_list
+from scenegen.data.classes import LANDSCAPE, class_list
 from scenegen.data.labels import IN_A_KNOWN_SET, count_ids
-from scenegen.data.layouts import NAMINGS, Layout, check_split, known_layouts, named_classes, open_files
+from scenegen.data.layouts import NAMINGS, Layout, check_split, chosen_classes, known_layouts, named_classes, open_files
 from scenegen.data.pairs import Naming, Raw
 from scenegen.data.photographs import AS_SEEN, Alpha, Exif, Icc, LabelSize, Reading, read_photo
 from scenegen.data.samples import Pairs
@@ -148,7 +148,7 @@ def folder(
         whole=own or known_layouts(""),
         namings=[Naming(image_end or "", label_end or "")] if ends else NAMINGS,
         nested=True,
-        classes=_folder_classes(root, classes, unlabelled),
+        classes=chosen_classes(root, classes, unlabelled),
         remap=remap,
         fraction=val_fraction,
         test_list=test_list,
@@ -334,14 +334,3 @@ def _inside(root: str | None, name: str) -> bool:
     base = Path(root or ".").expanduser()
     return not root or not base.is_dir() or ((base / name).is_dir() and Path(name).parts[:1] != ("..",)
                                              and not Path(name).is_absolute())  # fmt: skip
-
-
-def _folder_classes(root: str | None, names: str | Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:
-    if isinstance(names, str):
-        return named_classes(names)
-    if names is not None:
-        return class_list(names, unlabelled=unlabelled)
-    if unlabelled is not None:
-        raise Refusal(f"data.unlabelled={unlabelled} goes with data.classes=[...]; classes.json says its own: write "
-                      f'"unlabelled": {unlabelled} there')  # fmt: skip
-    return Path(root or ".") / "classes.json"

@@ -97,11 +97,7 @@ def open_files(
         Refusal: no root, another layout, no pictures; the sentence draws the layout.
     """
     check_split(split)
-    if not root:
-        raise Refusal(f"data.root is missing: write data.root=PATH; {expected}")
-    base = Path(root).expanduser()
-    if not base.is_dir():
-        raise Refusal(f"data.root={root}: there is no such folder; {expected}")
+    base = existing_root(root, expected)
     meaning = classes if isinstance(classes, ClassList) else read_classes(classes, expected=expected)
     training, testing = _first(base, train, label_only), _first(base, test, label_only)
     undivided = training or _first(base, whole, label_only)
@@ -129,6 +125,28 @@ def open_files(
     if not divided:
         pairs = pairs.take(held_places(pairs.names, split=split, fraction=fraction, test=_read_names(test_list)))
     return Files(base, meaning, pairs, unmatched, {**meaning.remap, **(remap or {})}, cure, reading)
+
+
+def existing_root(root: str | None, expected: str) -> Path:
+    """The folder that data.root names, or a Refusal that ends with the expected layout."""
+    if not root:
+        raise Refusal(f"data.root is missing: write data.root=PATH; {expected}")
+    base = Path(root).expanduser()
+    if not base.is_dir():
+        raise Refusal(f"data.root={root}: there is no such folder; {expected}")
+    return base
+
+
+def chosen_classes(root: str | None, names: str | Sequence[str] | None, unlabelled: int | None) -> ClassList | Path:
+    """The classes of data.classes, by name or as a list, or the path of the classes.json that says them."""
+    if isinstance(names, str):
+        return named_classes(names)
+    if names is not None:
+        return class_list(names, unlabelled=unlabelled)
+    if unlabelled is not None:
+        raise Refusal(f"data.unlabelled={unlabelled} goes with data.classes=[...]; classes.json says its own: write "
+                      f'"unlabelled": {unlabelled} there')  # fmt: skip
+    return Path(root or ".") / "classes.json"
 
 
 def check_split(split: str) -> str:

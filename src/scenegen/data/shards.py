@@ -22,9 +22,9 @@ import numpy as np
 from scenegen.base.kept import Kept
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
-from scenegen.data.classes import ClassList, class_list
+from scenegen.data.classes import ClassList
 from scenegen.data.compact import Members, Strings
-from scenegen.data.layouts import check_split, held_places, named_classes, read_classes
+from scenegen.data.layouts import check_split, chosen_classes, existing_root, held_places, read_classes
 from scenegen.data.pairs import Fault, Files, Matched, natural_key
 from scenegen.data.photographs import Alpha, Exif, Icc, LabelSize, Reading
 from scenegen.data.samples import Pairs
@@ -90,12 +90,9 @@ def shards(
 ) -> Pairs:
     """Tar shards: {train,val}-*.tar, or *.tar alone; the samples in natural order of their names, as of a folder."""
     training = check_split(split) == "train"
-    if not root:
-        raise Refusal(f"data.root is missing: write data.root=PATH; {EXPECTED}")
-    base = Path(root).expanduser()
-    if not base.is_dir():
-        raise Refusal(f"data.root={root}: there is no such folder; {EXPECTED}")
-    meaning = _classes(base, classes, unlabelled)
+    base = existing_root(root, EXPECTED)
+    found = chosen_classes(str(base), classes, unlabelled)
+    meaning = found if isinstance(found, ClassList) else read_classes(found, expected=EXPECTED)
     tars, divided = _tars(base, split)
     pairs, faults = match_members(tars, root=base, instances=instances)
     if not len(pairs):
@@ -107,17 +104,6 @@ def shards(
     files = Files(base, meaning, pairs, faults, {**meaning.remap, **(remap or {})}, reading=reading)
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=training)
     return Pairs(files, framing=framing, seed=seed)
-
-
-def _classes(base: Path, names: str | Sequence[str] | None, unlabelled: int | None) -> ClassList:
-    """The classes by name, of a list, or of classes.json beside the shards."""
-    if isinstance(names, str):
-        return named_classes(names)
-    if names is not None:
-        return class_list(names, unlabelled=unlabelled)
-    if unlabelled is not None:
-        raise Refusal(f"data.unlabelled={unlabelled} goes with data.classes=[...]; classes.json says its own")
-    return read_classes(base / "classes.json", expected=EXPECTED)
 
 
 def _tars(base: Path, split: str) -> tuple[list[Path], bool]:
