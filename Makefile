@@ -32,23 +32,21 @@ test: setup
 pytest: setup docs
 	SCENEGEN_SHARED=none OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# What `make test` runs a part of: the types of tests and the rest of its products.
+# The rest of the products of which `make test` runs a part.
 test-thorough: setup
-	$(BIN)/pyright tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m thorough -n $(JOBS) --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
 lint: style types
-	$(BIN)/pyright tests
 
 style: setup
 	$(BIN)/ruff check .
 	$(BIN)/bandit -q -c pyproject.toml -r src
 
 types: setup
-	$(BIN)/pyright src docs benchmarks
+	$(BIN)/pyright src docs benchmarks tests
 
 docs: setup
 	$(BIN)/python docs/options_page.py --out docs/options.md

@@ -67,7 +67,8 @@ def test_fewer_pictures_than_dimensions_tell_the_floor(tmp_path):
 
     fid = MeanColour()
     real = describe(train, fid=fid, options=Options(), track=lambda items, _: items)
-    wide = torch.cat([real.features, real.features.flip(0).square(), real.features.roll(7, 0).sin()], 1).repeat(1, 2)
+    rows = real.features[:]
+    wide = torch.cat([rows, rows.flip(0).square(), rows.roll(7, 0).sin()], 1).repeat(1, 2)
     real = dataclasses.replace(real, features=wide)
     found = distances(wide[:25] + 1, real, photos=None, fid=fid, options=Options())
     assert found.floor is not None
