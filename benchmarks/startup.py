@@ -3,9 +3,10 @@
     python benchmarks/startup.py
 
 Commands stand against `python -c "import torch, pytorch_lightning"` in the same run, which is what a command costs that
-imports its libraries at the top. Jobs are two steps of the smallest run: those that are forked from one warm process
-(`hydra.launcher.warm=true`) against those that are an interpreter each, a sweep of one job taken off one of JOBS.
-Processor seconds of all processes, so that others on the machine weigh little.
+imports its libraries at the top. The first step is what the process of the smallest run has computed when it has made
+it. Jobs are two steps of the smallest run: those that are forked from one warm process (`hydra.launcher.warm=true`)
+against those that are an interpreter each, a sweep of one job taken off one of JOBS. Processor seconds of all
+processes, so that others on the machine weigh little.
 """
 
 from __future__ import annotations
@@ -27,6 +28,24 @@ COMMANDS = {
     "import torch, pytorch_lightning": ["-c", "import torch, pytorch_lightning"],
 }
 ROUNDS, JOBS = 5, 4
+FIRST = """
+import sys, time
+import scenegen.train
+from scenegen.training.lightning import import_lightning
+import_lightning()
+from scenegen.training.rounds import Rounds
+step = Rounds.training_step
+
+def told(*given):
+    result = step(*given)
+    print("\\nstepped", time.process_time())
+    return result
+
+Rounds.training_step = told
+scenegen.train.main()
+"""
+"""The smallest run, which says the process's processor seconds after each step."""
+
 TINY = ["size=tiny", "width=tiny", "data.count=4", "data.test_count=4", "batch_size=2", "steps=2", "evaluate=false"]
 
 
@@ -37,6 +56,13 @@ def seconds(arguments: list[str], folder: str) -> float:
                    env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def first_step(folder: str) -> float:
+    """Processor seconds when the smallest run has made its first step."""
+    done = subprocess.run([sys.executable, "-c", FIRST, *TINY, "steps=1"], check=True, cwd=folder, capture_output=True,
+                          text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+    return float(next(line for line in done.stdout.splitlines() if line.startswith("stepped")).split()[1])
 
 
 def sweep(jobs: int, *, warm: bool, folder: str) -> float:
@@ -53,6 +79,8 @@ def main() -> None:
         for name, values in found.items():
             middle = statistics.median(values)
             print(f"{name:34} {middle:6.2f} s   ratio {middle / eager:.2f}   (least {min(values):.2f})")
+        first = [first_step(folder) for _ in range(ROUNDS)]
+        print(f"{'the first step of the smallest run':34} {statistics.median(first):6.2f} s   (least {min(first):.2f})")
         forked, fresh = (
             (sweep(JOBS, warm=warm, folder=folder) - sweep(1, warm=warm, folder=folder)) / (JOBS - 1)
             for warm in (True, False)

@@ -7,15 +7,19 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
 from scenegen.cli.help import register_help
 from scenegen.config.compose import register_resolvers
 from scenegen.config.documented import commands
-from scenegen.config.places import conf_folder
-from scenegen.config.unread_copies import skip_unread_copies
+from scenegen.config.places import conf_folder, experiments_folder
+from scenegen.config.unread_copies import _composed_mode, skip_unread_copies
 
 from .command_line import run
 
@@ -66,3 +70,35 @@ def test_the_store_that_is_not_copied_gives_copies():
     assert store is ConfigStore.instance()
     store.load("hydra/config.yaml").node.output_subdir = "elsewhere"
     assert store.load("hydra/config.yaml").node.output_subdir == ".hydra"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["loss=cx"], ["sweep=tpe"], ["hydra.mode=MULTIRUN"], ["hydra.mode=RUN", "steps=1"], ["no=such"]]
+)
+@pytest.mark.parametrize("verb", commands())
+def test_the_mode_of_the_words_is_the_composed_one(verb: str, words: list[str]) -> None:
+    """A file of ours that named hydra.mode would make the two differ, whichever option it was."""
+    skip_unread_copies()
+    with initialize_config_dir(config_dir=str(conf_folder()), version_base="1.3"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        assert hydra.get_mode(verb, list(words)) == _composed_mode(hydra, verb, list(words))
+
+
+def test_no_option_names_a_mode() -> None:
+    """Hydra 1.4 would not read it there, and neither do we."""
+    for file in (*conf_folder().rglob("*.yaml"), *experiments_folder().rglob("*.yaml")):
+        named = yaml.safe_load(file.read_text()) or {}
+        assert "mode" not in (named.get("hydra") or {}), file
+        assert "hydra.mode" not in named, file
+
+
+def test_a_mode_in_a_root_config_of_the_users_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("hydra:\n  mode: MULTIRUN\n")
+    skip_unread_copies()
+    folders = create_config_search_path(str(conf_folder()))
+    folders.prepend(provider="command-line", path=f"file://{tmp_path}")  # what Hydra makes of --config-dir
+    try:
+        assert Hydra.create_main_hydra2("mine", folders).get_mode("mine", []) == RunMode.MULTIRUN
+    finally:
+        GlobalHydra.instance().clear()

@@ -25,8 +25,9 @@ from scenegen.config.plan import plan
 from scenegen.sweeps import search_command as tpe
 from scenegen.sweeps.job import Outcome
 from scenegen.sweeps.place import holding
-from scenegen.sweeps.pool import Pool, StartsPools
+from scenegen.sweeps.pool import Pool
 from scenegen.sweeps.space import search_space, split
+from scenegen.sweeps.starts_pools import StartsPools
 from scenegen.sweeps.study import Study
 
 from .command_line import TINY, run, sentence

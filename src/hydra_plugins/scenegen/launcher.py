@@ -12,7 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from scenegen.base.refusal import Refusal
-from scenegen.sweeps.pool import Pool, StartsPools
+from scenegen.sweeps.program import program
+from scenegen.sweeps.starts_pools import StartsPools
 
 
 @dataclass
@@ -60,10 +61,10 @@ class ProcessLauncher(Launcher, StartsPools):
             write_table(planner.folder)
         return [_returned(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
 
-    def pool(self) -> Pool:
-        """Pool in which the jobs run; a context manager."""
+    def pool(self):
+        """Pool (scenegen.sweeps.pool) in which the jobs run; a context manager."""
         from scenegen.sweeps.fork_server import IMPORTS
-        from scenegen.sweeps.job import program
+        from scenegen.sweeps.pool import Pool
 
         warm = IMPORTS if self.warm else ()
         return Pool(program=program(), width=self.jobs, gpus_per_job=self.gpus_per_job, warm=warm)

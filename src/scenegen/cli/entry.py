@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import gc
 import json
 import logging
 import os
@@ -44,7 +45,7 @@ from scenegen.config.places import conf_folder, require_weights_folder
 from scenegen.config.quoting import TEXT, readable
 from scenegen.config.synonyms import key_hint, nearest
 from scenegen.config.targets import extend
-from scenegen.sweeps.job import RETURN_VARIABLE, program
+from scenegen.sweeps.program import RETURN_VARIABLE, program
 
 NUMBER = re.compile(r"[-+]?([\d._]+(e[-+]?\d+)?|inf|nan)", re.IGNORECASE)
 
@@ -82,6 +83,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
         @functools.wraps(task)
         def guarded(cfg: DictConfig) -> object:
+            gc.enable()
             if _under_foreign_launcher():
                 from scenegen.sweeps.foreign_launcher import run_in_own_process
 
@@ -106,6 +108,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 
         @functools.wraps(task)
         def main() -> None:
+            gc.disable()  # a composition makes many objects and no garbage; imports stay to the end
+            gc.freeze()
             safe_streams()
             quiet()
             register_resolvers()
@@ -127,6 +131,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 if wants_traceback:
                     raise
                 _stop(no_option(sys.argv[1:]) or error, config_name)
+            finally:
+                if not gc.isenabled():  # no task has begun, and what was composed ends with the process
+                    gc.freeze()
+                    gc.enable()
 
         return main
 

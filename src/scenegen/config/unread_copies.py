@@ -1,14 +1,20 @@
-"""Copies that Hydra makes while it composes and nobody reads: a third of a composition, and half of --help."""
+"""What Hydra makes and nobody reads: copies, a third of a composition and half of --help, and a whole composition."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hydra._internal import defaults_list
+from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
+from hydra.types import RunMode
 
 _choices = vars(defaults_list).get("_create_interpolation_map")
 """Hydra's function; None in Hydra 1.4, which makes no such copy."""
+
+_composed_mode = Hydra.get_mode
+COMMAND_LINE = "command-line"
+"""Hydra's name of who gave a folder by --config-dir."""
 
 
 def skip_unread_copies() -> None:
@@ -18,10 +24,19 @@ def skip_unread_copies() -> None:
     ConfigStore.__deepcopy__ = _itself  # pyright: ignore[reportAttributeAccessIssue]
     if _choices is not None:
         defaults_list._create_interpolation_map = _choices_where_read
+    Hydra.get_mode = _mode_of_words
 
 
 def _itself(self: ConfigStore, memo: object) -> ConfigStore:
     return self
+
+
+def _mode_of_words(self: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
+    """The mode that the words name; Hydra would compose to learn that no file of ours names one."""
+    folders = self.config_loader.get_search_path().get_path()
+    if any("hydra" in word for word in overrides) or any(folder.provider == COMMAND_LINE for folder in folders):
+        return _composed_mode(self, config_name, overrides)
+    return None
 
 
 def _choices_where_read(overrides: Any, defaults_list: list[Any], self_added: bool) -> Any:

@@ -22,11 +22,9 @@ from scenegen.runs.lock import LOCK
 from scenegen.sweeps import guard
 from scenegen.sweeps.fork_server import ForkServer
 from scenegen.sweeps.log import LOG, conclude, size_of
+from scenegen.sweeps.program import RETURN_VARIABLE
 
 VALUE, STOP, REPLACED = "return.json", "stop", "replaced"
-RETURN_VARIABLE = "SCENEGEN_RETURN"
-"""A launcher that runs a job in a separate process names here the file that takes the job's return value."""
-
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -177,12 +175,6 @@ def job_environment() -> dict[str, str]:
         # Lightning then starts a job's ranks itself, instead of waiting for one SLURM task per rank.
         environment["SLURM_JOB_NAME"] = "bash"
     return environment
-
-
-def program() -> list[str]:
-    """Python's arguments that start this program again, for the jobs."""
-    main = sys.modules["__main__"].__spec__
-    return ["-m", main.name] if main else [os.path.abspath(sys.argv[0])]
 
 
 def _set_aside(folder: Path) -> None:

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -22,14 +21,6 @@ from scenegen.sweeps.log import LOG
 PAUSE = 0.1
 PATIENCE = 5.0
 """Seconds that a process in a job's folder has for its end, beside those between SIGTERM and SIGKILL."""
-
-
-class StartsPools(ABC):
-    """A launcher that starts jobs one by one; other launchers take a list and return when all of it is done."""
-
-    @abstractmethod
-    def pool(self) -> Pool:
-        """Pool in which the launcher's jobs run; a context manager."""
 
 
 class Pool:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from scenegen.base.console import printable
 from scenegen.base.refusal import Refusal
-from scenegen.sweeps.job import program
+from scenegen.sweeps.program import program
 from scenegen.sweeps.search import Search
 from scenegen.sweeps.space import command
 

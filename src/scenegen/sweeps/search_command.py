@@ -13,7 +13,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.config.groups import Sweep
 from scenegen.config.plan import plan, read_settings
 from scenegen.sweeps.planner import Planner, job_lines
-from scenegen.sweeps.pool import StartsPools
+from scenegen.sweeps.starts_pools import StartsPools
 
 
 def sweep(arguments: Sequence[str], *, config: DictConfig, loader: ConfigLoader, launcher: Any) -> float:

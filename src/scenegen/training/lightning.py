@@ -53,9 +53,15 @@ def import_lightning() -> None:
         import pytorch_lightning  # noqa: F401  imported for those who ask later
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # what is imported is taken down in order
+        atexit.register(_thaw_for_triton)
         if collecting:
             gc.enable()
+
+
+def _thaw_for_triton() -> None:
+    """At the end what was imported is not looked at, half a second's work; triton's library counts what is left."""
+    if "triton" in sys.modules:
+        gc.unfreeze()
 
 
 @contextmanager
