@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from scenegen.data.sharding import write_shards
 from scenegen.runs.folder import checkpoints_of, step_of
 from scenegen.runs.record import read_record
 from tests.cli.command_line import TINY, WARM, run, sentence
+from tests.data import files
+from tests.options import replaced
 from tests.training.test_resume import assert_same_run
 
 STEPS = 6
@@ -123,6 +126,30 @@ def test_errors_begin_on_a_line_of_their_own_and_name_no_cure_that_is_not_there(
     assert "at step" in (said := sentence(done))
     assert "no checkpoint was saved before" in said
     assert done.stdout.endswith("\n"), "the bar's line has ended"
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_on_shards_that_is_killed_ends_as_one_that_never_was(workers: int, tmp_path: Path) -> None:
+    """Killed within the second epoch of four steps, at a step that no checkpoint was saved for."""
+    root = files.dataset(tmp_path / "folder", [f"p{i}" for i in range(9)])
+    data = replaced("data/folder", split="train", root=str(root), val_fraction=0, height=64, width=64)
+    shards = write_shards({"train": data}, tmp_path / "shards", per_shard=4, track=lambda items, _: items)
+    assert shards["train"].shards == 3
+    words = ("data=shards", f"data.root={tmp_path / 'shards'}", "data.val_fraction=0", "data.scale=1.2", "size=tiny",
+             "width=tiny", "weights=random", "batch_size=2", "log_every=1", f"steps={STEPS}", "checkpoint_every=2",
+             "keep_checkpoints=9", "grid_every=1000", "evaluate=false", "trick=ema+diffaugment", "name=a")  # fmt: skip
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    for cwd in (straight, stopped):
+        cwd.mkdir()
+    done = run("train", *words, cwd=straight)
+    assert done.returncode == 0, done.stderr
+    assert killed(stopped, "step", 5, "SIGKILL", *words, f"trainer.workers={workers}")[0] == -signal.SIGKILL
+    assert saved(stopped / "runs" / "a") == [2, 4]
+    done = run("train", "resume=a", cwd=stopped)
+    assert done.returncode == 0, done.stderr
+    assert_same_run(straight / "runs" / "a", stopped / "runs" / "a", STEPS)
+    metrics = [(cwd / "runs" / "a" / "metrics.csv").read_text() for cwd in (straight, stopped)]
+    assert metrics[0] == metrics[1]
 
 
 @pytest.mark.slow
