@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from scenegen.base.console import bar, printable
-    from scenegen.base.files import write_text
+    from scenegen.base.files import write_lines
     from scenegen.base.outputs import require_own
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
@@ -63,13 +63,14 @@ def main(cfg: DictConfig) -> None:
         batch_size=chosen.batch_size,
         workers=chosen.workers,
         track=bar,
+        scratch=out.absolute().parent,
     )
     files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
     for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):
         text = index.as_list(split, queries=splits[split], gallery=splits["train"], style=chosen.list_style)
         files[split] = (out.with_name(name), text)
     for path, text in files.values():
-        write_text(path, text)
+        write_lines(path, text)
     means = ", ".join(f"{split} {index.first_score(split):.3f}" for split in splits)
     print(f"{printable(', '.join(str(path) for path, _ in files.values()))} (mean similarity of the first: {means})")
 

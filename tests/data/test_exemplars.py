@@ -47,7 +47,7 @@ def listed(root: Path, lists: dict[str, list[str]], name: str = "index.json", cl
     scored = {query: [(chosen, 0.5) for chosen in found] for query, found in lists.items()}
     index = Index(about={"by": "mask_iou"}, classes=classes or ("sky", "tree", "sea", "rock"),
                   lists={"train": scored, "test": scored})  # fmt: skip
-    (root / name).write_text(index.as_json())
+    (root / name).write_text("".join(index.as_json()))
     return str(root / name)
 
 
@@ -177,10 +177,11 @@ def test_an_index_goes_through_a_file_and_through_the_authors_lists(root):
     train, test = split(root, "train"), split(root, "test")
     index = make_index({"train": train, "test": test}, by="mask_iou", measure=MaskIou(classes=train.classes),
                        top_k=4, diversity=0.2, about={})  # fmt: skip
-    (root / "all.json").write_text(index.as_json())
+    (root / "all.json").write_text("".join(index.as_json()))
     for style, ending in (("photographs", ".jpg"), ("contest", ".png,")):
         texts = {
-            s: index.as_list(s, queries=q, gallery=train, style=style) for s, q in (("train", train), ("test", test))
+            s: "".join(index.as_list(s, queries=q, gallery=train, style=style))
+            for s, q in (("train", train), ("test", test))
         }
         for which, text in texts.items():
             (root / f"{which}_{style}.txt").write_text(text)

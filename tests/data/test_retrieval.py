@@ -143,6 +143,19 @@ def test_blocks_do_not_change_a_ranking(monkeypatch, diversity):
     assert np.array_equal(whole.scores, blocks.scores)
 
 
+@pytest.mark.parametrize("block", [2, 7, 1024])
+def test_a_ranking_is_the_stable_sort_of_all_similarities(monkeypatch, block):
+    """Of label maps of two classes in four pixels, most of which are alike."""
+    monkeypatch.setattr(retrieval, "BLOCK", block)
+    draw = torch.Generator().manual_seed(0)
+    x, y = (torch.randint(0, 2, (count, 4), generator=draw, dtype=torch.uint8) for count in (9, 40))
+    measure, own = MaskIou(classes=FOUR), np.array([-1, 5, 39, -1, 0, 7, 8, 6, 20])
+    ranked = rank(x, y, measure=measure, top_k=12, own=own)
+    everything = measure.similarity(x, y).numpy().round(6)
+    everything[own >= 0, own[own >= 0]] = -1
+    assert ranked.rows.tolist() == np.argsort(-everything, axis=1, kind="stable")[:, :12].tolist()
+
+
 def test_similarity_alone_ranks_from_best_to_worst():
     measure = MaskIou(classes=FOUR)
     x, y = measure.describe(maps(6)), measure.describe(maps(20, seed=1))

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,13 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file, whole or not at all."""
     with whole(path) as part:
         part.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_lines(path: Path, pieces: Iterable[str]) -> Path:
+    """Write a text file piece by piece, whole or not at all."""
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
     return path
 
 

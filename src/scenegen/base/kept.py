@@ -81,11 +81,8 @@ class Kept:
 
     def put(self, values: Sequence[tuple[File, State, bytes]], what: str) -> None:
         """Keep values of files in their states, all of them or none; very young states are left out."""
-        latest = time.time_ns() - YOUNG_NS
         rows = [
-            (os.fsencode(str(file)), what, _spelt(state), value)
-            for file, state, value in values
-            if max(state[1:3]) < latest
+            (os.fsencode(str(file)), what, _spelt(state), value) for file, state, value in values if not is_young(state)
         ]
         if rows and self.store is not None:
             self._guarded(lambda: self._write(rows))
@@ -128,6 +125,11 @@ class Kept:
             self.notice(f"{self.file} keeps nothing of this start ({error}); it may be deleted")
             self.close()
             return None
+
+
+def is_young(state: State) -> bool:
+    """True where the file could change again without a change of its state."""
+    return max(state[1:3]) >= time.time_ns() - YOUNG_NS
 
 
 def _state(file: File) -> State | None:

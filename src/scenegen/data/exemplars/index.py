@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from scenegen.base.documents import of_shape, read_json, read_text
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.data.exemplars.described import KeptLists, describe
 from scenegen.data.exemplars.measures import Measure
-from scenegen.data.exemplars.rank import Track, describe, own_rows, rank, require_lists, untracked
+from scenegen.data.exemplars.rank import Ranked, Track, own_rows, rank, require_lists, untracked
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
 
@@ -23,7 +26,54 @@ FORMAT = "scenegen exemplars 1"
 WHAT, CURE = "exemplar.index", "make it anew with python -m scenegen.retrieve"
 """Name of the file and its cure, in a refusal."""
 
-"""Names that a sentence spells out; it counts the rest."""
+Scored = Sequence[tuple[str, float]]
+"""Names of training pictures and their similarity, in order."""
+
+
+class Lists(Mapping[str, Scored]):
+    """Name of a picture -> its list, which is made when it is asked for.
+
+    Args:
+        names: of the pictures.
+        gallery: names of the training pictures.
+        ranked: their places in the gallery.
+    """
+
+    def __init__(self, names: Sequence[str], gallery: Sequence[str], ranked: Ranked) -> None:
+        self.names, self.gallery, self.ranked = names, gallery, ranked
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __getitem__(self, name: str) -> Scored:
+        return self.at(self.places[name])
+
+    def at(self, place: int) -> Scored:
+        """The list of the picture at a place."""
+        rows: list[int] = self.ranked.rows[place].tolist()
+        scores: list[float] = self.ranked.scores[place].tolist()
+        return [(self.gallery[row], score) for row, score in zip(rows, scores, strict=True)]
+
+    def items(self) -> ItemsView[str, Scored]:
+        return _Items(self)
+
+
+class _Items(ItemsView[str, Scored]):
+    """Names and lists in order, without looking the names up."""
+
+    def __init__(self, lists: Lists) -> None:
+        super().__init__(lists)
+        self.lists = lists
+
+    def __iter__(self) -> Iterator[tuple[str, Scored]]:
+        return ((name, self.lists.at(place)) for place, name in enumerate(self.lists.names))
 
 
 @dataclass(frozen=True)
@@ -38,23 +88,25 @@ class Index:
 
     about: Mapping[str, Any]
     classes: Sequence[str]
-    lists: Mapping[str, Mapping[str, Sequence[tuple[str, float]]]]
+    lists: Mapping[str, Mapping[str, Scored]]
 
-    def as_json(self) -> str:
-        """One line per picture, so that two indices can be compared line by line."""
+    def as_json(self) -> Iterator[str]:
+        """Text of the index, piece by piece; one line per picture, so that two can be compared line by line."""
         head = {"format": FORMAT, **self.about, "num_classes": len(self.classes), "classes": list(self.classes)}
-        lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+        yield "{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in head.items())
         for split, lists in self.lists.items():
-            rows = [f"  {json.dumps(name)}: {json.dumps(listed)}" for name, listed in lists.items()]
-            lines.append(f" {json.dumps(split)}: {{\n" + ",\n".join(rows) + "\n }")
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+            yield f",\n {json.dumps(split)}: {{\n"
+            for place, (name, listed) in enumerate(lists.items()):
+                yield ",\n" * (place > 0) + f"  {json.dumps(name)}: {json.dumps(listed)}"
+            yield "\n }"
+        yield "\n}\n"
 
     def first_score(self, split: str) -> float:
         """Mean similarity of the pictures of a split to the first of their lists."""
-        return float(np.mean([listed[0][1] for listed in self.lists[split].values()]))
+        return float(np.mean([listed[0][1] for _, listed in self.lists[split].items()]))
 
-    def as_list(self, split: str, *, queries: Pairs, gallery: Pairs, style: str) -> str:
-        """The lists in the authors' format: one line per picture, its file's name and those of its exemplars.
+    def as_list(self, split: str, *, queries: Pairs, gallery: Pairs, style: str) -> Iterator[str]:
+        """Lines of the lists in the authors' format: one line per picture, its file's name and those of its exemplars.
 
         Args:
             split: "train" or "test".
@@ -62,13 +114,13 @@ class Index:
             style: "photographs" writes `photo.jpg,ref.jpg,...` as the published lists of CoCosNet and UNITE;
                 "contest" writes `label.png,ref.png,...,` with a trailing comma, as those of the landscape contest.
         """
-        suffixes = [_suffixes(data) if style == "photographs" else {} for data in (queries, gallery)]
-        lines = []
+        (own, usual), (others, usual_others) = (
+            _suffixes(data) if style == "photographs" else ({}, ".png") for data in (queries, gallery)
+        )
         for query, listed in self.lists[split].items():
-            names = [query + suffixes[0].get(query, ".png")]
-            names += [name + suffixes[1].get(name, ".png") for name, _ in listed]
-            lines.append(",".join(names) + ("," if style == "contest" else "") + "\n")
-        return "".join(lines)
+            names = [query + own.get(query, usual)]
+            names += [name + others.get(name, usual_others) for name, _ in listed]
+            yield ",".join(names) + ("," if style == "contest" else "") + "\n"
 
 
 def is_index(content: bytes) -> bool:
@@ -87,6 +139,7 @@ def make_index(
     batch_size: int = 16,
     workers: int = 0,
     track: Track = untracked,
+    scratch: Path | None = None,
 ) -> Index:
     """Rank the training pictures for every picture of every split.
 
@@ -98,6 +151,7 @@ def make_index(
         about: more to write down, such as the data's config.
         batch_size, workers: pictures per pass, processes that read them.
         track: (items, description) -> items, for a progress bar.
+        scratch: folder for descriptions of more than 256 MiB; None holds them in memory.
 
     Raises:
         Refusal: fewer than two training pictures, or top_k is more than there are others.
@@ -105,19 +159,16 @@ def make_index(
     gallery = splits["train"]
     require_lists(len(gallery), top_k=top_k, diversity=diversity)
     found = {
-        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track)
+        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track, scratch=scratch)
         for split, data in splits.items()
     }
     lists = {}
     for split, data in splits.items():
         own = own_rows(data.source, gallery.source)
-        ranked = rank(
-            found[split], found["train"], measure=measure, top_k=top_k, own=own, diversity=diversity, track=track
-        )
-        lists[split] = {
-            name: [(gallery.names[row], score) for row, score in zip(rows, scores, strict=True)]
-            for name, rows, scores in zip(data.names, ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
-        }
+        with KeptLists(found[split], found["train"], top_k=top_k, diversity=diversity) as known:
+            ranked = rank(found[split].rows, found["train"].rows, measure=measure, top_k=top_k, own=own,
+                          diversity=diversity, known=known, track=track)  # fmt: skip
+        lists[split] = Lists(data.names, gallery.names, ranked)
     size = [gallery.framing.height, gallery.framing.width]
     facts = {"by": by, "stamp": measure.stamp, "top_k": top_k, "diversity": diversity, "size": size, **about}
     counts = {split: len(data) for split, data in splits.items()}
@@ -177,7 +228,10 @@ def _read_list(path: Path, text: str) -> dict[str, list[str]]:
     return found
 
 
-def _suffixes(data: Pairs) -> dict[str, str]:
-    """Name -> ending of its photograph's file; nothing for data without files."""
+def _suffixes(data: Pairs) -> tuple[Mapping[str, str], str]:
+    """Ending of the photographs' files, by name where it is not the usual one; .png for data without files."""
     source = data.source
-    return {p.name: p.image.suffix for p in source.pairs if p.image} if isinstance(source, Files) else {}
+    if not isinstance(source, Files) or not source.has_images:
+        return {}, ".png"
+    ((usual, _),) = Counter(pair.image.suffix for pair in source.pairs if pair.image).most_common(1)
+    return {p.name: p.image.suffix for p in source.pairs if p.image and p.image.suffix != usual}, usual

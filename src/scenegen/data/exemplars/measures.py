@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -125,12 +126,10 @@ class LabelHist:
 
     def of_counts(self, counts: Iterable[Mapping[int, int]]) -> Tensor:
         """Descriptions from every map's pixels per class id; ids outside the classes are left out."""
-        kept = sorted(set(range(len(self.classes))) - {self.classes.ignore})
-        rows = []
-        for pixels in counts:
-            rows.append(torch.zeros(len(self.classes), dtype=torch.float64))
-            rows[-1][kept] = torch.tensor([float(pixels.get(i, 0)) for i in kept], dtype=torch.float64)
-        return F.normalize(torch.stack(rows).sqrt(), dim=1)
+        ids, ignore = range(len(self.classes)), self.classes.ignore
+        shares = ([0.0 if i == ignore else float(pixels.get(i, 0)) for i in ids] for pixels in counts)
+        rows = np.fromiter(shares, dtype=np.dtype((np.float64, len(self.classes))))  # no object a picture
+        return F.normalize(torch.from_numpy(rows).sqrt(), dim=1)
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         return x @ y.T

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,8 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.data.exemplars.measures import Measure
-from scenegen.data.pairs import Files, Raw
-from scenegen.data.samples import Pairs, Source
-from scenegen.data.stream import make_loader
+from scenegen.data.pairs import Files
+from scenegen.data.samples import Source
 
 DECIMALS = 6
 """Decimals to which similarities are rounded before they are ranked, so that ties are ties on every machine."""
@@ -26,6 +25,8 @@ LISTS = 64
 """Lists whose pictures are compared among themselves at a time."""
 BLOCK = 1024
 """Rows per block; two blocks of one class's masks are in memory as floats at a time."""
+PLACES = 2**32
+"""Gallery pictures that a key has room for."""
 
 Track = Callable[[Any, str], Iterable[Any]]
 
@@ -35,64 +36,20 @@ def untracked(items: Iterable[Any], description: str) -> Iterable[Any]:
     return items
 
 
-class LabelsAlone:
-    """A source without its photographs, which take most of the time to read."""
-
-    has_labels = True
-    has_instances = False
-    has_images = False
-    styles = label_counts = None
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.classes = source.classes
-        self.names = source.names
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def load(self, index: int) -> Raw:
-        if isinstance(self.source, Files):
-            label = self.source.read_label(index)
-            return Raw(label=label)
-        return Raw(label=self.source.load(index).label)
-
-
-def describe(
-    data: Pairs, *, measure: Measure, batch_size: int = 16, workers: int = 0, track: Track = untracked
-) -> Tensor:
-    """(n, d) descriptions of every picture of a dataset, uncropped as at test time.
-
-    Args:
-        data: the dataset.
-        measure: describes.
-        batch_size: pictures per pass.
-        workers: processes that read pictures.
-        track: (batches, description) -> batches, for a progress bar.
-
-    Raises:
-        Refusal: the measure looks at photographs and the dataset has none.
-    """
-    source = data.source if measure.photographs else LabelsAlone(data.source)
-    plain = Pairs(source, framing=replace(data.framing, random=False))
-    keys = [[(0, i) for i in range(k, min(k + batch_size, len(data)))] for k in range(0, len(data), batch_size)]
-    found = []
-    for batch in track(make_loader(plain, keys, workers=workers), "reading"):
-        if measure.photographs and batch.image is None:
-            raise Refusal("this measure compares photographs, but the data has none; use by=mask_iou, or a data set "
-                          "with photographs (data.label_only=false)")  # fmt: skip
-        found.append(measure.describe(batch))
-    return torch.cat(found)
-
-
 def own_rows(queries: Source, gallery: Source) -> np.ndarray:
     """(n,) place of every query in the gallery, -1 where it is not there; files are compared by path."""
+    if queries is gallery and isinstance(queries, Files):  # whose paths differ
+        return np.arange(len(queries))
     ours, theirs = (
-        [str(pair.label) for pair in source.pairs] if isinstance(source, Files) else source.names
+        (str(pair.label) for pair in source.pairs) if isinstance(source, Files) else source.names
         for source in (queries, gallery)
     )
-    place = {name: i for i, name in enumerate(theirs)}
-    return np.array([place.get(name, -1) for name in ours])
+    ours = list(ours)
+    place = dict.fromkeys(ours, -1)
+    for i, name in enumerate(theirs):
+        if name in place:
+            place[name] = i
+    return np.array([place[name] for name in ours])
 
 
 @dataclass(frozen=True)
@@ -103,6 +60,13 @@ class Ranked:
     scores: np.ndarray
 
 
+class Known(Protocol):
+    """Lists of an earlier start."""
+
+    def get(self, places: range) -> Ranked | None: ...
+    def put(self, places: range, ranked: Ranked) -> None: ...
+
+
 def rank(
     x: Tensor,
     y: Tensor,
@@ -111,6 +75,7 @@ def rank(
     top_k: int,
     own: np.ndarray | None = None,
     diversity: float = 0.0,
+    known: Known | None = None,
     track: Track = untracked,
 ) -> Ranked:
     """The most similar gallery pictures of every query, equal ones in the gallery's order.
@@ -127,6 +92,7 @@ def rank(
         top_k: pictures per list.
         own: (n,) the gallery row that is the query itself and is never chosen, or -1.
         diversity: in [0, 1); 0 ranks by similarity alone.
+        known: lists of an earlier start, which takes those that are made here.
         track: (blocks, description) -> blocks, for a progress bar.
 
     Raises:
@@ -136,16 +102,16 @@ def rank(
     """
     require_lists(len(y), top_k=top_k, diversity=diversity)
     own = np.full(len(x), -1) if own is None else own
-    # An odd stride: an even one could meet the same few columns of every row.
-    sketch = y if y.is_floating_point() else y[:, :: y.shape[1] // SKETCH | 1].contiguous()
     found = []
     for first in track(range(0, len(x), BLOCK), "ranking"):
-        part = x[first : first + BLOCK]
-        scores = torch.cat([measure.similarity(part, rows) for rows in y.split(BLOCK)], dim=1)
-        scores = torch.round(scores, decimals=DECIMALS)
-        mine = torch.from_numpy(own[first : first + BLOCK])
-        scores[mine >= 0, mine[mine >= 0]] = -torch.inf
-        found.append(_best(scores, sketch, measure=measure, top_k=top_k, diversity=diversity))
+        places = range(len(x))[first : first + BLOCK]
+        ranked = None if known is None else known.get(places)
+        if ranked is None:
+            block = x[first : first + BLOCK], own[first : first + BLOCK]
+            ranked = _best(*block, y, measure=measure, top_k=top_k, diversity=diversity)
+            if known is not None:
+                known.put(places, ranked)
+        found.append(ranked)
     return Ranked(*(np.concatenate([getattr(part, what) for part in found]) for what in ("rows", "scores")))
 
 
@@ -162,18 +128,53 @@ def require_lists(size: int, *, top_k: int, diversity: float) -> None:
         raise Refusal(f"diversity={diversity} must lie in 0..1 (below 1; 0 ranks by similarity alone)")
 
 
-def _best(scores: Tensor, sketch: Tensor, *, measure: Measure, top_k: int, diversity: float) -> Ranked:
-    """The lists of a block of queries from their similarity (n, m) to the gallery."""
-    pool = min(POOL * top_k, scores.shape[1] - 1) if diversity else top_k
-    values, rows = (t[:, :pool].numpy() for t in torch.sort(scores, dim=1, descending=True, stable=True))
-    if diversity:
-        alike = (measure.within(sketch[part]) for part in torch.from_numpy(rows).split(LISTS))
-        near = (lists for block in alike for lists in block.numpy())
-        places = np.stack(
-            [_marginal(value, lists, top_k, diversity) for value, lists in zip(values, near, strict=True)]
-        )
-        values, rows = (np.take_along_axis(t, places, axis=1) for t in (values, rows))
-    return Ranked(rows, values)
+def _best(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, top_k: int, diversity: float) -> Ranked:
+    """The lists of a block of queries."""
+    pool = min(POOL * top_k, len(y) - 1) if diversity else top_k
+    near = _nearest(x, own, y, measure=measure, count=pool)
+    if not diversity:
+        return near
+    # An odd stride: an even one could meet the same few columns of every row.
+    sketch = y if y.is_floating_point() else y[:, :: y.shape[1] // SKETCH | 1]
+    blocks = (measure.within(sketch[part]) for part in torch.from_numpy(near.rows).split(LISTS))
+    alike = (lists for block in blocks for lists in block.numpy())
+    places = np.stack(
+        [_marginal(value, lists, top_k, diversity) for value, lists in zip(near.scores, alike, strict=True)]
+    )
+    return Ranked(*(np.take_along_axis(part, places, axis=1) for part in (near.rows, near.scores)))
+
+
+def _nearest(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, count: int) -> Ranked:
+    """The most similar gallery pictures of a block of queries, equal ones in the gallery's order.
+
+    A key holds the rounded similarity and the place from the gallery's end, so that the greatest keys are the list.
+    """
+    unit = 10**DECIMALS
+    best = np.full((len(x), count), -unit * PLACES * 4)
+    for first in range(0, len(y), BLOCK):
+        rows = y[first : first + BLOCK]
+        scores = measure.similarity(x, rows).numpy()
+        mine = np.flatnonzero((own >= first) & (own < first + len(rows)))
+        scores[mine, own[mine] - first] = -np.inf
+        floor = (best.min(axis=1) // PLACES - 1) / unit
+        query, place = np.nonzero(scores > floor[:, None])
+        level = np.rint(scores[query, place] * unit).astype(np.int64)
+        best = _greatest(best, query, level * PLACES + (PLACES - 1 - first - place))
+    best = -np.sort(-best, axis=1)
+    level, behind = np.divmod(best, PLACES)
+    return Ranked(PLACES - 1 - behind, level / unit)
+
+
+def _greatest(best: np.ndarray, query: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The greatest keys (n, k) of each query, of the best ones so far (n, k) and of new ones."""
+    if not len(query):
+        return best
+    n, k = best.shape
+    queries = np.concatenate([np.repeat(np.arange(n), k), query])
+    keys = np.concatenate([best.ravel(), keys])
+    order = np.lexsort((-keys, queries))
+    starts = np.cumsum(np.bincount(queries, minlength=n)) - np.bincount(queries, minlength=n)
+    return keys[order][starts[:, None] + np.arange(k)]
 
 
 def _marginal(relevance: np.ndarray, alike: np.ndarray, count: int, diversity: float) -> np.ndarray:
