@@ -63,7 +63,6 @@ def main(cfg: DictConfig) -> None:
         batch_size=chosen.batch_size,
         workers=chosen.workers,
         track=bar,
-        scratch=out.absolute().parent,
     )
     files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
     for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):

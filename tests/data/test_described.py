@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scenegen.base import kept
+from scenegen.base import kept, scratch
 from scenegen.base.records import Refusal
 from scenegen.data.exemplars import described, rank
 from scenegen.data.exemplars.index import make_index
@@ -68,14 +69,12 @@ class Watched:
             self.do()
 
 
-def build(root: Path, kind: str = "mask_iou", *, scratch: Path | None = None, **watch) -> tuple[str, Any]:
+def build(root: Path, kind: str = "mask_iou", **watch) -> tuple[str, Any]:
     """Text of the index, and what was done for it."""
     splits = {split: replaced("data/folder", split=split, root=str(root), val_fraction=0.3, height=12, width=16)
               for split in ("train", "test")}  # fmt: skip
     measure: Any = Watched(kind, splits["train"].classes, **watch)
-    index = make_index(
-        splits, by=kind, measure=measure, top_k=3, diversity=0.2, about={}, batch_size=2, scratch=scratch
-    )
+    index = make_index(splits, by=kind, measure=measure, top_k=3, diversity=0.2, about={}, batch_size=2)
     return "".join(index.as_json()), measure
 
 
@@ -186,13 +185,19 @@ def test_young_files_leave_no_lists_behind(root, monkeypatch):
 
 
 def test_large_descriptions_lie_in_a_file_that_nobody_sees(root, straight, tmp_path, monkeypatch):
-    monkeypatch.setattr(described, "IN_MEMORY", 0)
-    assert build(root, scratch=tmp_path / "out")[0] == straight["mask_iou"]
-    assert list((tmp_path / "out").iterdir()) == []
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0)
+    made: list[object] = []
+    honest = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", lambda *call: (made.append(call), honest(*call)))
+    assert build(root)[0] == straight["mask_iou"]
+    assert len(made) == 2, "of both splits"
+    assert list((tmp_path / "temporary").iterdir()) == []
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(Refusal, match=r"the descriptions of \d+ pictures take 0.0 GiB beside out=.*No space left"):
-        build(root, scratch=tmp_path / "out")
+    with pytest.raises(Refusal, match=r"0.0 GiB are needed in .*temporary.*No space left.*set TMPDIR"):
+        build(root)

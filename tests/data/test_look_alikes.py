@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from scenegen.base import scratch
 from scenegen.data import look_alikes as rooms
+from scenegen.data import tally
 from scenegen.data.doctor import examine, open_splits
 from scenegen.data.look_alikes import SAME, look_alikes, thumbnail
 from tests.data import files
@@ -67,6 +70,23 @@ def test_a_copy_in_the_other_split_is_found_however_it_was_saved(tmp_path):
     expected = {(f"train/p{i}.jpg", f"test/copy{i}.jpg") for i in range(len(COPIES))}
     assert set(report.leaks) == expected
     assert report.duplicates == [["train/p0.jpg", "test/copy0.jpg"]]  # saved the same way: equal bytes
+
+
+def test_many_photographs_are_compared_out_of_a_file(tmp_path, monkeypatch):
+    """Groups of equal and of similar photographs, within a split and across, with a flat one among them."""
+    train = {f"p{i}": view(i % 5) for i in range(9)} | {"flat": Image.new("RGB", (160, 120), (10, 200, 30))}
+    val = {f"v{i}": change(view(i)) for i, change in enumerate(COPIES.values())}
+    expected = examined(tmp_path, train, val).to_dict()
+    made: list[object] = []
+    honest = os.posix_fallocate
+    monkeypatch.setattr(os, "posix_fallocate", lambda *call: (made.append(call), honest(*call)))
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0)
+    monkeypatch.setattr(tally, "COLUMNS", 4)
+    assert examined(tmp_path, train, val).to_dict() == expected
+    assert made
+    assert expected["duplicates"][0] == ["train/p0.jpg", "train/p5.jpg", "test/v0.jpg"]
+    assert ("train/p1.jpg", "test/v1.jpg") in expected["near_duplicates"]
+    assert not any("p5" in name or "p6" in name for pair in expected["near_duplicates"] for name in pair)
 
 
 def test_a_shared_layout_is_no_alarm(tmp_path):

@@ -79,15 +79,16 @@ def test_a_file_that_changed_is_read_though_its_size_and_time_are_put_back(root,
     assert read == ["p4.png"]
 
 
-def test_a_start_that_was_killed_goes_on(root, read):
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_start_that_was_killed_goes_on(root, read, deep):
     data = opened(root)
-    going = inspect(data.source, deep=False)
+    going = inspect(data.source, deep=deep)
     for _ in range(6):
         next(going)  # the second batch of four is looked at, the third is not
     going.close()
     assert len(read) == 16
     anew(read)
-    assert scan(data) == []
+    assert scan(data, deep=deep) == []
     assert sorted(read) == ["p8.jpg", "p8.png", "p9.jpg", "p9.png"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,15 @@ from rich.table import Table
 
 from scenegen.base.console import printable, shown
 from scenegen.base.listing import few
-from scenegen.base.members import File, folder_of
+from scenegen.base.members import folder_of
 from scenegen.base.records import Refusal
-from scenegen.data.inspection import Inspected, faults_of_masks, in_groups, inspect, scan
+from scenegen.data.inspection import faults_of_masks, in_groups, inspect, scan
 from scenegen.data.labels import count_ids
-from scenegen.data.look_alikes import look_alikes
-from scenegen.data.looks import Facts
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
 from scenegen.data.slice_files import SliceFiles
 from scenegen.data.slices import Twins
+from scenegen.data.tally import Tally, shape_of
 
 LOOKED = 32
 """Holes of a split that are measured."""
@@ -131,7 +129,7 @@ def examine(
     faults = [*faults, *_of_holes(datasets)]
     if not isinstance(first.source, Files):
         return _examine_rendered(datasets, advance, faults=[*faults, *_faults_of_slices(datasets)])
-    tally = _Tally()
+    tally = Tally(datasets, deep=deep)
     found = dict.fromkeys(faults)
     for split, dataset in datasets.items():
         files = dataset.source
@@ -149,78 +147,11 @@ def examine(
         remarks=[fault for fault in found if not fault.stops],
         turned=dict(sorted(tally.turns.items())),
         grey=tally.grey,
-        duplicates=[group for group in tally.by_content.values() if len(group) > 1],
-        near_duplicates=_near_duplicates(tally.looks),
+        duplicates=tally.photographs.equal(),
+        near_duplicates=tally.photographs.alike(),
         instances=tally.instances,
         digest=tally.digest(first.source.root) if deep else None,
     )
-
-
-@dataclass(frozen=True)
-class _Look:
-    """A photograph, as split/file, the hash of its content and its thumbnail."""
-
-    name: str
-    digest: str
-    pixels: np.ndarray
-
-
-class _Tally:
-    """Numbers over the files of all splits, of which one that is in two counts once."""
-
-    def __init__(self) -> None:
-        self.count = self.instances = 0
-        self.seen: set[str] = set()
-        self.faults: list[Fault] = []
-        self.sizes: Counter[str] = Counter()
-        self.turns: Counter[str] = Counter()
-        self.pixels: Counter[int] = Counter()
-        self.pictures: Counter[int] = Counter()
-        self.grey: list[str] = []
-        self.by_content: dict[str, list[str]] = {}
-        self.looks: list[_Look] = []
-        self.contents: list[tuple[File, str]] = []
-
-    def add(self, split: str, item: Inspected) -> None:
-        if str(item.pair.label) in self.seen:
-            return
-        self.seen.add(str(item.pair.label))
-        self.count += 1
-        self.instances += item.instance is not None
-        self.faults += item.faults
-        self.sizes[_size((item.image or item.label).size)] += 1
-        self.pixels.update(item.counts)
-        self.pictures.update(item.counts.keys())
-        files = (item.pair.label, item.label), (item.pair.image, item.image), (item.pair.instance, item.instance)
-        self.contents += [(file, facts.digest) for file, facts in files if file and facts and facts.digest]
-        if item.pair.image is not None and item.image is not None:
-            self._add_photo(f"{split}/{item.pair.image.name}", item.image)
-
-    def _add_photo(self, name: str, facts: Facts) -> None:
-        if facts.nature is not None and facts.nature.turn != 1:
-            self.turns[f"orientation {facts.nature.turn}"] += 1
-        if facts.grey:
-            self.grey.append(name)
-        if facts.digest:
-            self.by_content.setdefault(facts.digest, []).append(name)
-        if facts.look is not None:
-            self.looks.append(_Look(name, facts.digest, facts.look))
-
-    def digest(self, root: Path) -> str:
-        """sha256 over the names below a folder and contents of all files."""
-        lines = [f"{os.path.relpath(str(file), root)} {digest}\n" for file, digest in self.contents]
-        return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def _near_duplicates(looks: Sequence[_Look]) -> list[tuple[str, str]]:
-    """Pairs of photographs that look alike without being equal; of equal ones in a split the first speaks for all."""
-    splits = sorted({look.name.partition("/")[0] for look in looks})
-    first: dict[tuple[str, str], _Look] = {}
-    for look in looks:
-        first.setdefault((look.name.partition("/")[0], look.digest), look)
-    kept = list(first.values())
-    found = look_alikes([look.pixels for look in kept], [splits.index(split) for split, _ in first])
-    return [(kept[a].name, kept[b].name) for a, b in found if kept[a].digest != kept[b].digest]
 
 
 def _of_holes(datasets: Mapping[str, Pairs]) -> list[Fault]:
@@ -353,9 +284,5 @@ def _rows(dataset: Pairs, pixels: Counter[int], pictures: Counter[int], count: i
     ]
 
 
-def _sizes(sizes: Iterable[Sequence[int] | None]) -> dict[str, int]:
-    return dict(Counter(map(_size, sizes)))
-
-
-def _size(size: Sequence[int] | None) -> str:
-    return f"{size[1]}x{size[0]}" if size else "unreadable"
+def _sizes(sizes: Iterable[tuple[int, ...] | None]) -> dict[str, int]:
+    return dict(Counter(map(shape_of, sizes)))

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
+from scenegen.base.scratch import scratch
+
 SIDE = 24
 """Pixels of a thumbnail's side."""
 SAME = 0.95
@@ -20,7 +22,7 @@ FLAT = 2.0
 COARSE = 4
 """Side of the boxes whose means bound the correlation, in thumbnail pixels."""
 ROWS, COLUMNS = 512, 2048
-"""Thumbnails of one block: memory stays below 64 MiB for any number of photographs."""
+"""Thumbnails of one block: its memory stays below 64 MiB for any number of photographs."""
 
 
 def thumbnail(picture: Image.Image) -> np.ndarray | None:
@@ -30,13 +32,15 @@ def thumbnail(picture: Image.Image) -> np.ndarray | None:
     return None if pixels.mean(axis=2).std() < FLAT else pixels
 
 
-def look_alikes(thumbnails: Sequence[np.ndarray], groups: Sequence[int]) -> list[tuple[int, int]]:
+def look_alikes(
+    thumbnails: Sequence[np.ndarray] | np.ndarray, groups: Sequence[int] | np.ndarray
+) -> list[tuple[int, int]]:
     """Pairs of photographs that look alike: each with its nearest one in each group, as it is or mirrored.
 
     A photograph names one other per group, so that the frames of a film give a list as long as the film.
 
     Args:
-        thumbnails: (24, 24, 3) uint8 each, none flat.
+        thumbnails: (24, 24, 3) uint8 each, none flat; an array of them may lie in a file.
         groups: group (split) 0, 1, ... of each.
 
     Returns:
@@ -44,7 +48,8 @@ def look_alikes(thumbnails: Sequence[np.ndarray], groups: Sequence[int]) -> list
     """
     if len(thumbnails) < 2:
         return []
-    pixels, group = np.stack(thumbnails), np.asarray(groups)
+    pixels = thumbnails if isinstance(thumbnails, np.ndarray) else np.stack(thumbnails)
+    group = np.asarray(groups)
     nearest = np.full((len(pixels), int(group.max()) + 1), -1)
     value = np.full(nearest.shape, SAME, dtype=np.float32)
     for rows, columns, correlation in _blocks(pixels):
@@ -91,14 +96,14 @@ def _blocks(pixels: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.nda
 
 def _bounds(pixels: np.ndarray) -> np.ndarray:
     """(n, 109) float32: coordinates in the span of the boxes, and the length of what lies outside it."""
-    found = []
+    found = scratch((len(pixels), (SIDE // COARSE) ** 2 * 3 + 1), np.float32)
     for start in range(0, len(pixels), COLUMNS):
         unit = _units(pixels[start : start + COLUMNS])
         boxes = unit.reshape(len(unit), SIDE // COARSE, COARSE, SIDE // COARSE, COARSE, 3).mean(axis=(2, 4)) * COARSE
         inside = boxes.reshape(len(unit), -1)
         outside = np.sqrt((1 - (inside**2).sum(axis=1)).clip(0))
-        found.append(np.concatenate([inside, outside[:, None]], axis=1))
-    return np.concatenate(found)
+        found[start : start + COLUMNS] = np.concatenate([inside, outside[:, None]], axis=1)
+    return found
 
 
 def _units(pixels: np.ndarray) -> np.ndarray:

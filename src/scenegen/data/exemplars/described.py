@@ -9,8 +9,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import os
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +22,7 @@ from torch import Tensor
 from scenegen.base.kept import Kept, State, is_young
 from scenegen.base.members import File
 from scenegen.base.records import Refusal
+from scenegen.base.scratch import scratch
 from scenegen.data.exemplars.measures import Measure
 from scenegen.data.exemplars.rank import Ranked, Track, untracked
 from scenegen.data.looks import AT_ONCE, FROM
@@ -34,8 +33,6 @@ from scenegen.data.stream import make_loader
 LOG = logging.getLogger(__name__)
 FORMAT = 1
 """Of kept descriptions and lists; another one's are not read."""
-IN_MEMORY = 256 * 2**20
-"""Bytes of descriptions above which they lie in a scratch file, of which the kernel keeps in memory what has room."""
 TURN = 512
 """Batches that one loader reads; what is kept of them is looked up before."""
 
@@ -89,7 +86,6 @@ def describe(
     batch_size: int = 16,
     workers: int = 0,
     track: Track = untracked,
-    scratch: Path | None = None,
 ) -> Described:
     """Descriptions of every picture of a dataset, uncropped as at test time.
 
@@ -99,16 +95,18 @@ def describe(
         batch_size: pictures per pass.
         workers: processes that read pictures.
         track: (batches, description) -> batches, for a progress bar.
-        scratch: folder for descriptions of more than 256 MiB; None holds them in memory.
 
     Raises:
-        Refusal: the measure looks at photographs and the dataset has none, or no room for the scratch file.
+        Refusal: the measure looks at photographs and the dataset has none, or no room for what memory should not hold.
     """
     with _Shelf(data, measure, batch_size) as shelf:
-        rows = _Rows(len(data), scratch)
+        rows = None
         for first, found in track(_Batches(data, shelf, measure, batch_size, workers), "reading"):
-            rows.put(first, found)
-    return Described(rows.whole, shelf.files, shelf.root, shelf.form, shelf.digest)
+            if rows is None:
+                rows = torch.from_numpy(scratch((len(data), *found.shape[1:]), found.numpy().dtype))
+            rows[first : first + len(found)] = found
+    assert rows is not None, "no data set is empty"
+    return Described(rows, shelf.files, shelf.root, shelf.form, shelf.digest)
 
 
 class _Batches:
@@ -216,39 +214,6 @@ class _Shelf:
     def _write(self) -> None:
         self.kept.put(self.pending, self.what)
         self.pending = []
-
-
-class _Rows:
-    """Descriptions (n, d) in the making, beyond 256 MiB in a file without a name, which goes with the process."""
-
-    def __init__(self, count: int, scratch: Path | None) -> None:
-        self.count, self.scratch = count, scratch
-        self.made: Tensor | None = None
-
-    @property
-    def whole(self) -> Tensor:
-        assert self.made is not None
-        return self.made
-
-    def put(self, first: int, found: Tensor) -> None:
-        if self.made is None:
-            self.made = self._empty(found)
-        self.made[first : first + len(found)] = found
-
-    def _empty(self, like: Tensor) -> Tensor:
-        shape = self.count, *like.shape[1:]
-        size = self.count * like[0].numel() * like.element_size()
-        if self.scratch is None or size <= IN_MEMORY:
-            return torch.empty(shape, dtype=like.dtype)
-        self.scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=self.scratch) as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, size)  # a mapped file that finds the disk full ends the process
-            except OSError as error:
-                raise Refusal(f"the descriptions of {self.count} pictures take {size / 2**30:.1f} GiB beside out=, "
-                              f"where there is no room ({error.strerror}); give out= on another disk, a smaller size=, "
-                              "or by=label_hist") from error  # fmt: skip
-            return torch.from_numpy(np.memmap(file, dtype=like.numpy().dtype, mode="r+", shape=shape))
 
 
 class KeptLists:

@@ -139,7 +139,6 @@ def make_index(
     batch_size: int = 16,
     workers: int = 0,
     track: Track = untracked,
-    scratch: Path | None = None,
 ) -> Index:
     """Rank the training pictures for every picture of every split.
 
@@ -151,7 +150,6 @@ def make_index(
         about: more to write down, such as the data's config.
         batch_size, workers: pictures per pass, processes that read them.
         track: (items, description) -> items, for a progress bar.
-        scratch: folder for descriptions of more than 256 MiB; None holds them in memory.
 
     Raises:
         Refusal: fewer than two training pictures, or top_k is more than there are others.
@@ -159,7 +157,7 @@ def make_index(
     gallery = splits["train"]
     require_lists(len(gallery), top_k=top_k, diversity=diversity)
     found = {
-        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track, scratch=scratch)
+        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track)
         for split, data in splits.items()
     }
     lists = {}
