@@ -6,9 +6,12 @@ Three programs read the same two folders with the same weights and as many threa
              package's cache, pytorch-fid's .npz, torch-fidelity's cache
     again    another process's work on A alone, B's statistics being there
 
-Figures are processor seconds of all threads and workers, which others on the machine hardly change; the wall's stand
-beside. The published weights are a download; without --weights FILE all three get the same random ones, which changes
-the value but neither the equality nor the time. This package's FID and pytorch-fid's are of equal maths, and differ by
+Figures are processor seconds of all threads and workers, which others on the machine hardly change; the clock's stand
+beside, and are what counts with --threads of all cores on a machine that nobody else uses. The other two have their own
+batches, 50 and 64 pictures, unless --batch gives them one: small ones suit a CPU better.
+
+The published weights are a download; without --weights FILE all three get the same random ones, which changes the value
+but neither the equality nor the time. This package's FID and pytorch-fid's are of equal maths, and differ by
 pytorch-fid's matrix root, which is not exact where there are fewer pictures than dimensions. torch-fidelity resizes as
 TensorFlow did and scales pictures by 128, which is another number; of pictures of 299x299, which nobody resizes, it is
 that of fid=clean here, and both are printed.
@@ -27,6 +30,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +76,7 @@ class Bench:
         size: height and width.
         weights: file of the published network; None draws random ones.
         photographs: folder whose photographs are brought to the size, the last of them as A; None renders.
+        batch: pictures in a batch of the other two programs; None is their own choice.
     """
 
     def __init__(
@@ -83,8 +88,9 @@ class Bench:
         size: tuple[int, int],
         weights: Path | None,
         photographs: Path | None = None,
+        batch: int | None = None,
     ) -> None:
-        self.home, self.weights, self.size = home, weights, size
+        self.home, self.weights, self.size, self.batch = home, weights, size, batch
         found = self.rendered if photographs is None else partial(self.resized, sorted(photographs.rglob("*.jpg")))
         self.a, self.b = self.folder("a", found(pictures, -1)), self.folder("b", found(reference, 1))
         hub = home / "torch" / "hub" / "checkpoints"
@@ -120,7 +126,8 @@ class Bench:
         from pytorch_fid.fid_score import calculate_fid_given_paths
 
         with quiet():
-            found = calculate_fid_given_paths([str(self.a), str(b or self.b)], 50, "cpu", 2048, self.workers)
+            folders = [str(self.a), str(b or self.b)]
+            found = calculate_fid_given_paths(folders, self.batch or 50, "cpu", 2048, self.workers)
         return float(found)  # pyright: ignore[reportArgumentType]
 
     @property
@@ -133,7 +140,7 @@ class Bench:
         kept = self.home / "b.npz"
         kept.unlink(missing_ok=True)
         with quiet():
-            save_fid_stats([str(self.b), str(kept)], 50, "cpu", 2048, self.workers)
+            save_fid_stats([str(self.b), str(kept)], self.batch or 50, "cpu", 2048, self.workers)
         return self.theirs_again()
 
     def theirs_again(self) -> float:
@@ -143,7 +150,8 @@ class Bench:
         from torch_fidelity import calculate_metrics
 
         weights = self.home / "torch" / "hub" / "checkpoints" / INCEPTION.file
-        options = {"cuda": False, "fid": True, "verbose": False, "feature_extractor_weights_path": str(weights)}
+        options = {"cuda": False, "fid": True, "verbose": False, "feature_extractor_weights_path": str(weights),
+                   "batch_size": self.batch or 64}  # fmt: skip
         with quiet():
             found = calculate_metrics(
                 input1=str(a or self.a), input2=str(b or self.b), **{"cache": False, **options, **cache}
@@ -211,6 +219,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="a folder with JPEGs to take; the embedded world without")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, help="pictures in a batch of the other two; 50 and 64 without")
     parser.add_argument("--weights", type=Path, help=f"the published {INCEPTION.file}")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -223,44 +232,60 @@ def main() -> None:
             size=(height, width),
             weights=chosen.weights,
             photographs=chosen.photographs,
+            batch=chosen.batch,
         )
         print(f"{chosen.pictures} pictures against {chosen.reference}, PNG of {width}x{height}, torch "
               f"{torch.__version__}, {chosen.threads} threads, rounds {chosen.rounds}")  # fmt: skip
         if chosen.weights is None:
             print("RANDOM WEIGHTS on all sides: the FID means nothing, equality and time do", flush=True)
-        compare(bench, {"first": chosen.pictures + chosen.reference, "again": chosen.pictures}, chosen.rounds)
+        described = {"first": chosen.pictures + chosen.reference, "again": chosen.pictures}
+        compare(bench, described, rounds=chosen.rounds, threads=chosen.threads)
         ours, theirs = bench.at_299(min(20, chosen.pictures))
         print(f"at 299x299: fid=clean {ours:.6f}, torch-fidelity {theirs:.6f}, apart {abs(ours - theirs) / theirs:.1e}")
 
 
-def compare(bench: Bench, described: dict[str, int], rounds: int) -> None:
+def compare(bench: Bench, described: dict[str, int], *, rounds: int, threads: int) -> None:
     """Time every program in both ways, by turns, and print the table and the rows of the page.
 
     Args:
         bench: the programs.
         described: "first" and "again" -> pictures that are described.
         rounds: of all of them.
+        threads: with more than one, the rows are of the clock.
     """
     programs = {"scenegen": "ours", "pytorch-fid": "theirs", "torch-fidelity": "fidelity"}
     found: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     for _ in range(rounds):
         for name, way in programs.items():
-            for turn in described:  # what "first" keeps "again" reads
-                found[name, turn].append(measure(getattr(bench, f"{way}_{turn}")))
-    for (name, turn), runs in found.items():
-        wall, processor = (statistics.median(run[i] for run in runs) for i in (1, 2))
-        print(f"  {name:15} {turn:6} FID {runs[0][0]:11.5f}   {processor:7.1f} CPU s   {wall:7.1f} s on the clock   "
-              f"{described[turn] / processor:5.2f} pictures per CPU second")  # fmt: skip
-    size, among = f"{bench.size[1]}x{bench.size[0]}", described["first"] - described["again"]
-    for turn in described:
-        for other in list(programs)[1:]:
-            pairs = list(zip(found["scenegen", turn], found[other, turn], strict=True))
-            ratio = statistics.median(theirs[2] / ours[2] for ours, theirs in pairs)
-            apart = abs(pairs[0][0][0] - pairs[0][1][0]) / pairs[0][1][0]
-            equal = f"FID to {apart:.0e} of it" if other == "pytorch-fid" else f"another resize, FID {apart:.0e} apart"
-            kept = "described too" if turn == "first" else "kept by both"
-            say(f"FID, {described['again']} pictures against {among}, {size}, the reference {kept}", other,
-                 f"{ratio:.2f} times the pictures per CPU second", equal)  # fmt: skip
+            for turn, count in described.items():  # what "first" keeps "again" reads
+                value, wall, processor = run = measure(getattr(bench, f"{way}_{turn}"))
+                found[name, turn].append(run)
+                print(f"  {name:15} {turn:6} FID {value:11.5f}   {processor:7.1f} CPU s   {wall:7.1f} s on the clock   "
+                      f"{count / processor:5.2f} pictures per CPU second, {count / wall:5.2f} per second",
+                      flush=True)  # fmt: skip
+    rows(found, described, size=bench.size, batch=bench.batch, threads=threads)
+
+
+def rows(
+    found: dict[tuple[str, str], list[tuple[float, float, float]]],
+    described: dict[str, int],
+    *,
+    size: tuple[int, int],
+    batch: int | None,
+    threads: int,
+) -> None:
+    """Say the rows of the page: medians of the rounds' ratios."""
+    which, unit = (2, "CPU second") if threads == 1 else (1, "second")
+    work = f"FID, {described['again']} pictures against {described['first'] - described['again']}, {size[1]}x{size[0]}"
+    for turn, other in product(described, ("pytorch-fid", "torch-fidelity")):
+        pairs = list(zip(found["scenegen", turn], found[other, turn], strict=True))
+        ratio = statistics.median(theirs[which] / ours[which] for ours, theirs in pairs)
+        apart = abs(pairs[0][0][0] - pairs[0][1][0]) / pairs[0][1][0]
+        equal = f"FID to {apart:.0e} of it" if other == "pytorch-fid" else f"another resize, FID {apart:.0e} apart"
+        kept = "described too" if turn == "first" else "kept by both"
+        theirs = f"{other}, batches of {batch}" if batch else other
+        cores = "" if threads == 1 else f", {threads} cores"
+        say(f"{work}, the reference {kept}{cores}", theirs, f"{ratio:.2f} times the pictures per {unit}", equal)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scenegen.data.pairs import Files, Pair
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Framing
 from scenegen.scoring.inputs import Options
-from scenegen.scoring.prefetch import prefetched
+from scenegen.scoring.prefetch import prefetched, shared_out
 from scenegen.scoring.reference import cache_folder, describe, reference_of
 
 from .fakes import MeanColour, Sample, World, scorer
@@ -140,3 +141,59 @@ def test_reading_ahead_keeps_order_and_errors():
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(found)
+
+
+class Convolving(MeanColour):
+    """FID features of a convolution, whose sums torch splits by its threads; says what it was called by."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 64, 5, padding=2).requires_grad_(False)
+        self.threads = []
+
+    def __call__(self, image):
+        self.threads.append(torch.get_num_threads())
+        return self.conv(image.float()).mean((2, 3))
+
+
+@pytest.fixture
+def threads():
+    """Torch's setting, put back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_numbers_do_not_depend_on_the_cores(threads):
+    """Each batch is described by one thread alone, however many work, and torch's setting stays."""
+    world, fid, found = World(13), Convolving(), []
+    for count in (1, 3):
+        threads(count)
+        found.append(describe(world, fid=fid, options=Options(batch_size=2), track=plain).features)
+        assert torch.get_num_threads() == count
+    assert torch.equal(*found)
+    assert set(fid.threads) == {1}
+
+
+def test_threads_keep_order_and_errors(threads):
+    threads(3)
+
+    def look(i: int) -> tuple[int, bool]:
+        time.sleep(0.01 * (i % 3))
+        return 6 // (5 - i), torch.is_inference_mode_enabled()
+
+    found = shared_out(look, range(9), device="cpu")
+    assert [next(found) for _ in range(5)] == [(value, True) for value in (1, 1, 2, 3, 6)]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+    assert torch.get_num_threads() == 3
+
+
+def test_few_batches_wait(threads):
+    """As many as there are threads and one more have been begun before the first is asked for."""
+    threads(2)
+    begun = []
+    found = shared_out(lambda i: i, (begun.append(i) or i for i in range(50)), device="cpu")
+    assert next(found) == 0
+    assert len(begun) == 3
+    assert list(found) == list(range(1, 50))

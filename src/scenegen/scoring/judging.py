@@ -21,8 +21,27 @@ from scenegen.scoring.generated import Generated
 from scenegen.scoring.inputs import Options, Pictures, Samples, Style, Track, batches
 from scenegen.scoring.judges.protocols import Judges
 from scenegen.scoring.measures import Measure, PictureMeasure
-from scenegen.scoring.prefetch import prefetched
+from scenegen.scoring.prefetch import prefetched, shared_out
 from scenegen.scoring.protocol import SetHash
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A batch as judges and measures of single pictures see it.
+
+    Attributes:
+        samples, made: the batch; made (b, 3, h, w) uint8.
+        rows: role of a picture measure -> its rows.
+        counts: see `Tally`; None where nothing is counted.
+        features, photos: see `Tally`.
+    """
+
+    samples: list[Any]
+    made: Tensor
+    rows: Mapping[str, Tensor]
+    counts: Tensor | None
+    features: Mapping[str, Tensor]
+    photos: Mapping[str, Tensor]
 
 
 @dataclass
@@ -46,6 +65,17 @@ class Tally:
     photos: dict[str, Rows] = field(default_factory=dict)
     labels: SetHash = field(default_factory=SetHash)
     pictures: SetHash = field(default_factory=SetHash)
+
+    def add(self, looks: Looks) -> None:
+        """Take in the next batch, but for its features."""
+        for sample, picture in zip(looks.samples, looks.made, strict=True):
+            self.labels.add(sample.name, (sample.image if sample.label is None else sample.label).numpy())
+            self.pictures.add(sample.name, picture.numpy())
+        for role, rows in looks.rows.items():
+            self.rows[role].append(rows)
+        if looks.counts is not None:
+            self.counts += looks.counts
+            self.counted = True
 
     def of(self, role: str) -> np.ndarray:
         """(n, ...) rows of a measure."""
@@ -94,24 +124,30 @@ def judge_generated(
             given["results"] = torch.stack([torch.stack([*map(planes, pictures.results(s.name))]) for s in samples])
         return samples, made, given
 
+    def look(batch: tuple[list[Any], Tensor, dict[str, Tensor]]) -> Looks:
+        samples, made, given = batch
+        on_device = {what: tensor.to(options.device) for what, tensor in given.items()}
+        shown = Samples(made.to(options.device), on_device, judges)
+        photos = None
+        if own_photos and all(s.image is not None for s in samples):
+            photos = torch.stack([s.image for s in samples]).to(options.device)
+        return Looks(
+            samples,
+            made,
+            rows={role: measure.per_picture(shown.made, shown).cpu() for role, measure in single.items()},
+            counts=_confusion(shown, classes) if judges.segmenter is not None and "label" in given else None,
+            features={role: judge(shown.made) for role, judge in judges.describing.items()},
+            photos={} if photos is None else {role: judge(photos) for role, judge in judges.describing.items()},
+        )
+
     described: dict[str, Gathered] = defaultdict(Gathered)
     own: dict[str, Gathered] = defaultdict(Gathered)
-    work = batches(len(pictures.files), options.batch_size)
-    for samples, made, given in prefetched(read, track(work, "scoring")):
-        for sample, picture in zip(samples, made, strict=True):
-            tally.labels.add(sample.name, (sample.image if sample.label is None else sample.label).numpy())
-            tally.pictures.add(sample.name, picture.numpy())
-        made = made.to(options.device)
-        sample = Samples(made, {what: t.to(options.device) for what, t in given.items()}, judges)
-        for role, measure in single.items():
-            tally.rows[role].append(measure.per_picture(made, sample).cpu())
-        if judges.segmenter is not None and "label" in given:
-            tally.counts += _confusion(sample, classes)
-            tally.counted = True
-        for role, judge in judges.describing.items():
-            described[role].add(judge(made))
-            if own_photos and all(s.image is not None for s in samples):
-                own[role].add(judge(torch.stack([s.image for s in samples]).to(options.device)))
+    work = prefetched(read, track(batches(len(pictures.files), options.batch_size), "scoring"))
+    for looks in shared_out(look, work, device=options.device):
+        tally.add(looks)
+        for kept, features in ((described, looks.features), (own, looks.photos)):
+            for role, found in features.items():
+                kept[role].add(found)
     tally.features = {role: gathered.rows() for role, gathered in described.items()}
     tally.photos = {role: gathered.rows() for role, gathered in own.items()}
     return tally

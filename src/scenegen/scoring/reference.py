@@ -23,7 +23,7 @@ from scenegen.metrics.rows import Rows, blocks
 from scenegen.scoring.features import IN_MEMORY, Gathered, Stored, write_rows
 from scenegen.scoring.inputs import Options, Pictures, Track, batches, photo_of
 from scenegen.scoring.judges.protocols import Describing
-from scenegen.scoring.prefetch import prefetched
+from scenegen.scoring.prefetch import prefetched, shared_out
 from scenegen.scoring.protocol import SetHash
 
 FORMAT = "scenegen.reference/1"
@@ -82,19 +82,22 @@ def reference_of(
 
 
 def describe(photos: Pictures, *, fid: Describing, options: Options, track: Track) -> Reference:
-    """Features, hash and digests of all photographs, read in a thread while the network works."""
+    """Features, hash and digests of all photographs, read in a thread while the network looks at others."""
 
     def read(indices: range) -> tuple[list[Any], Tensor]:
         samples = [photos[i] for i in indices]
         return samples, torch.stack([photo_of(s) for s in samples])
 
+    def look(batch: tuple[list[Any], Tensor]) -> tuple[list[Any], Tensor]:
+        samples, image = batch
+        return samples, fid(image.to(options.device))
+
     content, features = SetHash(), Gathered()
-    work = batches(len(photos), options.batch_size)
-    with torch.inference_mode():
-        for samples, image in prefetched(read, track(work, "reference")):
-            features.add(fid(image.to(options.device)))
-            for sample in samples:
-                content.add(sample.name, sample.image.numpy())
+    work = prefetched(read, track(batches(len(photos), options.batch_size), "reference"))
+    for samples, found in shared_out(look, work, device=options.device):
+        features.add(found)
+        for sample in samples:
+            content.add(sample.name, sample.image.numpy())
     return Reference(features.rows(), content.hexdigest(), content.digests)
 
 

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 import scenegen.networks.frozen.weights as pinned
 from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen.inception import INCEPTION, assembled, fold, randomise
+from scenegen.networks.frozen.inception_blocks import quicken
 from scenegen.scoring.judges.protocols import BOTH, require_uint8
+
+MIXED = 7
+"""Layers before the first mixed block, whose maps are large."""
+FEW = 4
+"""Pictures that go through them at a time on a CPU, so that their memory is used again."""
 
 
 class InceptionFeatures(nn.Module):
@@ -50,6 +56,7 @@ class InceptionFeatures(nn.Module):
             self.stamp = f"{INCEPTION.network} {pinned.RANDOM_STAMP}"
         self.net.requires_grad_(False).eval()
         fold(self.net)
+        quicken(self.net)
         # Channels last: 1.9 times faster on a CPU, the same FID to 5e-7.
         self.net.to(memory_format=torch.channels_last)
 
@@ -66,7 +73,10 @@ class InceptionFeatures(nn.Module):
             Refusal: not uint8.
         """
         require_uint8(image, what="FID")
-        return self.net(self.prepare(image.float()).contiguous(memory_format=torch.channels_last)).flatten(1)
+        image = image.contiguous(memory_format=torch.channels_last)
+        few = image.split(FEW if image.device.type == "cpu" else len(image))
+        maps = [self.net[:MIXED](self.prepare(part.float())) for part in few]
+        return self.net[MIXED:](torch.cat(maps)).flatten(1)
 
     def prepare(self, image: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 255] -> (b, 3, 299, 299) as the network takes it."""
