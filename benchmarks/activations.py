@@ -10,13 +10,11 @@ its size before. Ways alternate; seconds are processor time of one thread, the l
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 
 import torch
-from memory import resident
+from memory import resident, returning
 from torch import Tensor
 
 from scenegen.base.records import Batch, SceneModel
@@ -28,13 +26,11 @@ from scenegen.training.recompute import recompute
 
 FAMILIES = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite", "sesame_editor", "picnet", "pdgan")
 MIB = 1 << 20
-RETURNED = "MALLOC_MMAP_THRESHOLD_"
-"""glibc's variable: with it set, what tensors leave goes back to the system at once, and the resident size follows."""
 
 
-def made(name: str, *, size: int, ngf: int, batch: int) -> tuple[SceneModel, Batch]:
+def made(name: str, *, size: int, ngf: int, hidden: int, batch: int) -> tuple[SceneModel, Batch]:
     """An untrained model and its batch of rendered pictures."""
-    words = [f"model={name}", f"size.height={size}", f"size.width={size}", f"width.ngf={ngf}", "width.hidden=32",
+    words = [f"model={name}", f"size.height={size}", f"size.width={size}", f"width.ngf={ngf}", f"width.hidden={hidden}",
              f"data.count={batch}", "data.test_count=2", "evaluate=false", f"batch_size={batch}"]  # fmt: skip
     config = plan(compose("train", words)).config
     data = build.dataset(config, split="train")
@@ -73,19 +69,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--ngf", type=int, default=16)
+    parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--families", nargs="+", default=FAMILIES)
     chosen = parser.parse_args()
-    if RETURNED not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {RETURNED: "65536"})
+    returning(1 << 16)
     torch.set_num_threads(1)
     print("| model | kept, MiB | peak, MiB | CPU s | kept | peak | CPU s | ratio of peaks | of times |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in chosen.families:
         ways = []
         for forgets in (False, True):
-            model, batch = made(name, size=chosen.size, ngf=chosen.ngf, batch=chosen.batch)
+            model, batch = made(name, size=chosen.size, ngf=chosen.ngf, hidden=chosen.hidden, batch=chosen.batch)
             if forgets:
                 recompute(model)
             noise = model.prior(len(batch), seed=1)

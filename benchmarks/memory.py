@@ -6,11 +6,24 @@ child inherits its parent's.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+RETURNED = "MALLOC_MMAP_THRESHOLD_"
+"""glibc's variable, read at the start: blocks of so many bytes and more go back to the system when they are freed."""
+
+
+def returning(threshold: int) -> None:
+    """Start this script anew with `RETURNED` set, once, so that the resident size follows the tensors that live.
+
+    Without it what one pass left is used again by the next, which then grows nothing.
+    """
+    if RETURNED not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {RETURNED: str(threshold)})
 
 
 def report(call: Callable[[], object], *, seconds: Callable[[], float] | None = None) -> None:

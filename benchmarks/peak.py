@@ -6,8 +6,9 @@ values (shapes.py), and every storage that it makes is counted from its birth to
 two rounds: weights, buffers, frozen networks, gradients and Adam's moments; `a picture more` is how much the peak grows
 by a second picture, so that the peak of b pictures is about peak + (b - 1) times that. Workspaces of the convolutions
 come on top. With --measured, the same at 64x64 and width=tiny beside the growth of the resident size in a round that
-really ran on this CPU, in a forked process; and, of one training in a process started anew, the resident size beyond
-its tensors: the interpreter, the libraries, and what the allocator keeps.
+really ran on this CPU, in a forked process whose allocator gives back what tensors leave (`memory.returning`); and, of
+one training in a process started anew, the resident size beyond its tensors: the interpreter, the libraries, and what
+the allocator keeps.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,10 +24,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from memory import resident
+from memory import RETURNED, resident, returning
 from PIL import Image
 from shapes import FAMILIES, Step, solver_left_out
-from torch.utils.flop_counter import flop_registry
 
 from scenegen.base.records import Batch
 from scenegen.config import build
@@ -39,21 +40,31 @@ SIDES = {"cocosnetv2": 512, "pdgan": 256, "cncl": 64, "cncl_unet": 64, "restorme
          "esrgan_log": 128}  # fmt: skip
 """Sides of the pictures (patches) that the papers train on, where they are not 256."""
 GIB = 1 << 30
+ANEW = """
+from scenegen.training.lightning import import_lightning
+import_lightning()
+import sys, peak
+print(peak.one_round(*sys.argv[1:])[1])
+"""
+"""One training in a process of its own, which imports Lightning as `scenegen.train` does, without the compilers."""
 
 
-def made(model: str, folder: str, *, side: int, width: str) -> tuple[Rounds, list[Batch]]:
+def made(model: str, folder: str, *, side: int, width: str, forgets: bool = False) -> tuple[Rounds, list[Batch]]:
     """A module, and batches of one and of two pictures."""
     own = [word.format(pictures=folder, count=2) for word in FAMILIES[model]]
-    sized = [f"size.height={side}", f"size.width={side}", f"width={width}", "weights=random"]
+    sized = [f"size.height={side}", f"size.width={side}", f"width={width}", "weights=random",
+             f"trainer.checkpoint_activations={str(forgets).lower()}"]  # fmt: skip
     config = plan(compose("train", [f"model={model}", *own, *sized, "batch_size=1", "evaluate=false"])).config
     data = build.dataset(config, split="train")
     samples = [data[(0, i)] for i in range(2)]
     return build.rounds(config, data), [collate(samples[:1]), collate(samples)]
 
 
-def counted(model: str, folder: str, *, side: int, width: str) -> list[float]:
+def counted(model: str, folder: str, *, side: int, width: str, forgets: bool = False) -> list[float]:
     """Millions of parameters, GiB of state, at the peak and of a picture more, TFLOP of a picture."""
-    module, (one, two) = made(model, folder, side=side, width=width)
+    from torch.utils.flop_counter import flop_registry  # and Triton, which a training leaves out
+
+    module, (one, two) = made(model, folder, side=side, width=width, forgets=forgets)
     with solver_left_out():
         step = Step(module)
         step.round(one)  # Adam's moments are there
@@ -83,16 +94,20 @@ def forked(model: str, folder: str) -> float:
 
 
 def anew(model: str, folder: str) -> float:
-    """MiB beyond tensors of a process that was started for a training."""
-    return float(subprocess.run([sys.executable, __file__, "one", model, folder], check=True, capture_output=True,
-                                text=True).stdout)  # fmt: skip
+    """MiB beyond tensors of a process that was started for a training, its allocator as a user has it."""
+    plain = {name: value for name, value in os.environ.items() if name != RETURNED}
+    return float(subprocess.run([sys.executable, "-c", ANEW, model, folder], check=True, capture_output=True, text=True,
+                                env=plain, cwd=Path(__file__).parent).stdout)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--measured", action="store_true", help="small, against the resident size")
+    parser.add_argument("--checkpoint", action="store_true", help="count with trainer.checkpoint_activations=true")
     chosen = parser.parse_args()
+    if chosen.measured:
+        returning(1 << 12)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(2):
             Image.fromarray(np.asarray(render(0, i, height=512, width=512).image)).save(Path(folder) / f"{i}.png")
@@ -111,14 +126,11 @@ def main() -> None:
                 print(f"| {model} | {(peak - state) * 1024:.1f} | {grown:.1f} |", flush=True)
                 continue
             side = SIDES.get(model, 256)
-            values = counted(model, folder, side=side, width="published")
+            values = counted(model, folder, side=side, width="published", forgets=chosen.checkpoint)
             print(f"| {model} | {side} | " + " | ".join(f"{value:.3g}" for value in values) + " |", flush=True)
         if chosen.measured:
             print(f"a training of {chosen.models[0]}: {anew(chosen.models[0], folder):.0f} MiB beyond its tensors")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["one"]:
-        print(one_round(sys.argv[2], sys.argv[3])[1])
-    else:
-        main()
+    main()

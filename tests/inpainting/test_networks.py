@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from scenegen.base.records import Batch, Refusal
@@ -13,6 +14,7 @@ from scenegen.networks.generators.sesame_editing import editing_semantics
 from scenegen.networks.interop import load_official
 from scenegen.networks.layers.holes import spread
 from scenegen.networks.layers.log_spdnorm import LogSPDBlock
+from scenegen.networks.layers.picnet import halved
 from scenegen.networks.layers.spdnorm import SPDBlock
 from tests.options import built
 
@@ -163,3 +165,24 @@ def test_both_discriminators_judge_small_pictures_too() -> None:
     assert not torch.allclose(told(None, unlike).logits[0], alone), "the others of the batch count"
     with pytest.raises(Refusal, match="use it with model=picnet"):
         judge(None, torch.zeros(2, 3, 64, 64))
+
+
+@pytest.mark.parametrize("side", [6, 5])
+def test_halved_is_torchs_mean_of_pixels_and_keeps_nothing_for_its_gradient(side: int) -> None:
+    x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    kept: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        made = halved(x)
+    assert bool(kept) == bool(side % 2)
+    assert torch.equal(made, F.avg_pool2d(x, 2))
+    assert torch.equal(*(torch.autograd.grad(y.square().sum(), x)[0] for y in (made, F.avg_pool2d(x, 2))))
+
+
+def test_halved_can_be_differentiated_twice() -> None:
+    x = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradgradcheck(halved, x)

@@ -32,7 +32,7 @@ class Machine:
         channels_last: memory format of the convolutions.
         compile: torch.compile for generator and discriminator (on 2 CPU cores it made training slower).
         lookup: compute SPADE's modulations once per distinct window of labels, forward and backward.
-        checkpoint_activations: keep the inputs of the generator's blocks alone, and compute the rest again.
+        checkpoint_activations: keep what the steps of the generator's blocks are given, compute the rest again.
         workers: processes that load pictures.
     """
 

@@ -16,23 +16,29 @@ from scenegen.networks.generators.resnet import ResnetBlock
 from scenegen.networks.generators.rrdb import DenseBlock
 from scenegen.networks.generators.sesame_editing import ResidualBlock
 from scenegen.networks.layers import picnet
+from scenegen.networks.layers.class_noise import ClassNoise, NoiseField, Pass
 from scenegen.networks.layers.log_spdnorm import LogSPDBlock
 from scenegen.networks.layers.spade import SPADEBlock
 from scenegen.networks.layers.spdnorm import SPDBlock
 from scenegen.networks.layers.transposed_attention import CrossBlock, RestormerBlock
 
-BLOCKS = (
-    SPADEBlock, ResnetBlock, DenseBlock, ResidualBlock, SPDBlock, LogSPDBlock, RestormerBlock, CrossBlock,
-    cocosnetv1.ResidualBlock, cocosnetv2.ResidualBlock,
-    picnet.FirstBlock, picnet.ResidualBlock, picnet.DoublingBlock, picnet.OutputBlock,
-)  # fmt: skip
-"""Blocks of which only the input is kept."""
+STEPS: dict[type[nn.Module], tuple[str, ...]] = {
+    SPADEBlock: ("convolved",),
+    SPDBlock: ("convolved", "soft_map"),
+    **dict.fromkeys((ResnetBlock, DenseBlock, ResidualBlock, LogSPDBlock, RestormerBlock, CrossBlock), ("forward",)),
+    **dict.fromkeys((cocosnetv1.ResidualBlock, cocosnetv2.ResidualBlock), ("forward",)),
+    **dict.fromkeys((picnet.FirstBlock, picnet.ResidualBlock, picnet.DoublingBlock, picnet.OutputBlock), ("forward",)),
+}
+"""Methods of blocks of which only what they are given is kept.
+
+Each ends in a convolution where it can: the second pass stops in front of it, as nothing asks for its result.
+"""
 
 Before = list[tuple[nn.Module, str, Tensor]]
 
 
 def recompute(network: nn.Module) -> int:
-    """Let the blocks of a network keep their inputs alone, in place.
+    """Let the blocks of a network keep the inputs of their steps alone, in place.
 
     What a forward pass leaves in buffers (batch statistics, a spectral norm's vectors) is left once: the second pass
     reads what the first one read.
@@ -43,31 +49,44 @@ def recompute(network: nn.Module) -> int:
     Returns:
         The number of blocks; 0 where the network has none.
     """
-    if isinstance(network, BLOCKS):
-        network.forward = partial(_forgetful, network, network.forward)
-        return 1
+    for kind, steps in STEPS.items():
+        if isinstance(network, kind):
+            for step in steps:
+                setattr(network, step, partial(_forgetful, network, getattr(network, step)))
+            return 1
     return sum(recompute(child) for child in network.children())
 
 
-def _forgetful(block: nn.Module, forward: Any, *given: Any, **named: Any) -> Any:
-    if not torch.is_grad_enabled():
-        return forward(*given, **named)
+def _forgetful(block: nn.Module, step: Any, *given: Any, **named: Any) -> Any:
+    if not torch.is_grad_enabled() or _small(block, given):
+        return step(*given, **named)
     before: Before = [(m, k, b.clone()) for m in block.modules() for k, b in m._buffers.items() if b is not None]
+    drawing = {m.field: m.field.current for m in block.modules() if isinstance(m, ClassNoise)}
 
     def contexts() -> tuple[Any, Any]:
-        return contextlib.nullcontext(), _reading(before)
+        return contextlib.nullcontext(), _reading(before, drawing)
 
-    return checkpoint(forward, *given, use_reentrant=False, context_fn=contexts, **named)
+    return checkpoint(step, *given, use_reentrant=False, context_fn=contexts, **named)
+
+
+def _small(block: nn.Module, given: tuple[Any, ...]) -> bool:
+    """The map is smaller than the largest weight that reads it: keeping takes little memory, and much time is saved."""
+    parts = [part for part in given if isinstance(part, nn.Module)] or [block]
+    x: Tensor = next(part for part in given if isinstance(part, Tensor))
+    return x.numel() < max(weight.numel() for part in parts for weight in part.parameters())
 
 
 @contextlib.contextmanager
-def _reading(before: Before) -> Iterator[None]:
-    """Buffers as they were; other tensors stand in for them, as a graph may hold the ones of now."""
+def _reading(before: Before, drawing: dict[NoiseField, Pass | None]) -> Iterator[None]:
+    """Buffers and class noise as they were; other tensors stand in for buffers, as a graph may hold the ones of now."""
     now = [(module, name, module._buffers[name]) for module, name, _ in before]
-    for module, name, value in before:
-        module._buffers[name] = value.clone()
-    try:
-        yield
-    finally:
-        for module, name, value in now:
-            module._buffers[name] = value
+    with contextlib.ExitStack() as stack:
+        for field, drawn in drawing.items():
+            stack.enter_context(field.during(drawn))
+        for module, name, value in before:
+            module._buffers[name] = value.clone()
+        try:
+            yield
+        finally:
+            for module, name, value in now:
+                module._buffers[name] = value

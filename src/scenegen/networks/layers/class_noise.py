@@ -52,11 +52,22 @@ class NoiseField:
         if noise is None:
             raise Refusal("class noise is drawn from the noise of each sample, and none is given; give noise of the "
                           "model's noise_shape, or train without trick=class_noise")  # fmt: skip
-        self._pass = Pass(planes, keys_of(noise))
+        with self.during(Pass(planes, keys_of(noise))):
+            yield
+
+    @property
+    def current(self) -> Pass | None:
+        """The pass that layers draw for; None outside one."""
+        return self._pass
+
+    @contextmanager
+    def during(self, drawn: Pass | None) -> Iterator[None]:
+        """Let the layers draw for a pass again, such as one whose activations are computed again."""
+        now, self._pass = self._pass, drawn
         try:
             yield
         finally:
-            self._pass = None
+            self._pass = now
 
     def at(self, size: torch.Size, *, layer: int) -> Pass:
         """One-hot labels at a size, and the standard normal noise of a layer, (b or 1, 1, h, w).

@@ -147,8 +147,9 @@ class FirstBlock(Doubled):
         self.bypass = convolutions.same(channels, out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.leaky_relu(self.conv1(x), SLOPE))  # (b, out, h, w)
-        return F.avg_pool2d(y, 2) + self.bypass(F.avg_pool2d(x, 2))  # (b, out, h/2, w/2)
+        short = self.bypass(halved(x))  # (b, out, h/2, w/2)
+        y = self.conv2(F.leaky_relu_(self.conv1(x), SLOPE))  # (b, out, h, w)
+        return halved(y) + short
 
 
 class ResidualBlock(Doubled):
@@ -174,10 +175,10 @@ class ResidualBlock(Doubled):
         self.halves, self.slope = halves, slope
 
     def forward(self, x: Tensor) -> Tensor:
+        short = self.bypass(x)  # (b, out, h, w)
         y = self.conv1(F.leaky_relu(x, self.slope))  # (b, hidden, h, w)
-        y = self.conv2(F.leaky_relu(y, self.slope))  # (b, out, h, w)
-        y = y + self.bypass(x)
-        return F.avg_pool2d(y, 2) if self.halves else y
+        y = self.conv2(F.leaky_relu_(y, self.slope)) + short  # (b, out, h, w)
+        return halved(y) if self.halves else y
 
 
 class DoublingBlock(Doubled):
@@ -199,9 +200,10 @@ class DoublingBlock(Doubled):
         self.model = nn.ModuleDict({"0": NORMS[norm](channels), "3": NORMS[norm](out)})
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.leaky_relu(self.model["0"](x), SLOPE))  # (b, out, h, w)
-        y = self.conv2(F.leaky_relu(self.model["3"](y), SLOPE))  # (b, out, 2h, 2w)
-        return y + self.bypass(x)
+        short = self.bypass(x)  # (b, out, 2h, 2w)
+        y = self.conv1(F.leaky_relu_(self.model["0"](x), SLOPE))  # (b, out, h, w)
+        y = self.conv2(F.leaky_relu_(self.model["3"](y), SLOPE))  # (b, out, 2h, 2w)
+        return y + short
 
 
 class OutputBlock(Doubled):
@@ -269,6 +271,24 @@ class ShortLongAttention(Doubled):
 def _read(x: Tensor, affinities: Tensor) -> Tensor:
     """Sum over places j of x_j, weighted by row i, at every place i."""
     return (x.flatten(2) @ affinities.mT).view_as(x)
+
+
+def halved(x: Tensor) -> Tensor:
+    """F.avg_pool2d(x, 2), for whose gradient torch keeps x itself; here nothing is kept where the sides are even."""
+    even = not any(side % 2 for side in x.shape[-2:])
+    return _Halved.apply(x) if even and torch.is_grad_enabled() and x.requires_grad else F.avg_pool2d(x, 2)
+
+
+class _Halved(torch.autograd.Function):
+    """Means of 2x2 pixels; a quarter of a mean's gradient goes to each of its pixels."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> Tensor:
+        return F.interpolate(grads[0] / 4, scale_factor=2, mode="nearest")
 
 
 def widths(ngf: int, widest: int, count: int) -> list[int]:

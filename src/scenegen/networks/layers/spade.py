@@ -171,13 +171,20 @@ class SPADEBlock(nn.Module):
         Returns:
             (b, fout, h, w).
         """
-        y = self.conv_0(F.leaky_relu_(self.norm_0(x, condition), 0.2))
-        y = self.conv_1(F.leaky_relu_(self.norm_1(y, condition), 0.2))
+        y = self.convolved(self.conv_0, self.norm_0, x, condition, slope=0.2)
+        y = self.convolved(self.conv_1, self.norm_1, y, condition, slope=0.2)
         if self.se_layar is not None:
             y = self.se_layar(y)
         if self.conv_s is not None and self.norm_s is not None:
-            x = self.conv_s(self.norm_s(x, condition))
+            x = self.convolved(self.conv_s, self.norm_s, x, condition, slope=None)
         return y + x  # in the order of y, which a sampler's layers lay channels last
+
+    def convolved(
+        self, conv: nn.Module, norm: nn.Module, x: Tensor, condition: Tensor, *, slope: float | None
+    ) -> Tensor:
+        """A convolution of the modulated map, behind a leaky ReLU unless `slope` is None."""
+        y = norm(x, condition)
+        return conv(y if slope is None else F.leaky_relu_(y, slope))
 
 
 def nearest(condition: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

@@ -118,10 +118,17 @@ class SPDBlock(nn.Module):
         known = nearest(visible, size)
         hard = hard_map(known, rings=self.rings, window=self.window)  # (b, 1, h, w)
         soft = self.soft_map(x, coarse, known)  # (b, channels, h, w)
-        shortcut = self.conv_s(self.norm_s(x, coarse, soft))  # (b, out, h, w)
-        y = self.conv_0(F.leaky_relu(self.norm_0(x, coarse, hard), 0.2))  # (b, middle, h, w)
-        y = self.conv_1(F.leaky_relu(self.norm_1(y, coarse, hard), 0.2))  # (b, out, h, w)
+        shortcut = self.convolved(self.conv_s, self.norm_s, x, coarse, soft, slope=None)  # (b, out, h, w)
+        y = self.convolved(self.conv_0, self.norm_0, x, coarse, hard, slope=0.2)  # (b, middle, h, w)
+        y = self.convolved(self.conv_1, self.norm_1, y, coarse, hard, slope=0.2)  # (b, out, h, w)
         return shortcut + y
+
+    def convolved(
+        self, conv: nn.Module, norm: nn.Module, x: Tensor, coarse: Tensor, confidence: Tensor, *, slope: float | None
+    ) -> Tensor:
+        """A convolution of the modulated map, behind a leaky ReLU unless `slope` is None."""
+        y = norm(x, coarse, confidence)
+        return conv(y if slope is None else F.leaky_relu(y, slope))
 
     def soft_map(self, x: Tensor, coarse: Tensor, known: Tensor) -> Tensor:
         """(b, channels, h, w) confidence that is learnt in the hole, 1 where the picture is known."""
