@@ -106,7 +106,7 @@ class Filtered(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """See `nn.Conv2d`; the result lies channels last."""
-        if torch.is_grad_enabled() or input.device.type != "cpu" or not self._fits(input):
+        if self._learns(input) or input.device.type != "cpu" or not self._fits(input):
             return self.conv(input)
         (h, down, above), (w, across, beside) = (self._side(length, i) for i, length in enumerate(input.shape[2:]))
         image = input.permute(0, 2, 3, 1)
@@ -119,6 +119,9 @@ class Filtered(nn.Module):
             for first in range(0, down, rows):
                 self._fill(made[:, first : first + rows], given[:, first * outputs[0] :])
         return result.view(len(image), down * outputs[0], across * outputs[1], -1)[:, :h, :w].permute(0, 3, 1, 2)
+
+    def _learns(self, input: Tensor) -> bool:
+        return torch.is_grad_enabled() and any(part.requires_grad for part in (input, *self.conv.parameters()))
 
     def _fits(self, input: Tensor) -> bool:
         sides = zip(self.axes, input.shape[2:], strict=True)
