@@ -3,6 +3,8 @@
     files    CPU seconds and memory of listing, fingerprint, check, and check of a second start, of --files photographs,
              against a quarter of them; they are hard links to --distinct small PNGs, so that no disk is filled: reading
              a file is dearer from a disk than here, where every block lies in memory
+    pairs    the same, with --pairs N, of the deep check and of the exemplar index (by=label_hist) of N photographs with
+             label maps, first and second start; and of the search of look-alikes among N unlike thumbnails
     loader   pictures per second and core of data=folder at 256x256, decoded, framed and mirrored as training does
 
 One thread, processor seconds.
@@ -11,6 +13,8 @@ One thread, processor seconds.
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import os
 import sys
 import tempfile
@@ -22,11 +26,17 @@ import numpy as np
 from memory import measured, report
 from PIL import Image
 
+from scenegen.base.scratch import scratch
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
+from scenegen.data.doctor import examine
+from scenegen.data.exemplars.described import describe
+from scenegen.data.exemplars.index import make_index
+from scenegen.data.exemplars.measures import LabelHist
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import scan
+from scenegen.data.look_alikes import SIDE, look_alikes
 
 
 def opened(words: list[str]):
@@ -45,20 +55,65 @@ def write(folder: Path, *, files: int, distinct: int) -> None:
             os.link(folder / f"picture_{i % distinct:07}.png", path)
 
 
+def write_pairs(folder: Path, *, files: int, distinct: int) -> None:
+    """So many links to small photographs and label maps of blocks."""
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir()
+    write(folder / "images", files=files, distinct=distinct)
+    stream = np.random.default_rng(1)
+    for i in range(files):
+        path = folder / "labels" / f"picture_{i:07}.png"
+        if i < distinct:
+            Image.fromarray(stream.integers(0, 8, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)).save(path)
+        else:
+            os.link(path.with_name(f"picture_{i % distinct:07}.png"), path)
+    (folder / "classes.json").write_text(json.dumps({"classes": [f"class {i}" for i in range(8)]}))
+
+
+def pairs_work(what: str, folder: str) -> Callable[[], object]:
+    """A part of the work on photographs with label maps."""
+    data = opened(["data=folder", f"data.root={folder}", "data.val_fraction=0", "size.height=64", "size.width=64"])
+    if what == "deep check":
+        return lambda: examine({"train": data}, deep=True)
+    if what == "description":
+        return lambda: describe(data, measure=LabelHist(classes=data.classes))
+    measure = LabelHist(classes=data.classes)
+    return lambda: make_index({"train": data}, by="label_hist", measure=measure, top_k=10, diversity=0.0, about={})
+
+
+def unlike(count: int) -> np.ndarray:
+    """So many thumbnails of which hardly two look alike: smooth noise."""
+    stream = np.random.default_rng(2)
+    made = scratch((count, SIDE, SIDE, 3), np.uint8)
+    for i in range(count):
+        coarse = Image.fromarray(stream.integers(0, 256, (5, 5, 3), np.uint8))
+        made[i] = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return made
+
+
 def work(what: str, folder: str) -> None:
     """One part of the work on a folder, for `measured`."""
-    words = ["model=rrdb", f"data.root={folder}", "data.val_fraction=0"]
-    calls: dict[str, Callable[[], object]] = {"listing": lambda: opened(words)}
-    if what != "listing":
-        data = opened(words)
-        calls = {"fingerprint": lambda: fingerprint(data), "check": lambda: scan(data)}
+    part = what.removesuffix(" again")
+    if part == "look-alikes":
+        thumbnails = unlike(int(folder))
+        call: Callable[[], object] = functools.partial(look_alikes, thumbnails, np.zeros(len(thumbnails), np.int64))
+    elif part in ("deep check", "description", "index"):
+        call = pairs_work(part, folder)
+    else:
+        words = ["model=rrdb", f"data.root={folder}", "data.val_fraction=0"]
+        calls: dict[str, Callable[[], object]] = {"listing": lambda: opened(words)}
+        if part != "listing":
+            data = opened(words)
+            calls = {"fingerprint": lambda: fingerprint(data), "check": lambda: scan(data)}
+        call = calls[part]
     began = time.process_time()
-    report(calls[what.removesuffix(" again")], seconds=lambda: time.process_time() - began)
+    report(call, seconds=lambda: time.process_time() - began)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--pairs", type=int, help="photographs with label maps, in place of --files")
     parser.add_argument("--distinct", type=int, default=200)
     parser.add_argument("--root", help="a data=folder of real pictures and label maps")
     parser.add_argument("--count", type=int, default=60, help="pictures of --root that are loaded")
@@ -70,14 +125,30 @@ def main() -> None:
         for i in range(1, chosen.count + 1):
             data[(0, i % len(data))]
         print(f"{chosen.count / (time.process_time() - start):.0f} pictures/s and core at 256x256", flush=True)
-    print("| files | what | CPU s | MiB |\n|---|---|---|---|")
+    print("| files | what | CPU s | MiB |\n|---|---|---|---|", flush=True)
+    if chosen.pairs:
+        rows(
+            chosen.pairs, ["deep check", "deep check again", "description", "index", "index again"], write_pairs, chosen
+        )
+        row(chosen.pairs, "look-alikes", str(chosen.pairs))
+        return
     for files in (chosen.files // 4, chosen.files):
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), files=files, distinct=chosen.distinct)
-            os.environ["SCENEGEN_CACHE"] = str(Path(folder) / ".cache")
-            for what in ("listing", "fingerprint", "check", "check again"):
-                mib, seconds = measured(__file__, "part", what, folder)
-                print(f"| {files} | {what} | {seconds:.2f} | {mib:.0f} |", flush=True)
+        rows(files, ["listing", "fingerprint", "check", "check again"], write, chosen)
+
+
+def rows(files: int, parts: list[str], fill: Callable[..., None], chosen: argparse.Namespace) -> None:
+    """Rows of the table about one folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder), files=files, distinct=chosen.distinct)
+        os.environ["SCENEGEN_CACHE"] = str(Path(folder) / ".cache")
+        time.sleep(3)  # younger files are not kept
+        for what in parts:
+            row(files, what, folder)
+
+
+def row(files: int, what: str, folder: str) -> None:
+    mib, seconds = measured(__file__, "part", what, folder)
+    print(f"| {files} | {what} | {seconds:.2f} | {mib:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from scenegen.base.refusal import Refusal
 from scenegen.config.quoting import quoted
+from scenegen.sweeps import foreign_launcher
 from scenegen.sweeps import pool as pools
 from scenegen.sweeps.place import holding, job_name, sweep_folder
 from scenegen.sweeps.pool import Pool
@@ -128,3 +129,12 @@ def test_a_job_waits_for_the_process_in_its_folder(patience, status, tmp_path: P
         assert f"process {other.pid} on " in said.err
         assert "still runs in its folder; end it" in outcome.sentence
         assert not (made.folder / "run.json").exists(), "the folder of a living job stays as it is"
+
+
+def test_a_worker_that_is_elsewhere_enters_the_folder_in_which_the_sweep_was_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "started").mkdir()
+    foreign_launcher._enter(tmp_path / "started")
+    assert Path.cwd() == tmp_path / "started"
+    with pytest.raises(Refusal, match=r"none, where the sweep was started, cannot be entered here.*all machines share"):
+        foreign_launcher._enter(tmp_path / "none")

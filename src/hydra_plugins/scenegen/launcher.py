@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from scenegen.base.refusal import Refusal
 from scenegen.sweeps.program import program
@@ -115,12 +115,15 @@ class ElsewhereLauncher(Launcher):
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from scenegen.config.quoting import quoted
         from scenegen.sweeps.lost import lost_jobs_as_failed
         from scenegen.sweeps.planner import Planner
         from scenegen.sweeps.table import write_table
 
         planner = Planner(loader=self.context.config_loader, config=self.config)
         planner.mark(list(self.config.hydra.overrides.task))
+        with open_dict(self.config):  # each job is composed anew, for a worker that may be in another folder
+            self.config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(planner.folder))}")
         with lost_jobs_as_failed(self.answers):
             returns = self.launcher.launch([list(overrides) for overrides in job_overrides], initial_job_idx)
         for number, result in enumerate(returns, initial_job_idx):

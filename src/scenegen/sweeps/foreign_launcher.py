@@ -6,6 +6,7 @@ is the worker's command line; a separate process has the job's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ def run_in_own_process(cfg: DictConfig, *, program: Sequence[str]) -> Any:
         The job's value.
 
     Raises:
-        Refusal: the job failed.
+        Refusal: the job failed, or the sweep's folder is not there.
     """
     hydra = HydraConfig.get()
+    _enter(Path(hydra.runtime.cwd))
     config = resolved(cfg)
     trainer = (config or {}).get("trainer") or {}
     if trainer.get("nodes", 1) > 1:
@@ -54,3 +56,15 @@ def run_in_own_process(cfg: DictConfig, *, program: Sequence[str]) -> Any:
     if outcome.status not in ("done", "skipped"):
         raise Refusal(f"job {job.number} {outcome.sentence}")
     return outcome.value
+
+
+def _enter(folder: Path) -> None:
+    """Go to the folder in which the sweep was started: paths of its command line count from there, and the workers of a
+    Ray that was there before are in another one."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise Refusal(
+            f"{folder}, where the sweep was started, cannot be entered here ({error.strerror}); start it in a folder "
+            "of a disk that all machines share"
+        ) from error
