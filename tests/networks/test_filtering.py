@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
 
+from scenegen.base.refusal import Refusal
 from scenegen.networks.frozen.inception_blocks import ALGORITHMS, filtered
 from scenegen.networks.layers.filtering import TILES, Filtered, fourier, toom_cook
 
@@ -79,7 +83,54 @@ def test_gradients_and_other_sides_take_the_convolution():
     assert x.grad is not None
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_takes_the_convolution(dtype):
+    """The sums around the products would enlarge its rounding tenfold."""
+    conv, x = made("3x3, zeros around", torch.float32)
+    halved, quick = copy.deepcopy(conv).to(dtype), filtered(conv)
+    with torch.inference_mode():
+        assert torch.equal(copy.deepcopy(quick).to(dtype)(x.to(dtype)), halved(x.to(dtype)))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(quick(x), conv(x))
+            assert torch.equal(quick(x.bfloat16()), conv(x.bfloat16()))
+
+
+def test_no_pictures_and_one_without_a_batch():
+    conv, x = made("1x7", torch.float32)
+    quick = filtered(conv)
+    with torch.inference_mode():
+        assert quick(x[:0]).shape == conv(x[:0]).shape
+        assert torch.equal(quick(x[0]), conv(x[0]))
+
+
+@pytest.mark.parametrize("padding", [0, 2, 5])
+def test_fourier_with_other_zeros_around_takes_the_convolution(padding):
+    conv, x = made("1x7", torch.float32)
+    conv.padding = (0, padding)
+    with torch.inference_mode():
+        assert torch.equal(Filtered(conv, across=fourier(17, taps=7))(x), conv(x))
+
+
+OTHERS = ({"stride": 2}, {"dilation": 2}, {"groups": 2}, {"padding_mode": "reflect"}, {"padding": "same"})
+
+
+@pytest.mark.parametrize("options", OTHERS)
+def test_another_convolution_is_refused_and_stays(options):
+    conv = nn.Conv2d(128, 128, 3, **{"padding": 1, **options})
+    assert filtered(conv) is conv
+    with pytest.raises(Refusal, match="call it as it is"):
+        Filtered(conv, down=ALGORITHMS[3], across=ALGORITHMS[3])
+
+
+def test_a_copy_gives_the_same():
+    conv, x = made("3x3, zeros around", torch.float32)
+    quick = filtered(conv)
+    with torch.inference_mode():
+        for other in (copy.deepcopy(quick), pickle.loads(pickle.dumps(quick))):
+            assert torch.equal(other(x), quick(x))
+
+
 def test_what_does_not_pay_stays():
-    """Few channels, strides, one tap."""
-    for conv in (nn.Conv2d(32, 64, 3), nn.Conv2d(64, 64, 3, stride=2), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 64, 5)):
+    """Few channels, one tap, five."""
+    for conv in (nn.Conv2d(32, 64, 3), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 64, 5)):
         assert filtered(conv) is conv

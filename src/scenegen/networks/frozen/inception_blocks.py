@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scenegen.networks.layers.filtering import POINT, Filtered, fourier, toom_cook
+from scenegen.networks.layers.filtering import POINT, Filtered, fourier, is_plain, toom_cook
 
 ALGORITHMS = {1: POINT, 3: toom_cook((0, 1, -1, 0.5, -2), taps=3), 7: fourier(17, taps=7)}
 """Taps of a kernel -> algorithm; the maps that seven taps read have a side of 17."""
@@ -32,7 +32,7 @@ def filtered(conv: nn.Conv2d) -> nn.Module:
     """A convolution by an algorithm of fewer products, or itself where none takes less time."""
     down, across = (ALGORITHMS.get(taps) for taps in conv.kernel_size)
     one_tap, narrow = conv.kernel_size == (1, 1), min(conv.in_channels, conv.out_channels) < WIDE
-    if down is None or across is None or one_tap or narrow or conv.stride != (1, 1):
+    if down is None or across is None or one_tap or narrow or not is_plain(conv):
         return conv
     return Filtered(conv, down=down, across=across)
 

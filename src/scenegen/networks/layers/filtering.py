@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from scenegen.base.records import Refusal
+
 TILES = 136
 """Tiles that are multiplied at a time, so that what lies between the sums stays in the cache."""
 
@@ -89,16 +91,22 @@ def fourier(length: int, *, taps: int) -> Algorithm:
 class Filtered(nn.Module):
     """A trained convolution of stride 1 by an algorithm for each axis.
 
-    The convolution itself is called where a gradient is asked for, on another device than the CPU, and where an axis is
-    not as long as `fourier` was made for.
+    The convolution itself is called where a gradient is asked for, on another device than the CPU, in half precision
+    (whose rounding the sums around the products would enlarge tenfold), on no pictures, and where an axis is not as
+    long as `fourier` was made for.
 
     Args:
-        conv: without groups, dilation or another padding than zeros.
+        conv: without groups, dilation or another padding than zeros; its weights stay as they are.
         down, across: of its two axes; `POINT` where the kernel has one tap.
+
+    Raises:
+        Refusal: another convolution.
     """
 
     def __init__(self, conv: nn.Conv2d, *, down: Algorithm = POINT, across: Algorithm = POINT) -> None:
         super().__init__()
+        if not is_plain(conv):
+            raise Refusal(f"{conv} has a stride, a dilation, groups or another padding than zeros; call it as it is")
         self.conv, self.axes = conv, (down, across)
         filters = torch.kron(down.filters, across.filters)
         weight = filters @ conv.weight.detach().double().flatten(2).permute(1, 2, 0)  # (in, products, out)
@@ -106,7 +114,7 @@ class Filtered(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """See `nn.Conv2d`; the result lies channels last."""
-        if self._learns(input) or input.device.type != "cpu" or not self._fits(input):
+        if self._learns(input) or not self._computes(input) or not self._fits(input):
             return self.conv(input)
         (h, down, above), (w, across, beside) = (self._side(length, i) for i, length in enumerate(input.shape[2:]))
         image = input.permute(0, 2, 3, 1)
@@ -123,9 +131,16 @@ class Filtered(nn.Module):
     def _learns(self, input: Tensor) -> bool:
         return torch.is_grad_enabled() and any(part.requires_grad for part in (input, *self.conv.parameters()))
 
+    def _computes(self, input: Tensor) -> bool:
+        whole = input.dtype == self.weight.dtype and input.dtype in (torch.float32, torch.float64)
+        return whole and input.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
     def _fits(self, input: Tensor) -> bool:
-        sides = zip(self.axes, input.shape[2:], strict=True)
-        return all(not axis.around or side == axis.given.shape[1] for axis, side in sides)
+        if input.ndim != 4 or not input.numel():
+            return False
+        sides = zip(self.axes, input.shape[2:], self.conv.padding, strict=True)
+        return all(not axis.around or (side, padding) == (axis.given.shape[1], axis.around)
+                   for axis, side, padding in sides)  # fmt: skip
 
     def _side(self, length: int, i: int) -> tuple[int, int, tuple[int, int]]:
         """Outputs along an axis, tiles, and zeros before and after the input."""
@@ -152,6 +167,13 @@ class Filtered(nn.Module):
             made.copy_(x)
         else:
             torch.add(x, self.conv.bias, out=made)
+
+
+def is_plain(conv: nn.Conv2d) -> bool:
+    """True for a convolution of stride 1 without groups, dilation or another padding than zeros."""
+    return (conv.stride, conv.dilation, conv.groups, conv.padding_mode) == ((1, 1), (1, 1), 1, "zeros") and not (
+        isinstance(conv.padding, str)
+    )
 
 
 Room = Callable[..., Tensor]
