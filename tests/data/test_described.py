@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -148,6 +149,22 @@ def test_another_size_or_measure_is_another_description(root):
     assert build(root)[1].described == 0
 
 
+def test_other_colours_of_the_same_classes_are_another_description(root, monkeypatch):
+    """Label maps in colours mean what classes.json says of them."""
+    colours = [[0, 0, 0], [90, 0, 0], [0, 90, 0], [0, 0, 90]]
+    classes = {"classes": ["sky", "tree", "sea", "rock"]}
+    for i, name in enumerate(NAMES):
+        ids = np.random.default_rng(i).integers(0, 4, (12, 16))
+        files.label(root / "labels" / f"{name}.png", np.array(colours, np.uint8)[ids])
+    (root / "classes.json").write_text(json.dumps({**classes, "colours": colours}))
+    build(root)
+    (root / "classes.json").write_text(json.dumps({**classes, "colours": [colours[i] for i in (0, 2, 3, 1)]}))
+    second, measure = build(root)
+    assert measure.described == 20
+    monkeypatch.setenv("SCENEGEN_CACHE", "off")
+    assert build(root)[0] == second
+
+
 def test_a_damaged_store_is_said_once_and_made_anew(root, straight, caplog):
     build(root)
     with sqlite3.connect(store_of(root)) as base:
@@ -200,4 +217,12 @@ def test_large_descriptions_lie_in_a_file_that_nobody_sees(root, straight, tmp_p
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(Refusal, match=r"0.0 GiB are needed in .*temporary.*No space left.*set TMPDIR"):
+        build(root)
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    with pytest.raises(Refusal, match=r"in a folder for temporary files.*No usable temporary directory.*set TMPDIR"):
         build(root)

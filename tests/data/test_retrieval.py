@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars import rank as retrieval
-from scenegen.data.exemplars.measures import LabelHist, MaskIou, PixelAcc, lab
+from scenegen.data.exemplars.measures import LabelHist, MaskIou, PixelAcc, Vgg, lab
 from scenegen.data.exemplars.rank import rank
 from scenegen.metrics.accuracy import confusion
-from tests.options import replaced
+from tests.options import built, replaced
 
 FOUR = ClassList(names=("sky", "tree", "sea", "rock"))
 UNKNOWN = ClassList(names=("sky", "tree", "sea", "unknown"), ignore=3)
@@ -50,6 +50,13 @@ def test_the_unknown_class_counts_as_nothing(measure):
     x = measure.describe(Batch(label=torch.cat([b, empty])))
     found = measure.similarity(x, x)
     assert found.flatten().tolist() == pytest.approx([1, 0, 0, 0])  # one class in all labelled pixels; none at all
+
+
+def test_a_net_that_shrinks_pictures_is_another_measure():
+    """Its size is kept with its descriptions, which a start with another one must not read."""
+    nets = [built("extractor/vgg", at="nets.vgg", weights="random", resize_to=side) for side in (None, 64)]
+    stamps = [Vgg(net=net, layer="relu1_1").stamp for net in nets]
+    assert stamps[0] + ", smaller side 64 at most" == stamps[1]
 
 
 def test_pixel_acc_is_the_share_of_equal_pixels():
@@ -105,6 +112,7 @@ def test_color_knows_colours_wherever_they_are():
 class Net:
     layers = ("image", "deep")
     stamp = "a net"
+    resize_to = None
 
     def require(self, layers):
         assert set(layers) <= set(self.layers)

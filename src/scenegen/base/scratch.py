@@ -25,10 +25,11 @@ def scratch(shape: tuple[int, ...], kind: DTypeLike) -> np.ndarray:
     size = math.prod(shape) * kind.itemsize
     if size <= IN_MEMORY:
         return np.empty(shape, kind)
-    with tempfile.TemporaryFile() as file:
-        try:
+    try:
+        with tempfile.TemporaryFile() as file:
             os.posix_fallocate(file.fileno(), 0, max(size, 1))  # a mapped file ends the process where the disk is full
-        except OSError as error:
-            raise Refusal(f"{size / 2**30:.1f} GiB are needed in {tempfile.gettempdir()}, where there is no room "
-                          f"({error.strerror}); set TMPDIR to a folder of another disk") from error  # fmt: skip
-        return np.memmap(file, dtype=kind, mode="r+", shape=shape)
+            return np.memmap(file, dtype=kind, mode="r+", shape=shape)
+    except OSError as error:
+        where = tempfile.tempdir or "a folder for temporary files"  # None: no folder takes files
+        raise Refusal(f"{size / 2**30:.1f} GiB are needed in {where}, where there is no room "
+                      f"({error.strerror}); set TMPDIR to a folder of another disk") from error  # fmt: skip

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -156,7 +156,7 @@ class _Shelf:
         self.root = source.root if isinstance(source, Files) else Path()
         setting = "auto" if self.files is not None and len(self.files) >= FROM else "off"
         self.kept = Kept(self.root, setting=setting, notice=_say_once)
-        form = [FORMAT, measure.stamp, data.classes.names, data.classes.ignore, replace(data.framing, random=False)]
+        form = [FORMAT, measure.stamp, *astuple(data.classes), replace(data.framing, random=False)]
         form += [sorted(source.remap.items()), source.reading] if isinstance(source, Files) else []
         form += [batch_size] if measure.photographs else []
         self.form = hashlib.sha256(repr(form).encode()).hexdigest()[:24]

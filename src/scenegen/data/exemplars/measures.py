@@ -142,7 +142,7 @@ class Vgg:
     """Cosine of the features behind the last pooling of a frozen network, as CoCosNet's lists were made.
 
     Args:
-        net: called as net(image, [layer]) -> {layer: features}; `layers` and `stamp` say what it has and is.
+        net: called as net(image, [layer]) -> {layer: features}; `layers`, `stamp` and `resize_to` are an Extractor's.
         layer: which features; None is the deepest.
 
     Source: Zhang et al., CVPR 2020 (CoCosNet), and its authors' remarks on how the lists were made.
@@ -154,7 +154,8 @@ class Vgg:
         self.net: Net = net
         self.layer = net.layers[-1] if layer is None else layer
         net.require([self.layer])
-        self.stamp = f"cosine of pooled {self.layer} of {net.stamp}"
+        shrunk = f", smaller side {net.resize_to} at most" if net.resize_to is not None else ""
+        self.stamp = f"cosine of pooled {self.layer} of {net.stamp}{shrunk}"
 
     @torch.no_grad()
     def describe(self, batch: Batch) -> Tensor:
