@@ -70,7 +70,7 @@ class PictureMeasure(Measure):
     """A measure of single pictures."""
 
     def per_picture(self, made: Tensor, sample: Samples) -> Tensor:
-        """Values of a batch.
+        """Values of a batch; called by several threads at once.
 
         Args:
             made: (b, 3, h, w) uint8.

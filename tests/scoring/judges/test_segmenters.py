@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch import nn
 
 from scenegen.base.records import Refusal
 from scenegen.data.bridges import ADE20K
@@ -53,6 +57,35 @@ def test_smp_reads_what_was_written(net, file):
     )
     assert beside.stamp == judge.stamp
     assert sorted(p.name for p in file.parent.iterdir()) == ["net.json", "net.safetensors"]
+
+
+class Hooked(nn.Module):
+    """An encoder as timm makes of xception: its map is what a hook kept, and the way there takes a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Identity()
+        self.kept: list[torch.Tensor] = []
+        self.first.register_forward_hook(self.keep)
+
+    def keep(self, module: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        self.kept.append(output)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.kept.clear()
+        self.first(image)
+        time.sleep(0.02)
+        return self.kept[-1]
+
+
+def test_smp_gives_each_thread_its_own_maps(net):
+    hooked = copy.deepcopy(net)
+    hooked.net = Hooked()
+    images = [torch.full((1, 3, 32, 32), value) for value in (-1.0, -0.5, 0.5, 1.0)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(hooked, images))
+    for image, own in zip(images, found, strict=True):
+        assert torch.equal(own, net.normalise(image))
 
 
 def test_smp_takes_pictures_of_any_size(file):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from scenegen.networks.frozen.extractors import IMAGENET_MEAN, IMAGENET_STD, Nor
 
 FORMAT = "scenegen.smp/1"
 STRIDE = 32
+ONE_BY_ONE = threading.Lock()
+"""Held by a pass of a net whose hooks keep its maps, as some encoders of timm do (xception, nasnet): passes of two
+threads at once would take each other's maps."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ class SmpNet(nn.Module):
         """
         h, w = image.shape[-2:]
         x = F.pad(self.normalise(image), (0, -w % STRIDE, 0, -h % STRIDE), mode="replicate")
-        return self.net(x)[..., :h, :w]
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.net.modules())
+        with ONE_BY_ONE if hooked else nullcontext():
+            return self.net(x)[..., :h, :w]
 
 
 def write(net: SmpNet, path: str | Path, card: Card) -> Card:

@@ -23,7 +23,10 @@ RENDERED: frozenset[Kind] = frozenset({"rendered"})
 
 
 class Judge(Protocol):
-    """Members that every judge has; `ranks` names the kinds of pictures that it tells good from bad."""
+    """Members that every judge has; `ranks` names the kinds of pictures that it tells good from bad.
+
+    Several threads call a judge at once, each with another batch.
+    """
 
     name: str
     stamp: str
