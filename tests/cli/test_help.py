@@ -93,11 +93,14 @@ def test_no_option_names_a_mode() -> None:
         assert "hydra.mode" not in named, file
 
 
-def test_a_mode_in_a_root_config_of_the_users_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_mode_in_a_root_config_of_the_users_own(tmp_path: Path, beside: bool) -> None:
+    """What --config-dir gives, and --config-path or SCENEGEN_CONF in place of ours."""
     (tmp_path / "mine.yaml").write_text("hydra:\n  mode: MULTIRUN\n")
     skip_unread_copies()
-    folders = create_config_search_path(str(conf_folder()))
-    folders.prepend(provider="command-line", path=f"file://{tmp_path}")  # what Hydra makes of --config-dir
+    folders = create_config_search_path(str(conf_folder() if beside else tmp_path))
+    if beside:
+        folders.prepend(provider="command-line", path=f"file://{tmp_path}")  # what Hydra makes of --config-dir
     try:
         assert Hydra.create_main_hydra2("mine", folders).get_mode("mine", []) == RunMode.MULTIRUN
     finally:

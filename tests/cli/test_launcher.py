@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -217,6 +218,20 @@ def test_a_launcher_that_is_not_installed_says_what_to_install(launcher, monkeyp
     made = ElsewhereLauncher(of="hydra_plugins.hydra_nowhere_launcher.core.Launcher", extra=launcher)
     with pytest.raises(Refusal, match=rf"needs hydra-nowhere-launcher.*install -e '\.\[{launcher}\]'"):
         made.setup(hydra_context=None, task_function=None, config=None)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_sweep_collects_garbage() -> None:
+    """Commands compose without, and the process that starts the jobs lives as long as they all do."""
+    from hydra_plugins.scenegen.launcher import ElsewhereLauncher, ProcessLauncher
+
+    elsewhere = ElsewhereLauncher(of="hydra._internal.core_plugins.basic_launcher.BasicLauncher", extra="ray")
+    for launcher in (ProcessLauncher(), elsewhere):
+        gc.disable()
+        try:
+            launcher.setup(hydra_context=None, task_function=None, config=None)  # pyright: ignore[reportArgumentType]
+            assert gc.isenabled()
+        finally:
+            gc.enable()
 
 
 @pytest.mark.slow

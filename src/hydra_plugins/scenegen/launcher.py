@@ -1,6 +1,7 @@
 """One process per multirun job: DDP inside a job stays correct, and a failed job does not stop the others."""
 
 # No postponed annotations here: Hydra executes this file outside sys.modules, where dataclasses cannot resolve them.
+import gc
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class ProcessLauncher(Launcher, StartsPools):
         self.jobs, self.gpus_per_job, self.warm = jobs, gpus_per_job, warm
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        gc.enable()  # a sweep is long; cli/entry.py composes without
         self.config, self.context = config, hydra_context
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -102,6 +104,7 @@ class ElsewhereLauncher(Launcher):
         self.answers = "ray" if extra == "ray" else "submitit"
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        gc.enable()  # as above
         self.config, self.context = config, hydra_context
         module, _, name = self.of.rpartition(".")
         try:

@@ -13,17 +13,25 @@ _CHECKOUT = _PACKAGE.parents[1]
 
 def conf_folder() -> Path:
     """$SCENEGEN_CONF, then conf/ of the checkout, then the copy inside the package."""
-    return _first("SCENEGEN_CONF", "conf")
+    return _chosen("SCENEGEN_CONF") or shipped_conf()
+
+
+def shipped_conf() -> Path:
+    """conf/ as it comes with the code."""
+    return _shipped("conf")
 
 
 def experiments_folder() -> Path:
     """$SCENEGEN_EXPERIMENTS, then experiments/ of the checkout, then the copy inside the package."""
-    return _first("SCENEGEN_EXPERIMENTS", "experiments")
+    return _chosen("SCENEGEN_EXPERIMENTS") or _shipped("experiments")
 
 
-def _first(variable: str, name: str) -> Path:
-    if chosen := os.environ.get(variable):
-        return Path(chosen).resolve()
+def _chosen(variable: str) -> Path | None:
+    chosen = os.environ.get(variable)
+    return Path(chosen).resolve() if chosen else None
+
+
+def _shipped(name: str) -> Path:
     # Only a checkout has a pyproject.toml; an editable install keeps a stale copy inside the package.
     beside = _CHECKOUT / name
     return beside if beside.is_dir() and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE / name

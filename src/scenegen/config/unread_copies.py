@@ -6,15 +6,18 @@ from typing import Any
 
 from hydra._internal import defaults_list
 from hydra._internal.hydra import Hydra
+from hydra.core.config_search_path import SearchPathElement
 from hydra.core.config_store import ConfigStore
 from hydra.types import RunMode
+
+from scenegen.config.places import shipped_conf
 
 _choices = vars(defaults_list).get("_create_interpolation_map")
 """Hydra's function; None in Hydra 1.4, which makes no such copy."""
 
 _composed_mode = Hydra.get_mode
-COMMAND_LINE = "command-line"
-"""Hydra's name of who gave a folder by --config-dir."""
+COMMAND_LINE, ROOT = "command-line", "main"
+"""Hydra's names of who gave a folder: --config-dir, and the command itself, --config-path or SCENEGEN_CONF."""
 
 
 def skip_unread_copies() -> None:
@@ -34,9 +37,13 @@ def _itself(self: ConfigStore, memo: object) -> ConfigStore:
 def _mode_of_words(self: Hydra, config_name: str | None, overrides: list[str]) -> RunMode | None:
     """The mode that the words name; Hydra would compose to learn that no file of ours names one."""
     folders = self.config_loader.get_search_path().get_path()
-    if any("hydra" in word for word in overrides) or any(folder.provider == COMMAND_LINE for folder in folders):
+    if any("hydra" in word for word in overrides) or any(map(_of_the_users, folders)):
         return _composed_mode(self, config_name, overrides)
     return None
+
+
+def _of_the_users(folder: SearchPathElement) -> bool:
+    return folder.provider == COMMAND_LINE or (folder.provider == ROOT and folder.path != str(shipped_conf()))
 
 
 def _choices_where_read(overrides: Any, defaults_list: list[Any], self_added: bool) -> Any:
