@@ -14,7 +14,8 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from scenegen.base.refusal import Refusal
 
@@ -210,7 +211,7 @@ def of_shape(content: Any, shape: type[Shape] | Any, *, what: str, cure: str) ->
     Raises:
         Refusal: the place of the first fault, and the number of the others.
     """
-    if shape is Any:
+    if shape is Any or _is_plainly(content, shape):
         return content
     from pydantic import TypeAdapter, ValidationError
 
@@ -230,6 +231,24 @@ def of_shape(content: Any, shape: type[Shape] | Any, *, what: str, cure: str) ->
         said = f"should be {kind}" if kind else faults[0]["msg"].replace("Input should be", "should be")
         said = re.sub("^(Tuple|List|Value error,) | after validation", "", said)
         raise Refusal(f"{what}: {place} {said}, and is {given}{more}; {cure}") from error
+
+
+def _is_plainly(content: Any, shape: Any) -> bool:
+    """Content of JSON's kinds alone is of a shape of lists, objects and plain kinds; False leaves it to pydantic.
+
+    Most small files are, and importing pydantic takes a tenth of a second.
+    """
+    kind, parts = get_origin(shape), get_args(shape)
+    if kind in (Union, UnionType):
+        return any(_is_plainly(content, part) for part in parts)
+    if isinstance(content, dict) and (shape is Any or (kind is dict and parts[0] is str)):
+        value = Any if shape is Any else parts[1]
+        return all(_is_plainly(key, str) and _is_plainly(part, value) for key, part in content.items())
+    if isinstance(content, list) and (shape is Any or kind is list):
+        return all(_is_plainly(part, Any if shape is Any else parts[0]) for part in content)
+    if type(content) not in (str, int, float, bool, NoneType) or shape not in (Any, type(content)):
+        return False
+    return not isinstance(content, str) or content.isprintable()
 
 
 def _rows(reader: Any, head: list[str], *, what: str, cure: str) -> Iterator[dict[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from annotated_types import Interval
 
 from scenegen.base.documents import of_shape, read_json, read_text
 from scenegen.base.listing import few
@@ -23,7 +23,7 @@ from scenegen.data.photographs import STRICT, Reading
 
 LOG = logging.getLogger(__name__)
 
-Id = Annotated[int, Field(ge=0, le=65535)]
+Id = Annotated[int, Interval(ge=0, le=65535)]
 """Id in a label file, as a key of classes.json."""
 
 
