@@ -46,7 +46,7 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", ["rendered", pytest.param("photographs", marks=pytest.mark.thorough)])
 def test_a_score_does_not_depend_on_the_threads(world: str, generated: Path, threads, monkeypatch) -> None:
     """Of the Frechet distance the features: torch's own threads share the sums of its matrices."""
     tallies: list[Tally] = []

@@ -128,7 +128,9 @@ def test_errors_begin_on_a_line_of_their_own_and_name_no_cure_that_is_not_there(
     assert done.stdout.endswith("\n"), "the bar's line has ended"
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(0, marks=pytest.mark.thorough), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_a_run_on_shards_that_is_killed_ends_as_one_that_never_was(workers: int, tmp_path: Path) -> None:
     """Killed within the second epoch of four steps, at a step that no checkpoint was saved for."""
     root = files.dataset(tmp_path / "folder", [f"p{i}" for i in range(9)])
