@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,7 +39,7 @@ class Settings:
 def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
-    from scenegen.base.console import bar, printable
+    from scenegen.base.console import bar, printable, say
     from scenegen.base.files import write_lines
     from scenegen.base.outputs import require_own
     from scenegen.config import build
@@ -63,6 +64,7 @@ def main(cfg: DictConfig) -> None:
         batch_size=chosen.batch_size,
         workers=chosen.workers,
         track=bar,
+        notice=functools.cache(say),  # every split opens the store
     )
     files = {"": (out.with_name(f"{out.name}.json"), index.as_json())}
     for split, name in (("train", f"{out.name}_ref.txt"), ("test", f"{out.name}_ref_test.txt")):

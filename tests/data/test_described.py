@@ -17,6 +17,7 @@ import pytest
 from scenegen.base import kept, scratch
 from scenegen.base.records import Refusal
 from scenegen.data.exemplars import described, rank
+from scenegen.data.exemplars.described import Notice
 from scenegen.data.exemplars.index import make_index
 from scenegen.data.exemplars.measures import Color, MaskIou
 from tests.data import files
@@ -34,7 +35,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {"FROM": 1, "AT_ONCE": 4, "TURN": 3}.items():
         monkeypatch.setattr(described, name, value)
     monkeypatch.setattr(rank, "BLOCK", 6)
-    described._say_once.cache_clear()
+    described.log_once.cache_clear()
     folder = files.dataset(tmp_path / "data", NAMES)
     for i, name in enumerate(NAMES):
         write(folder, name, seed=i)
@@ -70,12 +71,13 @@ class Watched:
             self.do()
 
 
-def build(root: Path, kind: str = "mask_iou", **watch) -> tuple[str, Any]:
+def build(root: Path, kind: str = "mask_iou", notice: Notice = described.log_once, **watch) -> tuple[str, Any]:
     """Text of the index, and what was done for it."""
     splits = {split: replaced("data/folder", split=split, root=str(root), val_fraction=0.3, height=12, width=16)
               for split in ("train", "test")}  # fmt: skip
     measure: Any = Watched(kind, splits["train"].classes, **watch)
-    index = make_index(splits, by=kind, measure=measure, top_k=3, diversity=0.2, about={}, batch_size=2)
+    index = make_index(splits, by=kind, measure=measure, top_k=3, diversity=0.2, about={}, batch_size=2,
+                       notice=notice)  # fmt: skip
     return "".join(index.as_json()), measure
 
 
@@ -181,6 +183,16 @@ def test_a_damaged_store_is_said_once_and_made_anew(root, straight, caplog):
     assert len(said) == 1
     assert "keeps nothing of this start" in said[0]
     assert "it may be deleted" in said[0]
+
+
+def test_who_builds_an_index_is_told_of_a_store_that_keeps_nothing(root, straight, monkeypatch):
+    """Commands silence the log, so they give a place for such sentences."""
+    (root / "no_folder").touch()
+    monkeypatch.setenv("SCENEGEN_CACHE", str(root / "no_folder"))
+    told: list[str] = []
+    assert build(root, notice=told.append)[0] == straight["mask_iou"]
+    assert told
+    assert all("keeps nothing of this start" in sentence for sentence in told)
 
 
 def test_damaged_lists_are_said_and_made_anew(root, straight, caplog):

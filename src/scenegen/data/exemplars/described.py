@@ -10,7 +10,7 @@ import functools
 import hashlib
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -35,6 +35,15 @@ FORMAT = 1
 """Of kept descriptions and lists; another one's are not read."""
 TURN = 512
 """Batches that one loader reads; what is kept of them is looked up before."""
+
+
+Notice = Callable[[str], None]
+
+
+@functools.cache
+def log_once(sentence: str) -> None:
+    """A warning about a store, which several parts of one start open."""
+    LOG.warning("%s", sentence)
 
 
 class LabelsAlone:
@@ -86,6 +95,7 @@ def describe(
     batch_size: int = 16,
     workers: int = 0,
     track: Track = untracked,
+    notice: Notice = log_once,
 ) -> Described:
     """Descriptions of every picture of a dataset, uncropped as at test time.
 
@@ -95,11 +105,12 @@ def describe(
         batch_size: pictures per pass.
         workers: processes that read pictures.
         track: (batches, description) -> batches, for a progress bar.
+        notice: receives a sentence about a store that cannot be used, or is damaged.
 
     Raises:
         Refusal: the measure looks at photographs and the dataset has none, or no room for what memory should not hold.
     """
-    with _Shelf(data, measure, batch_size) as shelf:
+    with _Shelf(data, measure, batch_size, notice) as shelf:
         rows = None
         for first, found in track(_Batches(data, shelf, measure, batch_size, workers), "reading"):
             if rows is None:
@@ -150,12 +161,13 @@ class _Shelf:
     So the batches that are read hold the same pictures in every start, and a network's values do not depend on it.
     """
 
-    def __init__(self, data: Pairs, measure: Measure, batch_size: int) -> None:
+    def __init__(self, data: Pairs, measure: Measure, batch_size: int, notice: Notice) -> None:
         source = data.source
         self.files = _files(source, measure)
         self.root = source.root if isinstance(source, Files) else Path()
         setting = "auto" if self.files is not None and len(self.files) >= FROM else "off"
-        self.kept = Kept(self.root, setting=setting, notice=_say_once)
+        self.notice = notice
+        self.kept = Kept(self.root, setting=setting, notice=notice)
         form = [FORMAT, measure.stamp, *astuple(data.classes), replace(data.framing, random=False)]
         form += [sorted(source.remap.items()), source.reading] if isinstance(source, Files) else []
         form += [batch_size] if measure.photographs else []
@@ -177,7 +189,7 @@ class _Shelf:
             self.digest = self.seen.hexdigest()
         self.kept.close()
         if self.damaged:
-            LOG.warning("%d kept descriptions of %s are damaged and were made anew", self.damaged, self.root)
+            self.notice(f"{self.damaged} kept descriptions of {self.root} are damaged and were made anew")
 
     def get(self, places: range) -> Tensor | None:
         """The descriptions (b, d) of some pictures; None where one is not known."""
@@ -222,12 +234,16 @@ class KeptLists:
     Args:
         queries, gallery: the pictures.
         top_k, diversity: of the lists.
+        notice: see `describe`.
     """
 
-    def __init__(self, queries: Described, gallery: Described, *, top_k: int, diversity: float) -> None:
+    def __init__(
+        self, queries: Described, gallery: Described, *, top_k: int, diversity: float, notice: Notice = log_once
+    ) -> None:
         self.top_k = top_k
         self.files = queries.files if queries.digest and gallery.digest else None
-        self.kept = Kept(queries.root, setting="auto" if self.files is not None else "off", notice=_say_once)
+        self.notice = notice
+        self.kept = Kept(queries.root, setting="auto" if self.files is not None else "off", notice=notice)
         self.what = f"ranked {top_k} {diversity!r} {queries.form}"
         self.damaged = 0
         self.digest = hashlib.sha256(f"{queries.digest} {gallery.digest} {len(gallery.rows)}".encode()).digest()
@@ -238,7 +254,7 @@ class KeptLists:
     def __exit__(self, *_: object) -> None:
         self.kept.close()
         if self.damaged:
-            LOG.warning("%d kept lists are damaged and were made anew", self.damaged)
+            self.notice(f"{self.damaged} kept lists are damaged and were made anew")
 
     def get(self, places: range) -> Ranked | None:
         """The lists of some queries; None where one is not known."""
@@ -276,12 +292,6 @@ class KeptLists:
             return None
         rows, scores = np.split(both, 2)
         return rows.astype(np.int64), scores
-
-
-@functools.cache
-def _say_once(sentence: str) -> None:
-    """A warning about a store, which several parts of one start open."""
-    LOG.warning("%s", sentence)
 
 
 def _files(source: Source, measure: Measure) -> Sequence[File] | None:

@@ -16,7 +16,7 @@ from scenegen.base.documents import of_shape, read_json, read_text
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.exemplars.described import KeptLists, describe
+from scenegen.data.exemplars.described import KeptLists, Notice, describe, log_once
 from scenegen.data.exemplars.measures import Measure
 from scenegen.data.exemplars.rank import Ranked, Track, own_rows, rank, require_lists, untracked
 from scenegen.data.pairs import Files
@@ -139,6 +139,7 @@ def make_index(
     batch_size: int = 16,
     workers: int = 0,
     track: Track = untracked,
+    notice: Notice = log_once,
 ) -> Index:
     """Rank the training pictures for every picture of every split.
 
@@ -150,6 +151,7 @@ def make_index(
         about: more to write down, such as the data's config.
         batch_size, workers: pictures per pass, processes that read them.
         track: (items, description) -> items, for a progress bar.
+        notice: receives a sentence about kept descriptions that cannot be used.
 
     Raises:
         Refusal: fewer than two training pictures, or top_k is more than there are others.
@@ -157,13 +159,13 @@ def make_index(
     gallery = splits["train"]
     require_lists(len(gallery), top_k=top_k, diversity=diversity)
     found = {
-        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track)
+        split: describe(data, measure=measure, batch_size=batch_size, workers=workers, track=track, notice=notice)
         for split, data in splits.items()
     }
     lists = {}
     for split, data in splits.items():
         own = own_rows(data.source, gallery.source)
-        with KeptLists(found[split], found["train"], top_k=top_k, diversity=diversity) as known:
+        with KeptLists(found[split], found["train"], top_k=top_k, diversity=diversity, notice=notice) as known:
             ranked = rank(found[split].rows, found["train"].rows, measure=measure, top_k=top_k, own=own,
                           diversity=diversity, known=known, track=track)  # fmt: skip
         lists[split] = Lists(data.names, gallery.names, ranked)
