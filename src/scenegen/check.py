@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -49,7 +50,8 @@ def run(cfg: DictConfig) -> int:
             require_own(Path(chosen.json), option="json", reads={"data.root": folder}, recognise=is_report)
     with Progress(transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task("reading", total=sum(map(len, datasets.values())))
-        report = examine(datasets, deep=chosen.deep, faults=faults, advance=lambda: progress.advance(task))
+        report = examine(datasets, deep=chosen.deep, faults=faults, advance=lambda: progress.advance(task),
+                         notice=functools.cache(progress.console.print))  # fmt: skip
     print_report(report, Console())
     if chosen.json:
         write_json(Path(chosen.json), report.to_dict())

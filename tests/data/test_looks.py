@@ -154,6 +154,15 @@ def test_a_cache_that_cannot_be_written_stops_nobody(tmp_path, root, read, monke
     assert sum("keeps nothing of this start" in record.message for record in caplog.records) == 1
 
 
+def test_the_doctor_tells_who_asks_of_a_store_that_keeps_nothing(tmp_path, root, read, monkeypatch):
+    """`check` silences the log, so it gives a place for such sentences."""
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("SCENEGEN_CACHE", str(tmp_path / "a file"))
+    told: list[str] = []
+    assert examine({"train": opened(root)}, notice=told.append).sound
+    assert ["keeps nothing of this start" in sentence for sentence in told] == [True]
+
+
 def test_two_processes_may_keep_at_once(root):
     """The second writer waits; neither loses what the other has put."""
     file = root / "images/p0.jpg"

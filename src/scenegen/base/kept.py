@@ -35,6 +35,10 @@ def cache_folder(setting: str) -> Path | None:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "scenegen"
 
 
+Notice = Callable[[str], None]
+"""Receives a sentence that the user should see."""
+
+
 class Kept:
     """Values found out about files, by path, by what was found out, and by the state that the file was in.
 
@@ -49,7 +53,7 @@ class Kept:
         notice: receives a sentence about a store that cannot be used.
     """
 
-    def __init__(self, root: Path, *, setting: str = "auto", notice: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, root: Path, *, setting: str = "auto", notice: Notice = lambda _: None) -> None:
         self.notice = notice
         self.store: sqlite3.Connection | None = None
         folder = cache_folder(setting)

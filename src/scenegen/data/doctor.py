@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scenegen.base.console import printable, shown
+from scenegen.base.kept import Notice
 from scenegen.base.listing import few
 from scenegen.base.members import folder_of
 from scenegen.base.records import Refusal
@@ -26,6 +28,7 @@ from scenegen.data.slice_files import SliceFiles
 from scenegen.data.slices import Twins
 from scenegen.data.tally import Tally, shape_of
 
+LOG = logging.getLogger(__name__)
 LOOKED = 32
 """Holes of a split that are measured."""
 
@@ -116,6 +119,7 @@ def examine(
     deep: bool = True,
     faults: Sequence[Fault] = (),
     advance: Callable[[], None] = lambda: None,
+    notice: Notice = LOG.warning,
 ) -> Report:
     """Look at every file of the splits.
 
@@ -124,6 +128,7 @@ def examine(
         deep: decode the photographs; otherwise grey ones, duplicates and the hash stay unknown.
         faults: what is already known.
         advance: called once per sample, for a progress bar.
+        notice: receives a sentence about a store of looks that cannot be used.
     """
     first = next(iter(datasets.values()))
     faults = [*faults, *_of_holes(datasets)]
@@ -135,7 +140,7 @@ def examine(
         files = dataset.source
         assert isinstance(files, Files)
         found |= dict.fromkeys(files.unmatched)
-        for item in inspect(files, deep=deep, advance=advance):
+        for item in inspect(files, deep=deep, advance=advance, notice=notice):
             tally.add(split, item)
     found |= dict.fromkeys(tally.faults)
     return Report(

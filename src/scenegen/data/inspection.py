@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scenegen.base.kept import Notice
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
 from scenegen.data.degrade import Holes
@@ -123,10 +124,10 @@ def in_groups(faults: Sequence[Fault]) -> list[str]:
 
 
 def inspect(
-    files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None
+    files: Files, *, deep: bool, advance: Callable[[], None] = lambda: None, notice: Notice = LOG.warning
 ) -> Generator[Inspected, None, None]:
-    """Look at every pair, several at a time; `advance` is called after each."""
-    with Looks(files.root, count=len(files.pairs), deep=deep) as looks:
+    """Look at every pair, several at a time; `advance` is called after each, `notice` is as in `Looks`."""
+    with Looks(files.root, count=len(files.pairs), deep=deep, notice=notice) as looks:
         for first in range(0, len(files.pairs), AT_ONCE):
             pairs = list(files.pairs[first : first + AT_ONCE])
             for pair, facts in zip(pairs, _in_threes(looks, pairs), strict=True):

@@ -17,7 +17,7 @@ from typing import Literal, Self
 import numpy as np
 from PIL import Image
 
-from scenegen.base.kept import Kept, State
+from scenegen.base.kept import Kept, Notice, State
 from scenegen.base.members import File, size_of, state_of
 from scenegen.base.pictures import load_pixels, open_picture
 from scenegen.base.records import Refusal
@@ -74,11 +74,12 @@ class Looks:
         root: the data set's folder.
         count: its samples.
         deep: decode photographs too.
+        notice: receives a sentence about a store that cannot be used.
     """
 
-    def __init__(self, root: Path, *, count: int, deep: bool) -> None:
+    def __init__(self, root: Path, *, count: int, deep: bool, notice: Notice = LOG.warning) -> None:
         self.deep = deep
-        self.kept = Kept(root, setting="auto" if count >= FROM else "off", notice=LOG.warning)
+        self.kept = Kept(root, setting="auto" if count >= FROM else "off", notice=notice)
         self.pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
 
     def __enter__(self) -> Self:

@@ -26,7 +26,7 @@ from scenegen.scoring.protocol import SetHash
 
 
 @dataclass(frozen=True)
-class Looks:
+class Seen:
     """A batch as judges and measures of single pictures see it.
 
     Attributes:
@@ -66,15 +66,15 @@ class Tally:
     labels: SetHash = field(default_factory=SetHash)
     pictures: SetHash = field(default_factory=SetHash)
 
-    def add(self, looks: Looks) -> None:
+    def add(self, seen: Seen) -> None:
         """Take in the next batch, but for its features."""
-        for sample, picture in zip(looks.samples, looks.made, strict=True):
+        for sample, picture in zip(seen.samples, seen.made, strict=True):
             self.labels.add(sample.name, (sample.image if sample.label is None else sample.label).numpy())
             self.pictures.add(sample.name, picture.numpy())
-        for role, rows in looks.rows.items():
+        for role, rows in seen.rows.items():
             self.rows[role].append(rows)
-        if looks.counts is not None:
-            self.counts += looks.counts
+        if seen.counts is not None:
+            self.counts += seen.counts
             self.counted = True
 
     def of(self, role: str) -> np.ndarray:
@@ -124,14 +124,14 @@ def judge_generated(
             given["results"] = torch.stack([torch.stack([*map(planes, pictures.results(s.name))]) for s in samples])
         return samples, made, given
 
-    def look(batch: tuple[list[Any], Tensor, dict[str, Tensor]]) -> Looks:
+    def look(batch: tuple[list[Any], Tensor, dict[str, Tensor]]) -> Seen:
         samples, made, given = batch
         on_device = {what: tensor.to(options.device) for what, tensor in given.items()}
         shown = Samples(made.to(options.device), on_device, judges)
         photos = None
         if own_photos and all(s.image is not None for s in samples):
             photos = torch.stack([s.image for s in samples]).to(options.device)
-        return Looks(
+        return Seen(
             samples,
             made,
             rows={role: measure.per_picture(shown.made, shown).cpu() for role, measure in single.items()},
@@ -143,9 +143,9 @@ def judge_generated(
     described: dict[str, Gathered] = defaultdict(Gathered)
     own: dict[str, Gathered] = defaultdict(Gathered)
     work = prefetched(read, track(batches(len(pictures.files), options.batch_size), "scoring"))
-    for looks in shared_out(look, work, device=options.device):
-        tally.add(looks)
-        for kept, features in ((described, looks.features), (own, looks.photos)):
+    for seen in shared_out(look, work, device=options.device):
+        tally.add(seen)
+        for kept, features in ((described, seen.features), (own, seen.photos)):
             for role, found in features.items():
                 kept[role].add(found)
     tally.features = {role: gathered.rows() for role, gathered in described.items()}

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import logging
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scenegen.base.kept import Kept, State, is_young
+from scenegen.base.kept import Kept, Notice, State, is_young
 from scenegen.base.members import File
 from scenegen.base.records import Refusal
 from scenegen.base.scratch import scratch
@@ -35,9 +35,6 @@ FORMAT = 1
 """Of kept descriptions and lists; another one's are not read."""
 TURN = 512
 """Batches that one loader reads; what is kept of them is looked up before."""
-
-
-Notice = Callable[[str], None]
 
 
 @functools.cache

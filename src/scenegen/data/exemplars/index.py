@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from scenegen.base.documents import of_shape, read_json, read_text
+from scenegen.base.kept import Notice
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
-from scenegen.data.exemplars.described import KeptLists, Notice, describe, log_once
+from scenegen.data.exemplars.described import KeptLists, describe, log_once
 from scenegen.data.exemplars.measures import Measure
 from scenegen.data.exemplars.rank import Ranked, Track, own_rows, rank, require_lists, untracked
 from scenegen.data.pairs import Files
