@@ -12,9 +12,9 @@ from torch import Tensor
 from scenegen.base.records import Batch, Refusal
 from scenegen.networks.generators.sesame_editing import editing_semantics
 from scenegen.networks.interop import load_official
+from scenegen.networks.layers.halving import halved
 from scenegen.networks.layers.holes import spread
 from scenegen.networks.layers.log_spdnorm import LogSPDBlock
-from scenegen.networks.layers.picnet import halved
 from scenegen.networks.layers.spdnorm import SPDBlock
 from tests.options import built
 

@@ -13,6 +13,7 @@ from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.data.samples import collate
+from scenegen.networks.discriminators.oasis import OasisDiscriminator
 from scenegen.networks.generators.resnet import ResnetBlock
 from scenegen.training.recompute import recompute
 
@@ -83,6 +84,40 @@ def test_dropout_is_drawn_once() -> None:
         assert recompute(block) == 1
     for kept, again in zip(*found, strict=True):
         assert torch.equal(kept, again)
+
+
+@pytest.mark.parametrize("slope", [False, True], ids=["scores", "slope"])
+def test_the_segmenting_discriminator_forgets_too(slope: bool) -> None:
+    """Also under a penalty on the slope at the picture (R1), whose gradient passes the blocks a second time."""
+    found = []
+    for forgets in (False, True):
+        torch.manual_seed(0)
+        judge = OasisDiscriminator(
+            semantic_channels=3, num_classes=3, height=32, width=32, ndf=4, widths=[1, 2], depth=2
+        )
+        if forgets:
+            assert recompute(judge) == 4
+        image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        kept: dict[int, Tensor] = {}
+
+        def note(tensor: Tensor, kept: dict[int, Tensor] = kept) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            scores = judge.segment(image)
+        held = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+        loss = scores.square().mean()
+        if slope:
+            (at,) = torch.autograd.grad(loss, image, create_graph=True)
+            loss = at.square().sum()
+        loss.backward()
+        grads = [p.grad for p in judge.parameters() if p.grad is not None]
+        found.append((held, [scores, *grads, *judge.buffers()]))
+    (most, kept_ones), (least, again) = found
+    assert least < most / 2
+    for one, other in zip(kept_ones, again, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_model_without_such_blocks_is_refused() -> None:

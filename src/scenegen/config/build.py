@@ -219,11 +219,14 @@ def rounds(config: Config, data: Any) -> Any:
         generator.pretrained = make(config["encoder"]).start(generator, seed=config["seed"])
     if machine.lookup:
         tabulate(generator)
-    if machine.checkpoint_activations and not recompute(generator):
-        raise Refusal(
-            f"trainer.checkpoint_activations=true forgets what blocks hold, and {type(generator).__name__} has none of "
-            "those that docs/speed.md names; leave it out"
-        )
+    if machine.checkpoint_activations:
+        if not recompute(generator):
+            raise Refusal(
+                "trainer.checkpoint_activations=true forgets what blocks hold, and "
+                f"{type(generator).__name__} has none of those that docs/speed.md names; leave it out"
+            )
+        if judge is not None:
+            recompute(judge)
     terms = objective(config, generator, data)
     height, width = Size(**config["size"]).pixels
     offered = {"model": generator, "objective": terms, "samples": config["batch_size"] // machine.world}

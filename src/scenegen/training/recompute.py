@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scenegen.networks.correspondence import cocosnetv1, cocosnetv2
+from scenegen.networks.discriminators import oasis
 from scenegen.networks.generators.resnet import ResnetBlock
 from scenegen.networks.generators.rrdb import DenseBlock
 from scenegen.networks.generators.sesame_editing import ResidualBlock
@@ -25,6 +25,8 @@ from scenegen.networks.layers.transposed_attention import CrossBlock, RestormerB
 STEPS: dict[type[nn.Module], tuple[str, ...]] = {
     SPADEBlock: ("convolved",),
     SPDBlock: ("convolved", "soft_map"),
+    oasis.DownBlock: ("convolved",),
+    oasis.UpBlock: ("convolved",),
     **dict.fromkeys((ResnetBlock, DenseBlock, ResidualBlock, LogSPDBlock, RestormerBlock, CrossBlock), ("forward",)),
     **dict.fromkeys((cocosnetv1.ResidualBlock, cocosnetv2.ResidualBlock), ("forward",)),
     **dict.fromkeys((picnet.FirstBlock, picnet.ResidualBlock, picnet.DoublingBlock, picnet.OutputBlock), ("forward",)),
@@ -64,7 +66,7 @@ def _forgetful(block: nn.Module, step: Any, *given: Any, **named: Any) -> Any:
     drawing = {m.field: m.field.current for m in block.modules() if isinstance(m, ClassNoise)}
 
     def contexts() -> tuple[Any, Any]:
-        return contextlib.nullcontext(), _reading(before, drawing)
+        return contextlib.nullcontext(), _Reading(before, drawing)
 
     return checkpoint(step, *given, use_reentrant=False, context_fn=contexts, **named)
 
@@ -76,17 +78,24 @@ def _small(block: nn.Module, given: tuple[Any, ...]) -> bool:
     return x.numel() < max(weight.numel() for part in parts for weight in part.parameters())
 
 
-@contextlib.contextmanager
-def _reading(before: Before, drawing: dict[NoiseField, Pass | None]) -> Iterator[None]:
-    """Buffers and class noise as they were; other tensors stand in for buffers, as a graph may hold the ones of now."""
-    now = [(module, name, module._buffers[name]) for module, name, _ in before]
-    with contextlib.ExitStack() as stack:
-        for field, drawn in drawing.items():
-            stack.enter_context(field.during(drawn))
-        for module, name, value in before:
+class _Reading:
+    """Buffers and class noise as they were; other tensors stand in for buffers, as a graph may hold the ones of now.
+
+    A context that is entered anew by every pass of gradients: under a penalty on a slope there are two.
+    """
+
+    def __init__(self, before: Before, drawing: dict[NoiseField, Pass | None]) -> None:
+        self.before, self.drawing = before, drawing
+
+    def __enter__(self) -> None:
+        self.now = [(module, name, module._buffers[name]) for module, name, _ in self.before]
+        self.fields = contextlib.ExitStack()
+        for field, drawn in self.drawing.items():
+            self.fields.enter_context(field.during(drawn))
+        for module, name, value in self.before:
             module._buffers[name] = value.clone()
-        try:
-            yield
-        finally:
-            for module, name, value in now:
-                module._buffers[name] = value
+
+    def __exit__(self, *raised: object) -> None:
+        for module, name, value in self.now:
+            module._buffers[name] = value
+        self.fields.close()

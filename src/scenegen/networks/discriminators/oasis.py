@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base.records import Discriminator, Judgement, Refusal
+from scenegen.networks.layers.halving import halved
 from scenegen.networks.layers.norm import SpectralConv2d
 from scenegen.networks.layers.semantics import named_classes
 
@@ -37,8 +38,12 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h, w) to (b, out, h / 2, w / 2)."""
-        main = F.avg_pool2d(self.conv2(self.conv1(x)), 2)
-        return self.conv_s(F.avg_pool2d(x, 2)) + main  # a 1x1 convolution and a mean commute: four times cheaper
+        main = halved(self.convolved(x))
+        return self.conv_s(halved(x)) + main  # a 1x1 convolution and a mean commute: four times cheaper
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """The main path in front of its halving, (b, out, h, w)."""
+        return self.conv2(self.conv1(x))
 
 
 class UpBlock(nn.Module):
@@ -59,8 +64,12 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h, w) to (b, out, 2 h, 2 w)."""
-        main = self.conv2(self.conv1(x))
-        return F.interpolate(self.conv_s(x), scale_factor=2, mode="nearest") + main  # as in DownBlock
+        shortcut = F.interpolate(self.conv_s(x), scale_factor=2, mode="nearest")  # as in DownBlock
+        return shortcut + self.convolved(x)
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """The main path, (b, out, 2 h, 2 w)."""
+        return self.conv2(self.conv1(x))
 
 
 class OasisDiscriminator(Discriminator):

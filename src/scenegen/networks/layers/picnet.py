@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from scenegen.base.records import Refusal
 from scenegen.networks.layers.coordinates import CoordinateConv
 from scenegen.networks.layers.gated import TwoGatedConvs
+from scenegen.networks.layers.halving import halved
 from scenegen.networks.layers.run_norm import RunNorm
 from scenegen.networks.layers.stepping_spectral import SteppingSpectral
 
@@ -271,24 +272,6 @@ class ShortLongAttention(Doubled):
 def _read(x: Tensor, affinities: Tensor) -> Tensor:
     """Sum over places j of x_j, weighted by row i, at every place i."""
     return (x.flatten(2) @ affinities.mT).view_as(x)
-
-
-def halved(x: Tensor) -> Tensor:
-    """F.avg_pool2d(x, 2), for whose gradient torch keeps x itself; here nothing is kept where the sides are even."""
-    even = not any(side % 2 for side in x.shape[-2:])
-    return _Halved.apply(x) if even and torch.is_grad_enabled() and x.requires_grad else F.avg_pool2d(x, 2)
-
-
-class _Halved(torch.autograd.Function):
-    """Means of 2x2 pixels; a quarter of a mean's gradient goes to each of its pixels."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2)
-
-    @staticmethod
-    def backward(ctx, *grads: Tensor) -> Tensor:
-        return F.interpolate(grads[0] / 4, scale_factor=2, mode="nearest")
 
 
 def widths(ngf: int, widest: int, count: int) -> list[int]:
