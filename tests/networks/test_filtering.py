@@ -111,7 +111,7 @@ def test_fourier_with_other_zeros_around_takes_the_convolution(padding):
         assert torch.equal(Filtered(conv, across=fourier(17, taps=7))(x), conv(x))
 
 
-OTHERS = ({"stride": 2}, {"dilation": 2}, {"groups": 2}, {"padding_mode": "reflect"}, {"padding": "same"})
+OTHERS = ({"stride": 2}, {"dilation": 2}, {"groups": 2}, {"padding": "same"})
 
 
 @pytest.mark.parametrize("options", OTHERS)
@@ -120,6 +120,30 @@ def test_another_convolution_is_refused_and_stays(options):
     assert filtered(conv) is conv
     with pytest.raises(Refusal, match="call it as it is"):
         Filtered(conv, down=ALGORITHMS[3], across=ALGORITHMS[3])
+
+
+@pytest.mark.parametrize("padding_mode", ["reflect", "replicate", "circular"])
+def test_other_borders_are_the_same_sums_and_not_of_fourier(padding_mode):
+    conv = nn.Conv2d(8, 9, 3, padding=(1, 2), padding_mode=padding_mode).double().requires_grad_(False)
+    x = torch.randn(2, 8, 7, 10, dtype=torch.float64)
+    with torch.inference_mode():
+        found = Filtered(conv, down=ALGORITHMS[3], across=ALGORITHMS[3])(x)
+        assert (found - conv(x)).abs().max() < 1e-12
+    with pytest.raises(Refusal, match="call it as it is"):
+        Filtered(conv, down=fourier(7, taps=3), across=ALGORITHMS[3])
+
+
+def test_alone_it_keeps_no_other_weights_and_refuses_what_needs_them():
+    conv, x = made("3x3, zeros around", torch.float32)
+    alone = Filtered(conv, down=ALGORITHMS[3], across=ALGORITHMS[3], alone=True)
+    assert [name for name, _ in alone.named_parameters()] == []
+    assert torch.equal(alone(x.requires_grad_()), filtered(conv)(x.detach()))
+    assert not alone(x).requires_grad
+    for other in (x.double(), x.bfloat16(), x.to("meta")):
+        with pytest.raises(Refusal, match="lookup=false"):
+            alone(other)
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(Refusal, match="lookup=false"):
+        alone(x)
 
 
 def test_a_copy_gives_the_same():

@@ -15,7 +15,7 @@ from scenegen.base.records import Batch, Refusal
 from scenegen.data.world import render
 from scenegen.networks.generators.gaugan import GauGAN
 from scenegen.networks.generators.layer_changes import set_borders
-from scenegen.networks.layers import windows, winograd
+from scenegen.networks.layers import filtering, lookup, windows
 from scenegen.networks.layers.init import initialise
 from scenegen.networks.layers.lookup import LookupSPADE, look_up, looks_up, tabulate
 from scenegen.networks.layers.norm import SpectralConv2d
@@ -127,14 +127,14 @@ def test_pictures_are_those_of_the_dense_generator(name, everywhere, monkeypatch
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in PAYING else pytest.mark.thorough) for n in MODELS])
 def test_pictures_of_winograd_in_every_layer_are_the_exact_ones(name, monkeypatch):
-    monkeypatch.setattr(winograd, "WIDE", 1)
+    monkeypatch.setattr(lookup, "WIDE", 1)
     kept, batch = trained_once(name)
     noise = noise_of(kept, batch)
     for precise, tolerance in ((False, 1e-5), (True, 1e-9)):
         model = copy.deepcopy(kept).double() if precise else copy.deepcopy(kept)
         dense = copy.deepcopy(kept).double()
         look_up(model)
-        assert any(isinstance(module, winograd.Winograd) for module in model.modules())
+        assert any(isinstance(module, filtering.Filtered) for module in model.modules())
         exact = dense.sample(batch, noise=None if noise is None else noise.double()).image
         found = model.sample(batch, noise=None if noise is None else noise.double() if precise else noise).image
         torch.testing.assert_close(found.double(), exact, atol=tolerance, rtol=0)
@@ -143,19 +143,20 @@ def test_pictures_of_winograd_in_every_layer_are_the_exact_ones(name, monkeypatc
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate"])
 @pytest.mark.parametrize("size", [(2, 2), (3, 8), (7, 5), (40, 36)])
 def test_winograds_convolution_is_the_direct_one(mode, size, monkeypatch):
-    monkeypatch.setattr(winograd, "TILES", 30)  # several pictures, or part of one, at a time
+    monkeypatch.setattr(filtering, "TILES", 30)  # several pictures, or part of one, at a time
     torch.manual_seed(0)
     conv = torch.nn.Conv2d(6, 5, 3, padding=1, padding_mode=mode).double()
     maps = torch.randn(3, 6, *size, dtype=torch.float64)
-    torch.testing.assert_close(winograd.Winograd(conv)(maps), conv(maps), atol=1e-12, rtol=0)
+    found = filtering.Filtered(conv, down=lookup.WINOGRAD, across=lookup.WINOGRAD, alone=True)(maps)
+    torch.testing.assert_close(found, conv(maps), atol=1e-12, rtol=0)
 
 
 def test_convolutions_of_another_kind_stay_direct():
-    conv = partial(torch.nn.Conv2d, winograd.WIDE, winograd.WIDE, padding=1)
-    assert winograd.suits(conv(3))
+    conv = partial(torch.nn.Conv2d, lookup.WIDE, lookup.WIDE, padding=1)
+    assert lookup.suits(conv(3))
     others = [conv(3, stride=2), conv(3, dilation=2), conv(3, groups=2), conv(1), conv(5)]
-    others += [torch.nn.Conv2d(winograd.WIDE, winograd.WIDE - 1, 3, padding=1), conv(3, device="meta")]
-    assert not any(map(winograd.suits, others))
+    others += [torch.nn.Conv2d(lookup.WIDE, lookup.WIDE - 1, 3, padding=1), conv(3, device="meta")]
+    assert not any(map(lookup.suits, others))
 
 
 def test_one_class_needs_no_convolution():

@@ -1,4 +1,4 @@
-"""Convolutions of a network that only looks, on a CPU, by bilinear algorithms of fewer products.
+"""Convolutions of a network that only looks or paints, on a CPU, by bilinear algorithms of fewer products.
 
 Along an axis, a filter g over inputs x gives made @ ((filters @ g) * (given @ x)); two axes come one after the other.
 Over the channels each product is a matrix product, and the sums before and after it are too.
@@ -18,6 +18,11 @@ from scenegen.base.records import Refusal
 
 TILES = 136
 """Tiles that are multiplied at a time, so that what lies between the sums stays in the cache."""
+CHANNELS = 64
+"""Channels out whose filters are transformed at a time."""
+ROW_BY_ROW = 2**18
+"""Weights of a product from which those of one channel out lie together: on few pixels its time is up to a sixth less,
+and of fewer weights up to a tenth more."""
 
 
 @dataclass(frozen=True)
@@ -96,40 +101,63 @@ class Filtered(nn.Module):
     long as `fourier` was made for.
 
     Args:
-        conv: without groups, dilation or another padding than zeros; its weights stay as they are.
-        down, across: of its two axes; `POINT` where the kernel has one tap.
+        conv: without groups or dilation; its weights stay as they are.
+        down, across: of its two axes; `POINT` where the kernel has one tap. `fourier` knows no padding but zeros.
+        alone: do not keep the convolution's own weights: results carry no gradient, and what would call it is refused.
 
     Raises:
         Refusal: another convolution.
     """
 
-    def __init__(self, conv: nn.Conv2d, *, down: Algorithm = POINT, across: Algorithm = POINT) -> None:
+    def __init__(
+        self, conv: nn.Conv2d, *, down: Algorithm = POINT, across: Algorithm = POINT, alone: bool = False
+    ) -> None:
         super().__init__()
-        if not is_plain(conv):
-            raise Refusal(f"{conv} has a stride, a dilation, groups or another padding than zeros; call it as it is")
-        self.conv, self.axes = conv, (down, across)
-        filters = torch.kron(down.filters, across.filters)
-        weight = filters @ conv.weight.detach().double().flatten(2).permute(1, 2, 0)  # (in, products, out)
-        self.weight = nn.Buffer(weight.transpose(0, 1).to(conv.weight.dtype).contiguous(), persistent=False)
+        if not is_plain(conv) or (conv.padding_mode != "zeros" and (down.around or across.around)):
+            raise Refusal(f"{conv} has a stride, a dilation, groups or a padding that no algorithm knows; "
+                          "call it as it is")  # fmt: skip
+        self.axes, self.taps, self.mode = (down, across), conv.kernel_size, conv.padding_mode
+        self.padding = (int(conv.padding[0]), int(conv.padding[1]))
+        self.conv = None if alone else conv
+        self.weight = nn.Buffer(_transformed(conv.weight.detach(), self.axes), persistent=False)
+        self.bias = None if conv.bias is None else nn.Buffer(conv.bias.detach(), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        """See `nn.Conv2d`; the result lies channels last."""
-        if self._learns(input) or not self._computes(input) or not self._fits(input):
+        """See `nn.Conv2d`; the result lies channels last.
+
+        Raises:
+            Refusal: `alone`, and an input that needs the convolution itself.
+        """
+        if self.conv is not None and self._learns(input, self.conv):
             return self.conv(input)
+        if self._computes(input) and self._fits(input):
+            return self._filtered(input)
+        if self.conv is None:
+            raise Refusal(
+                f"a convolution that keeps transformed weights alone takes (b, c, h, w) in {self.weight.dtype} on "
+                f"a CPU without autocast, not {[*input.shape]} in {input.dtype} on {input.device}; use lookup=false"
+            )
+        return self.conv(input)
+
+    @torch.no_grad()
+    def _filtered(self, input: Tensor) -> Tensor:
+        if self.mode != "zeros" and any(self.padding):
+            around = [side for padding in reversed(self.padding) for side in (padding, padding)]
+            input = F.pad(input, around, mode=self.mode)
         (h, down, above), (w, across, beside) = (self._side(length, i) for i, length in enumerate(input.shape[2:]))
-        image = input.permute(0, 2, 3, 1)
+        image = input.permute(0, 2, 3, 1).contiguous()
         if any(above + beside):
             image = F.pad(image, (0, 0, *beside, *above))
         outputs = [len(axis.made) for axis in self.axes]
-        result = image.new_empty(len(image), down, outputs[0], across, outputs[1], self.conv.out_channels)
+        result = image.new_empty(len(image), down, outputs[0], across, outputs[1], self.weight.shape[2])
         pictures, rows = max(1, TILES // (down * across)), max(1, TILES // across)
         for given, made in zip(image.split(pictures), result.split(pictures), strict=True):
             for first in range(0, down, rows):
                 self._fill(made[:, first : first + rows], given[:, first * outputs[0] :])
         return result.view(len(image), down * outputs[0], across * outputs[1], -1)[:, :h, :w].permute(0, 3, 1, 2)
 
-    def _learns(self, input: Tensor) -> bool:
-        return torch.is_grad_enabled() and any(part.requires_grad for part in (input, *self.conv.parameters()))
+    def _learns(self, input: Tensor, conv: nn.Conv2d) -> bool:
+        return torch.is_grad_enabled() and any(part.requires_grad for part in (input, *conv.parameters()))
 
     def _computes(self, input: Tensor) -> bool:
         whole = input.dtype == self.weight.dtype and input.dtype in (torch.float32, torch.float64)
@@ -138,15 +166,15 @@ class Filtered(nn.Module):
     def _fits(self, input: Tensor) -> bool:
         if input.ndim != 4 or not input.numel():
             return False
-        sides = zip(self.axes, input.shape[2:], self.conv.padding, strict=True)
+        sides = zip(self.axes, input.shape[2:], self.padding, strict=True)
         return all(not axis.around or (side, padding) == (axis.given.shape[1], axis.around)
                    for axis, side, padding in sides)  # fmt: skip
 
     def _side(self, length: int, i: int) -> tuple[int, int, tuple[int, int]]:
         """Outputs along an axis, tiles, and zeros before and after the input."""
-        axis, padding = self.axes[i], int(self.conv.padding[i])
+        axis, padding = self.axes[i], self.padding[i] if self.mode == "zeros" else 0
         outputs, inputs = len(axis.made), axis.given.shape[1]
-        made = length + 2 * padding - self.conv.kernel_size[i] + 1
+        made = length + 2 * padding - self.taps[i] + 1
         tiles, before = -(-made // outputs), padding - axis.around
         return made, tiles, (before, tiles * outputs - outputs + inputs - length - before)
 
@@ -163,17 +191,25 @@ class Filtered(nn.Module):
         x = torch.bmm(x.view(-1, n, channels), self.weight, out=room(len(self.weight), n, out))
         x = _along_both(x.view(*(len(axis.given) for axis in self.axes), n, out), [a.made for a in self.axes], room)
         x = x.view(below, beside, b, rows, columns, out).permute(2, 3, 0, 4, 1, 5)
-        if self.conv.bias is None:
+        if self.bias is None:
             made.copy_(x)
         else:
-            torch.add(x, self.conv.bias, out=made)
+            torch.add(x, self.bias, out=made)
 
 
 def is_plain(conv: nn.Conv2d) -> bool:
-    """True for a convolution of stride 1 without groups, dilation or another padding than zeros."""
-    return (conv.stride, conv.dilation, conv.groups, conv.padding_mode) == ((1, 1), (1, 1), 1, "zeros") and not (
-        isinstance(conv.padding, str)
-    )
+    """True for a convolution of stride 1 without groups or dilation, whose padding is numbers of pixels."""
+    return (conv.stride, conv.dilation, conv.groups) == ((1, 1), (1, 1), 1) and not isinstance(conv.padding, str)
+
+
+def _transformed(weight: Tensor, axes: tuple[Algorithm, Algorithm]) -> Tensor:
+    """(out, in, h, w) weights -> (products, in, out), computed in float64 a few channels at a time."""
+    filters = torch.kron(axes[0].filters, axes[1].filters)
+    found = weight.new_empty(len(filters), *weight.shape[:2])
+    for part, into in zip(weight.split(CHANNELS), found.split(CHANNELS, dim=1), strict=True):
+        into.copy_((filters @ part.double().reshape(-1, filters.shape[1]).t()).view(into.shape))
+    found = found.transpose(1, 2)
+    return found if found[0].numel() > ROW_BY_ROW else found.contiguous()
 
 
 Room = Callable[..., Tensor]
