@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,17 @@ def test_spellings_of_the_old_layout(word: str, told: str, tmp_path: Path) -> No
 
 def test_an_option_or_another_key_is_no_number() -> None:
     assert no_option(["width=tiny", "steps=3", "size.width=64", "loss=cx+dists", "-m"]) is None
+
+
+def test_commands_in_one_process_keep_none_of_each_others_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scenegen import train
+
+    monkeypatch.setattr("sys.argv", ["train", "no_such_option=1"])
+    counts = []
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            train.main()
+        counts.append(gc.get_freeze_count())
+        assert gc.isenabled()
+    assert counts[0]
+    assert len(set(counts)) == 1

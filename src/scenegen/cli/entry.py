@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
@@ -107,9 +107,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             return result
 
         @functools.wraps(task)
+        @_uncollected()
         def main() -> None:
-            gc.disable()  # a composition makes many objects and no garbage; imports stay to the end
-            gc.freeze()
             safe_streams()
             quiet()
             register_resolvers()
@@ -131,14 +130,30 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
                 if wants_traceback:
                     raise
                 _stop(no_option(sys.argv[1:]) or error, config_name)
-            finally:
-                if not gc.isenabled():  # no task has begun, and what was composed ends with the process
-                    gc.freeze()
-                    gc.enable()
 
         return main
 
     return decorate
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage is looked for until a task begins, which turns that on: a composition makes much and leaves none.
+
+    What the first command of a process finds there, and what it composed for no task, is never looked at; a program
+    that calls commands again and again keeps none of theirs.
+    """
+    first = not gc.get_freeze_count()
+    gc.disable()
+    if first:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if not gc.isenabled():
+            if first:
+                gc.freeze()
+            gc.enable()
 
 
 def _under_foreign_launcher() -> bool:

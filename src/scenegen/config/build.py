@@ -197,7 +197,6 @@ def rounds(config: Config, data: Any) -> Any:
     from scenegen.base.seeding import hash_seed
     from scenegen.networks.layers.init import initialise
     from scenegen.networks.layers.lookup import tabulate
-    from scenegen.training.recompute import recompute
     from scenegen.training.rounds import Rounds
 
     machine = make(config["trainer"])
@@ -220,6 +219,8 @@ def rounds(config: Config, data: Any) -> Any:
     if machine.lookup:
         tabulate(generator)
     if machine.checkpoint_activations:
+        from scenegen.training.recompute import recompute
+
         if not recompute(generator):
             raise Refusal(
                 "trainer.checkpoint_activations=true forgets what blocks hold, and "
