@@ -67,12 +67,20 @@ class Texture:
         return self.flat.take(iv * side + (offset + iu), axis=0)
 
 
-def _spectral(rng: np.random.Generator, beta: float, low: float, high: float, stretch: float = 1.0) -> np.ndarray:
-    """Gaussian noise with power f^-beta between two frequencies (per tile); stretch > 1 draws it out along u."""
+@lru_cache(maxsize=2)
+def _frequencies(stretch: float) -> np.ndarray:
+    """Of the values of a real picture's Fourier transform, per tile, above 0; those along u count `stretch` times."""
     fy = np.fft.fftfreq(SIZE, 1 / SIZE)[:, None]
     fx = np.fft.rfftfreq(SIZE, 1 / SIZE)[None] * stretch
-    f = np.maximum(np.hypot(fx, fy), 1e-6)
-    gain = f ** (-beta / 2) * (f >= low) * np.exp(-((f / high) ** 2))
+    return np.maximum(np.hypot(fx, fy), 1e-6)
+
+
+def _spectral(rng: np.random.Generator, beta: float, low: float, high: float, stretch: float = 1.0) -> np.ndarray:
+    """Gaussian noise with power f^-beta between two frequencies (per tile); stretch > 1 draws it out along u."""
+    f = _frequencies(stretch)
+    gain = (f >= low) * np.exp(-((f / high) ** 2))
+    if beta:
+        gain *= f ** (-beta / 2)
     field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) * gain, s=(SIZE, SIZE))
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
@@ -92,24 +100,28 @@ def _ridged(rng: np.random.Generator) -> np.ndarray:
 def _crowns(rng: np.random.Generator, cells: int, pointed: float) -> np.ndarray:
     """Tree crowns seen from above: height in [0, 1], a number per crown in [0, 1], the side that faces +u."""
     offset, size = rng.uniform(0, 1, (cells, cells, 2)), rng.uniform(0.55, 1.0, (cells, cells))
-    tone = rng.uniform(0, 1, (cells, cells))
+    crowns = (offset[..., 0], offset[..., 1], size, rng.uniform(0, 1, (cells, cells)))
     at = (np.arange(SIZE) + 0.5) * cells / SIZE
-    row, column = np.floor(at).astype(int)[:, None], np.floor(at).astype(int)[None]
-    best = np.full((SIZE, SIZE), -1.0)
-    out = np.zeros((SIZE, SIZE, 3))
+    own = np.floor(at).astype(int)
+    best = np.full(SIZE**2, -1.0)
+    out = np.zeros((SIZE**2, 3))
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            cy, cx = (row + dy) % cells, (column + dx) % cells
-            oy, ox = offset[cy, cx, 0], offset[cy, cx, 1]
-            y, x = at[:, None] - (row + dy + oy), at[None] - (column + dx + ox)
-            radius = size[cy, cx] * 0.85
+            row, column = own + dy, own + dx
+            y, x, full, shade = (numbers.take(row % cells, 0).take(column % cells, 1) for numbers in crowns)
+            y, x = at[:, None] - (row[:, None] + y), at[None] - (column[None] + x)
+            radius = full * 0.85
+            # the first crown is also what stands where none reaches; of the others, no more than their squares
+            near = np.ones(y.shape, bool) if (dy, dx) == (-1, -1) else (np.abs(x) < radius) & (np.abs(y) < radius)
+            place = np.flatnonzero(near)
+            y, x, radius, full, shade = (part[near] for part in (y, x, radius, full, shade))
             d = np.hypot(x, y) / radius
             dome = np.sqrt(np.clip(1 - d * d, 0, 1)) * (1 - pointed) + pointed * np.clip(1 - d, 0, 1)
-            height = dome * size[cy, cx]
-            nearer = height > best
-            best = np.where(nearer, height, best)
-            out[nearer] = np.stack([height, tone[cy, cx], np.clip(x / radius, -1, 1)], -1)[nearer]
-    return out
+            height = dome * full
+            nearer = height > best[place]
+            best[place[nearer]] = height[nearer]
+            out[place[nearer]] = np.stack([height, shade, np.clip(x / radius, -1, 1)], -1)[nearer]
+    return out.reshape(SIZE, SIZE, 3)
 
 
 def _with_slopes(height: np.ndarray, scale: float) -> np.ndarray:

@@ -71,11 +71,12 @@ def _conifer(s: Sketch, rng) -> None:
         top = min(low + 0.24, 1.0)
         half = lean * (1 - low) * rng.uniform(0.85, 1.1) + 0.012
         cx = rng.uniform(-0.01, 0.01)
-        rough = 0.016 * np.sin(s.x * rng.uniform(150, 260) + i) + 0.012 * np.sin(s.x * 97 + 2 * i)
-        t = (s.y - low + rough) / (top - low)
-        mask = (t > 0) & (t < 1) & (np.abs(s.x - cx) < half * (1 - t))
-        shade = 0.45 + 0.35 * np.clip(1.2 * (s.x - cx) / half + 0.5, 0, 1) + 0.45 * np.clip(0.5 - t, -0.3, 0.5)
-        s.add(mask, 0, shade + 0.12 * np.sin(s.x * 210 + s.y * 160))
+        part = s.near(cx, (low + top) / 2, max(half, (top - low) / 2) + 0.03)  # the edge is rough by 0.028
+        rough = 0.016 * np.sin(part.x * rng.uniform(150, 260) + i) + 0.012 * np.sin(part.x * 97 + 2 * i)
+        t = (part.y - low + rough) / (top - low)
+        mask = (t > 0) & (t < 1) & (np.abs(part.x - cx) < half * (1 - t))
+        shade = 0.45 + 0.35 * np.clip(1.2 * (part.x - cx) / half + 0.5, 0, 1) + 0.45 * np.clip(0.5 - t, -0.3, 0.5)
+        part.add(mask, 0, shade + 0.12 * np.sin(part.x * 210 + part.y * 160))
 
 
 def _broadleaf(s: Sketch, rng, low: float = 0.3, wide: float = 0.38) -> None:
