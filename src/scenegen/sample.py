@@ -14,6 +14,7 @@ from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
 if TYPE_CHECKING:
+    from scenegen.base.records import Discriminator
     from scenegen.config.opened import TrainedRun
     from scenegen.data.own_maps import Notice
     from scenegen.data.samples import Pairs
@@ -139,11 +140,85 @@ class Tries:
                          title=self.judge.title, track=bar)  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Files beside the folder of pictures; None is not written.
+
+    Attributes:
+        sheet: the contact sheet.
+        exemplars: picture -> the exemplar that it was painted by.
+        results: picture -> how it differs from the others of its map, and the discriminator's score.
+    """
+
+    sheet: Path | None
+    exemplars: Path | None
+    results: Path | None
+
+    @classmethod
+    def of(cls, out: Path, run: TrainedRun, data: Pairs, chosen: Settings) -> Beside:
+        """What the choices ask for, beside `out`."""
+        wanted = {
+            "sheet.png": chosen.sheet > 0,
+            "exemplars.json": data.has_exemplars,
+            "results.json": run.fills_holes and chosen.n_per_label > 1,
+        }
+        return cls(*(out.with_name(f"{out.name}_{name}") if asked else None for name, asked in wanted.items()))
+
+    def take(
+        self,
+        out: Path,
+        data: Pairs,
+        indices: Sequence[int],
+        *,
+        made: dict[str, Any],
+        chosen: Settings,
+        notes: list[str],
+    ) -> None:
+        """Make sure that all may be written, and tell what there is to know of the inputs."""
+        from scenegen.base.console import printable
+        from scenegen.base.outputs import take_folder
+        from scenegen.sampling.generate import file_name
+
+        n = chosen.n_per_label
+        take_folder(
+            out,
+            made=made,
+            files=[file_name(data.names[i], k, n_per_label=n) for i in indices for k in range(n)],
+            reads=chosen.reads(),
+            beside=[path for path in (self.sheet, self.exemplars, self.results) if path is not None],
+            notes=notes,
+        )
+        for note in notes:
+            print(printable(note))
+
+    def write(
+        self,
+        data: Pairs,
+        files: Sequence[Path],
+        *,
+        indices: Sequence[int],
+        count: int | None,
+        n: int,
+        run: TrainedRun,
+        judge: Discriminator | None,
+    ) -> list[str]:
+        """Write the JSON files; sentences about them."""
+        from scenegen.base.files import write_json
+        from scenegen.config.opened_holes import filler
+        from scenegen.sampling.results import look_at, sentence
+
+        if self.exemplars is not None:
+            write_json(self.exemplars, {name: data.exemplar_names()[name] for name in data.names[:count]})
+        if self.results is None:
+            return []
+        found = look_at(data, files, indices=indices, n=n, model=filler(run, option="results"), judge=judge)
+        write_json(self.results, {result.name: result.as_dict() for result in found})
+        return [sentence(found)]
+
+
 @command("sample")
 def main(cfg: DictConfig) -> None:
     from scenegen.base.console import printable
-    from scenegen.base.files import write_json
-    from scenegen.base.outputs import take_folder
     from scenegen.config.groups import Size
     from scenegen.config.opened import open_run
     from scenegen.config.opened_holes import filler, open_judge
@@ -152,8 +227,7 @@ def main(cfg: DictConfig) -> None:
     from scenegen.networks.layers.lookup import look_up, looks_up
     from scenegen.runs.folder import made_folder
     from scenegen.runs.released import home_of
-    from scenegen.sampling.generate import file_name, generate, require_options
-    from scenegen.sampling.results import look_at, sentence
+    from scenegen.sampling.generate import generate, require_options
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -175,21 +249,8 @@ def main(cfg: DictConfig) -> None:
     tries = Tries.of(run, chosen) if chosen.best_of > 1 else None
     made = recipe_of(run, chosen, size=size, posts=posts, judges=[tries.judge.stamp] if tries is not None else [])
     out = made_folder(home_of(run.folder), made) if chosen.out is None else Path(chosen.out)
-    sheet, exemplars, results = (
-        out.with_name(f"{out.name}_{name}") for name in ("sheet.png", "exemplars.json", "results.json")
-    )
-    several = run.fills_holes and n > 1
-    beside = {sheet: chosen.sheet > 0, exemplars: data.has_exemplars, results: several}
-    take_folder(
-        out,
-        made=made,
-        files=[file_name(data.names[i], k, n_per_label=n) for i in indices for k in range(n)],
-        reads=chosen.reads(),
-        beside=[path for path, wanted in beside.items() if wanted],
-        notes=notes,
-    )
-    for note in notes:
-        print(printable(note))
+    beside = Beside.of(out, run, data, chosen)
+    beside.take(out, data, indices, made=made, chosen=chosen, notes=notes)
     seed = chosen.seed
     if tries is not None:
         seed, told = tries.best(data, indices)
@@ -208,16 +269,11 @@ def main(cfg: DictConfig) -> None:
         precision=chosen.precision,
         device=chosen.device,
     )
-    if data.has_exemplars:
-        write_json(exemplars, {name: data.exemplar_names()[name] for name in data.names[: chosen.count]})
-    if several:
-        found = look_at(data, files, indices=indices, n=n, model=filler(run, option="results"), judge=judge)
-        write_json(results, {result.name: result.as_dict() for result in found})
-        print(sentence(found))
+    sentences = beside.write(data, files, indices=indices, count=chosen.count, n=n, run=run, judge=judge)
     by = f"run {run.folder.name}, step {run.step}{', lookup' * bool(lookup)}"
-    print(f"{len(files)} pictures in {printable(str(out))} ({by})")
-    if chosen.sheet > 0:
-        write_sheet(sheet, data, files, indices=indices, count=chosen.sheet, n=n, notes=notes)
+    print(*sentences, f"{len(files)} pictures in {printable(str(out))} ({by})", sep="\n")
+    if beside.sheet is not None:
+        write_sheet(beside.sheet, data, files, indices=indices, count=chosen.sheet, n=n, notes=notes)
 
 
 def read_inputs(run: TrainedRun, chosen: Settings, *, size: Wanted, notice: Notice) -> Pairs:
