@@ -44,12 +44,20 @@ def main(cfg: DictConfig) -> int:
     from scenegen.base.outputs import require_new_folder
     from scenegen.config import build
     from scenegen.config.plan import plan, read_settings
-    from scenegen.data.annotations.importing import FORMATS, Annotations, Wishes, coloured, import_annotations
+    from scenegen.data.annotations.importing import (
+        FORMATS,
+        Annotations,
+        Wishes,
+        coloured,
+        import_annotations,
+        one_sided,
+    )
     from scenegen.data.annotations.report import print_import
     from scenegen.data.annotations.sources import Source
     from scenegen.data.annotations.words import SHIPPED, listed_classes, read_rules
     from scenegen.data.classes import LANDSCAPE
     from scenegen.data.doctor import examine, open_splits, print_report
+    from scenegen.data.photographs import Reading
 
     config = plan(cfg, settings=Settings).config
     chosen: Settings = read_settings(Settings, config)
@@ -65,10 +73,11 @@ def main(cfg: DictConfig) -> int:
         file = SHIPPED if shipped else Path(chosen.words)
         classes = LANDSCAPE.names if shipped else listed_classes(file)
         rules = read_rules(file, classes=classes)
+    exif = Reading(exif=config["data"].get("exif", "ask")).exif
     done = import_annotations(
         Annotations(source, chosen.format, kind, skip_broken=chosen.broken == "skip"),
         out,
-        Wishes(classes=classes, rules=rules, fill=chosen.gaps == "fill", snap=chosen.snap),
+        Wishes(classes=classes, rules=rules, fill=chosen.gaps == "fill", snap=chosen.snap, exif=exif),
         track=bar,
     )
     print_import(done, console())
@@ -79,6 +88,8 @@ def main(cfg: DictConfig) -> int:
         raise Refusal(f"the import is whole in {out}, but too small to train on: {refusal}") from refusal
     report = examine(found, faults=faults)
     print_report(report, console())
+    if list(done.pictures) == ["val"]:
+        raise Refusal(one_sided(out))
     if not report.sound:
         return 1
     print(printable(f"next: python -m scenegen.train data=folder {shlex.quote(f'data.root={out}')}"))

@@ -257,7 +257,7 @@ def test_colour_maps_by_a_table_and_strange_colours_with_their_nearest(tmp_path:
 def test_broken_files_are_named_all_at_once_or_skipped(tmp_path: Path, text: str, words: str) -> None:
     root = labelme(tmp_path / "src", xml([("sky", box(0, 0, 39, 9))]))
     labelme(root, text, name="bad")
-    with pytest.raises(Refusal, match="1 of 2 files cannot be read") as refused:
+    with pytest.raises(Refusal, match="1 of 2 files cannot be used") as refused:
         run(root, tmp_path / "out")
     assert words in str(refused.value)
     assert not (tmp_path / "out").exists()
@@ -282,6 +282,8 @@ def test_word_rules_are_refused_with_their_line(tmp_path: Path) -> None:
         ("sky: x", "should be a list"),
         ("sky: [blue]\nsea: [blue]", "stands under sky and under sea"),
         ("sky: [a", "no YAML"),
+        ("sky: [a]\nno: [b]", "line 2: the key 'no' is no text in YAML, but a bool: put it in quotes"),
+        ("sky: [off]", "sky.0 should be a text, and is false"),
     ):
         file.write_text(text)
         with pytest.raises(Refusal, match=words):
@@ -409,7 +411,7 @@ def test_one_file_of_a_folder_and_files_that_speak_of_one_picture(tmp_path: Path
     shape = [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}]
     root = coco(tmp_path / "src", shape)
     (root / "captions_val2017.json").write_text(json.dumps({"images": [], "annotations": [{"caption": "a boat"}]}))
-    with pytest.raises(Refusal, match=r"1 of 2 files cannot be read:\n.*captions_val2017.json.*annotations=FILE.json"):
+    with pytest.raises(Refusal, match=r"1 of 2 files cannot be used:\n.*captions_val2017.json.*annotations=FILE.json"):
         run(root, tmp_path / "out", kind="coco")
     assert list(run(root / "instances_val2017.json", tmp_path / "out", kind="coco")) == ["val/labels/7.png"]
     (root / "captions_val2017.json").unlink()
@@ -514,7 +516,7 @@ def test_strange_colours_of_many_maps_are_one_line_with_counts(tmp_path: Path) -
         run(tmp_path / "s", tmp_path / "out", table=table)
     said = str(refused.value).splitlines()
     assert len(said) == 2
-    assert said[0] == "25 of 25 files cannot be read:"
+    assert said[0] == "25 of 25 files cannot be used:"
     assert f"25 colour maps: 1 colours are no class': (0, 0, 7) on {25 * WIDE} pixels of 25 maps" in said[1]
     assert "(nearest: sky, 128 away)" in said[1]
     assert "tolerance=128 takes all" in said[1]
@@ -553,3 +555,90 @@ def test_folders_that_speak_of_labels(tmp_path: Path, folder: str, speaks: bool)
 def test_splits_by_the_folder_of_the_labels(tmp_path: Path, folder: str, split: str) -> None:
     """CamVid's own folders are train and train_labels, SegNet's train and trainannot."""
     assert Source(tmp_path).split_of(tmp_path / folder / "p.png") == split
+
+
+def test_a_photograph_is_chosen_by_what_the_annotation_says_and_by_its_place(tmp_path: Path) -> None:
+    """Ending, folders, case, form of accents, split; the first of several was taken once."""
+    for name in ("a.jpg", "a.png", "seq1/b.jpg", "seq2/b.jpg", "IMG_1.JPG", "cafe\u0301.jpg", "labels/a.png"):
+        photograph(tmp_path / name)
+    for side in ("train", "val"):
+        photograph(tmp_path / f"images/{side}/c.png")
+    source, near = Source(tmp_path), tmp_path / "a.json"
+    for named, file in (("a.png", "a.png"), ("C:\\old\\a.jpg", "a.jpg"), ("x\\seq2\\b.jpg", "seq2/b.jpg"),
+                        ("img_1.jpg", "IMG_1.JPG"), ("caf\u00e9", "cafe\u0301.jpg")):  # fmt: skip
+        assert source.photograph(named, near=near) == tmp_path / file
+    for side in ("train", "val"):
+        found = source.photograph("c", near=tmp_path / f"labels/{side}/c.png")
+        assert found == tmp_path / f"images/{side}/c.png"
+    with pytest.raises(Refusal, match=r"2 photographs could be meant \(.*seq1/b.jpg, .*seq2/b.jpg\); .*images=FOLDER"):
+        source.photograph("b", near=near)
+    with pytest.raises(Refusal, match=r"2 photographs could be meant \(.*a.jpg, .*a.png\)"):
+        source.photograph("a", near=tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize(
+    ("file", "split"),
+    [("instances_val2017.json", "val"), ("train/_annotations.coco.json", "train"), ("my-testset.json", "val"),
+     ("latest.json", ""), ("constrained.json", ""), ("interval/x.json", "")],
+)  # fmt: skip
+def test_splits_by_the_name_of_an_annotation_file(tmp_path: Path, file: str, split: str) -> None:
+    assert Source(tmp_path).split_of_file(tmp_path / file) == split
+
+
+def test_pictures_of_a_split_beside_pictures_of_none_are_refused(tmp_path: Path) -> None:
+    """data=folder reads train/ and val/, or images/: the others would be lost."""
+    for folder in ("train", "more"):
+        photograph(tmp_path / f"s/{folder}/{folder}.jpg")
+        (tmp_path / f"s/{folder}/{folder}.xml").write_text(xml([("sky", box(0, 0, 39, 9))], name=folder))
+    with pytest.raises(Refusal, match=r"1 pictures lie below no folder of a split \(such as more\), beside 1 of train"):
+        run(tmp_path / "s", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("exif", "turned"), [("ask", False), ("apply", True), ("ignore", False)])
+def test_a_half_turn_is_counted_and_can_be_chosen(tmp_path: Path, exif: str, turned: bool) -> None:
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}])
+    photograph(root / "val2017/7.jpg", turn=3)
+    stored = np.asarray(Image.open(root / "val2017/7.jpg"))
+    run(root, tmp_path / "out", kind="coco", exif=exif)
+    written = np.asarray(Image.open(tmp_path / "out/val/images/7.png"))
+    assert (written == (stored[::-1, ::-1] if turned else stored)).all()
+    account = json.loads((tmp_path / "out/import.json").read_text())
+    assert (account["turned"], account["stored"]) == (int(turned), int(not turned))
+
+
+def test_a_quarter_turn_that_the_stated_size_shows_is_taken(tmp_path: Path) -> None:
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": [[10, 10, 20, 10, 20, 15, 10, 15]]}])
+    photograph(root / "val2017/7.jpg", size=(HIGH, WIDE), turn=6)
+    assert run(root, tmp_path / "out", kind="coco")["val/labels/7.png"].shape == (HIGH, WIDE)
+    assert Image.open(tmp_path / "out/val/images/7.png").size == (WIDE, HIGH)
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [("I;16", "pixels of kind I;16"), ("LA", "kind LA"), ("RGBA", "transparent")]
+)
+def test_colour_maps_that_lose_something_as_rgb_are_refused(tmp_path: Path, mode: str, words: str) -> None:
+    """16 bits would be clipped to white, and colours under transparent pixels mean nothing."""
+    photograph(tmp_path / "s/images/p.jpg")
+    (tmp_path / "s/labels").mkdir()
+    table = tmp_path / "classes.csv"
+    table.write_text("name,r,g,b\nsky,255,255,255\n")
+    shown = Image.new(mode, (WIDE, HIGH), {"I;16": 300, "LA": (255, 0), "RGBA": (255, 255, 255, 0)}[mode])
+    shown.save(tmp_path / "s/labels/p.png")
+    with pytest.raises(Refusal, match=words):
+        run(tmp_path / "s", tmp_path / "out", table=table)
+
+
+@pytest.mark.parametrize("counts", ["garbage!!", "", "0" * 50, "\u5929", "oooooooooooooooooooo0"])
+def test_damaged_run_lengths(tmp_path: Path, counts: str) -> None:
+    root = coco(tmp_path / "src", [{"category_id": 2, "segmentation": {"size": [HIGH, WIDE], "counts": counts}}])
+    with pytest.raises(Refusal, match=r"7.jpg: COCO file .*: run lengths do not add up"):
+        run(root, tmp_path / "out", kind="coco")
+
+
+def test_photographs_of_other_sizes_are_named_all_at_once(tmp_path: Path) -> None:
+    for name in "ab":
+        labelme(tmp_path / "src", xml([("sky", box(0, 0, 39, 9))], name=name).replace(
+            "<object>", "<imagesize><nrows>7</nrows><ncols>9</ncols></imagesize><object>", 1), name=name)  # fmt: skip
+    with pytest.raises(Refusal, match=r"2 of 2 files cannot be used:\n  a.jpg is 40x30.*\n  b.jpg is 40x30"):
+        run(tmp_path / "src", tmp_path / "out")

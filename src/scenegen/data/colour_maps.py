@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from scenegen.base.refusal import Refusal
 from scenegen.data.classes import ClassList
+from scenegen.data.photographs import nature_of
 
 SHOWN = 3
 """Colours that a sentence spells out; it counts the rest."""
@@ -18,6 +21,21 @@ def colours_of(picture: Image.Image) -> np.ndarray:
     """The colours of an RGB picture as (h, w) int32, 65536 r + 256 g + b."""
     red, green, blue = (np.asarray(picture.getchannel(band), dtype=np.int32) for band in "RGB")
     return red << 16 | green << 8 | blue
+
+
+def opaque_rgb(picture: Image.Image, path: Path) -> Image.Image:
+    """A decoded map of colours as RGB, where this changes no colour.
+
+    Raises:
+        Refusal: transparent pixels, whose hidden colours may mean nothing, or a kind that RGB would clip or convert.
+    """
+    if picture.mode not in ("1", "L", "P", "RGB", "RGBA"):
+        raise Refusal(f"{path}: a colour map with pixels of kind {picture.mode}, which RGB would change; save it as "
+                      "8-bit RGB in its table's colours")  # fmt: skip
+    if nature_of(picture, path).transparent:
+        raise Refusal(f"{path}: a colour map with transparent pixels; save it opaque, with a colour of the table where "
+                      "it is transparent now (unlabelled has one too)")  # fmt: skip
+    return picture.convert("RGB")
 
 
 def by_colour(colours: np.ndarray, *, classes: ClassList) -> tuple[np.ndarray, str | None]:

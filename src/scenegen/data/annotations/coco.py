@@ -1,7 +1,5 @@
 """COCO: panoptic JSON with its PNGs, and instances JSON with polygons or run lengths.
 
-Compressed run lengths are read by pycocotools (the extra `coco`); plain ones and polygons need no package.
-
 Source: Lin et al., ECCV 2014; Kirillov et al., CVPR 2019 (panoptic): an id is R + 256 G + 256^2 B.
 """
 
@@ -19,9 +17,13 @@ from scenegen.base.documents import read_json
 from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.data.annotations.annotated import Annotated, Region
-from scenegen.data.annotations.sources import SPLITS, Source
+from scenegen.data.annotations.sources import Source
+from scenegen.data.colour_maps import opaque_rgb
 
 CURE = "it should hold images, annotations and categories as COCO's JSON files do; one file: annotations=FILE.json"
+LONGEST_RUN = 10
+"""Characters of one run length: fifty bits."""
+
 LARGEST = 2 << 30
 """Bytes; COCO's instances_train2017.json has 0.45e9."""
 
@@ -63,7 +65,7 @@ class _Content:
 
 
 def read(path: Path, source: Source) -> Iterator[Annotated | Refusal]:
-    """The pictures of a panoptic or an instances file; the split is in the file's name.
+    """The pictures of a panoptic or an instances file; the split is in the file's name or folder.
 
     Returns:
         Each picture, or the refusal of one whose photograph, mask or regions cannot be used.
@@ -78,23 +80,26 @@ def read(path: Path, source: Source) -> Iterator[Annotated | Refusal]:
         of_image[annotation.image_id].append(annotation)
     if strange := sorted(of_image.keys() - {image.id for image in content.images}):
         raise Refusal(f"COCO file {path}: {len(strange)} annotations are of no picture (image_id {strange[0]}); {CURE}")
-    split = next((SPLITS[word] for word in SPLITS if word in path.stem.lower()), "")
+    split = source.split_of_file(path)
     for image in content.images:
         try:
             yield _picture(image, of_image[image.id], names, path, source, split)
         except Refusal as refusal:
-            yield refusal
+            yield Refusal(f"{image.file_name}: {refusal}")
 
 
 def _picture(
     image: _Image, annotations: list[_Annotation], names: dict[int, str], path: Path, source: Source, split: str
 ) -> Annotated:
     stem, size = PureWindowsPath(image.file_name).stem, (image.height, image.width)
-    photograph = source.photograph(stem, near=path)
+    photograph = source.photograph(image.file_name, near=path)
     if all(annotation.segments_info is None for annotation in annotations):
         regions = [_region(annotation, names, size, path) for annotation in annotations]
         return Annotated(stem, photograph, split, size, regions)
-    ids, words = _panoptic(annotations[0], names, path, source)
+    if len(annotations) > 1:
+        raise Refusal(f"{path.name}: {stem} has {len(annotations)} panoptic annotations, and one picture has one PNG; "
+                      "leave one of them, or leave it out with broken=skip")  # fmt: skip
+    ids, words = _panoptic(annotations[0], names, path, source, photograph)
     if ids.shape != size:
         raise Refusal(f"{path.name}: the panoptic PNG of {stem} is {ids.shape[1]}x{ids.shape[0]}, and the file says "
                       f"{size[1]}x{size[0]}; give the PNGs that belong to it")  # fmt: skip
@@ -102,17 +107,17 @@ def _picture(
 
 
 def _panoptic(
-    annotation: _Annotation, names: dict[int, str], path: Path, source: Source
+    annotation: _Annotation, names: dict[int, str], path: Path, source: Source, photograph: Path
 ) -> tuple[np.ndarray, dict[int, str]]:
-    name = PureWindowsPath(annotation.file_name).name
-    masks = source.by_name.get(name, [])
-    masks = [file for file in masks if path.stem in file.parts] or masks
-    if not masks:
-        raise Refusal(f"{path.name}: the panoptic PNG {name} is not below {source.root}; put the PNGs' folder there")
-    with open_picture(masks[0]) as picture:
-        rgb = np.asarray(picture.convert("RGB"), dtype=np.int64)
-    segments = annotation.segments_info or []
-    return rgb @ np.array([1, 256, 65536]), {s.id: _named(s.category_id, names, path) for s in segments}
+    file = source.map_of(annotation.file_name, near=path, photograph=photograph)
+    with open_picture(file) as picture:
+        rgb = np.asarray(opaque_rgb(picture, file), dtype=np.int64)
+    ids = rgb @ np.array([1, 256, 65536])
+    words = {s.id: _named(s.category_id, names, path) for s in annotation.segments_info or []}
+    if strange := sorted(set(np.unique(ids).tolist()) - {0, *words}):  # 0 is void
+        raise Refusal(f"{path.name}: {file.name} has pixels of {len(strange)} ids without a segment (such as "
+                      f"{strange[0]}); give the PNGs that belong to it, as they were saved")  # fmt: skip
+    return ids, words
 
 
 def _region(annotation: _Annotation, names: dict[int, str], size: tuple[int, int], path: Path) -> Region:
@@ -132,15 +137,9 @@ def _region(annotation: _Annotation, names: dict[int, str], size: tuple[int, int
 
 
 def _run_lengths(counts: Any, size: tuple[int, int], path: Path) -> np.ndarray:
-    """A mask of COCO's run lengths, column by column; compressed ones by pycocotools."""
+    """A mask of COCO's run lengths, column by column, plain or compressed."""
     height, width = size
-    if isinstance(counts, str):
-        try:
-            from pycocotools import mask
-        except ImportError as error:
-            raise Refusal(f"COCO file {path} has compressed run lengths, which pycocotools reads: "
-                          "pip install -e '.[coco]' in the checkout") from error  # fmt: skip
-        return mask.decode({"size": [height, width], "counts": counts.encode()}).astype(bool)
+    counts = _unpacked(counts) if isinstance(counts, str) else counts
     if (
         not isinstance(counts, list)
         or not all(isinstance(n, int) and n >= 0 for n in counts)
@@ -148,6 +147,25 @@ def _run_lengths(counts: Any, size: tuple[int, int], path: Path) -> np.ndarray:
     ):
         raise Refusal(f"COCO file {path}: run lengths do not add up to the picture's {height * width} pixels; {CURE}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+
+
+def _unpacked(packed: str) -> list[int] | None:
+    """Run lengths out of COCO's text: five bits a character, the lowest first, and from the fourth run on differences
+    to the run before the last; None where it is no such text."""
+    digits = np.frombuffer(packed.encode("utf-8"), dtype=np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(digits & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[: len(ends)]
+    if not len(ends) or ends[-1] != len(digits) - 1 or not ((digits >= 0) & (digits < 64)).all():
+        return None
+    lengths = ends - starts + 1
+    if lengths.max() > LONGEST_RUN:
+        return None
+    places = np.arange(len(digits)) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((digits & 31) << 5 * places, starts)
+    runs -= np.where(digits[ends] & 16, 1 << 5 * lengths, 0)  # the last character's highest bit is the sign
+    for first in (1, 2):
+        runs[first::2] = runs[first::2].cumsum()
+    return runs.tolist()
 
 
 def _named(category: int, names: dict[int, str], path: Path) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from scenegen.data.annotations.annotated import Annotated, Tally, fill_gaps, pai
 from scenegen.data.annotations.sources import Source
 from scenegen.data.annotations.words import class_of
 from scenegen.data.classes import ClassList
-from scenegen.data.photographs import Reading, nature_of, read_photo
+from scenegen.data.photographs import Exif, Reading, nature_of, read_photo
 
 UNLABELLED = "unlabelled"
 MOST = 20
@@ -53,9 +53,11 @@ class Imported:
         classes: class -> its words -> pixels.
         unknown: words that no rule knows -> pixels; their pixels are unlabelled.
         turned: photographs that were written turned, as their EXIF says.
+        stored: photographs with an EXIF turn that were written as they are stored.
         filled: pixels that took the nearest class.
         skipped: broken files that were left out.
         blank: pictures without a labelled pixel, which were left out.
+        unsplit: a picture below no folder of a split, "" without one.
         tally: polygons outside, clipped, empty.
     """
 
@@ -63,16 +65,18 @@ class Imported:
     classes: dict[str, dict[str, int]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     turned: int = 0
+    stored: int = 0
     filled: int = 0
     skipped: list[str] = field(default_factory=list)
     blank: list[str] = field(default_factory=list)
+    unsplit: str = ""
     tally: Tally = field(default_factory=Tally)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
         return {
             "pictures": dict(self.pictures), "classes": self.classes, "unknown": self.unknown, "turned": self.turned,
-            "filled_pixels": self.filled, "skipped": self.skipped, "blank": self.blank,
+            "stored": self.stored, "filled_pixels": self.filled, "skipped": self.skipped, "blank": self.blank,
             "polygons_outside": self.tally.outside, "polygons_clipped": self.tally.clipped,
             "polygons_without_area": self.tally.empty,
         }  # fmt: skip
@@ -121,11 +125,11 @@ class Annotations:
     kind: Format
     skip_broken: bool
 
-    def pictures(self, skipped: list[str] | None = None) -> Iterator[Annotated]:
-        """Every annotated picture; takes the sentences about broken files into `skipped`.
+    def pictures(self, broken: list[Refusal]) -> Iterator[Annotated]:
+        """Every annotated picture; takes the sentences about those that cannot be read into `broken`.
 
         Raises:
-            Refusal: no file of that kind, or all the broken ones by name.
+            Refusal: no file of that kind.
         """
         files = self.kind.files(self.source)
         if not files:
@@ -133,7 +137,6 @@ class Annotations:
                 f"annotations={self.source.given} holds no file of format={self.name}, which reads {self.kind.wants}; "
                 f"formats are {', '.join(FORMATS)}, colours"
             )
-        broken: list[Refusal] = []
         for file in files:
             try:
                 found = self.kind.read(file, self.source)
@@ -144,10 +147,6 @@ class Annotations:
                         yield one
             except Refusal as refusal:
                 broken.append(refusal)
-        if broken and not self.skip_broken:
-            raise Refusal("\n  ".join([f"{len(broken)} of {len(files)} files cannot be read:", *_listed(broken)]))
-        if skipped is not None:
-            skipped += map(str, broken)
 
 
 def _listed(broken: Sequence[Refusal]) -> list[str]:
@@ -167,12 +166,14 @@ class Wishes:
         rules: plain word -> class.
         fill: give unlabelled pixels the nearest class.
         snap: polygon points this near to the frame lie on it, in pixels.
+        exif: view that the annotations were drawn on where a photograph's EXIF turn leaves both possible.
     """
 
     classes: Sequence[str] | None
     rules: Mapping[str, str]
     fill: bool
     snap: float
+    exif: Exif = "ask"
 
 
 def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, track: Track) -> Imported:
@@ -191,7 +192,7 @@ def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, t
     done, meant, names = Imported(), dict[str, str | None](), wishes.classes
     if names is None:
         names = sorted(
-            {word for picture in track(annotations.pictures(), "words") for word in words_of(picture) if word}
+            {word for picture in track(annotations.pictures([]), "words") for word in words_of(picture) if word}
         )
         meant.update(zip(names, names, strict=True))
     if len(names) > 254:
@@ -200,13 +201,23 @@ def import_annotations(annotations: Annotations, out: Path, wishes: Wishes, *, t
         )
     ClassList(names=(*names, UNLABELLED), ignore=len(names))  # refuses names that classes.json may not hold
     ids = {name: place for place, name in enumerate(names)}
+    broken: list[Refusal] = []
     with whole_folder(out) as folder:
-        for picture in track(annotations.pictures(done.skipped), "importing"):
+        for picture in track(annotations.pictures(broken), "importing"):
             for word in words_of(picture):
                 if word not in meant:
                     meant[word] = class_of(word, wishes.rules) if wishes.classes is not None else None
             id_of = {word: ids[name] for word, name in meant.items() if name is not None}
-            _write(picture, folder / picture.split, id_of, wishes, annotations, done=done, unlabelled=len(names))
+            try:
+                _write(picture, folder / picture.split, id_of, wishes, done=done, unlabelled=len(names))
+            except UnfitPhotograph as refusal:
+                broken.append(refusal)
+        done.skipped += map(str, broken)
+        if broken and not annotations.skip_broken:
+            total = len(broken) + sum(done.pictures.values()) + len(done.blank)
+            raise Refusal("\n  ".join([f"{len(broken)} of {total} files cannot be used:", *_listed(broken)]))
+        if "all" in done.pictures and len(done.pictures) > 1:
+            raise Refusal(_half_split(done))
         if not done.pictures:
             raise Refusal(_nothing(annotations, done, meant))
         write_json(folder / "classes.json", {"classes": [*names, UNLABELLED], "unlabelled": len(names)})
@@ -232,17 +243,38 @@ def _nothing(annotations: Annotations, done: Imported, meant: Mapping[str, str |
     )
 
 
+def _half_split(done: Imported) -> str:
+    """Sentence about pictures of a split beside pictures of none, which data=folder would not read together."""
+    *named, last = (f"{count} of {split}" for split, count in done.pictures.items() if split != "all")
+    return (
+        f"{done.pictures['all']} pictures lie below no folder of a split (such as {done.unsplit}), beside "
+        f"{' and '.join([*named, last])}; move them below train/ or val/, or rename these folders, so that "
+        "data.val_fraction splits all; annotations=FOLDER imports one of them"
+    )
+
+
+def one_sided(out: Path) -> str:
+    """Sentence about an import of validation pictures alone, with what trains on them."""
+    return (
+        f"the import is whole in {out}, but its files or folders name the split val alone, and a training needs both: "
+        f"give a folder with both as annotations=, or train on these: data=folder data.root={out / 'val'} "
+        f"data.classes={out / 'classes.json'}"
+    )
+
+
+class UnfitPhotograph(Refusal):
+    """A photograph that cannot be written under its annotation: damaged, or of another size."""
+
+
 def _write(
-    picture: Annotated,
-    place: Path,
-    id_of: Mapping[str, int],
-    wishes: Wishes,
-    annotations: Annotations,
-    *,
-    done: Imported,
-    unlabelled: int,
+    picture: Annotated, place: Path, id_of: Mapping[str, int], wishes: Wishes, *, done: Imported, unlabelled: int
 ) -> None:
-    """Write one picture and its label map, or leave it out where its photograph is broken and that was asked for."""
+    """Write one picture and its label map; one without a labelled pixel is left out.
+
+    Raises:
+        UnfitPhotograph: see _write_photograph.
+        Refusal: a name twice.
+    """
     target = place / "labels" / f"{picture.name}.png"
     if target.exists():
         raise Refusal(f"two annotations are of a picture called {picture.name}; rename one, or import them apart: "
@@ -252,36 +284,48 @@ def _write(
         done.blank.append(picture.name)
         return
     try:
-        done.turned += _write_photograph(picture, place / "images")
+        treated = _write_photograph(picture, place / "images", exif=wishes.exif)
     except Refusal as refusal:
-        if not annotations.skip_broken:
-            raise
-        done.skipped.append(str(refusal))
-        return
+        raise UnfitPhotograph(str(refusal)) from refusal
+    done.turned += treated == "turned"
+    done.stored += treated == "stored"
     if wishes.fill:
         done.filled += int((label == unlabelled).sum())
         label = fill_gaps(label, unlabelled=unlabelled)
     save_png(target, label.astype(np.uint8))
     done.pictures[picture.split or "all"] += 1
+    done.unsplit = done.unsplit or ("" if picture.split else picture.name)
 
 
-def _write_photograph(picture: Annotated, folder: Path) -> bool:
-    """Write a photograph as its annotation was drawn on it, without an EXIF turn; True where it was turned.
+def _write_photograph(picture: Annotated, folder: Path, *, exif: Exif) -> Literal["turned", "stored", ""]:
+    """Write a photograph as its annotation was drawn on it, without an EXIF turn.
+
+    Args:
+        picture: with its annotation's size, which tells the view where only one fits.
+        folder: of the photographs.
+        exif: the view where both fit; "ask" leaves it to what is known of the annotations' kind.
+
+    Returns:
+        Treatment of a photograph with an EXIF turn, "" for one without.
 
     Raises:
         Refusal: damaged pixels, another size than the annotation's, or a turned photograph that would lose its alpha.
     """
     with open_picture(picture.image) as opened:
         nature = nature_of(opened, picture.image)
-    size = nature.upright_size if picture.turned else nature.size
-    if size != picture.size:
+    fits = {turned: size == picture.size for turned, size in ((True, nature.upright_size), (False, nature.size))}
+    if not any(fits.values()):
+        height, width = nature.upright_size if picture.turned else nature.size
         raise Refusal(
-            f"{picture.image.name} is {size[1]}x{size[0]}, and its annotation was drawn on {picture.size[1]}x"
-            f"{picture.size[0]}; give the photographs that were annotated as images=FOLDER"
+            f"{picture.image.name} is {width}x{height}, and its annotation was drawn on {picture.size[1]}x"
+            f"{picture.size[0]}; give the photographs that were annotated as images=FOLDER, or leave it out with "
+            "broken=skip"
         )
     if nature.turn == 1:
         copy_file(picture.image, folder / f"{picture.name}{picture.image.suffix.lower()}")
-        return False
-    reading = Reading(exif="apply" if picture.turned else "ignore")
+        return ""
+    chosen = picture.turned if exif == "ask" else exif == "apply"
+    turned = chosen if all(fits.values()) else fits[True]
+    reading = Reading(exif="apply" if turned else "ignore")
     save_png(folder / f"{picture.name}.png", np.asarray(read_photo(picture.image, reading=reading)))
-    return picture.turned
+    return "turned" if turned else "stored"

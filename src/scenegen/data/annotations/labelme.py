@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree  # nosec B405  # entities are refused before it sees the text
 
@@ -42,7 +42,8 @@ def read_xml(path: Path, source: Source) -> Annotated:
         for thing in root.iter("object")
         if (thing.findtext("deleted") or "0").strip() != "1"
     ]
-    image = source.photograph(PureWindowsPath((root.findtext("filename") or "").strip()).stem or path.stem, near=path)
+    folder, name = ((root.findtext(tag) or "").strip() for tag in ("folder", "filename"))
+    image = source.photograph(f"{folder}/{name}" if name else path.stem, near=path)
     drawn_on = _size(root.findtext("imagesize/nrows"), root.findtext("imagesize/ncols"))
     return _annotated(path, source, image, regions, drawn_on)
 
@@ -55,7 +56,7 @@ def read_desktop_json(path: Path, source: Source) -> Annotated:
     shapes = content.get("shapes")
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
         raise Refusal(f"LabelMe file {path} has no list of shapes; {JSON_CURE}")
-    image = source.photograph(PureWindowsPath(str(content.get("imagePath") or path.stem)).stem, near=path)
+    image = source.photograph(str(content.get("imagePath") or path.stem), near=path)
     picture = _annotated(path, source, image, [], _size(content.get("imageHeight"), content.get("imageWidth")))
     return replace(picture, regions=[_region(shape, path, picture.size) for shape in shapes])
 
@@ -76,7 +77,7 @@ def _annotated(
 
 
 def _region(shape: Mapping[str, Any], path: Path, size: tuple[int, int]) -> Region:
-    word = str(shape.get("label", "")).strip()
+    word = "" if (label := shape.get("label")) is None else str(label).strip()
     if shape.get("shape_type") == "mask":
         return Region(word, mask=_mask(shape, path, size))
     return Region(word, list(_outline(shape, path)))

@@ -5,7 +5,6 @@ cityscapesscripts is not used: its part in reading *_labelIds.png is the list of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,9 @@ from scenegen.base.documents import read_table
 from scenegen.base.pictures import open_picture
 from scenegen.base.refusal import Refusal
 from scenegen.data.annotations.annotated import Annotated
-from scenegen.data.annotations.sources import Source
+from scenegen.data.annotations.sources import Source, speaks_of_labels
 from scenegen.data.bridges import ADE20K
-from scenegen.data.colour_maps import colours_of
+from scenegen.data.colour_maps import colours_of, opaque_rgb
 from scenegen.data.labels import read_ids
 
 CITYSCAPES = dict(enumerate((
@@ -65,7 +64,8 @@ def read_colours(path: Path, source: Source, *, table: Mapping[Colour, str], tol
         StrangeColours: colours that no class has, with the nearest class, its distance and the number of pixels.
     """
     with open_picture(path) as picture:
-        packed, places, counts = np.unique(colours_of(picture.convert("RGB")), return_inverse=True, return_counts=True)
+        shown = colours_of(opaque_rgb(picture, path))
+    packed, places, counts = np.unique(shown, return_inverse=True, return_counts=True)
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], 1).astype(np.int64)
     words, distance = list(table.values()), np.full(len(colours), 256)
     nearest = np.zeros(len(colours), dtype=np.int64)
@@ -166,29 +166,15 @@ def _by_ids(path: Path, stem: str, photograph: Path, source: Source, words: Mapp
 
 def _shared_stem(path: Path, source: Source) -> str:
     """Stem of the photograph of a colour map, whose own may end in _L, _color, _gt, _mask or _label."""
-    for ending in ("_L", "_color", "_colour", "_gt", "_mask", "_label", "_labels", "_seg", ""):
-        stem = path.stem.removesuffix(ending) if ending else path.stem
-        if stem != path.stem or not ending:
-            try:
-                source.photograph(stem, near=path)
-            except Refusal:
-                continue
-            return stem
-    return path.stem
+    endings = ("_L", "_color", "_colour", "_gt", "_mask", "_label", "_labels", "_seg")
+    stems = (path.stem.removesuffix(ending) for ending in endings if path.stem.endswith(ending))
+    return next((stem for stem in stems if source.has_photograph(stem, near=path)), path.stem)
 
 
 def colour_maps(source: Source) -> Iterator[Path]:
     """Pictures below folders whose name speaks of labels; or all lossless ones beside `images=`, or the one given."""
     lossless = (".png", ".bmp", ".tif", ".tiff", ".gif")
     listed = source.ending(*lossless, ".jpg", ".jpeg", ".webp")
-    spoken = [path for path in listed if any(map(_speaks, path.relative_to(source.root).parts[-3:-1]))]
+    spoken = [path for path in listed if any(map(speaks_of_labels, path.relative_to(source.root).parts[-3:-1]))]
     others = source.photographs != source.root or source.given != source.root
     yield from spoken or ([path for path in listed if path.suffix.lower() in lossless] if others else [])
-
-
-def _speaks(folder: str) -> bool:
-    """True for the name of a folder of labels: labels, masks, trainannot, gtFine, SegmentationClass, color_maps."""
-    words = re.split(r"[^a-z]+", folder.lower())
-    return any(word.startswith(("gt", "seg", "colo")) for word in words) or any(
-        part in folder.lower() for part in ("label", "mask", "annot", "groundtruth")
-    )

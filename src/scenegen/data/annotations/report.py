@@ -40,6 +40,12 @@ def print_import(done: Imported, console: Console) -> None:
             console.print(f"{len(found)} {sentence} (such as {shown(examples)})", highlight=False)
     if done.turned:
         console.print(f"{done.turned} photographs were written turned as their EXIF says, as PNG", highlight=False)
+    if done.stored:
+        console.print(
+            f"{done.stored} photographs with an EXIF turn were written as stored, since their maps follow that "
+            "(data.exif=apply turns those that fit either way)",
+            highlight=False,
+        )
     if done.filled:
         console.print(f"{done.filled} unlabelled pixels took the nearest class", highlight=False)
 
