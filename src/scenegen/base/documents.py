@@ -170,6 +170,10 @@ def _plain_loader() -> Any:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {doubled[0]} stands twice", node.start_mark
                 )
+            meant = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
+            if other := [key for key, _ in node.value if key.tag in meant]:
+                fault = f"the key {other[0].value!r} is no text in YAML, but a {other[0].tag[18:]}: put it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, fault, other[0].start_mark)
             return super().construct_mapping(node, deep=deep)
 
     Plain.add_constructor("tag:yaml.org,2002:int", Plain.construct_yaml_int)
