@@ -18,7 +18,7 @@ MISDEEDS = {
     "start a shell": ("import os; os.system('true')", "os.system"),
     "ask a network": ("import socket; socket.socket().connect_ex(('127.0.0.1', 9))", "socket.connect"),
     "unpickle": ("import pickle; pickle.loads(pickle.dumps(print))", "pickle.find_class"),
-    "import from the folder": ("import mine", "imported "),
+    "import from the folder": ("import mine", "exec "),
     "leave a process": ("import os, time; os.fork() or time.sleep(30)", "left a process"),
 }
 

@@ -21,21 +21,24 @@ import runpy
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
 import hydra  # noqa: F401
-import matplotlib.pyplot  # noqa: F401
-import pytorch_lightning  # noqa: F401
+import matplotlib.backends.backend_agg  # noqa: F401
 import scipy.stats  # noqa: F401
-import torchmetrics  # noqa: F401
-import torchvision  # noqa: F401
 import watch
+
+from scenegen.training.lightning import import_lightning
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from hydra_once import look_for_the_mode_where_it_is_set, read_once
 
 sys.path.pop()
+
+HEAVY = {"scenegen.losses.haar", "scenegen.losses.pieapp", "scenegen.sampling.graph"}
+"""Rooms that import torchvision and the compilers, which few commands use: every fork would pay for their pages."""
 
 CHOICE = re.compile("[a-z_/]+=[a-z0-9_+]+")
 """An option, or several that add up."""
@@ -84,9 +87,11 @@ def get_ready() -> None:
     import scenegen
     from scenegen.data.world.render import render
 
+    import_lightning()
     for module in sorted(Path(scenegen.__file__).parent.glob("*/**/*.py")):
-        name = module.relative_to(Path(scenegen.__file__).parents[1]).with_suffix("").parts
-        importlib.import_module(".".join(name).removesuffix(".__init__"))
+        parts = module.relative_to(Path(scenegen.__file__).parents[1]).with_suffix("").parts
+        if (name := ".".join(parts).removesuffix(".__init__")) not in HEAVY:
+            importlib.import_module(name)
     read_once()
     look_for_the_mode_where_it_is_set()
     for verb in ("train", "sample"):
@@ -94,6 +99,8 @@ def get_ready() -> None:
     for number in range(8):
         render(0, number, height=32, width=32)
     watch.adopt_orphans()
+    for finalizer in list(weakref.finalize._registry):  # pyright: ignore[reportAttributeAccessIssue]
+        finalizer.atexit = False  # no child takes the libraries apart
     gc.set_threshold(20_000, 10, 10)  # as tests/conftest.py
     gc.freeze()  # what is imported stays as it is: a collection in a child would copy every page of it
 
@@ -133,7 +140,6 @@ def end(status: int) -> None:
     """Ends as an interpreter does, but for taking the libraries apart, which takes a second."""
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  # waits for the threads that are no daemons
     atexit._run_exitfuncs()
-    watch.finish()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -22,9 +22,6 @@ CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.l
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 SUBREAPER = 36
 
-WATCHED: dict[str, int] = {}
-"""Folder that is watched -> the open file that takes what was seen."""
-
 
 def adopt_orphans() -> None:
     """Make this process the parent of what its children leave running."""
@@ -56,7 +53,6 @@ def begin(seen: Path, *, root: Path, own: Path) -> None:
     """Watch this process from now on; what is seen is added to a file, a line each."""
     allowed = (f"{root}/", f"{own}/", "/dev/", os.environ["SCENEGEN_CACHE"])
     log = os.open(seen, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    WATCHED[f"{root}/"] = log
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -73,20 +69,13 @@ def begin(seen: Path, *, root: Path, own: Path) -> None:
             found = isinstance(flags, int) and flags & WRITING and outside(path)
         elif event == "subprocess.Popen":
             found = arguments[1][0] != "git"
-        elif event == "ctypes.dlopen":
-            found = str(arguments[0]).startswith(f"{root}/")
+        elif event == "exec":  # a module's code, when it is imported
+            found = arguments[0].co_filename.startswith(f"{root}/")
+        elif event in ("ctypes.dlopen", "import"):
+            found = str(arguments[event == "import"]).startswith(f"{root}/")
         else:
             found = event in STARTS or (event in CHANGES and outside(arguments[0]))
         if found:
             os.write(log, f"{event} {arguments!r}\n".encode(errors="replace"))
 
     sys.addaudithook(hook)
-
-
-def finish() -> None:
-    """Write down which modules came from the watched folder."""
-    for root, log in WATCHED.items():
-        for module in list(sys.modules.values()):
-            where = getattr(module, "__file__", None)
-            if isinstance(where, str) and where.startswith(root):
-                os.write(log, f"imported {where}\n".encode())
