@@ -85,6 +85,7 @@ def get_ready() -> None:
     rendered world's textures are there then.
     """
     import scenegen
+    from scenegen.data.world import sprites
     from scenegen.data.world.render import render
 
     import_lightning()
@@ -98,6 +99,8 @@ def get_ready() -> None:
         choose(verb, ("seed=1",))
     for number in range(8):
         render(0, number, height=32, width=32)
+    for kind in sprites._MAKERS:
+        sprites.sprites(kind)
     watch.adopt_orphans()
     for finalizer in list(weakref.finalize._registry):  # pyright: ignore[reportAttributeAccessIssue]
         finalizer.atexit = False  # no child takes the libraries apart
