@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from scenegen.training.lightning import import_lightning
-
 from .hydra_once import read_once
 from .shared_folder import HERE, REASON, SHARED
 
@@ -20,7 +18,6 @@ from .shared_folder import HERE, REASON, SHARED
 torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
 read_once()
-import_lightning()
 gc.disable()  # half a million objects are made until the tests are collected, and stay
 
 
