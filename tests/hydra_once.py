@@ -16,6 +16,22 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+def shallow(record: Any) -> Any:
+    """A copy of a record that holds what the record holds, as copy.copy makes it, in a third of its time."""
+    new = object.__new__(type(record))
+    new.__dict__.update(record.__dict__)
+    return new
+
+
+def copied_default(default: Any, memo: object) -> Any:
+    """A copy of an entry of a list of defaults: words, marks, and perhaps a list of words."""
+    new = shallow(default)
+    for key, value in default.__dict__.items():
+        if isinstance(value, list):
+            new.__dict__[key] = list(value)
+    return new
+
+
 def copied(node: Any, parent: Any = None) -> Any:
     """A copy of a tree of OmegaConf's nodes, as copy.deepcopy makes it, in a tenth of its time.
 
@@ -25,7 +41,7 @@ def copied(node: Any, parent: Any = None) -> Any:
     """
     new = object.__new__(type(node))
     new.__dict__.update(node.__dict__)
-    meta = new.__dict__["_metadata"] = copy.copy(node.__dict__["_metadata"])
+    meta = new.__dict__["_metadata"] = shallow(node.__dict__["_metadata"])
     meta.flags = None if meta.flags is None else dict(meta.flags)
     new.__dict__["_flags_cache"] = None
     meta.resolver_cache = copy.deepcopy(meta.resolver_cache) if meta.resolver_cache else defaultdict(dict)
@@ -43,12 +59,9 @@ def re_parented(self: Any) -> None:
     content = self.__dict__["_content"]
     for child in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
         own = child.__dict__
-        own["_parent"] = self
+        own["_parent"], own["_flags_cache"] = self, None
         if "_content" in own:
-            child._invalidate_flags_cache()
             re_parented(child)
-        else:
-            own["_flags_cache"] = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,8 @@ def read_once() -> None:
     from hydra._internal import config_loader_impl, defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.config_repository import CachingConfigRepository
-    from omegaconf import DictConfig, ListConfig, _utils, base, grammar_parser
+    from hydra.core.default_element import GroupDefault, InputDefault
+    from omegaconf import AnyNode, DictConfig, ListConfig, _utils, base, grammar_parser
 
     load, merge = ConfigLoaderImpl._load_single_config, ConfigLoaderImpl._compose_config_from_defaults_list
     listed = defaults_list.create_defaults_list
@@ -146,6 +160,11 @@ def read_once() -> None:
             merged[places, facts] = merge(self, [begun, *defaults[count:]], repo)
         return copied(merged[places, facts])
 
+    interpolated = functools.cache(lambda name: AnyNode(name)._is_interpolation())
+
+    def is_interpolation(self: GroupDefault) -> bool:
+        return self.is_name() and isinstance(name := self.get_name(), str) and interpolated(name)
+
     def copied_in_place(self: Any, memo: object) -> Any:
         return copied(self, self._get_parent())
 
@@ -155,6 +174,8 @@ def read_once() -> None:
     ConfigLoaderImpl._compose_config_from_defaults_list = merged_once
     defaults_list.create_defaults_list = config_loader_impl.create_defaults_list = listed_once
     base.Container._re_parent = re_parented
+    GroupDefault.is_interpolation = is_interpolation
+    InputDefault.__deepcopy__ = copied_default  # pyright: ignore[reportAttributeAccessIssue]
     DictConfig.__deepcopy__ = ListConfig.__deepcopy__ = copied_in_place
     version._get_version = functools.cache(version._get_version)
     base.parse = _utils.parse = functools.lru_cache(4096)(grammar_parser.parse)  # trees of interpolations

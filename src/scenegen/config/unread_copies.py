@@ -9,6 +9,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import SearchPathElement
 from hydra.core.config_store import ConfigStore
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from scenegen.config.places import shipped_conf
 
@@ -47,7 +48,12 @@ def _of_the_users(folder: SearchPathElement) -> bool:
 
 
 def _choices_where_read(overrides: Any, defaults_list: list[Any], self_added: bool) -> Any:
-    """The choices made so far, as a config: only a default with an interpolation reads them."""
-    if _choices is not None and any(default.is_interpolation() for default in defaults_list):
+    """The choices made so far, as a config: only a default with an interpolation reads them, and only one of Hydra's
+    old form, ${defaults.0.group}, reads their order too.
+    """
+    names = [str(default.get_name()) for default in defaults_list if default.is_interpolation()]
+    if _choices is None or not names:
+        return None
+    if any("defaults" in name for name in names):
         return _choices(overrides, defaults_list, self_added)
-    return None
+    return OmegaConf.create(overrides.known_choices)
