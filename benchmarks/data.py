@@ -5,6 +5,9 @@
              a file is dearer from a disk than here, where every block lies in memory
     pairs    the same, with --pairs N, of the deep check and of the exemplar index (by=label_hist) of N photographs with
              label maps, first and second start; and of the search of look-alikes among N unlike thumbnails
+    crops    CPU seconds and memory of the two searches alone, with --crops N: of look-alikes among the thumbnails of N
+             stretched, mirrored and recoloured crops of --folders' photographs, and of lists by label_hist (ten each)
+             among N crops of their label maps
     loader   pictures per second and core of data=folder at 256x256, decoded, framed and mirrored as training does
 
 One thread, processor seconds.
@@ -13,30 +16,35 @@ One thread, processor seconds.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from memory import measured, report
 from PIL import Image
+from torch import Tensor
 
 from scenegen.base.scratch import scratch
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
+from scenegen.data.classes import ClassList
 from scenegen.data.doctor import examine
 from scenegen.data.exemplars.described import describe
 from scenegen.data.exemplars.index import make_index
 from scenegen.data.exemplars.measures import LabelHist
+from scenegen.data.exemplars.rank import rank
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import scan
-from scenegen.data.look_alikes import SIDE, look_alikes
+from scenegen.data.look_alikes import FLAT, SIDE, look_alikes
+
+CLASSES = 29
+"""Of the label maps of --folders: the contest's."""
 
 
 def opened(words: list[str]):
@@ -91,12 +99,65 @@ def unlike(count: int) -> np.ndarray:
     return made
 
 
+def crops(folders: list[str], count: int) -> np.ndarray:
+    """Thumbnails of photographs below folders, and of crops of them."""
+    stream = np.random.default_rng(5)
+    files = [file for folder in folders for file in sorted(Path(folder).glob("*/images/*"))]
+    pictures = [Image.open(file).convert("RGB") for file in files]
+    made = scratch((count, SIDE, SIDE, 3), np.uint8)
+    for i in range(count):
+        first = i < len(pictures)
+        picture = pictures[i] if first else pictures[stream.integers(len(pictures))]
+        size = np.ones(2) if first else stream.uniform(0.35, 1, 2)
+        corner = np.zeros(2) if first else stream.uniform(0, 1 - size)
+        box = (*corner * picture.size, *(corner + size) * picture.size)
+        made[i] = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX, box=box))
+        if not first:
+            gamma, gain = np.exp(stream.normal(0, 0.25, 3)), stream.uniform(0.7, 1, 3)
+            made[i] = (made[i] / 255) ** gamma * gain * 255
+            made[i] = made[i][:, :: stream.choice([-1, 1])]
+    flat = np.array([one.mean(axis=2).std() < FLAT for one in made])
+    return made[~flat]
+
+
+def shares(folders: list[str], count: int, classes: int) -> Tensor:
+    """(count, classes) descriptions by label_hist of crops of the label maps below folders."""
+    stream = np.random.default_rng(3)
+    files = [file for folder in folders for file in sorted(Path(folder).glob("*/labels/*"))]
+    maps = [np.asarray(Image.open(file)) for file in files]
+
+    def counts() -> Iterator[dict[int, int]]:
+        for _ in range(count):
+            whole = maps[stream.integers(len(maps))]
+            size = stream.uniform(0.35, 1, 2)
+            low = stream.uniform(0, 1 - size)
+            (top, left), (bottom, right) = ((place * whole.shape).astype(int) for place in (low, low + size))
+            found = np.bincount(whole[top:bottom, left:right].ravel(), minlength=classes)
+            yield {int(i): int(found[i]) for i in np.flatnonzero(found)}
+
+    return label_hist(classes).of_counts(counts())
+
+
+def label_hist(classes: int) -> LabelHist:
+    return LabelHist(classes=ClassList(tuple(f"class {i}" for i in range(classes))))
+
+
+def search_work(what: str, folders: list[str], count: int) -> Callable[[], object]:
+    """One of the two searches."""
+    if what == "lists of crops":
+        rows, measure = shares(folders, count, CLASSES), label_hist(CLASSES)
+        return lambda: rank(rows, rows, measure=measure, top_k=10, own=np.arange(count))
+    thumbnails = crops(folders, count) if folders else unlike(count)
+    return lambda: look_alikes(thumbnails, np.zeros(len(thumbnails), np.int64))
+
+
 def work(what: str, folder: str) -> None:
     """One part of the work on a folder, for `measured`."""
     part = what.removesuffix(" again")
-    if part == "look-alikes":
-        thumbnails = unlike(int(folder))
-        call: Callable[[], object] = functools.partial(look_alikes, thumbnails, np.zeros(len(thumbnails), np.int64))
+    call: Callable[[], object]
+    if part in ("look-alikes", "lists of crops"):
+        count, *folders = json.loads(folder)
+        call = search_work(part, folders, count)
     elif part in ("deep check", "description", "index"):
         call = pairs_work(part, folder)
     else:
@@ -114,6 +175,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, help="photographs with label maps, in place of --files")
+    parser.add_argument("--crops", type=int, help="crops of --folders' pictures, in place of --files")
+    parser.add_argument("--folders", nargs="+", help="folders of SPLIT/images and SPLIT/labels, for --crops")
     parser.add_argument("--distinct", type=int, default=200)
     parser.add_argument("--root", help="a data=folder of real pictures and label maps")
     parser.add_argument("--count", type=int, default=60, help="pictures of --root that are loaded")
@@ -126,11 +189,15 @@ def main() -> None:
             data[(0, i % len(data))]
         print(f"{chosen.count / (time.process_time() - start):.0f} pictures/s and core at 256x256", flush=True)
     print("| files | what | CPU s | MiB |\n|---|---|---|---|", flush=True)
+    if chosen.crops:
+        for what in ("look-alikes", "lists of crops"):
+            row(chosen.crops, what, json.dumps([chosen.crops, *chosen.folders]))
+        return
     if chosen.pairs:
         rows(
             chosen.pairs, ["deep check", "deep check again", "description", "index", "index again"], write_pairs, chosen
         )
-        row(chosen.pairs, "look-alikes", str(chosen.pairs))
+        row(chosen.pairs, "look-alikes", json.dumps([chosen.pairs]))
         return
     for files in (chosen.files // 4, chosen.files):
         rows(files, ["listing", "fingerprint", "check", "check again"], write, chosen)

@@ -131,20 +131,114 @@ def test_blocks_and_bounds_leave_nothing_out(monkeypatch, rows, columns):
 
 def by_brute_force(pixels: np.ndarray, groups: list[int]) -> list[tuple[int, int]]:
     """The same by numpy's correlation coefficients, pair by pair."""
-    count, pairs = len(pixels), set()
     value = np.array([[max(corr(a, b), corr(a, b[:, ::-1])) for b in pixels] for a in pixels])
-    for i in range(count):
-        for group in set(groups):
-            others = [j for j in range(count) if j != i and groups[j] == group and value[i, j] > SAME]
-            if others:
-                j = max(others, key=lambda j: value[i, j])
-                pairs.add((min(i, j), max(i, j)))
+    pairs = nearest_of_each(value, value > SAME, groups)
     assert 10 < len(pairs) < 80
+    return pairs
+
+
+def nearest_of_each(value: np.ndarray, alike: np.ndarray, groups: list[int]) -> list[tuple[int, int]]:
+    """Each picture's nearest in each group, from all values (n, n) and where they are above the threshold."""
+    pairs = set()
+    for i in range(len(value)):
+        for group in set(groups):
+            others = [j for j in range(len(value)) if j != i and groups[j] == group and alike[i, j]]
+            if others:
+                j = max(others, key=lambda j: value[i, j])  # the first of equal ones
+                pairs.add((min(i, j), max(i, j)))
     return sorted(pairs)
 
 
 def corr(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def crowd(kind: str, count: int = 200) -> np.ndarray:
+    """Thumbnails (n, 24, 24, 3): all unlike, or copies of a few with noise, half of them mirrored, or of one alone."""
+    draw = np.random.default_rng(4)
+    originals = np.stack([np.asarray(view(seed).resize((24, 24)), dtype=float) for seed in range(count)])
+    pixels = originals[draw.integers(0, {"unlike": count, "clustered": 12, "one view": 1}[kind], count)]
+    if kind == "unlike":
+        pixels = originals
+    pixels = pixels + draw.normal(0, draw.uniform(0, 40, (count, 1, 1, 1)), (count, 24, 24, 3))
+    pixels[::2] = pixels[::2, :, ::-1]
+    pixels[count // 2 :: 7] = pixels[0]  # equal ones
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def in_whole_numbers(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of all pairs the correlation (n, n), and where it is above 0.95 in exact arithmetic."""
+    flat, mirrored = (one.reshape(len(pixels), -1).astype(np.int64) for one in (pixels, pixels[:, :, ::-1]))
+    sums = flat.sum(1)
+    above = 1728 * np.maximum(flat @ flat.T, flat @ mirrored.T) - np.outer(sums, sums)
+    power = 1728 * (flat**2).sum(1) - sums**2
+    exact = above.astype(object)
+    alike = (above > 0) & (400 * exact**2 > 361 * np.outer(power.astype(object), power.astype(object)))
+    return above / np.sqrt(np.outer(power.astype(float), power.astype(float))), alike
+
+
+@pytest.mark.parametrize(("kind", "least"), [("unlike", 5), ("clustered", 100), ("one view", 100)])
+@pytest.mark.parametrize(("rows", "columns"), [(512, 2048), (16, 24)])
+def test_the_search_finds_what_all_pairs_in_whole_numbers_give(monkeypatch, kind, least, rows, columns):
+    for name, value in {"ROWS": rows, "COLUMNS": columns, "AT_ONCE": 2 * columns}.items():
+        monkeypatch.setattr(rooms, name, value)
+    pixels = crowd(kind)
+    groups = [i % 3 // 2 for i in range(len(pixels))]
+    expected = nearest_of_each(*in_whole_numbers(pixels), groups)
+    assert look_alikes(pixels, groups) == expected
+    assert len(expected) >= least
+
+
+def test_most_pairs_of_unlike_pictures_are_not_computed(monkeypatch):
+    monkeypatch.setattr(rooms, "ROWS", 16)
+    computed: list[int] = []
+    honest = rooms.correlations
+    monkeypatch.setattr(
+        rooms, "correlations", lambda pixels, pairs: (computed.append(len(pairs.row)), honest(pixels, pairs))[1]
+    )
+    look_alikes(crowd("unlike"), [0] * 200)
+    assert 0 < sum(computed) < 0.1 * 200 * 199 / 2
+
+
+def signs(flipped: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two thumbnails of 1,600 ones above or below grey and 128 grey values, which differ in so many signs."""
+    order = np.random.default_rng(1).permutation(1728)
+    values = np.zeros(1728, dtype=int)
+    values[order[:800]], values[order[800:1600]] = 40, -40
+    other = values.copy()
+    other[order[: flipped // 2]] *= -1
+    other[order[800 : 800 + flipped // 2]] *= -1
+    first, second = ((128 + one).astype(np.uint8).reshape(24, 24, 3) for one in (values, other))
+    return first, second
+
+
+@pytest.mark.parametrize(("flipped", "found"), [(40, []), (38, [(0, 1)])])  # 1 - 2 * 40 / 1600 is 0.95 exactly
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_correlation_of_exactly_the_threshold_is_none(flipped, found, turned):
+    one, other = signs(flipped)
+    assert look_alikes([one, other[:, ::-1] if turned else other], [0, 0]) == found
+
+
+@pytest.mark.parametrize("rows", [1, 256])
+def test_of_equally_near_ones_the_first_is_named(monkeypatch, rows):
+    monkeypatch.setattr(rooms, "ROWS", rows)
+    one, other = signs(20)
+    assert look_alikes([one, other, other[:, ::-1], other], [0] * 4) == [(0, 1), (1, 2), (1, 3)]
+
+
+def test_bounds_are_never_below_the_correlation():
+    pixels = crowd("clustered")
+    search = rooms.Search(pixels)
+    i, j = np.triu_indices(len(pixels), 1)
+    every = np.arange(len(pixels))
+    exact = rooms.correlations(pixels, rooms.Pairs(every, every, i, j))
+    points = search.cells.points[np.argsort(search.cells.order)]
+    first = np.einsum("ij,ij->i", points[i], points[j])
+    products = [np.einsum("ij,ij->i", part[i], part[j]) for part in (search.even, search.odd, search.odd_rest)]
+    second = products[0] + np.abs(products[1]) + products[2]
+    assert (first - exact).min() > -rooms.SLACK / 5
+    assert (second - exact).min() > -rooms.SLACK / 5
+    assert (second - exact).mean() < (first - exact).mean()
 
 
 @pytest.mark.shared

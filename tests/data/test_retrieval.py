@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars import rank as retrieval
+from scenegen.data.exemplars import search
 from scenegen.data.exemplars.measures import LabelHist, MaskIou, PixelAcc, Vgg, lab
 from scenegen.data.exemplars.rank import rank
 from scenegen.metrics.accuracy import confusion
@@ -162,6 +163,36 @@ def test_a_ranking_is_the_stable_sort_of_all_similarities(monkeypatch, block):
     everything = measure.similarity(x, y).numpy().round(6)
     everything[own >= 0, own[own >= 0]] = -1
     assert ranked.rows.tolist() == np.argsort(-everything, axis=1, kind="stable")[:, :12].tolist()
+
+
+def descriptions(kind: str, count: int, *, seed: int) -> torch.Tensor:
+    """(n, d) float64 rows of length 1: short or long ones, drawn around a few, some equal, one without any length."""
+    length = {"short": 6, "long": 3 * search.AXES}[kind]
+    centres = torch.rand(5, length, generator=torch.Generator().manual_seed(0), dtype=torch.float64) ** 4
+    draw = torch.Generator().manual_seed(seed)
+    rows = centres[torch.randint(5, (count,), generator=draw)]
+    rows = rows + 0.05 * torch.rand(count, length, generator=draw, dtype=torch.float64)
+    rows[::9] = rows[0]
+    rows[4] = 0
+    return torch.nn.functional.normalize(rows, dim=1)
+
+
+@pytest.mark.parametrize("kind", ["short", "long"])
+@pytest.mark.parametrize("itself", [True, False])
+def test_boxes_leave_out_no_picture_of_a_ranking_and_most_of_the_others(monkeypatch, kind, itself):
+    monkeypatch.setattr(search, "MOST", 8)
+    monkeypatch.setattr(retrieval, "BLOCK", 16)
+    measure, pairs = LabelHist(classes=FOUR), []
+    honest = measure.similarity
+    monkeypatch.setattr(measure, "similarity", lambda x, y: (pairs.append(len(x) * len(y)), honest(x, y))[1])
+    y = descriptions(kind, 300, seed=1)
+    x, own = (y, np.arange(300)) if itself else (descriptions(kind, 200, seed=2), np.full(200, -1))
+    ranked = rank(x, y, measure=measure, top_k=5, own=own)
+    everything = honest(x, y).numpy().round(6)
+    everything[own >= 0, own[own >= 0]] = -1
+    assert ranked.rows.tolist() == np.argsort(-everything, axis=1, kind="stable")[:, :5].tolist()
+    assert ranked.scores.tolist() == (-np.sort(-everything, axis=1)[:, :5]).tolist()
+    assert sum(pairs) < 0.5 * len(x) * len(y)
 
 
 def test_similarity_alone_ranks_from_best_to_worst():

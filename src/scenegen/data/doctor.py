@@ -20,6 +20,7 @@ from scenegen.base.kept import Notice
 from scenegen.base.listing import few
 from scenegen.base.members import folder_of
 from scenegen.base.records import Refusal
+from scenegen.data.alike_progress import Progress
 from scenegen.data.inspection import faults_of_masks, in_groups, inspect, scan
 from scenegen.data.labels import count_ids
 from scenegen.data.pairs import Fault, Files
@@ -153,7 +154,7 @@ def examine(
         turned=dict(sorted(tally.turns.items())),
         grey=tally.grey,
         duplicates=tally.photographs.equal(),
-        near_duplicates=tally.photographs.alike(),
+        near_duplicates=tally.photographs.alike(Progress(first.source.root, count=tally.count, notice=notice)),
         instances=tally.instances,
         digest=tally.digest(first.source.root) if deep else None,
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from scenegen.base.scratch import scratch
 from scenegen.data.inspection import Inspected
-from scenegen.data.look_alikes import COLUMNS, SIDE, look_alikes
+from scenegen.data.look_alikes import COLUMNS, SIDE, Known, look_alikes
 from scenegen.data.looks import Facts
 from scenegen.data.pairs import Fault, Files
 from scenegen.data.samples import Pairs
@@ -134,10 +134,13 @@ class _Photographs(_Hashed):
         found = sorted((group for group in groups if len(group) > 1), key=lambda group: group[0])
         return [[self.names[place] for place in group.tolist()] for group in found]
 
-    def alike(self) -> list[tuple[str, str]]:
+    def alike(self, known: Known | None = None) -> list[tuple[str, str]]:
         """Pairs that look alike without being equal; of equal ones in a split the first speaks for all.
 
         Thumbnails are moved together for it, so it is asked once.
+
+        Args:
+            known: findings of an earlier start.
         """
         shown = np.flatnonzero(self.shown)
         groups = _runs([self.splits[shown], *self.digests[shown].T])
@@ -145,7 +148,7 @@ class _Photographs(_Hashed):
         for first in range(0, len(places), COLUMNS):
             some = places[first : first + COLUMNS]
             self.looks[first : first + len(some)] = self.looks[some]  # from behind or from where it is
-        found = look_alikes(self.looks[: len(places)], self.splits[places])
+        found = look_alikes(self.looks[: len(places)], self.splits[places], known=known)
         pairs = [(int(places[a]), int(places[b])) for a, b in found]
         return [(self.names[a], self.names[b]) for a, b in pairs if (self.digests[a] != self.digests[b]).any()]
 

@@ -253,7 +253,7 @@ class KeptLists:
         if self.damaged:
             self.notice(f"{self.damaged} kept lists are damaged and were made anew")
 
-    def get(self, places: range) -> Ranked | None:
+    def get(self, places: Sequence[int]) -> Ranked | None:
         """The lists of some queries; None where one is not known."""
         if self.files is None:
             return None
@@ -264,7 +264,7 @@ class KeptLists:
             return None
         return Ranked(*(np.stack(part) for part in zip(*known, strict=True)))
 
-    def put(self, places: range, ranked: Ranked) -> None:
+    def put(self, places: Sequence[int], ranked: Ranked) -> None:
         """Keep the lists of some queries, all of them or none."""
         if self.files is None:
             return

@@ -22,10 +22,12 @@ class Measure(Protocol):
 
     Attributes:
         photographs: whether `describe` looks at photographs, or at label maps alone.
+        scalar: whether `similarity` is the scalar product of descriptions.
         stamp: what is compared, for the record.
     """
 
     photographs: ClassVar[bool]
+    scalar: ClassVar[bool]
     stamp: str
 
     def describe(self, batch: Batch) -> Tensor:
@@ -49,6 +51,7 @@ class MaskIou:
     """
 
     photographs: ClassVar[bool] = False
+    scalar: ClassVar[bool] = False
 
     def __init__(self, *, classes: ClassList) -> None:
         self.classes = classes
@@ -86,6 +89,7 @@ class PixelAcc:
     """
 
     photographs: ClassVar[bool] = False
+    scalar: ClassVar[bool] = False
 
     def __init__(self, *, classes: ClassList) -> None:
         self.classes = classes
@@ -116,6 +120,7 @@ class LabelHist:
     """
 
     photographs: ClassVar[bool] = False
+    scalar: ClassVar[bool] = True
 
     def __init__(self, *, classes: ClassList) -> None:
         self.classes = classes
@@ -149,6 +154,7 @@ class Vgg:
     """
 
     photographs: ClassVar[bool] = True
+    scalar: ClassVar[bool] = True
 
     def __init__(self, *, net: Any, layer: str | None) -> None:
         self.net: Net = net
@@ -177,6 +183,7 @@ class Color:
     """
 
     photographs: ClassVar[bool] = True
+    scalar: ClassVar[bool] = True
 
     def __init__(self, *, bins: int) -> None:
         if not 2 <= bins <= 32:

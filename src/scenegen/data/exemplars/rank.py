@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from scenegen.base.records import Refusal
 from scenegen.data.exemplars.measures import Measure
+from scenegen.data.exemplars.search import Everywhere, Nearby
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Source
 
@@ -28,6 +30,8 @@ BLOCK = 1024
 PLACES = 2**32
 """Gallery pictures that a key has room for."""
 
+Columns = Callable[[Callable[[], float]], Iterable[np.ndarray]]
+"""Blocks of gallery places, ascending, made with a function of the least similarity that still matters."""
 Track = Callable[[Any, str], Iterable[Any]]
 
 
@@ -63,8 +67,8 @@ class Ranked:
 class Known(Protocol):
     """Lists of an earlier start."""
 
-    def get(self, places: range) -> Ranked | None: ...
-    def put(self, places: range, ranked: Ranked) -> None: ...
+    def get(self, places: Sequence[int]) -> Ranked | None: ...
+    def put(self, places: Sequence[int], ranked: Ranked) -> None: ...
 
 
 def rank(
@@ -102,17 +106,19 @@ def rank(
     """
     require_lists(len(y), top_k=top_k, diversity=diversity)
     own = np.full(len(x), -1) if own is None else own
-    found = []
-    for first in track(range(0, len(x), BLOCK), "ranking"):
-        places = range(len(x))[first : first + BLOCK]
+    search = Nearby(x, y, block=BLOCK) if measure.scalar else Everywhere(len(x), len(y), block=BLOCK)
+    turns = search.turns()
+    found = Ranked(np.empty((len(x), top_k), np.int64), np.empty((len(x), top_k)))
+    for turn in track(range(len(turns)), "ranking"):
+        places = turns[turn].tolist()
         ranked = None if known is None else known.get(places)
         if ranked is None:
-            block = x[first : first + BLOCK], own[first : first + BLOCK]
-            ranked = _best(*block, y, measure=measure, top_k=top_k, diversity=diversity)
+            ranked = _best(x[places], own[places], y, measure=measure, top_k=top_k, diversity=diversity,
+                           columns=partial(search.columns, turn))  # fmt: skip
             if known is not None:
                 known.put(places, ranked)
-        found.append(ranked)
-    return Ranked(*(np.concatenate([getattr(part, what) for part in found]) for what in ("rows", "scores")))
+        found.rows[places], found.scores[places] = ranked.rows, ranked.scores
+    return found
 
 
 def require_lists(size: int, *, top_k: int, diversity: float) -> None:
@@ -128,10 +134,12 @@ def require_lists(size: int, *, top_k: int, diversity: float) -> None:
         raise Refusal(f"diversity={diversity} must lie in 0..1 (below 1; 0 ranks by similarity alone)")
 
 
-def _best(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, top_k: int, diversity: float) -> Ranked:
-    """The lists of a block of queries."""
+def _best(
+    x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, top_k: int, diversity: float, columns: Columns
+) -> Ranked:
+    """The lists of a turn of queries."""
     pool = min(POOL * top_k, len(y) - 1) if diversity else top_k
-    near = _nearest(x, own, y, measure=measure, count=pool)
+    near = _nearest(x, own, y, measure=measure, count=pool, columns=columns)
     if not diversity:
         return near
     # An odd stride: an even one could meet the same few columns of every row.
@@ -144,22 +152,29 @@ def _best(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, top_k: int
     return Ranked(*(np.take_along_axis(part, places, axis=1) for part in (near.rows, near.scores)))
 
 
-def _nearest(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, count: int) -> Ranked:
-    """The most similar gallery pictures of a block of queries, equal ones in the gallery's order.
+def _nearest(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, count: int, columns: Columns) -> Ranked:
+    """The most similar gallery pictures of a turn of queries, equal ones in the gallery's order.
 
     A key holds the rounded similarity and the place from the gallery's end, so that the greatest keys are the list.
     """
     unit = 10**DECIMALS
     best = np.full((len(x), count), -unit * PLACES * 4)
-    for first in range(0, len(y), BLOCK):
-        rows = y[first : first + BLOCK]
-        scores = measure.similarity(x, rows).numpy()
-        mine = np.flatnonzero((own >= first) & (own < first + len(rows)))
-        scores[mine, own[mine] - first] = -np.inf
-        floor = (best.min(axis=1) // PLACES - 1) / unit
-        query, place = np.nonzero(scores > floor[:, None])
-        level = np.rint(scores[query, place] * unit).astype(np.int64)
-        best = _greatest(best, query, level * PLACES + (PLACES - 1 - first - place))
+    floor = best.min(axis=1)
+
+    def least() -> float:
+        return (int(floor.min()) // PLACES - 1) / unit  # a rounded similarity is at most half a unit higher
+
+    for places in columns(least):
+        scores = measure.similarity(x, y[torch.from_numpy(places)]).numpy()
+        at = np.searchsorted(places, own).clip(max=len(places) - 1)
+        mine = np.flatnonzero(places[at] == own)
+        scores[mine, at[mine]] = -np.inf
+        high = np.flatnonzero(scores > ((floor // PLACES - 1) / unit)[:, None])
+        query, column = np.divmod(high, len(places))
+        keys = np.rint(scores.ravel()[high] * unit).astype(np.int64) * PLACES + (PLACES - 1 - places[column])
+        better = keys > floor[query]
+        best = _greatest(best, query[better], keys[better])
+        floor = best.min(axis=1)
     best = -np.sort(-best, axis=1)
     level, behind = np.divmod(best, PLACES)
     return Ranked(PLACES - 1 - behind, level / unit)
@@ -170,6 +185,9 @@ def _greatest(best: np.ndarray, query: np.ndarray, keys: np.ndarray) -> np.ndarr
     if not len(query):
         return best
     n, k = best.shape
+    if len(query) % n == 0 and (np.bincount(query, minlength=n) == len(query) // n).all():  # as at the start: no sort
+        everything = np.concatenate([best, keys.reshape(n, -1)], axis=1)
+        return np.partition(everything, -k, axis=1)[:, -k:]
     queries = np.concatenate([np.repeat(np.arange(n), k), query])
     keys = np.concatenate([best.ravel(), keys])
     order = np.lexsort((-keys, queries))
