@@ -40,12 +40,17 @@ def after_a_step(net, run):
 nets = [torch.nn.Linear(3, 1) for _ in range(2)]
 nets[1].load_state_dict(nets[0].state_dict())
 plain = after_a_step(nets[0], nets[0])
-assert length("ab") == 2 and "sympy" not in sys.modules and not isinstance(nets[0], OptimizedModule)
+assert length("ab") == 2 and not isinstance(nets[0], OptimizedModule)
+from torch.utils.checkpoint import checkpoint
+checkpoint(nets[0], torch.ones(2, 3), use_reentrant=False).sum().backward()
+torch._dynamo.config.verbose = True
+assert "sympy" not in sys.modules
 import torch._dynamo.config
 assert torch._dynamo.config is torch._dynamo.__dict__["config"] is sys.modules["torch._dynamo.config"]
 assert torch._dynamo.config.__spec__.origin.endswith("config.py")
 compiled = torch.compile(nets[1], backend="eager")
 assert isinstance(compiled, OptimizedModule) and "sympy" in sys.modules
+assert torch._dynamo.config.verbose and torch._dynamo.config is sys.modules["torch._dynamo.config"]
 assert torch.equal(after_a_step(nets[1], compiled), plain) and length("ab") == 2
 """
 

@@ -116,7 +116,10 @@ class _Pairs:
     def accumulate(self, rows: Tensor, d: Tensor, leaves: list[Tensor], grad_d: Tensor) -> None:
         """Carry a gradient from the distances of some rows to x and y."""
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        found = dict(zip(map(id, wanted), torch.autograd.grad(d, wanted, grad_d), strict=True))
+        with torch.enable_grad():
+            # its gradient at d is grad_d, which autograd.grad takes for the price of importing sympy
+            scalar = torch.dot(d.flatten(), grad_d.flatten())
+        found = dict(zip(map(id, wanted), torch.autograd.grad(scalar, wanted), strict=True))
         if self.grad_x is not None:
             self.grad_x.index_add_(0, rows, found[id(leaves[0])])
         if self.grad_y is not None:

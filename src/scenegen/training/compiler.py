@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 NAME = "torch._dynamo"
+CONFIG = f"{NAME}.config"
+"""Its settings, a module that imports nothing; recomputing reads one of them."""
 
 
 class _Compiled(type):
@@ -50,6 +52,8 @@ class Deferred(ModuleType):
         """The end of a trace, where there is one."""
 
     def __getattr__(self, name: str) -> Any:
+        if f"{NAME}.{name}" == CONFIG:
+            return importlib.import_module(CONFIG)
         return getattr(_load(), name)
 
 
@@ -61,6 +65,10 @@ class _Parts(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         if not fullname.startswith(f"{NAME}.") or not isinstance(sys.modules.get(NAME), Deferred):
             return None
+        if fullname == CONFIG:
+            import torch
+
+            return importlib.util.spec_from_file_location(fullname, f"{torch.__path__[0]}/_dynamo/config.py")
         _load()
         found = importlib.util.find_spec(fullname)
         if fullname not in sys.modules:
@@ -85,6 +93,17 @@ def defer_compiler() -> None:
 
 
 def _load() -> ModuleType:
+    """The real module; settings that were read or made before it stay the ones that it has."""
     if isinstance(sys.modules.get(NAME), Deferred):
         del sys.modules[NAME]
+        if settings := sys.modules.get(CONFIG):
+            import torch
+
+            spec = importlib.util.find_spec(NAME)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            module.__dict__["config"] = settings
+            sys.modules[NAME] = torch._dynamo = module
+            spec.loader.exec_module(module)
     return importlib.import_module(NAME)
