@@ -13,7 +13,7 @@ from PIL import Image
 from scenegen.data.pairs import Files, Pair
 from scenegen.data.samples import Pairs
 from scenegen.data.transforms import Framing
-from scenegen.scoring.inputs import Options
+from scenegen.scoring.inputs import Options, batches
 from scenegen.scoring.prefetch import prefetched, shared_out
 from scenegen.scoring.reference import cache_folder, describe, reference_of
 
@@ -187,6 +187,21 @@ def test_threads_keep_order_and_errors(threads):
     with pytest.raises(ZeroDivisionError):
         next(found)
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (7, [7]), (16, [8, 8]), (17, [8, 9]), (40, [10] * 4)])
+def test_batches_that_cores_end_together(count, sizes):
+    assert [len(part) for part in batches(count, 16)] == sizes
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16])
+def test_batches_are_even_and_cover_all(size):
+    for count in range(1, 200):
+        found = batches(count, size)
+        lengths = {len(part) for part in found}
+        assert [i for part in found for i in part] == [*range(count)]
+        assert min(lengths) >= 1
+        assert max(lengths) <= min(size, min(lengths) + 1)
 
 
 def test_few_batches_wait(threads):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -184,5 +185,13 @@ class Chosen:
 
 
 def batches(count: int, size: int) -> list[range]:
-    """Consecutive ranges of at most `size` that cover range(count)."""
-    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+    """Consecutive ranges of at most `size` that cover range(count), as even as can be.
+
+    Where eight are left in each they are a multiple of four, or of two, so that cores which share them out end
+    together. Their number does not depend on the machine, nor do the features then.
+    """
+    least = -(-count // size)
+    rounded = [-(-least // cores) * cores for cores in (4, 2)]
+    number = next((n for n in rounded if 8 * n <= count), least)
+    ends = [count * k // number for k in range(number + 1)] if count else []
+    return [range(first, last) for first, last in pairwise(ends)]
