@@ -74,6 +74,8 @@ TURNED[ExifTags.Base.Orientation] = 6
 SUBMITTED = [
     Row("no folder of weights", f"{SCORE} fid=clean weights.dir=none_such", made,
         ("weights.dir=none_such: there is no such folder", "mkdir")),
+    Row("no such device", f"{SCORE} device=gpu", made, ("'gpu' is no device; give cpu, cuda",)),
+    Row("more than there are", f"{SCORE} count=9", made, ("count=9 is more than the 2 label maps of split=test",)),
     Row("submit: one colour", SUBMIT, lambda here: (label(here / "maps/a.png"), Image.new("RGB", (64, 64), 5).save(
         picture(here / "made/a.png"))), ("a.png", "single colour")),
     Row("submit: a JPEG", SUBMIT, lambda here: (label(here / "maps/a.png"), picture(here / "made/a.jpg")), ("a.jpg",)),

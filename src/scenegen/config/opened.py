@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
+from scenegen.base.devices import usable
 from scenegen.base.documents import read_json
 from scenegen.base.files import write_json
 from scenegen.base.records import Refusal, SceneModel
@@ -308,7 +309,7 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
     Raises:
         Refusal: no such run, no checkpoint, a checkpoint of another model, or one that is no safe checkpoint.
     """
-    folder = find_run(name)
+    folder, place = find_run(name), usable(device)
     config = _read_plan(folder)
     vocabulary = _read_vocabulary(folder)
     model = build.model(config, vocabulary)
@@ -323,10 +324,7 @@ def open_run(name: str, *, checkpoint: str | None = None, device: str = "cpu") -
         load_official(model, state, options=False)  # the run's config has them all
     except Refusal as refusal:
         raise Refusal(f"{path} is not a checkpoint of run {folder.name}: {refusal}") from refusal
-    try:
-        model.to(torch.device(device))
-    except RuntimeError as error:
-        raise Refusal(f"device={device} cannot be used here ({str(error).splitlines()[0]}); use device=cpu") from error
+    model.to(place)
     hand_over_coarse(model)
     return TrainedRun(folder, config, vocabulary, model.eval(), step)
 

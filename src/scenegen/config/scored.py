@@ -57,12 +57,17 @@ def score(chosen: Plan, *, track: Track, notice: Callable[[str], None], warn: Ca
     Raises:
         Refusal: data, pictures or judges that cannot be had or do not fit.
     """
+    from scenegen.base.devices import usable
     from scenegen.base.outputs import told_of
     from scenegen.scoring.generated import read_styles
     from scenegen.scoring.inputs import Options, still
 
     settings: Settings = read_settings(Settings, chosen.config)
+    usable(settings.device)
     labels = still(build.dataset(chosen.config, split=settings.split))
+    if settings.count is not None and settings.count > len(labels):
+        known = f"the {len(labels)} label maps of split={settings.split}"
+        raise Refusal(f"count={settings.count} is more than {known}; give fewer, or null for all")
     photos = build.dataset(chosen.config, split=settings.reference).reference()
     same = settings.reference == settings.split and type(photos) is type(labels)
     scorer = build.scorer(chosen.config, labels)
