@@ -228,6 +228,33 @@ def test_folders_without_shards_are_refused(tmp_path):
         opened(tmp_path, classes=["sky", "sea"])
 
 
+@pytest.mark.parametrize(
+    ("there", "faults"),
+    [
+        (("a-0.tar", "a-1.tar", "b-7.tar", "b-8.tar"), []),
+        (("a-00.tar", "a-01.tar", "a-03.tar"), ["a-02.tar: this shard is not there, and its row goes on to a-03.tar"]),
+        (("0.tar", "1.tar.gz", "2.tar", "2.tar.gz"), ["1.tar.gz: a compressed tar, which is not read"]),
+        (("a-0.tar", "a-1.tgz", "other9.tar.gz"), ["a-1.tgz: a compressed tar"]),
+        (("20240101.tar", "20240131.tar", "plain.tar"), []),
+    ],
+)  # fmt: skip
+def test_shards_that_are_not_there(tmp_path, there, faults):
+    for name in there:
+        (tmp_path / name).touch()
+    found = shards.absent(sorted(tmp_path.glob("*.tar")))
+    assert len(found) == len(faults)
+    assert all(str(fault).startswith(f"{tmp_path}/{words}") for fault, words in zip(found, faults, strict=True))
+
+
+def test_a_lost_shard_stops_a_training(made, tmp_path):
+    shutil.copytree(made, tmp_path / "s")
+    tars = sorted((tmp_path / "s").glob("train-*.tar"))
+    assert len(tars) > 2
+    tars[1].unlink()
+    with pytest.raises(Refusal, match=f"{tars[1].name}: this shard is not there"):
+        require_sound(opened(tmp_path / "s"))
+
+
 def test_headers_are_read_once_and_again_when_the_shard_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("SCENEGEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(shards, "MANY", 2)

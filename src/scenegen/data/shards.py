@@ -13,6 +13,7 @@ import logging
 import re
 import tarfile
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -61,6 +62,11 @@ MANY = 16
 _META = re.compile(r"__[^/]*__($|/)")
 """Names that WebDataset keeps for itself."""
 
+_NUMBERED = re.compile(r"(.*?)(\d{1,9})(\.tar|\.tgz|\.tar\.(?:gz|bz2|xz|zst))")
+"""Name of a shard, plain or compressed: that of its row, its number, its ending."""
+GAP = "this shard is not there, and its row goes on to {end}; copy it too, or number the shards that are meant in a row"
+COMPRESSED = "a compressed tar, which is not read; unpack it to a plain one"
+
 MEMBERS = "members 1"
 """What is kept of a shard, and its format."""
 
@@ -101,7 +107,7 @@ def shards(
     if not divided:
         pairs = pairs.take(held_places(pairs.names, split=split, fraction=val_fraction))
     reading = Reading(exif=exif, alpha=alpha, icc=icc, label_size=label_size, options=OPTIONS)
-    files = Files(base, meaning, pairs, faults, {**meaning.remap, **(remap or {})}, reading=reading)
+    files = Files(base, meaning, pairs, (*absent(tars), *faults), {**meaning.remap, **(remap or {})}, reading=reading)
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=training)
     return Pairs(files, framing=framing, seed=seed)
 
@@ -121,6 +127,28 @@ def _tars(base: Path, split: str) -> tuple[list[Path], bool]:
     if not sides["train"] or not sides["test"]:
         return sides["train"] or there, False
     return sides[split], True
+
+
+def absent(tars: Sequence[Path]) -> list[Fault]:
+    """Faults of shards that are not there: gaps in the numbers of a row of shards, and compressed ones of it.
+
+    A row with as many gaps as shards, such as dates, counts nothing.
+    """
+    rows: dict[tuple[Path, str], dict[int, Path]] = defaultdict(dict)
+    for tar in tars:
+        if found := _NUMBERED.fullmatch(tar.name):
+            rows[tar.parent, found[1]][int(found[2])] = tar
+    faults = []
+    for (folder, name), row in rows.items():
+        numbered = ((_NUMBERED.fullmatch(path.name), path) for path in folder.iterdir())
+        packed = {int(n[2]): path for n, path in numbered if n and n[1] == name and n[3] != ".tar"}
+        faults += [Fault(str(packed[number]), COMPRESSED) for number in sorted(packed.keys() - row.keys())]
+        first, last = min(row), max(row)
+        if last - first + 1 < 2 * len(row):
+            width, end = len(row[first].stem) - len(name), row[last].name
+            gaps = [number for number in range(first, last) if number not in row.keys() | packed.keys()]
+            faults += [Fault(str(folder / f"{name}{gap:0{width}}.tar"), GAP.format(end=end)) for gap in gaps]
+    return faults
 
 
 def match_members(tars: Sequence[Path], *, root: Path, instances: bool) -> tuple[Matched, tuple[Fault, ...]]:
