@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from scenegen.base.records import Refusal
 from scenegen.data.classes import LANDSCAPE, ClassList
-from scenegen.data.labels import read_label, resize_nearest
+from scenegen.data.labels import IN_A_RUN, read_label, resize_nearest
 from tests.data import files
 
 FOUR = ClassList(names=("a", "b", "c", "d"))
@@ -128,3 +129,14 @@ def test_the_contest_pair_has_a_16_bit_label(shared):
     ids = read_label(path, classes=LANDSCAPE)
     assert ids.shape == (768, 1024)
     assert set(np.unique(ids)) == {LANDSCAPE.names.index("water")}  # specs: every pixel is 2
+
+
+def test_colours_of_a_run_or_a_known_set_have_another_cure_than_those_of_an_own_list(tmp_path: Path) -> None:
+    """Nobody can write into the classes.json of a run that came with the package."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(path)
+    with pytest.raises(Refusal, match=r"into classes.json \(\"colours\""):
+        read_label(path, classes=LANDSCAPE)
+    with pytest.raises(Refusal, match="colours of the classes are fixed here: paint with these alone") as refused:
+        read_label(path, classes=LANDSCAPE, cure=IN_A_RUN)
+    assert "classes.json" not in str(refused.value)

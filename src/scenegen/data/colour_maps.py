@@ -16,6 +16,9 @@ from scenegen.data.photographs import nature_of
 SHOWN = 3
 """Colours that a sentence spells out; it counts the rest."""
 
+OWN_COLOURS = 'write the colour of every class into classes.json ("colours": [[r, g, b], ...])'
+FIXED_COLOURS = "the colours of the classes are fixed here: paint with these alone, without smoothed edges"
+
 
 def colours_of(picture: Image.Image) -> np.ndarray:
     """The colours of an RGB picture as (h, w) int32, 65536 r + 256 g + b."""
@@ -38,12 +41,13 @@ def opaque_rgb(picture: Image.Image, path: Path) -> Image.Image:
     return picture.convert("RGB")
 
 
-def by_colour(colours: np.ndarray, *, classes: ClassList) -> tuple[np.ndarray, str | None]:
+def by_colour(colours: np.ndarray, *, classes: ClassList, own_list: bool = True) -> tuple[np.ndarray, str | None]:
     """Class ids of a map of colours.
 
     Args:
         colours: (h, w), see colours_of.
         classes: their colours are the only ones that are read; no colour is taken for a near one.
+        own_list: the class list is the user's own, who may write other colours into it.
 
     Returns:
         (h, w) class ids, and a sentence about the colours of no class (their pixels are 0), or None.
@@ -52,7 +56,7 @@ def by_colour(colours: np.ndarray, *, classes: ClassList) -> tuple[np.ndarray, s
     per_colour = dict(zip(values.tolist(), counts.tolist(), strict=True))
     table = _table(classes)
     ids = np.array([table.get(value, 0) for value in per_colour], dtype=np.int32)[places].reshape(colours.shape)
-    return ids, colour_sentence(per_colour, classes=classes)
+    return ids, colour_sentence(per_colour, classes=classes, own_list=own_list)
 
 
 def count_colours(per_colour: Mapping[int, int], *, classes: ClassList) -> dict[int, int]:
@@ -64,7 +68,7 @@ def count_colours(per_colour: Mapping[int, int], *, classes: ClassList) -> dict[
     return dict(counts)
 
 
-def colour_sentence(per_colour: Mapping[int, int], *, classes: ClassList) -> str | None:
+def colour_sentence(per_colour: Mapping[int, int], *, classes: ClassList, own_list: bool) -> str | None:
     """Sentence about colours of no class, with the nearest class and its distance, or None without any."""
     table = _table(classes)
     strange = sorted((c for c in per_colour if c not in table), key=lambda c: (-per_colour[c], c))
@@ -77,8 +81,8 @@ def colour_sentence(per_colour: Mapping[int, int], *, classes: ClassList) -> str
     cure = (
         "all three channels are equal, so it looks like ids saved as RGB: save one of the channels"
         if grey
-        else 'write the colour of every class into classes.json ("colours": [[r, g, b], ...]), or save one channel of '
-        "class ids, grey or with a palette whose indices are the ids"
+        else f"{OWN_COLOURS if own_list else FIXED_COLOURS}, or save one channel of class ids, grey or with a palette "
+        "whose indices are the ids"
     )
     return f"a label map with 3 channels and colours of no class, or of several: {shown}{more}; {cure}"
 

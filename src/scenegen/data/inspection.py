@@ -12,7 +12,7 @@ from scenegen.base.kept import Notice
 from scenegen.base.records import Refusal
 from scenegen.data.colour_maps import colour_sentence, count_colours
 from scenegen.data.degrade import Holes
-from scenegen.data.labels import ONE_CHANNEL, outside_sentence
+from scenegen.data.labels import IN_DATA, ONE_CHANNEL, outside_sentence
 from scenegen.data.looks import AT_ONCE, Facts, Looks
 from scenegen.data.pairs import Fault, Files, Pair, size_problem
 from scenegen.data.photographs import (
@@ -190,7 +190,7 @@ def _meaning_problem(label: Facts, files: Files) -> str | None:
     if label.ids is None:
         return None
     if label.colours:
-        return colour_sentence(label.ids, classes=files.classes)
+        return colour_sentence(label.ids, classes=files.classes, own_list=files.cure == IN_DATA)
     return outside_sentence(label.ids, classes=files.classes, remap=files.remap, cure=files.cure)
 
 

@@ -72,7 +72,7 @@ def read_label(
     """
     stored = read_stored(path)
     if stored.colours:
-        ids, fault = by_colour(stored.values, classes=classes)
+        ids, fault = by_colour(stored.values, classes=classes, own_list=cure == IN_DATA)
         if fault is not None:
             raise Refusal(f"{path}: {fault}")
     else:
