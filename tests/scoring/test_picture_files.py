@@ -62,7 +62,9 @@ def test_grey_with_opaque_alpha_and_cmyk_are_converted(tmp_path):
     write(tmp_path / "la", "png", "LA")
     assert np.array_equal(taken(tmp_path / "la").read("a")[..., 0], np.asarray(Image.fromarray(PIXELS).convert("L")))
     write(tmp_path / "cmyk", "jpg", "CMYK")
+    assert "2 of 2 pictures have one channel or a palette, as label maps" in taken(tmp_path / "la").warnings[0]
     assert "2 of 2 pictures are CMYK, converted to RGB" in taken(tmp_path / "cmyk").warnings[1]
+    assert len(taken(tmp_path / "cmyk").warnings) == 2
 
 
 def below(folder: Path) -> None:

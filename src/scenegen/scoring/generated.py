@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,12 @@ JPEG_WARNING = (
 )
 LOSSY_WARNING = "{count} of {total} pictures are WebP or TIFF with a lossy compression; write PNG end to end"
 CMYK_WARNING = "{count} of {total} pictures are CMYK, converted to RGB by the plain formula; write RGB PNG end to end"
+GREY_WARNING = (
+    "{count} of {total} pictures have one channel or a palette, as label maps have; if they are label maps, give "
+    "generated= the folder of the painted pictures"
+)
+ONE_CHANNEL = ("1", "L", "LA", "P")
+"""Modes of pictures, as PIL names them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Generated:
             of `size`.
         fit: the label maps' own way to another shape, "crop" or "squash", where there are such pictures.
         cmyk: number of pictures in CMYK.
+        grey: number of pictures with one channel or a palette, where the photographs have three channels.
         depth: meaning of the grey levels of slices of more than 8 bits; None for 8-bit pictures.
     """
 
@@ -52,6 +60,7 @@ class Generated:
     views: Mapping[Path, View] = field(default_factory=dict, repr=False)
     fit: str | None = None
     cmyk: int = 0
+    grey: int = 0
     depth: Depth | None = None
     further: Mapping[str, tuple[Path, ...]] = field(default_factory=dict, repr=False)
 
@@ -90,6 +99,7 @@ class Generated:
         found = [JPEG_WARNING.format(count=jpeg, total=total)] if jpeg else []
         found += [LOSSY_WARNING.format(count=lossy, total=total)] if lossy else []
         found += [CMYK_WARNING.format(count=self.cmyk, total=total)] if self.cmyk else []
+        found += [GREY_WARNING.format(count=self.grey, total=total)] if self.grey else []
         return tuple(found)
 
 
@@ -145,7 +155,9 @@ def take(
     fit = labels.framing.fit if labels is not None and looked.views else None
     found = {name: [files[result_name(name, k, results=results)] for k in range(results)] for name in names}
     first, further = ({n: all_[0] for n, all_ in found.items()}, {n: tuple(all_[1:]) for n, all_ in found.items()})
-    return Generated(folder, first, size, resize, looked.views, fit, looked.cmyk, depth, further)
+    modes = looked.modes
+    grey = sum(modes[mode] for mode in ONE_CHANNEL) if labels is None or labels.channels > 1 else 0
+    return Generated(folder, first, size, resize, looked.views, fit, modes["CMYK"], grey, depth, further)
 
 
 def _faults_of_names(there: Found, stems: Iterable[str], *, extra: str) -> list[tuple[str, list[str]]]:
@@ -165,21 +177,22 @@ class _Looked:
     """What is wrong with pictures by their contents, and how those of another shape are read; see `take`.
 
     Attributes:
-        views, cmyk: see `Generated`.
+        views: see `Generated`.
+        modes: mode of a file, as PIL names it -> number of pictures.
     """
 
     def __init__(self, size: tuple[int, int], *, resize: str, labels: Pairs | None, depth: Depth | None) -> None:
         self.size, self.resize, self.labels, self.depth = size, resize, labels, depth
         self.views: dict[Path, View] = {}
-        self.cmyk = 0
+        self.modes: Counter[str] = Counter()
         self._unreadable: list[str] = []
         self._sized: list[str] = []
         self._shaped: list[str] = []
 
     def look(self, path: Path, *, label: str) -> None:
         """Read one picture."""
-        problem, found, is_cmyk = _problem(path) if self.depth is None else _slice_problem(path)
-        self.cmyk += is_cmyk
+        problem, found, mode = _problem(path) if self.depth is None else _slice_problem(path)
+        self.modes[mode] += 1
         if problem:
             self._unreadable.append(f"{path.name}: {problem}")
         elif found != self.size and (self.resize == "none" or self.depth is not None):
@@ -217,21 +230,21 @@ def read_styles(path: Path) -> dict[str, str]:
     return {Path(label).stem: Path(photo).stem for label, photo in named.items()}
 
 
-def _slice_problem(path: Path) -> tuple[str, tuple[int, int], bool]:
+def _slice_problem(path: Path) -> tuple[str, tuple[int, int], str]:
     """As `_problem`, of a slice."""
     try:
         height, width = read_levels(path).shape
-        return "", (height, width), False
+        return "", (height, width), ""
     except Refusal as refusal:
-        return str(refusal).removeprefix(f"{path}: "), (0, 0), False
+        return str(refusal).removeprefix(f"{path}: "), (0, 0), ""
 
 
-def _problem(path: Path) -> tuple[str, tuple[int, int], bool]:
-    """Fault of a picture ("" for none), its (h, w), and True where it is stored as CMYK."""
+def _problem(path: Path) -> tuple[str, tuple[int, int], str]:
+    """Fault of a picture ("" for none), its (h, w), and the mode that it is stored in."""
     try:
         with open_picture(path, pixels=False) as picture:
-            nature = nature_of(picture, path)  # before the pixels: decoding loses the number of bits
+            nature, mode = nature_of(picture, path), picture.mode  # before decoding, which loses the number of bits
             load_pixels(picture, path)
-            return fault_of(picture, path, nature), (picture.height, picture.width), nature.cmyk
+            return fault_of(picture, path, nature), (picture.height, picture.width), mode
     except Refusal as refusal:
-        return str(refusal).removeprefix(f"{path}: "), (0, 0), False
+        return str(refusal).removeprefix(f"{path}: "), (0, 0), ""
