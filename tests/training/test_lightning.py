@@ -54,6 +54,17 @@ assert torch._dynamo.config.verbose and torch._dynamo.config is sys.modules["tor
 assert torch.equal(after_a_step(nets[1], compiled), plain) and length("ab") == 2
 """
 
+HALF_IMPORTED = """
+import inspect, sys
+import torch
+from scenegen.training.compiler import defer_compiler
+defer_compiler()
+assert inspect.getmodule(compile("", "nowhere", "exec")) is None
+import torch.distributed.tensor
+assert "torch._dynamo.trace_rules" not in sys.modules
+"""
+"""Torch's own modules ask for the places of their definitions, and inspect asks every module for its file."""
+
 UNUSED = {"sympy", "triton", "scipy", "transformers", "matplotlib", "torchvision", "pandas", "wandb", "tensorboard"}
 
 
@@ -73,4 +84,11 @@ def test_two_steps_cost_little_more_than_the_libraries_that_they_need(tmp_path: 
 def test_the_compiler_is_there_once_something_asks_for_it() -> None:
     """The same modules, classes and weights as where torch loads its compiler from the start."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow  # test_check_losses.py meets it in a command
+def test_a_look_at_every_module_loads_no_compiler() -> None:
+    """Within an import of torch's own it would be a circle, and end in an ImportError."""
+    done = subprocess.run([sys.executable, "-c", HALF_IMPORTED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,10 @@ from typing import Any
 NAME = "torch._dynamo"
 CONFIG = f"{NAME}.config"
 """Its settings, a module that imports nothing; recomputing reads one of them."""
+OF_EVERY_MODULE = ("__file__", "__warningregistry__")
+"""What inspect and unittest ask every loaded module for. Loading the compiler for it would be a circle where torch's
+own modules are half imported and look for the place of a definition.
+"""
 
 
 class _Compiled(type):
@@ -52,6 +56,8 @@ class Deferred(ModuleType):
         """The end of a trace, where there is one."""
 
     def __getattr__(self, name: str) -> Any:
+        if name in OF_EVERY_MODULE:
+            raise AttributeError(name)
         if f"{NAME}.{name}" == CONFIG:
             return importlib.import_module(CONFIG)
         return getattr(_load(), name)
