@@ -9,7 +9,7 @@ from nothing on photographs, and the distance of patches of a pyramid.
 
 Everything lands in runs/ablation-SECONDS: the cost of each recipe, a record per recipe and seed, table.md and
 ablation.png. What is there is not made again; `only=style,average` makes those, and the table holds what was made, with
-`seeds=1,2` over both. Brackets are 95 % intervals over the pictures, or Student's t over the seeds.
+`seeds=1,2` over both. Brackets are 95 % intervals over the pictures, or the least and the greatest of several seeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
-from trials import TABLES, Side, interval, judge, schedule, step_costs, train, words_of
+from trials import TABLES, Side, judge, schedule, step_costs, train, words_of
 
 RECIPE = ("experiment=landscapes",)
 CONSTANT = 0.6
@@ -77,7 +77,7 @@ SHOWN = {
 """Part of a score's record -> how to read it."""
 
 Spread = tuple[float, float, float]
-"""A number, and its interval."""
+"""A number, and its brackets."""
 
 
 def steps_of(folder: Path, name: str, data: tuple[str, ...], *, seconds: float) -> int:
@@ -110,7 +110,7 @@ def numbers(records: list[dict]) -> dict[str, Spread]:
     found = {}
     for part in SHOWN:
         values = [record["parts"][part]["value"] for record in records]
-        over = interval(values) if len(values) > 1 else records[0]["parts"][part]["interval95"]
+        over = (min(values), max(values)) if len(values) > 1 else records[0]["parts"][part]["interval95"]
         found[part] = (statistics.mean(values), *over)
     return found
 
@@ -125,7 +125,7 @@ def summary(steps: dict[str, int], found: dict[str, dict[str, Spread]], *, headi
 
 
 def plot(found: dict[str, dict[str, Spread]], *, heading: str, out: Path) -> None:
-    """A column of points with intervals per measure, a row per recipe; the line is the whole recipe's."""
+    """A column of points with intervals per measure, a row per recipe; line and band are the whole recipe's."""
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
@@ -135,7 +135,9 @@ def plot(found: dict[str, dict[str, Spread]], *, heading: str, out: Path) -> Non
         for place, parts in zip(places, found.values(), strict=True):
             value, low, high = parts[part]
             axis.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color="C0", capsize=2)
-        axis.axvline(next(iter(found.values()))[part][0], color="0.7", linewidth=1, zorder=0)
+        whole, *ends = next(iter(found.values()))[part]
+        axis.axvspan(*ends, color="0.92", zorder=0)
+        axis.axvline(whole, color="0.7", linewidth=1, zorder=0)
         axis.set_title(f"{part}\n{reading}", fontsize=9)
         axis.tick_params(labelsize=8)
     axes[0].set_yticks(places, [ABLATIONS[name].title for name in found])
