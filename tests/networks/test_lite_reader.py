@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from scenegen.base.records import Batch, Refusal, Synthesis
+from scenegen.data.classes import LANDSCAPE
 from scenegen.losses.cross_entropy import CrossEntropy
 from scenegen.losses.objective import Objective
 from scenegen.networks.frozen.families import family_of
@@ -45,24 +46,29 @@ def file(model: LiteReaderModel, tmp_path_factory) -> Path:
     return model.save(tmp_path_factory.mktemp("reader"), classes=THREE, pictures=pictures(), facts=facts)[0]
 
 
-def test_a_folded_decoder_is_the_same_function() -> None:
+@pytest.mark.parametrize("attention", [False, True])
+def test_a_folded_decoder_is_the_same_function(attention: bool) -> None:
     torch.manual_seed(0)
-    decoder = LiteDecoder(classes=3, dropout=0.1)
+    decoder = LiteDecoder(classes=3, dropout=0.1, attention=attention)
     for _ in range(3):
         decoder(maps())
     with torch.no_grad():
         for height in decoder.height:
             height.normal_()
+        for name, weight in decoder.attend.named_parameters():
+            if name.endswith(("out.weight", "outer.weight")):
+                weight.normal_(std=0.1)
         expected, found = decoder.eval()(maps()), decoder.folded()(maps())
     assert found.shape == (2, 3, 16, 24)
     assert expected.std() > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    assert 0.4e6 < sum(p.numel() for p in LiteDecoder(classes=29, dropout=0.0).parameters()) < 0.5e6
+    parameters = sum(p.numel() for p in LiteDecoder(classes=29, dropout=0.0, attention=attention).parameters())
+    assert parameters == (674_237 if attention else 475_069)
 
 
 def test_height_and_the_whole_picture_count() -> None:
     torch.manual_seed(0)
-    decoder = LiteDecoder(classes=3, dropout=0.0).eval()
+    decoder = LiteDecoder(classes=3, dropout=0.0, attention=False).eval()
     given = maps()
     with torch.no_grad():
         plain = decoder(given)
@@ -102,7 +108,7 @@ def test_coarse_scores_answer_for_the_middle_of_their_cells() -> None:
 
 
 def test_a_file_reads_as_the_model_did(model: LiteReaderModel, file: Path) -> None:
-    reading = Reading(file, weights="random", folder=None, mirror=False)
+    reading = Reading([file], weights="random", folder=None, mirror=False)
     with torch.inference_mode():
         found, expected = reading(pictures()), model.net(pictures())
         large = reading(pictures(h=128, w=192))
@@ -115,7 +121,7 @@ def test_a_file_reads_as_the_model_did(model: LiteReaderModel, file: Path) -> No
 
 
 def test_a_mirrored_picture_is_read_as_its_mirror_image(file: Path) -> None:
-    both = Reading(file, weights="random", folder=None, mirror=True)
+    both = Reading([file], weights="random", folder=None, mirror=True)
     with torch.inference_mode():
         found, turned = both(pictures()), both(pictures().flip(-1)).flip(-1)
     torch.testing.assert_close(found, turned, rtol=1e-3, atol=1e-4)
@@ -123,9 +129,33 @@ def test_a_mirrored_picture_is_read_as_its_mirror_image(file: Path) -> None:
     assert both.stamp.endswith("mirrored too")
 
 
+def test_several_readers_say_their_mean(file: Path, tmp_path: Path) -> None:
+    """Each at its own size; the order does not count, and one reader twice is that reader."""
+    model = built("model/lite_reader", num_classes=3, edges=False, seed=1, weights="random", attention=True)
+    larger, _ = model.eval().save(tmp_path, classes=THREE, pictures=pictures(), facts={"size": "96x144"})
+
+    def reading(*names: Path) -> Reading:
+        return Reading(names, weights="random", folder=None, mirror=False)
+
+    with torch.inference_mode():
+        one, other, both, turned = (
+            r(pictures()).softmax(1)
+            for r in (reading(file), reading(larger), reading(file, larger), reading(larger, file))
+        )
+        twice = reading(file, file)(pictures()).softmax(1)
+    assert (one - other).abs().max() > 0.01
+    torch.testing.assert_close(both, (one + other) / 2, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(turned, both, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(twice, one, rtol=1e-5, atol=1e-6)
+    stamp = reading(file, larger).stamp
+    assert stamp.startswith("mean of lite-reader:")
+    assert " at 64x96, lite-reader:" in stamp
+    assert family_of(stamp) == "efficientnet"
+
+
 def test_refusals(file: Path, tmp_path: Path) -> None:
     def reading(name: str | Path) -> Reading:
-        return Reading(name, weights="random", folder=None, mirror=False)
+        return Reading([name], weights="random", folder=None, mirror=False)
 
     with pytest.raises(Refusal, match="there is no reader towns; shipped are "):
         reading("towns")
@@ -134,6 +164,10 @@ def test_refusals(file: Path, tmp_path: Path) -> None:
     (tmp_path / "half.safetensors").write_bytes(file.read_bytes()[:9000])
     with pytest.raises(Refusal, match="damaged or not a safetensors file"):
         reading(tmp_path / "half.safetensors")
+    with pytest.raises(Refusal, match=r"reads other classes than .*segmenter\.name= readers"):
+        Reading([file, "landscapes"], weights="random", folder=None, mirror=False)
+    with pytest.raises(Refusal, match=r"segmenter\.name= names no reader"):
+        built("segmenter/landscapes", classes=LANDSCAPE, name=[])
     with pytest.raises(Refusal, match=r"model\.dropout=1\.0"):
         built("model/lite_reader", num_classes=3, edges=False, seed=0, weights="random", dropout=1.0)
 

@@ -8,7 +8,7 @@ to bottom.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scenegen.base import halves
+from scenegen.base.kinds import trained_on
 from scenegen.base.records import Refusal
 from scenegen.networks.frozen import efficientnet, shipped
 from scenegen.networks.frozen.extractors import Extractor
@@ -34,23 +35,64 @@ WIDTHS = (64, 96, 128, 128)
 ROWS = (64, 32, 16, 8)
 """Heights that a bias is learned for, at the same strides; other heights get them interpolated."""
 
+DEEP = 2
+"""Index of the first of the deep maps, at strides 16 and 32."""
+
+HEADS = 4
+"""Of a layer of attention."""
+
+
+class Attention(nn.Module):
+    """Every place of a map looks at every other: a layer of a transformer, norms in front (Xiong et al., ICML 2020).
+
+    What it adds begins at zero, so that a decoder starts as the one without it.
+
+    Args:
+        width: channels of the map, a multiple of `HEADS`.
+        dropout: share of what the two steps add that training leaves out.
+    """
+
+    def __init__(self, width: int, *, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+        for last in (self.out, self.outer):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, width, h, w) -> (b, width, h, w)."""
+        rows = x.flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(self.norm1(rows)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        rows = rows + F.dropout(self.out(seen), self.dropout, self.training)
+        step = self.outer(F.gelu(self.inner(self.norm2(rows))))
+        rows = rows + F.dropout(step, self.dropout, self.training)
+        return rows.transpose(1, 2).unflatten(2, x.shape[-2:])
+
 
 class LiteDecoder(nn.Module):
     """Class scores at stride 4 from the maps at strides 4, 8, 16 and 32; 0.47 M parameters for 29 classes.
 
     Each map loses its mean and deviation, which are stored, and is brought to the decoder's width; from the deepest to
     the finest the sums of map, deeper result and bias per height pass a 3x3 convolution. The deepest sum sees the mean
-    of the whole picture as well.
+    of the whole picture as well; with `attention` (0.67 M parameters) each place of the two deepest sums sees all
+    others.
 
     Args:
         classes: number of classes.
         dropout: share of the channels of the two deepest sums, and of the last map, that training leaves out.
+        attention: a layer of attention in the two deepest sums.
         norm: batch norms for training; False for a folded net.
     """
 
-    def __init__(self, *, classes: int, dropout: float, norm: bool = True) -> None:
+    def __init__(self, *, classes: int, dropout: float, attention: bool, norm: bool = True) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout, self.attention = dropout, attention
         # Without gain and bias: nothing but the running mean and deviation of each frozen map.
         self.standard = nn.ModuleList(nn.BatchNorm2d(c, affine=False) if norm else nn.Identity() for c in CHANNELS)
         self.lateral = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(CHANNELS, WIDTHS, strict=True))
@@ -59,6 +101,8 @@ class LiteDecoder(nn.Module):
         narrower = (WIDTHS[0], *WIDTHS)
         self.mix = nn.ModuleList(ConvRelu(w, out, norm=norm) for out, w in pairwise(narrower))
         self.head = nn.Conv2d(WIDTHS[0], classes, 1)
+        deep = WIDTHS[DEEP:] if attention else ()
+        self.attend = nn.ModuleList(Attention(width, dropout=dropout) for width in deep)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Class scores (b, classes, h / 4, w / 4) from the maps of `MAPS`."""
@@ -71,13 +115,16 @@ class LiteDecoder(nn.Module):
             else:
                 y = y + F.interpolate(x, size=y.shape[-2:], mode="bilinear")
             y = y + F.interpolate(self.height[i], size=(y.shape[-2], 1), mode="bilinear")
-            x = self.mix[i](F.dropout2d(F.relu(y), self.dropout, self.training and i > 1))
+            if self.attention and i >= DEEP:
+                y = self.attend[i - DEEP](y)
+            x = self.mix[i](F.dropout2d(F.relu(y), self.dropout, self.training and i >= DEEP))
         assert x is not None
         return self.head(F.dropout2d(x, self.dropout, self.training))
 
     def folded(self) -> LiteDecoder:
         """The same function in eval mode without norms, frozen: what files hold and judges run."""
-        plain = LiteDecoder(classes=self.head.out_channels, dropout=self.dropout, norm=False)
+        classes, attention = self.head.out_channels, self.attention
+        plain = LiteDecoder(classes=classes, dropout=self.dropout, attention=attention, norm=False)
         own = self.state_dict()
         state = {name: own[name] for name in plain.state_dict() if name in own}
         for name, module in self.named_modules():
@@ -102,8 +149,7 @@ class LiteReader(nn.Module):
 
     Args:
         decoder: class scores from the maps.
-        weights: of Lite2: "published" (of the pip package) or "random" (seeded, stamped as such).
-        folder: where Lite2's weight file is looked for first; None is the installed package alone.
+        weights, folder: of Lite2, see `lite2`.
 
     Attributes:
         trunk_stamp: name and weights of the frozen net.
@@ -111,80 +157,128 @@ class LiteReader(nn.Module):
 
     def __init__(self, decoder: nn.Module, *, weights: str, folder: str | Path | None) -> None:
         super().__init__()
-        net, taps, self.trunk_stamp = efficientnet.load("lite2", weights=weights, folder=folder)
-        deepest = taps[MAPS[-1]]
-        trunk = efficientnet.folded(net[: deepest + 1]).to(memory_format=torch.channels_last)
-        # An Extractor keeps its trunk out of state dicts, optimizers and .train().
-        self.trunk = Extractor(
-            trunk,
-            taps={name: taps[name] for name in MAPS},
-            stamp=self.trunk_stamp,
-            treatment=efficientnet.ToTensorFlow(),
-        )
+        self.trunk = lite2(weights=weights, folder=folder)
+        self.trunk_stamp = self.trunk.stamp
         self.decoder = decoder
 
     def scores(self, image: Tensor) -> Tensor:
         """Class scores (b, classes, h / 4, w / 4) of pictures (b, 3, h, w) in [-1, 1], h and w rounded up."""
-        maps = self.trunk(image.contiguous(memory_format=torch.channels_last), MAPS)
-        return self.decoder([maps[name] for name in MAPS])
+        return self.decoder(maps_of(self.trunk, image))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class scores (b, classes, h, w) of pictures (b, 3, h, w) in [-1, 1]: `scores`, bilinear."""
         return F.interpolate(self.scores(image), size=image.shape[-2:], mode="bilinear")
 
 
-class Reading(nn.Module):
-    """A frozen reader with its class names: reads label maps off photographs.
+def lite2(*, weights: str, folder: str | Path | None) -> Extractor:
+    """The frozen net that decoders read, which judges and which no loss reads.
 
     Args:
-        name: "landscapes" (shipped), or the path of a file that `scenegen.train model=lite_reader` wrote.
-        weights, folder: see `LiteReader`; a shipped file is also looked for in the folder first.
+        weights: "published" (of the pip package) or "random" (seeded, stamped as such).
+        folder: where the weight file is looked for first; None is the installed package alone.
+    """
+    net, taps, stamp = efficientnet.load("lite2", weights=weights, folder=folder)
+    trunk = efficientnet.folded(net[: taps[MAPS[-1]] + 1]).to(memory_format=torch.channels_last)
+    # An Extractor keeps its trunk out of state dicts, optimizers and .train().
+    return Extractor(
+        trunk, taps={name: taps[name] for name in MAPS}, stamp=stamp, treatment=efficientnet.ToTensorFlow()
+    )
+
+
+def maps_of(trunk: Extractor, image: Tensor) -> list[Tensor]:
+    """The maps of `MAPS` of pictures (b, 3, h, w) in [-1, 1]."""
+    maps = trunk(image.contiguous(memory_format=torch.channels_last), MAPS)
+    return [maps[name] for name in MAPS]
+
+
+class Reading(nn.Module):
+    """Frozen readers with their class names: read label maps off photographs, the mean of what each says.
+
+    Args:
+        names: of each "landscapes" (shipped), or the path of a file that `scenegen.train model=lite_reader` wrote.
+        weights, folder: see `lite2`; a shipped file is also looked for in the folder first.
         mirror: read the mirrored picture too, and take the mean: twice the time.
 
     Attributes:
         classes: class names in id order.
-        facts: the file's header: command, data, terms and held-out figures of its training.
-        stamp: file, frozen net and manner of reading, for the protocol of a number.
+        facts: the first file's header: command, data, terms and held-out figures of its training.
+        stamp: files, frozen net and manner of reading, for the protocol of a number.
 
     Raises:
-        Refusal: when there is no such file, or it is damaged.
+        Refusal: when there is no such file, it is damaged, or it knows other classes than the first.
     """
 
-    def __init__(self, name: str | Path, *, weights: str, folder: str | Path | None, mirror: bool) -> None:
+    def __init__(self, names: Sequence[str | Path], *, weights: str, folder: str | Path | None, mirror: bool) -> None:
         super().__init__()
-        file = halves.read(find(name, folder=folder), kind=KIND)
-        self.classes, self.facts = file.names("classes"), file.header
-        decoder = LiteDecoder(classes=len(self.classes), dropout=0.0, norm=False)
-        try:
-            decoder.load_state_dict(file.tensors)
-        except RuntimeError as error:
-            first = " ".join(str(error).split())[:200]
-            raise Refusal(f"{file.path} does not hold the net that its header describes: {first}") from error
-        self.net = LiteReader(decoder.requires_grad_(False), weights=weights, folder=folder).eval()
-        height, width = halves.numbers("[" + file.header.get("size", "").replace("x", ",") + "]", count=2)
-        self._pixels, self.mirror = int(height * width), mirror
-        manner = f"read at {height:.0f}x{width:.0f}{', mirrored too' if mirror else ''}"
-        self.stamp = f"lite-reader:{file.digest[:12]} on {self.net.trunk_stamp}, {manner}"
+        files = [halves.read(find(name, folder=folder), kind=KIND) for name in names]
+        self.classes, self.facts, self.mirror = files[0].names("classes"), files[0].header, mirror
+        for file in files[1:]:
+            if file.names("classes") != self.classes:
+                raise Refusal(
+                    f"{file.path} reads other classes than {files[0].path}, and their mean would mean nothing; give "
+                    "segmenter.name= readers that were trained on data of the same classes"
+                )
+        self.ranks = frozenset.intersection(*(trained_on(file.header) for file in files))
+        self.decoders = nn.ModuleList(_decoder(file, classes=len(self.classes)) for file in files).eval()
+        self.trunk = lite2(weights=weights, folder=folder)
+        sizes = [halves.numbers("[" + f.header.get("size", "").replace("x", ",") + "]", count=2) for f in files]
+        self._pixels = [int(height * width) for height, width in sizes]
+        self.stamp = _stamp([file.digest[:12] for file in files], sizes, on=self.trunk.stamp, mirror=mirror)
 
     def train(self, mode: bool = True) -> Reading:
-        """No change: the net stays in eval mode."""
+        """No change: the nets stay in eval mode."""
         return super().train(False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Class scores of pictures of any size, read at about the size that the net was trained at.
+        """Class scores of pictures of any size, read at about the size that each net was trained at.
 
         Args:
             image: (b, 3, h, w) in [-1, 1].
 
         Returns:
-            (b, classes, h, w) scores; with `mirror` logarithms of probabilities.
+            (b, classes, h, w) scores; of several readings logarithms of probabilities.
         """
-        x = at_size(image, pixels=self._pixels)
-        scores = self.net.scores(x)
-        if self.mirror:
-            both = torch.stack([scores, self.net.scores(x.flip(-1)).flip(-1)])
-            scores = both.softmax(2).mean(0).clamp(min=1e-12).log()
-        return F.interpolate(scores, size=image.shape[-2:], mode="bilinear")
+        size = image.shape[-2:]
+        return _mean([F.interpolate(scores, size=size, mode="bilinear") for scores in self._each(image)])
+
+    def _each(self, image: Tensor) -> Iterator[Tensor]:
+        """Scores of each decoder at stride 4 of its size; decoders of one size share Lite2's maps."""
+        for pixels in dict.fromkeys(self._pixels):
+            x = at_size(image, pixels=pixels)
+            maps = maps_of(self.trunk, x)
+            turned = maps_of(self.trunk, x.flip(-1)) if self.mirror else None
+            for decoder, own in zip(self.decoders, self._pixels, strict=True):
+                if own == pixels:
+                    yield _mean([decoder(maps), *([decoder(turned).flip(-1)] if turned is not None else [])])
+
+
+def _decoder(file: halves.Halves, *, classes: int) -> LiteDecoder:
+    """The frozen decoder that a file holds."""
+    attention = any(name.startswith("attend.") for name in file.tensors)
+    decoder = LiteDecoder(classes=classes, dropout=0.0, attention=attention, norm=False)
+    try:
+        decoder.load_state_dict(file.tensors)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:200]
+        raise Refusal(f"{file.path} does not hold the net that its header describes: {first}") from error
+    return decoder.requires_grad_(False)
+
+
+def _mean(scores: Sequence[Tensor]) -> Tensor:
+    """One score as it is; of several the logarithm of the mean of their probabilities."""
+    if len(scores) == 1:
+        return scores[0]
+    return torch.stack(list(scores)).softmax(2).mean(0).clamp(min=1e-12).log()
+
+
+def _stamp(digests: Sequence[str], sizes: Sequence[tuple[float, ...]], *, on: str, mirror: bool) -> str:
+    """Files, frozen net and manner of reading."""
+    at = [f"{height:.0f}x{width:.0f}" for height, width in sizes]
+    turned = ", mirrored too" if mirror else ""
+    if len(digests) == 1:
+        return f"lite-reader:{digests[0]} on {on}, read at {at[0]}{turned}"
+    each = ", ".join(f"lite-reader:{digest} at {size}" for digest, size in zip(digests, at, strict=True))
+    return f"mean of {each}, on {on}{turned}"
 
 
 def write(decoder: LiteDecoder, path: Path, *, classes: Sequence[str], facts: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ class LiteReaderModel(LabelReader):
         num_classes: of the labels.
         edges: the data has instance maps; they are not read.
         dropout: share of channels in [0, 1) that training leaves out.
+        attention: a layer of attention at strides 16 and 32.
         weights: of Lite2: "published" (of the pip package) or "random" (seeded, stamped as such).
         folder: where Lite2's weight file is looked for first; None is the installed package alone.
         seed: of the decoder's initial weights.
@@ -29,11 +30,19 @@ class LiteReaderModel(LabelReader):
     used_by: str = "segmenter=landscapes segmenter.name={path}"
 
     def __init__(
-        self, *, num_classes: int, edges: bool, dropout: float, weights: str, folder: str | Path | None, seed: int
+        self,
+        *,
+        num_classes: int,
+        edges: bool,
+        dropout: float,
+        attention: bool,
+        weights: str,
+        folder: str | Path | None,
+        seed: int,
     ) -> None:
         if not 0 <= dropout < 1:
             raise Refusal(f"model.dropout={dropout} must be at least 0 and below 1; 0.1 is usual")
-        decoder = seeded(lambda: LiteDecoder(classes=num_classes, dropout=dropout), seed)
+        decoder = seeded(lambda: LiteDecoder(classes=num_classes, dropout=dropout, attention=attention), seed)
         super().__init__(LiteReader(decoder, weights=weights, folder=folder), num_classes=num_classes)
 
     def forward(self, batch: Batch, *, noise: Tensor | None = None) -> Synthesis:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from scenegen.base.kinds import trained_on
+from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen.lite_reader import Reading
 from scenegen.scoring.judges.scenenet import require_classes
@@ -13,11 +15,12 @@ from scenegen.scoring.judges.scenenet import require_classes
 class LiteReaderSegmenter(nn.Module):
     """This project's own segmenter of photographs, in place of the contest's, which was never published.
 
-    Pictures are brought to about the 256x256 pixels that it was trained at before they are read.
+    Pictures are brought to about the pixels that each reader was trained at, 256x256 say, before they are read.
 
     Args:
         classes: the class list of the label maps.
-        name: "landscapes" (shipped), or a file that `python -m scenegen.train model=lite_reader` wrote.
+        name: "landscapes" (shipped), or a file that `python -m scenegen.train model=lite_reader` wrote; or a list of
+            such names, whose mean is taken.
         mirror: read the mirrored picture too, and take the mean.
         weights: of the frozen net: "published" or "random" (stamped as such).
         folder: where the files are looked for first.
@@ -29,11 +32,15 @@ class LiteReaderSegmenter(nn.Module):
     name = "lite-reader"
     stand_in = True
 
-    def __init__(self, *, classes: ClassList, name: str, mirror: bool, weights: str, folder: str | None) -> None:
+    def __init__(
+        self, *, classes: ClassList, name: str | Sequence[str], mirror: bool, weights: str, folder: str | None
+    ) -> None:
         super().__init__()
-        self.net = Reading(name, weights=weights, folder=folder, mirror=mirror)
-        self.stamp = self.net.stamp
-        self.ranks = trained_on(self.net.facts)
+        names = [name] if isinstance(name, str) else list(name)
+        if not names:
+            raise Refusal("segmenter.name= names no reader; segmenter.name=landscapes is the shipped one")
+        self.net = Reading(names, weights=weights, folder=folder, mirror=mirror)
+        self.stamp, self.ranks = self.net.stamp, self.net.ranks
         require_classes(self.net.classes, classes, stamp=self.stamp, command="train model=lite_reader")
 
     def predict(self, image: Tensor) -> Tensor:
