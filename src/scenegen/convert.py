@@ -45,8 +45,6 @@ def convert(cfg: DictConfig) -> Path:
     from scenegen.config.opened import Vocabulary, note_vocabulary
     from scenegen.config.plan import plan, read_settings
     from scenegen.data.layouts import named_classes
-    from scenegen.networks.generators.hole_filler import HoleFiller
-    from scenegen.networks.generators.rrdb import SuperResolution
     from scenegen.networks.interop import JUDGES, find_files, load_official
     from scenegen.runs.checkpoints import write_weights
     from scenegen.runs.folder import create_run
@@ -83,19 +81,25 @@ def convert(cfg: DictConfig) -> Path:
     path = write_weights(folder, networks)
     count = sum(p.numel() for p in model.parameters())
     print(f"{printable(read)}: every key fits, none is left over")
-    run = shlex.quote(f"run={settings.name}")
-    following = f"python -m scenegen.sample {run} labels=FOLDER"
-    if "exemplar" in model.reads:
-        following += " exemplars=FOLDER"
-    if isinstance(model, HoleFiller):
-        following = f"python -m scenegen.sample {run} pictures=FOLDER masks=FOLDER n_per_label=4"
-    elif model.channels == 1:
-        following = f"python -m scenegen.sample {run} pictures=FOLDER"
-    elif model.reads == {"source"}:
-        post = f"esrgan_x{model.scale}" if isinstance(model, SuperResolution) else "cyclegan"
-        following = f"python -m scenegen.post generated=FOLDER out=FOLDER post={post} post.{post}.{run}"
-    print(f"{path}: {count:,} parameters; next: {following}")
+    print(f"{path}: {count:,} parameters; next: {_next_command(model, run=settings.name)}")
     return folder
+
+
+def _next_command(model: SceneModel, *, run: str) -> str:
+    """What uses such a run."""
+    from scenegen.networks.generators.hole_filler import HoleFiller
+    from scenegen.networks.generators.rrdb import SuperResolution
+
+    named = shlex.quote(f"run={run}")
+    if isinstance(model, HoleFiller):
+        return f"python -m scenegen.sample {named} pictures=FOLDER masks=FOLDER n_per_label=4"
+    if model.channels == 1:
+        return f"python -m scenegen.sample {named} pictures=FOLDER"
+    if model.reads == {"source"}:
+        post = f"esrgan_x{model.scale}" if isinstance(model, SuperResolution) else "cyclegan"
+        return f"python -m scenegen.post generated=FOLDER out=FOLDER post={post} post.{post}.{named}"
+    exemplars = " exemplars=FOLDER" if "exemplar" in model.reads else ""
+    return f"python -m scenegen.sample {named} labels=FOLDER{exemplars}"
 
 
 def _read(path: Path, model: SceneModel) -> dict[str, Tensor]:

@@ -195,8 +195,6 @@ def rounds(config: Config, data: Any) -> Any:
 
     from scenegen.base.records import require_offered
     from scenegen.base.seeding import hash_seed
-    from scenegen.networks.layers.init import initialise
-    from scenegen.networks.layers.lookup import tabulate
     from scenegen.training.rounds import Rounds
 
     machine = make(config["trainer"])
@@ -209,25 +207,7 @@ def rounds(config: Config, data: Any) -> Any:
         raise Refusal(f"the model reads pictures of {wanted}, but the data has {given}; use {CHANNELS[data.channels]}, "
                       f"or {DATA[generator.channels]}")  # fmt: skip
     judge = discriminator(config, generator)
-    for network in (generator, judge):
-        if network is not None:
-            if not network.keeps_start:
-                initialise(network, gain=config["init_gain"])
-            machine.prepare(network)
-    if config.get("encoder"):
-        generator.pretrained = make(config["encoder"]).start(generator, seed=config["seed"])
-    if machine.lookup:
-        tabulate(generator)
-    if machine.checkpoint_activations:
-        from scenegen.training.recompute import recompute
-
-        if not recompute(generator):
-            raise Refusal(
-                "trainer.checkpoint_activations=true forgets what blocks hold, and "
-                f"{type(generator).__name__} has none of those that docs/speed.md names; leave it out"
-            )
-        if judge is not None:
-            recompute(judge)
+    _prepare(generator, judge, config, machine)
     terms = objective(config, generator, data)
     height, width = Size(**config["size"]).pixels
     offered = {"model": generator, "objective": terms, "samples": config["batch_size"] // machine.world}
@@ -247,6 +227,36 @@ def rounds(config: Config, data: Any) -> Any:
         log_grads_every=config["log_grads_every"],
         **{slot: trick for slot, trick in tricks.items() if trick is not None},
     )
+
+
+def _prepare(generator: Any, judge: Any, config: Config, machine: Any) -> None:
+    """Initial weights of new networks, and the ways of computing that trainer= asks for.
+
+    Raises:
+        Refusal: activations are to be computed again of a generator that has no blocks for it.
+    """
+    from scenegen.networks.layers.init import initialise
+    from scenegen.networks.layers.lookup import tabulate
+
+    for network in (generator, judge):
+        if network is not None:
+            if not network.keeps_start:
+                initialise(network, gain=config["init_gain"])
+            machine.prepare(network)
+    if config.get("encoder"):
+        generator.pretrained = make(config["encoder"]).start(generator, seed=config["seed"])
+    if machine.lookup:
+        tabulate(generator)
+    if machine.checkpoint_activations:
+        from scenegen.training.recompute import recompute
+
+        if not recompute(generator):
+            raise Refusal(
+                "trainer.checkpoint_activations=true forgets what blocks hold, and "
+                f"{type(generator).__name__} has none of those that docs/speed.md names; leave it out"
+            )
+        if judge is not None:
+            recompute(judge)
 
 
 CHANNELS = {1: "model=cncl, cncl_unet or restormer", 3: "a model of colour pictures, such as gaugan or cut"}
