@@ -112,6 +112,20 @@ def test_the_report_counts(tmp_path):
     assert report.sound
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_maps_without_any_class_are_told(tmp_path, known):
+    files.dataset(tmp_path, ["a", "b"])
+    (tmp_path / "classes.json").write_text('{"classes": ["sky", "sea", "unlabelled"], "unlabelled": 2}')
+    for name in "ab":
+        files.label(tmp_path / f"labels/{name}.png", np.full((12, 16), 2, dtype=np.uint8))
+    if known:
+        files.label(tmp_path / "labels/b.png", 1 + np.eye(12, 16, dtype=np.uint8))
+    report = examine({"train": open_all(tmp_path)})
+    told = [str(remark) for remark in report.remarks if "every pixel is unlabelled (id 2)" in str(remark)]
+    assert len(told) == 1 - known
+    assert report.sound
+
+
 def test_pictures_in_both_splits_are_leaks(tmp_path):
     root = files.dataset(tmp_path / "train", ["a", "b"])
     (root / "classes.json").rename(tmp_path / "classes.json")

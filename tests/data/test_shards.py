@@ -67,7 +67,7 @@ def same(a, b) -> bool:
 def test_samples_are_those_of_the_folder_bit_for_bit(folder, made, split):
     ours, theirs = opened(made, split), opened(folder, split, data="folder", val_fraction=0.25)
     assert sorted(path.name for path in made.iterdir()) == [
-        "classes.json", "train-000000.tar", "train-000001.tar", "train-000002.tar", "val-000000.tar"
+        "classes.json", "shards.json", "train-000000.tar", "train-000001.tar", "train-000002.tar", "val-000000.tar"
     ]  # fmt: skip
     assert ours.classes == theirs.classes
     assert fingerprint(ours) == {**fingerprint(theirs), **{key: fingerprint(ours)[key] for key in ("sizes", "content")}}
@@ -246,13 +246,30 @@ def test_shards_that_are_not_there(tmp_path, there, faults):
     assert all(str(fault).startswith(f"{tmp_path}/{words}") for fault, words in zip(found, faults, strict=True))
 
 
-def test_a_lost_shard_stops_a_training(made, tmp_path):
+@pytest.mark.parametrize(("place", "why"), [(1, "its row goes on to"), (-1, "shards.json counts 3 of train")])
+def test_a_lost_shard_stops_a_training(made, tmp_path, place, why):
     shutil.copytree(made, tmp_path / "s")
     tars = sorted((tmp_path / "s").glob("train-*.tar"))
     assert len(tars) > 2
-    tars[1].unlink()
-    with pytest.raises(Refusal, match=f"{tars[1].name}: this shard is not there"):
+    tars[place].unlink()
+    with pytest.raises(Refusal, match=f"{tars[place].name}: this shard is not there, and {why}"):
         require_sound(opened(tmp_path / "s"))
+    require_sound(opened(tmp_path / "s", "test"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"train": "three"}', "train should be a whole number"),
+        ('{"train": -1}', "counts -1 shards of train, not 0 to 999999"),
+        ("[3]", "should be an object"),
+    ],
+)
+def test_a_file_of_counts_that_counts_nothing(made, tmp_path, content, said):
+    shutil.copytree(made, tmp_path / "s")
+    (tmp_path / "s" / "shards.json").write_text(content)
+    with pytest.raises(Refusal, match=f"shards.json.*{said}.*delete shards.json"):
+        opened(tmp_path / "s")
 
 
 def test_headers_are_read_once_and_again_when_the_shard_changes(tmp_path, monkeypatch):

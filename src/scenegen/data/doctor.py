@@ -143,7 +143,7 @@ def examine(
         found |= dict.fromkeys(files.unmatched)
         for item in inspect(files, deep=deep, advance=advance, notice=notice):
             tally.add(split, item)
-    found |= dict.fromkeys(tally.faults)
+    found |= dict.fromkeys([*tally.faults, *_of_unlabelled(first, tally.pixels)])
     return Report(
         splits={split: len(dataset) for split, dataset in datasets.items()},
         sizes=dict(tally.sizes),
@@ -173,6 +173,18 @@ def _of_holes(datasets: Mapping[str, Pairs]) -> list[Fault]:
             said = f"{shares.mean():.0%} of the pixels on average, {shares.min():.0%} to {shares.max():.0%}"
             found.append(Fault(f"holes of {split}", f"{said}, over {len(shares)} pictures", stops=False))
     return found
+
+
+def _of_unlabelled(data: Pairs, pixels: Mapping[int, int]) -> list[Fault]:
+    """A remark where no pixel has any class but the unlabelled one."""
+    ignore = data.classes.ignore
+    if ignore is None or any(count for id, count in pixels.items() if id != ignore) or not pixels.get(ignore):
+        return []
+    said = (
+        f"every pixel is {data.classes.names[ignore]} (id {ignore}), from which no class is learned; "
+        "see that unlabelled in classes.json is the right id"
+    )
+    return [Fault("label maps", said, stops=False)]
 
 
 def _faults_of_slices(datasets: Mapping[str, Pairs]) -> list[Fault]:

@@ -20,10 +20,7 @@ from scenegen.data.classes import ClassList
 from scenegen.data.labels import read_ids
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
-from scenegen.data.shards import FIELDS, IMAGE
-
-SIDES = {"train": "train", "test": "val"}
-"""Split -> the word in its shards' names."""
+from scenegen.data.shards import COUNTS, FIELDS, IMAGE, shard_name
 
 Track = Callable[[Any, str], Iterable[Any]]
 
@@ -57,8 +54,9 @@ def write_shards(splits: dict[str, Pairs], out: Path, *, per_shard: int, track: 
         for split, data in splits.items():
             places = range(0, len(data), per_shard)
             for number, first in enumerate(track(places, f"{split} shards")):
-                _write_shard(folder / f"{SIDES[split]}-{number:06}.tar", data, range(len(data))[first:][:per_shard])
+                _write_shard(folder / shard_name(split, number), data, range(len(data))[first:][:per_shard])
             done[split] = Written(len(data), len(places))
+        write_json(folder / COUNTS, {split: written.shards for split, written in done.items()})
         write_json(folder / "classes.json", _document(next(iter(splits.values())).classes))
     return done
 

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from scenegen.base.documents import read_json
 from scenegen.base.kept import Kept
 from scenegen.base.listing import few
 from scenegen.base.records import Refusal
@@ -39,6 +40,12 @@ EXPECTED = (
 )
 OPTIONS = ("exif", "alpha", "icc", "label_size")
 
+COUNTS = "shards.json"
+"""File beside the shards with the number of each split's, by which a last one that was not copied is seen."""
+
+SIDES = {"train": "train", "test": "val"}
+"""Split -> the word in the names of its shards, as they are written here."""
+
 LABEL, IMAGE, INSTANCE = range(3)
 FIELDS = {
     **dict.fromkeys(("png", "label.png", "label.tif", "label.tiff", "seg.png", "mask.png"), LABEL),
@@ -57,6 +64,8 @@ LONGEST = 255
 HEAD = 1 << 16
 """Bytes of a tar's header, and of the long name before it, that are read at a time; tarfile itself reads any number."""
 BLOCK = 512
+MOST = 999_999
+"""Shards of a split."""
 MANY = 16
 """Shards of a split from which on their headers are kept for the next start; fewer are read in a second."""
 _META = re.compile(r"__[^/]*__($|/)")
@@ -65,6 +74,7 @@ _META = re.compile(r"__[^/]*__($|/)")
 _NUMBERED = re.compile(r"(.*?)(\d{1,9})(\.tar|\.tgz|\.tar\.(?:gz|bz2|xz|zst))")
 """Name of a shard, plain or compressed: that of its row, its number, its ending."""
 GAP = "this shard is not there, and its row goes on to {end}; copy it too, or number the shards that are meant in a row"
+LOST = "this shard is not there, and {counts} counts {count} of {split}; copy it too, or delete that file"
 COMPRESSED = "a compressed tar, which is not read; unpack it to a plain one"
 
 MEMBERS = "members 1"
@@ -107,7 +117,14 @@ def shards(
     if not divided:
         pairs = pairs.take(held_places(pairs.names, split=split, fraction=val_fraction))
     reading = Reading(exif=exif, alpha=alpha, icc=icc, label_size=label_size, options=OPTIONS)
-    files = Files(base, meaning, pairs, (*absent(tars), *faults), {**meaning.remap, **(remap or {})}, reading=reading)
+    files = Files(
+        base,
+        meaning,
+        pairs,
+        (*absent(tars), *lost(tars, base, split=split), *faults),
+        {**meaning.remap, **(remap or {})},
+        reading=reading,
+    )
     framing = Framing(height=height, width=width, fit=fit, scale=scale, flip=flip, random=training)
     return Pairs(files, framing=framing, seed=seed)
 
@@ -149,6 +166,30 @@ def absent(tars: Sequence[Path]) -> list[Fault]:
             gaps = [number for number in range(first, last) if number not in row.keys() | packed.keys()]
             faults += [Fault(str(folder / f"{name}{gap:0{width}}.tar"), GAP.format(end=end)) for gap in gaps]
     return faults
+
+
+def lost(tars: Sequence[Path], root: Path, *, split: str) -> list[Fault]:
+    """Faults of the last shards of a split, that `COUNTS` counts and that no row goes on to.
+
+    Raises:
+        Refusal: a file of that name that counts nothing.
+    """
+    if not (root / COUNTS).is_file():
+        return []
+    cure = f'it should count the shards of each split, as {{"train": 12, "test": 2}}; else delete {COUNTS}'
+    counted = read_json(root / COUNTS, what="the file", cure=cure, shape=dict[str, int])
+    count = counted.get(split, 0)
+    if not 0 <= count <= MOST:
+        raise Refusal(f"the file {root / COUNTS} counts {count} shards of {split}, not 0 to {MOST}; {cure}")
+    there = {tar.name for tar in tars}
+    last = max((number for number in range(count) if shard_name(split, number) in there), default=-1)
+    names = (shard_name(split, number) for number in range(last + 1, count))
+    return [Fault(str(root / name), LOST.format(counts=COUNTS, count=count, split=split)) for name in names]
+
+
+def shard_name(split: str, number: int) -> str:
+    """Name of a shard that is written here."""
+    return f"{SIDES[split]}-{number:06}.tar"
 
 
 def match_members(tars: Sequence[Path], *, root: Path, instances: bool) -> tuple[Matched, tuple[Fault, ...]]:
