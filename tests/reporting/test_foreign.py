@@ -109,6 +109,7 @@ DAMAGED: dict[str, tuple[str, Any, str]] = {
     "record without command line": (RECORD, "{}", "overrides"),
     "command line of numbers": (RECORD, '{"overrides": [1]}', "overrides.0"),
     "a key twice": (RECORD, '{"overrides": [], "overrides": []}', "stands twice"),
+    "a number beyond all": (RECORD, '{"overrides": [], "total": 1e400}', "1e400 is larger than any number here"),
     "no seed": (CONFIG, "name: x\n", "has the seed None"),
     "a seed of text": (CONFIG, "seed: one\n", "has the seed 'one'"),
     "a config of the environment": (CONFIG, "seed: 0\nname: ${oc.env:HOME}\n", "oc.env:HOME"),

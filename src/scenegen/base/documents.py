@@ -10,6 +10,7 @@ import csv
 import functools
 import io
 import json
+import math
 import re
 import stat
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,8 @@ def read_json(path: Path, *, what: str, cure: str, shape: Any = Any, largest: in
     """
     text = read_text(path, what=what, cure=cure, largest=largest)
     try:
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_int=_whole)
+        numbers = {"parse_constant": _no_number, "parse_int": _whole, "parse_float": _finite}
+        content = json.loads(text, object_pairs_hook=_once, **numbers)
         if "\\ud" in text.lower():  # half a character, which no file can hold
             json.dumps(content, ensure_ascii=False).encode()
     except RecursionError as error:
@@ -276,6 +278,12 @@ def _whole(word: str) -> int:
     if len(word) > LONGEST_NUMBER:
         raise ValueError(f"a number of {len(word)} digits")
     return int(word)
+
+
+def _finite(word: str) -> float:
+    if math.isinf(number := float(word)):
+        raise ValueError(f"{word} is larger than any number here")
+    return number
 
 
 def _no_number(word: str) -> Any:
