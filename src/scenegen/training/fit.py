@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from scenegen.base.listing import few
 from scenegen.base.records import Batch, Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.stream import Loader, StatelessBatchSampler, make_loader
+from scenegen.runs.checkpoints import load
 from scenegen.runs.folder import GRIDS, METRICS, checkpoints_of, name_of, step_of
 from scenegen.runs.journal import Journal
 from scenegen.runs.resume_point import clock_of
@@ -64,12 +66,18 @@ class StopOnNan(pl.Callback):
             return
         for name, value in trainer.callback_metrics.items():
             if not math.isfinite(float(value)):
-                lower = "lower optim rates or a lower weight of the term that grew (see metrics.csv)"
-                before, run = checkpoints_of(self.folder), name_of(self.folder)
-                cure = f"no checkpoint was saved before, so start again under another name with {lower}"
-                if before:
-                    cure = f"the checkpoint of step {step_of(before[-1])} is from before: resume={run} with {lower}"
-                raise Refusal(f"{name} became {float(value)} at step {step}; {cure}")
+                raise Refusal(f"{name} became {float(value)} at step {step}; {self._cure()}")
+
+    def _cure(self) -> str:
+        """What to do, with the newest checkpoint of finite weights: a step can spoil them and show it in the next."""
+        lower = "lower optim rates or a lower weight of the term that grew (see metrics.csv)"
+        there = checkpoints_of(self.folder)
+        for path in reversed(there):
+            with contextlib.suppress(Refusal):
+                load(path)
+                named = name_of(self.folder) if path == there[-1] else path
+                return f"the checkpoint of step {step_of(path)} is from before: resume={named} with {lower}"
+        return f"no checkpoint was saved before, so start again under another name with {lower}"
 
 
 @dataclass(frozen=True)
