@@ -10,12 +10,13 @@ off a tensor ends there with an error; copies, types, shapes, FLOPs and bytes ar
 from __future__ import annotations
 
 import contextlib
+import functools
 import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import torch
@@ -23,7 +24,6 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import scenegen
 from scenegen.base.records import Batch
@@ -48,6 +48,13 @@ FEW = 100
 """Numbers that may be float64: weights of classes, and no pictures."""
 
 PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "bmm", "baddbmm")
+
+
+LAYOUTS: dict[tuple, list[tuple[torch.Size, tuple[int, ...], torch.dtype]]] = {}
+"""(operation, signature of what it takes) -> shape, strides and type of new tensors; none where its first comes back.
+
+A tensor without values has nothing else that an operation could hang on, and torch's formulas for it are slow Python.
+"""
 
 
 class Seen(TorchDispatchMode):
@@ -75,16 +82,16 @@ class Seen(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        tensors = [x for x in tree_leaves(made) if isinstance(x, Tensor)]
+        kwargs = kwargs or {}
+        made = outcome(func, args, kwargs)
+        given, tensors = tensors_in((*args, *kwargs.values())), tensors_in((made,))
         if len({x.device.type for x in (*given, *tensors) if x.ndim}) > 1:
             self.copies[place()] += 1
         if any(x.dtype == torch.float64 and x.numel() > FEW for x in tensors):
             self.doubles[place()] += 1
         packet = func.overloadpacket
         if packet in self.formulas:
-            self.flops += self.formulas[packet](*args, **(kwargs or {}), out_val=made)
+            self.flops += self.formulas[packet](*args, **kwargs, out_val=made)
         if packet.__name__ in PRODUCTS:
             self.products[packet.__name__, tuple(tuple(x.shape) for x in tensors)] += 1
         for tensor in tensors:
@@ -104,6 +111,73 @@ class Seen(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.live -= size
+
+
+def outcome(func: torch._ops.OpOverload, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """What an operation makes; its formula runs once for equal tensors on the meta device."""
+    kind = makes(func)
+    key = (func, signature(args), *kwargs, signature(tuple(kwargs.values()))) if kind else ()
+    if kind is None or None in key:
+        return func(*args, **kwargs)
+    if key in LAYOUTS:
+        made = [torch.empty_strided(size, stride, dtype=dtype, device="meta") for size, stride, dtype in LAYOUTS[key]]
+        return args[0] if kind == "first" else made[0] if len(made) == 1 else tuple(made)
+    made = func(*args, **kwargs)
+    tensors = tensors_in((made,))
+    partial = len(tensors) < len(func._schema.returns)  # gradients that nobody asks for are None
+    if kind == "new" and not partial and all(x.device.type == "meta" and whole(x) for x in tensors):
+        LAYOUTS[key] = [(x.shape, x.stride(), x.dtype) for x in tensors]
+    if kind == "first" and made is args[0]:
+        LAYOUTS[key] = []
+    return made
+
+
+@functools.cache
+def makes(func: torch._ops.OpOverload) -> Literal["new", "first"] | None:
+    """Kind of an operation: "new" returns new tensors alone, "first" writes into its first argument and returns it.
+
+    None for every other: views, numbers that are read, lists.
+    """
+    taken, returned = func._schema.arguments, func._schema.returns
+    shared = {place: one.alias_info for place, one in enumerate(taken) if one.alias_info is not None}
+    if not shared and returned and all(str(one.type) == "Tensor" for one in returned):
+        return "new"
+    written = set(shared) == {0} and shared[0].is_write
+    return "first" if written and len(returned) == 1 and returned[0].alias_info is not None else None
+
+
+def signature(given: Sequence[Any]) -> tuple | None:
+    """Types, shapes and strides of tensors on the meta device, and all else as it is; None where one lies elsewhere."""
+    signed = []
+    for one in given:
+        if isinstance(one, Tensor):
+            if one.device.type != "meta":
+                return None
+            signed.append((one.dtype, one.shape, one.stride()))
+        elif isinstance(one, list | tuple):
+            inner = signature(one)
+            if inner is None:
+                return None
+            signed.append(inner)
+        else:
+            signed.append((type(one), one))
+    return tuple(signed)
+
+
+def tensors_in(values: Sequence[Any]) -> list[Tensor]:
+    """Tensors among values and lists of values."""
+    found = []
+    for one in values:
+        if isinstance(one, Tensor):
+            found.append(one)
+        elif isinstance(one, list | tuple):
+            found += tensors_in(one)
+    return found
+
+
+def whole(tensor: Tensor) -> bool:
+    """A tensor that fills its storage."""
+    return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
 class Step:

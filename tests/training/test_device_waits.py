@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.shapes import FAMILIES, Seen, Step, solver_left_out
+from benchmarks.shapes import FAMILIES, Seen, Step, outcome, solver_left_out
 
 import scenegen.networks.layers.semantics as room
 from scenegen.config import build
@@ -86,10 +86,35 @@ def test_what_waits_for_a_device_is_refused_there(read) -> None:
         read(torch.ones(1, device="meta"))
 
 
-def test_copies_and_doubles_are_seen() -> None:
+@pytest.mark.parametrize("time", ["first", "again"])
+def test_copies_and_doubles_are_seen(time: str) -> None:
+    """Also where what an operation makes is known from the time before."""
     with Seen() as seen:
         torch.zeros(3).to("meta")
         torch.zeros(200, device="meta").double().mean()
     assert sum(seen.copies.values()) == 1
     assert sum(seen.doubles.values()) == 1
     assert seen.peak == 200 * 12
+
+
+def test_what_is_known_of_an_operation_is_what_it_makes() -> None:
+    """Strides, types, results that nobody asks for, and the first argument itself where an operation writes into it."""
+    x, weight = torch.ones(2, 3, 8, 6, device="meta").mT, torch.ones(4, 3, 3, 3, device="meta")
+    op, conv = torch.ops.aten, ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+    taken = [
+        (op.mul.Tensor, (x, x)),
+        (op.mul.Tensor, (x, x.contiguous())),
+        (op.mul.Tensor, (x.long(), 2)),
+        (op.mul.Tensor, (x.long(), 2.0)),
+        (op.cat.default, ([x, x], 1)),
+        (op.native_batch_norm.default, (x, None, None, None, None, True, 0.1, 1e-5)),
+        (op.convolution.default, (x, weight, None, *conv)),
+        (op.convolution_backward.default, (x[:, [0, 0, 0, 0]], x, weight, None, *conv, [False, True, False])),
+    ]
+    for func, args in taken:
+        facts = []
+        for made in (func(*args), outcome(func, args, {}), outcome(func, args, {})):
+            all_made = made if isinstance(made, tuple) else (made,)
+            facts.append([y if y is None else (y.shape, y.stride(), y.dtype, y.device) for y in all_made])
+        assert facts[0] == facts[1] == facts[2], func
+    assert outcome(op.add_.Tensor, (x, 1), {}) is outcome(op.add_.Tensor, (x, 1), {}) is x
