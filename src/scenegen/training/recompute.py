@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scenegen.networks.correspondence import cocosnetv1, cocosnetv2
 from scenegen.networks.discriminators import oasis
-from scenegen.networks.generators.resnet import ResnetBlock
+from scenegen.networks.generators.resnet import ResnetGenerator
 from scenegen.networks.generators.rrdb import DenseBlock
 from scenegen.networks.generators.sesame_editing import ResidualBlock
 from scenegen.networks.layers import picnet
@@ -25,9 +25,11 @@ from scenegen.networks.layers.transposed_attention import CrossBlock, RestormerB
 STEPS: dict[type[nn.Module], tuple[str, ...]] = {
     SPADEBlock: ("convolved",),
     SPDBlock: ("convolved", "soft_map"),
+    ResnetGenerator: ("stretch",),
+    picnet.ShortLongAttention: ("attended",),
     oasis.DownBlock: ("convolved",),
     oasis.UpBlock: ("convolved",),
-    **dict.fromkeys((ResnetBlock, DenseBlock, ResidualBlock, LogSPDBlock, RestormerBlock, CrossBlock), ("forward",)),
+    **dict.fromkeys((DenseBlock, ResidualBlock, LogSPDBlock, RestormerBlock, CrossBlock), ("forward",)),
     **dict.fromkeys((cocosnetv1.ResidualBlock, cocosnetv2.ResidualBlock), ("forward",)),
     **dict.fromkeys((picnet.FirstBlock, picnet.ResidualBlock, picnet.DoublingBlock, picnet.OutputBlock), ("forward",)),
 }
@@ -46,7 +48,7 @@ def recompute(network: nn.Module) -> int:
     reads what the first one read.
 
     Args:
-        network: whose outermost blocks forget.
+        network: whose blocks forget; of those inside a block whose whole forward pass is one step, none does.
 
     Returns:
         The number of blocks; 0 where the network has none.
@@ -55,7 +57,7 @@ def recompute(network: nn.Module) -> int:
         if isinstance(network, kind):
             for step in steps:
                 setattr(network, step, partial(_forgetful, network, getattr(network, step)))
-            return 1
+            return 1 + (0 if "forward" in steps else sum(recompute(child) for child in network.children()))
     return sum(recompute(child) for child in network.children())
 
 
@@ -72,10 +74,14 @@ def _forgetful(block: nn.Module, step: Any, *given: Any, **named: Any) -> Any:
 
 
 def _small(block: nn.Module, given: tuple[Any, ...]) -> bool:
-    """The map is smaller than the largest weight that reads it: keeping takes little memory, and much time is saved."""
+    """The map is smaller than the largest weight that reads it: keeping takes little memory, and much time is saved.
+
+    A step without weights is none either: what it makes is kept for the next one.
+    """
     parts = [part for part in given if isinstance(part, nn.Module)] or [block]
     x: Tensor = next(part for part in given if isinstance(part, Tensor))
-    return x.numel() < max(weight.numel() for part in parts for weight in part.parameters())
+    weights = [weight.numel() for part in parts for weight in part.parameters()]
+    return not weights or x.numel() < max(weights)
 
 
 class _Reading:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -157,9 +156,9 @@ class PicnetGenerator(Doubled):
             Pictures (b, 3, h', w') in [-1, 1] at 1/8, 1/4, 1/2 and 1 of the size.
         """
         pictures: list[Tensor] = []
-        x = self.generator(z) + deepest  # (b, widest, h/32, w/32)
+        x, picture = self.generator(z) + deepest, None  # (b, widest, h/32, w/32)
         for i in range(LAYERS):
-            x = self.get_submodule(f"decoder{i}")(x)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
+            x = self.get_submodule(f"decoder{i}")(x, picture)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
             if i == ATTENDED and self.attentive is not None:
                 x = self.attentive(x)
             if i == ATTENDED and self.simam is not None:
@@ -168,8 +167,8 @@ class PicnetGenerator(Doubled):
             if i == ATTENDED and self.attn1 is not None:
                 x = self.attn1(x, encoded, visible)
             if i >= ATTENDED:
-                pictures.append(self.get_submodule(f"out{i}")(x))
-                x = torch.cat([x, pictures[-1]], 1)
+                picture = self.get_submodule(f"out{i}")(x)
+                pictures.append(picture)
         return pictures
 
 

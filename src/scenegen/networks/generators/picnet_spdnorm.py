@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from scenegen.base.records import Refusal
@@ -68,16 +67,16 @@ class PicnetSpdGenerator(PicnetGenerator):
         """
         pictures: list[Tensor] = []
         maps: list[Tensor] = []
-        x = self.generator(z)  # (b, widest, h/32, w/32)
+        x, picture = self.generator(z), None  # (b, widest, h/32, w/32)
         for i, block in enumerate(self.blocks):
-            plain = self.get_submodule(f"decoder{i}")(x)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
+            plain = self.get_submodule(f"decoder{i}")(x, picture)  # (b, channels of i, h 2^(i-4), w 2^(i-4))
             x = self.after(block(plain, coarse, visible), f"{i}")
             if i == ATTENDED and self.attn1 is not None:
                 x = self.attn1(x)
             if i >= ATTENDED:
                 maps.append(plain)
-                pictures.append(self.get_submodule(f"out{i}")(x))
-                x = torch.cat([x, pictures[-1]], 1)
+                picture = self.get_submodule(f"out{i}")(x)
+                pictures.append(picture)
         return tuple(pictures), tuple(maps)
 
 

@@ -71,7 +71,8 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h, w = x.shape[-2:]
-        return self.model(_to_fours(x))[..., :h, :w]
+        (made,) = self.features(x, [len(self.model) - 1])
+        return made[..., :h, :w]
 
     def features(self, x: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Outputs of some layers of the sequence, in order; layer 0 is the picture with its reflected border.
@@ -80,12 +81,18 @@ class ResnetGenerator(nn.Module):
             x: (b, 3, h, w) in [-1, 1].
             layers: numbers of the sequence, rising.
         """
-        found, x = [], _to_fours(x)
+        found, x, start = [], _to_fours(x), 0
         for number, layer in enumerate(self.model[: layers[-1] + 1]):
-            x = layer(x)
+            if number in layers or isinstance(layer, ResnetBlock | nn.Conv2d | nn.ConvTranspose2d):
+                x = self.stretch(self.model[start : number + 1], x)
+                start = number + 1
             if number in layers:
                 found.append(x)
         return found
+
+    def stretch(self, layers: nn.Sequential, x: Tensor) -> Tensor:
+        """The map behind some layers that follow each other, up to a convolution, a block or a layer that is read."""
+        return layers(x)
 
     def channels(self, layer: int) -> int:
         """Channels of a layer's output.

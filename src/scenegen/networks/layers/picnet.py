@@ -200,7 +200,9 @@ class DoublingBlock(Doubled):
         self.bypass = convolutions.doubling(channels, out)
         self.model = nn.ModuleDict({"0": NORMS[norm](channels), "3": NORMS[norm](out)})
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, picture: Tensor | None = None) -> Tensor:
+        """A map (b, c, h, w), and where there is one a picture (b, channels - c, h, w) beside it."""
+        x = x if picture is None else torch.cat([x, picture], 1)  # (b, channels, h, w)
         short = self.bypass(x)  # (b, out, 2h, 2w)
         y = self.conv1(F.leaky_relu_(self.model["0"](x), SLOPE))  # (b, out, h, w)
         y = self.conv2(F.leaky_relu_(self.model["3"](y), SLOPE))  # (b, out, 2h, 2w)
@@ -256,17 +258,23 @@ class ShortLongAttention(Doubled):
             encoded: (b, c, h, w) the encoder's map of the visible half; None leaves the long part out.
             visible: (b, 1, h, w) 1 where `encoded` is known.
         """
-        affinities = self.affinities(x)  # (b, hw, hw)
-        short = self.gamma * _read(x, affinities) + x  # (b, c, h, w)
+        y = self.attended(self.query_conv, x, encoded, visible)
+        return y if encoded is None or visible is None else self.model(y)  # (b, c, h, w)
+
+    def attended(self, query: nn.Module, x: Tensor, encoded: Tensor | None, visible: Tensor | None) -> Tensor:
+        """The short part (b, c, h, w), or short and long part (b, 2c, h, w); see `forward`."""
+        found = affinities(query(x))  # (b, hw, hw)
+        short = self.gamma * _read(x, found) + x  # (b, c, h, w)
         if encoded is None or visible is None:
             return short
-        long = self.alpha * (1 - visible) * _read(encoded, affinities) + visible * encoded  # (b, c, h, w)
-        return self.model(torch.cat([short, long], 1))  # (b, c, h, w)
+        long = self.alpha * (1 - visible) * _read(encoded, found) + visible * encoded  # (b, c, h, w)
+        return torch.cat([short, long], 1)
 
-    def affinities(self, x: Tensor) -> Tensor:
-        """(b, hw, hw), rows sum to 1: softmax of the products of all places' queries, unscaled."""
-        query = self.query_conv(x).flatten(2)  # (b, c / 4, hw)
-        return (query.mT @ query).softmax(-1)
+
+def affinities(query: Tensor) -> Tensor:
+    """(b, hw, hw), rows sum to 1: softmax of the products of all places' queries (b, c, h, w), unscaled."""
+    rows = query.flatten(2)  # (b, c, hw)
+    return (rows.mT @ rows).softmax(-1)
 
 
 def _read(x: Tensor, affinities: Tensor) -> Tensor:
