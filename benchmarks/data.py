@@ -7,7 +7,9 @@
              label maps, first and second start; and of the search of look-alikes among N unlike thumbnails
     crops    CPU seconds and memory of the two searches alone, with --crops N: of look-alikes among the thumbnails of N
              stretched, mirrored and recoloured crops of --folders' photographs, and of lists by label_hist (ten each)
-             among N crops of their label maps
+             among N crops of their label maps; with --by mask_iou or pixel_acc of lists by these alone, of maps of
+             96x128, of all or of --queries Q of them; and with --against Q of Q of them when all pairs are compared,
+             whose lists must be equal
     loader   pictures per second and core of data=folder at 256x256, decoded, framed and mirrored as training does
 
 One thread, processor seconds.
@@ -23,8 +25,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import torch
 from memory import measured, report
 from PIL import Image
 from torch import Tensor
@@ -37,7 +41,8 @@ from scenegen.data.classes import ClassList
 from scenegen.data.doctor import examine
 from scenegen.data.exemplars.described import describe
 from scenegen.data.exemplars.index import make_index
-from scenegen.data.exemplars.measures import LabelHist
+from scenegen.data.exemplars.keys import Ranked
+from scenegen.data.exemplars.measures import LabelHist, MaskIou, Measure, PixelAcc
 from scenegen.data.exemplars.rank import rank
 from scenegen.data.fingerprint import fingerprint
 from scenegen.data.inspection import scan
@@ -45,6 +50,9 @@ from scenegen.data.look_alikes import FLAT, SIDE, look_alikes
 
 CLASSES = 29
 """Of the label maps of --folders: the contest's."""
+BY = {"mask_iou": MaskIou, "pixel_acc": PixelAcc}
+HEIGHT, WIDTH = 96, 128
+"""Of the maps that are compared by pixels."""
 
 
 def opened(words: list[str]):
@@ -120,26 +128,74 @@ def crops(folders: list[str], count: int) -> np.ndarray:
     return made[~flat]
 
 
-def shares(folders: list[str], count: int, classes: int) -> Tensor:
-    """(count, classes) descriptions by label_hist of crops of the label maps below folders."""
+def map_crops(folders: list[str], count: int) -> Iterator[np.ndarray]:
+    """So many crops of the label maps below folders."""
     stream = np.random.default_rng(3)
     files = [file for folder in folders for file in sorted(Path(folder).glob("*/labels/*"))]
     maps = [np.asarray(Image.open(file)) for file in files]
+    for _ in range(count):
+        whole = maps[stream.integers(len(maps))]
+        size = stream.uniform(0.35, 1, 2)
+        low = stream.uniform(0, 1 - size)
+        (top, left), (bottom, right) = ((place * whole.shape).astype(int) for place in (low, low + size))
+        yield whole[top:bottom, left:right]
 
-    def counts() -> Iterator[dict[int, int]]:
-        for _ in range(count):
-            whole = maps[stream.integers(len(maps))]
-            size = stream.uniform(0.35, 1, 2)
-            low = stream.uniform(0, 1 - size)
-            (top, left), (bottom, right) = ((place * whole.shape).astype(int) for place in (low, low + size))
-            found = np.bincount(whole[top:bottom, left:right].ravel(), minlength=classes)
-            yield {int(i): int(found[i]) for i in np.flatnonzero(found)}
 
-    return label_hist(classes).of_counts(counts())
+def shares(folders: list[str], count: int, classes: int) -> Tensor:
+    """(count, classes) descriptions by label_hist of crops of the label maps below folders."""
+    counts = (np.bincount(crop.ravel(), minlength=classes) for crop in map_crops(folders, count))
+    return label_hist(classes).of_counts({int(i): int(one[i]) for i in np.flatnonzero(one)} for one in counts)
+
+
+def small_maps(folders: list[str], count: int) -> Tensor:
+    """(count, 96 * 128) uint8 crops of the label maps below folders, every second one mirrored."""
+    made = scratch((count, HEIGHT * WIDTH), np.uint8)
+    for i, crop in enumerate(map_crops(folders, count)):
+        rows, columns = (
+            np.arange(side) * there // side for side, there in zip((HEIGHT, WIDTH), crop.shape, strict=True)
+        )
+        made[i] = crop[rows[:, None], columns[:: -1 if i % 2 else 1]].ravel()
+    return torch.from_numpy(made)
 
 
 def label_hist(classes: int) -> LabelHist:
-    return LabelHist(classes=ClassList(tuple(f"class {i}" for i in range(classes))))
+    return LabelHist(classes=class_list(classes))
+
+
+def class_list(count: int) -> ClassList:
+    return ClassList(tuple(f"class {i}" for i in range(count)))
+
+
+class AllPairs:
+    """A measure of maps as one of which nothing else is known, so that all pairs are compared."""
+
+    photographs: ClassVar[bool] = False
+    scalar: ClassVar[bool] = False
+
+    def __init__(self, measure: Measure) -> None:
+        self.stamp, self.describe = measure.stamp, measure.describe
+        self.similarity, self.within = measure.similarity, measure.within
+
+
+def lists_by(by: str, folders: list[str], count: int, queries: int, *, straight: bool) -> Callable[[], object]:
+    """Lists of some maps among all by shared pixels, or the same by comparing all pairs, which must be equal."""
+    rows, measure = small_maps(folders, count), BY[by](classes=class_list(CLASSES))
+    own = np.arange(count) if queries == count else np.random.default_rng(4).choice(count, queries, replace=False)
+    x = rows if queries == count else rows[torch.from_numpy(own)]
+
+    def search() -> Ranked:
+        return rank(x, rows, measure=measure, top_k=10, own=own, width=WIDTH)
+
+    if not straight:
+        return search
+    found = search()
+
+    def compare() -> None:
+        every = rank(x, rows, measure=AllPairs(measure), top_k=10, own=own)
+        if not (np.array_equal(found.rows, every.rows) and np.array_equal(found.scores, every.scores)):
+            raise SystemExit(f"lists by {by} differ from those of comparing all pairs")
+
+    return compare
 
 
 def search_work(what: str, folders: list[str], count: int) -> Callable[[], object]:
@@ -158,6 +214,9 @@ def work(what: str, folder: str) -> None:
     if part in ("look-alikes", "lists of crops"):
         count, *folders = json.loads(folder)
         call = search_work(part, folders, count)
+    elif part in BY:
+        count, queries, straight, *folders = json.loads(folder)
+        call = lists_by(part, folders, count, queries, straight=straight)
     elif part in ("deep check", "description", "index"):
         call = pairs_work(part, folder)
     else:
@@ -177,6 +236,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="photographs with label maps, in place of --files")
     parser.add_argument("--crops", type=int, help="crops of --folders' pictures, in place of --files")
     parser.add_argument("--folders", nargs="+", help="folders of SPLIT/images and SPLIT/labels, for --crops")
+    parser.add_argument("--by", choices=list(BY), help="lists of --crops by this measure alone")
+    parser.add_argument("--queries", type=int, help="maps of --by that get lists; all")
+    parser.add_argument("--against", type=int, default=0, help="maps of --by that are compared with all, too")
     parser.add_argument("--distinct", type=int, default=200)
     parser.add_argument("--root", help="a data=folder of real pictures and label maps")
     parser.add_argument("--count", type=int, default=60, help="pictures of --root that are loaded")
@@ -189,6 +251,13 @@ def main() -> None:
             data[(0, i % len(data))]
         print(f"{chosen.count / (time.process_time() - start):.0f} pictures/s and core at 256x256", flush=True)
     print("| files | what | CPU s | MiB |\n|---|---|---|---|", flush=True)
+    if chosen.crops and chosen.by:
+        for queries, straight in ((chosen.queries or chosen.crops, False), (chosen.against, True)):
+            if queries:
+                name = f"{chosen.by}, {queries} queries" + ", compared with all, lists equal" * straight
+                about = [chosen.crops, queries, straight, *chosen.folders]
+                row(chosen.crops, chosen.by, json.dumps(about), name=name)
+        return
     if chosen.crops:
         for what in ("look-alikes", "lists of crops"):
             row(chosen.crops, what, json.dumps([chosen.crops, *chosen.folders]))
@@ -213,9 +282,9 @@ def rows(files: int, parts: list[str], fill: Callable[..., None], chosen: argpar
             row(files, what, folder)
 
 
-def row(files: int, what: str, folder: str) -> None:
+def row(files: int, what: str, folder: str, *, name: str = "") -> None:
     mib, seconds = measured(__file__, "part", what, folder)
-    print(f"| {files} | {what} | {seconds:.2f} | {mib:.0f} |", flush=True)
+    print(f"| {files} | {name or what} | {seconds:.2f} | {mib:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def main() -> None:
     seconds = {}
     for diversity in (0.0, 0.2):
         start, spent = time.perf_counter(), time.process_time()
-        rank(queries, gallery, measure=measure, top_k=10, diversity=diversity)
+        rank(queries, gallery, measure=measure, top_k=10, diversity=diversity, width=WIDTH)
         seconds[diversity] = time.process_time() - spent
         print(f"search and ranking, diversity {diversity}: {time.perf_counter() - start:.1f} s, processor time "
               f"{seconds[diversity]:.1f} s (target 120 s on two cores)")  # fmt: skip

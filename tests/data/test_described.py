@@ -53,7 +53,7 @@ class Watched:
     def __init__(self, kind: str, classes, *, at: tuple[str, int] = ("", 0), do: Callable[[], None] = lambda: None):
         self.measure = MaskIou(classes=classes) if kind == "mask_iou" else Color(bins=4)
         self.photographs, self.scalar, self.stamp = self.measure.photographs, self.measure.scalar, self.measure.stamp
-        self.within = self.measure.within
+        self.classes, self.within = classes, self.measure.within
         self.described = self.compared = 0
         self.at, self.do = at, do
 
@@ -72,11 +72,21 @@ class Watched:
             self.do()
 
 
+class WatchedMaps(Watched, MaskIou):
+    """One whose maps are compared by bounds and by pixels."""
+
+    def of_pixels(self, both, either, *, kinds, size):
+        self._watch("compared", self.compared)
+        self.compared += 1
+        return super().of_pixels(both, either, kinds=kinds, size=size)
+
+
 def build(root: Path, kind: str = "mask_iou", notice: Notice = described.log_once, **watch) -> tuple[str, Any]:
     """Text of the index, and what was done for it."""
     splits = {split: replaced("data/folder", split=split, root=str(root), val_fraction=0.3, height=12, width=16)
               for split in ("train", "test")}  # fmt: skip
-    measure: Any = Watched(kind, splits["train"].classes, **watch)
+    watched = WatchedMaps if kind == "mask_iou" else Watched
+    measure: Any = watched(kind, splits["train"].classes, **watch)
     index = make_index(splits, by=kind, measure=measure, top_k=3, diversity=0.2, about={}, batch_size=2,
                        notice=notice)  # fmt: skip
     return "".join(index.as_json()), measure
@@ -123,7 +133,7 @@ def test_a_start_that_was_killed_goes_on_and_ends_the_same(root, straight, kind)
     assert measure.described == 12, "two batches of four were kept"
     everything = measure.compared
     (store := store_of(root)).unlink()
-    killed(lambda: build(root, kind, at=("compared", 4), do=end))
+    killed(lambda: build(root, kind, at=("compared", everything // 2), do=end))
     second, measure = build(root, kind)
     assert second == straight[kind]
     assert measure.described == 0, "all of them were kept before"
@@ -219,11 +229,11 @@ def test_large_descriptions_lie_in_a_file_that_nobody_sees(root, straight, tmp_p
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
-    made: list[object] = []
+    made: list[tuple[int, int, int]] = []
     honest = os.posix_fallocate
     monkeypatch.setattr(os, "posix_fallocate", lambda *call: (made.append(call), honest(*call)))
     assert build(root)[0] == straight["mask_iou"]
-    assert len(made) == 2, "of both splits"
+    assert [size for _, _, size in made[:2]] == [14 * 12 * 16, 6 * 12 * 16], "of both splits"
     assert list((tmp_path / "temporary").iterdir()) == []
 
     def full(*_: object) -> None:

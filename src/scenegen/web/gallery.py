@@ -12,8 +12,8 @@ from torch import Tensor
 from scenegen.base.refusal import Refusal
 from scenegen.config.opened import TrainedRun
 from scenegen.data.exemplars.choose import label_counts
+from scenegen.data.exemplars.keys import DECIMALS
 from scenegen.data.exemplars.measures import LabelHist
-from scenegen.data.exemplars.rank import DECIMALS
 from scenegen.data.labels import count_ids
 
 

@@ -23,8 +23,9 @@ from scenegen.base.kept import Kept, Notice, State, is_young
 from scenegen.base.members import File
 from scenegen.base.records import Refusal
 from scenegen.base.scratch import scratch
+from scenegen.data.exemplars.keys import Ranked
 from scenegen.data.exemplars.measures import Measure
-from scenegen.data.exemplars.rank import Ranked, Track, untracked
+from scenegen.data.exemplars.rank import Track, untracked
 from scenegen.data.looks import AT_ONCE, FROM
 from scenegen.data.pairs import Files, Matched, Raw
 from scenegen.data.samples import Pairs, Source

@@ -18,8 +18,9 @@ from scenegen.base.listing import few
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.data.exemplars.described import KeptLists, describe, log_once
+from scenegen.data.exemplars.keys import Ranked
 from scenegen.data.exemplars.measures import Measure
-from scenegen.data.exemplars.rank import Ranked, Track, own_rows, rank, require_lists, untracked
+from scenegen.data.exemplars.rank import Track, own_rows, rank, require_lists, untracked
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Pairs
 
@@ -168,7 +169,7 @@ def make_index(
         own = own_rows(data.source, gallery.source)
         with KeptLists(found[split], found["train"], top_k=top_k, diversity=diversity, notice=notice) as known:
             ranked = rank(found[split].rows, found["train"].rows, measure=measure, top_k=top_k, own=own,
-                          diversity=diversity, known=known, track=track)  # fmt: skip
+                          diversity=diversity, width=gallery.framing.width, known=known, track=track)  # fmt: skip
         lists[split] = Lists(data.names, gallery.names, ranked)
     size = [gallery.framing.height, gallery.framing.width]
     facts = {"by": by, "stamp": measure.stamp, "top_k": top_k, "diversity": diversity, "size": size, **about}

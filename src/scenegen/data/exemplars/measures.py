@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -43,8 +44,8 @@ class Measure(Protocol):
         ...
 
 
-class MaskIou:
-    """Intersection over union of the class masks, averaged over the classes that are in either map; exact.
+class OfMaps(ABC):
+    """Measures that compare two label maps of one size by the pixels that a class has in both of them.
 
     Args:
         classes: of the label maps; the unknown class counts as nothing.
@@ -52,13 +53,35 @@ class MaskIou:
 
     photographs: ClassVar[bool] = False
     scalar: ClassVar[bool] = False
+    stamp: str
 
     def __init__(self, *, classes: ClassList) -> None:
         self.classes = classes
-        self.stamp = "mean over classes of the label maps' intersection over union"
 
     def describe(self, batch: Batch) -> Tensor:
         return _compact(batch.require("label"), self.classes)
+
+    @abstractmethod
+    def similarity(self, x: Tensor, y: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def within(self, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def of_pixels(self, both: np.ndarray, either: np.ndarray, *, kinds: np.ndarray, size: int) -> np.ndarray:
+        """(m,) float64 similarity of a map to others, to the bit that of `similarity`; greater `both` make it no less.
+
+        Args:
+            both, either: (k, m) pixels of each of the map's classes that are in both maps, and in either.
+            kinds: (m,) classes that either of the two maps shows.
+            size: pixels of the map's classes.
+        """
+
+
+class MaskIou(OfMaps):
+    """Intersection over union of the class masks, averaged over the classes that are in either map; exact."""
+
+    stamp = "mean over classes of the label maps' intersection over union"
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         total = torch.zeros(len(x), len(y), dtype=torch.float64)
@@ -80,23 +103,17 @@ class MaskIou:
             kinds += either > 0
         return total / kinds.clamp(min=1)
 
+    def of_pixels(self, both: np.ndarray, either: np.ndarray, *, kinds: np.ndarray, size: int) -> np.ndarray:
+        total = np.zeros(len(kinds))
+        for shared, joined in zip(both, either, strict=True):  # one after another, as `similarity` adds them
+            total += shared / joined
+        return total / np.maximum(kinds, 1)
 
-class PixelAcc:
-    """Share of the query's labelled pixels where the other map has the same class; exact.
 
-    Args:
-        classes: of the label maps; the unknown class counts as nothing.
-    """
+class PixelAcc(OfMaps):
+    """Share of the query's labelled pixels where the other map has the same class; exact."""
 
-    photographs: ClassVar[bool] = False
-    scalar: ClassVar[bool] = False
-
-    def __init__(self, *, classes: ClassList) -> None:
-        self.classes = classes
-        self.stamp = "share of pixels of equal class"
-
-    def describe(self, batch: Batch) -> Tensor:
-        return _compact(batch.require("label"), self.classes)
+    stamp = "share of pixels of equal class"
 
     def similarity(self, x: Tensor, y: Tensor) -> Tensor:
         right = torch.zeros(len(x), len(y), dtype=torch.float64)
@@ -110,6 +127,9 @@ class PixelAcc:
         for both in _shared(x, len(self.classes)):
             right += both
         return right / right.diagonal(dim1=1, dim2=2).clamp(min=1)[:, :, None]
+
+    def of_pixels(self, both: np.ndarray, either: np.ndarray, *, kinds: np.ndarray, size: int) -> np.ndarray:
+        return both.sum(axis=0) / max(size, 1)
 
 
 class LabelHist:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,13 +11,13 @@ import torch
 from torch import Tensor
 
 from scenegen.base.records import Refusal
-from scenegen.data.exemplars.measures import Measure
-from scenegen.data.exemplars.search import Everywhere, Nearby
+from scenegen.data.exemplars.keys import DECIMALS, LOWEST, PLACES, UNIT, Ranked, keys_of
+from scenegen.data.exemplars.measures import Measure, OfMaps
+from scenegen.data.exemplars.overlap import Overlapping
+from scenegen.data.exemplars.search import Everywhere, Nearby, Search
 from scenegen.data.pairs import Files
 from scenegen.data.samples import Source
 
-DECIMALS = 6
-"""Decimals to which similarities are rounded before they are ranked, so that ties are ties on every machine."""
 POOL = 4
 """Candidates per place of a diverse list: k pictures are chosen among the 4 k most similar ones."""
 SKETCH = 1024
@@ -27,8 +26,6 @@ LISTS = 64
 """Lists whose pictures are compared among themselves at a time."""
 BLOCK = 1024
 """Rows per block; two blocks of one class's masks are in memory as floats at a time."""
-PLACES = 2**32
-"""Gallery pictures that a key has room for."""
 
 Columns = Callable[[Callable[[], float]], Iterable[np.ndarray]]
 """Blocks of gallery places, ascending, made with a function of the least similarity that still matters."""
@@ -56,14 +53,6 @@ def own_rows(queries: Source, gallery: Source) -> np.ndarray:
     return np.array([place[name] for name in ours])
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """Per query the chosen gallery rows (n, k) int64, in order, and their similarity to the query (n, k)."""
-
-    rows: np.ndarray
-    scores: np.ndarray
-
-
 class Known(Protocol):
     """Lists of an earlier start."""
 
@@ -79,6 +68,7 @@ def rank(
     top_k: int,
     own: np.ndarray | None = None,
     diversity: float = 0.0,
+    width: int | None = None,
     known: Known | None = None,
     track: Track = untracked,
 ) -> Ranked:
@@ -96,6 +86,7 @@ def rank(
         top_k: pictures per list.
         own: (n,) the gallery row that is the query itself and is never chosen, or -1.
         diversity: in [0, 1); 0 ranks by similarity alone.
+        width: pixels of a row of label maps; None takes a map for one row, which costs time and changes no list.
         known: lists of an earlier start, which takes those that are made here.
         track: (blocks, description) -> blocks, for a progress bar.
 
@@ -106,15 +97,20 @@ def rank(
     """
     require_lists(len(y), top_k=top_k, diversity=diversity)
     own = np.full(len(x), -1) if own is None else own
-    search = Nearby(x, y, block=BLOCK) if measure.scalar else Everywhere(len(x), len(y), block=BLOCK)
-    turns = search.turns()
+    if isinstance(measure, OfMaps):
+        search = _ByBounds(x, y, measure, width)
+    else:
+        blocks = Nearby(x, y, block=BLOCK) if measure.scalar else Everywhere(len(x), len(y), block=BLOCK)
+        search = _ByBlocks(x, y, measure, blocks)
+    pool = min(POOL * top_k, len(y) - 1) if diversity else top_k
     found = Ranked(np.empty((len(x), top_k), np.int64), np.empty((len(x), top_k)))
-    for turn in track(range(len(turns)), "ranking"):
-        places = turns[turn].tolist()
+    for turn in track(range(len(search.turns)), "ranking"):
+        places = search.turns[turn].tolist()
         ranked = None if known is None else known.get(places)
         if ranked is None:
-            ranked = _best(x[places], own[places], y, measure=measure, top_k=top_k, diversity=diversity,
-                           columns=partial(search.columns, turn))  # fmt: skip
+            ranked = search.near(turn, own[places], count=pool)
+            if diversity:
+                ranked = _diverse(ranked, y, measure=measure, top_k=top_k, diversity=diversity)
             if known is not None:
                 known.put(places, ranked)
         found.rows[places], found.scores[places] = ranked.rows, ranked.scores
@@ -134,14 +130,49 @@ def require_lists(size: int, *, top_k: int, diversity: float) -> None:
         raise Refusal(f"diversity={diversity} must lie in 0..1 (below 1; 0 ranks by similarity alone)")
 
 
-def _best(
-    x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, top_k: int, diversity: float, columns: Columns
-) -> Ranked:
-    """The lists of a turn of queries."""
-    pool = min(POOL * top_k, len(y) - 1) if diversity else top_k
-    near = _nearest(x, own, y, measure=measure, count=pool, columns=columns)
-    if not diversity:
-        return near
+class _ByBlocks:
+    """Search of the most similar pictures, blocks of which are compared with a turn of queries.
+
+    Args:
+        x, y, measure: see `rank`.
+        search: what each turn is compared with.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, measure: Measure, search: Search) -> None:
+        self.x, self.y, self.measure, self.search = x, y, measure, search
+        self.turns = search.turns()
+
+    def near(self, turn: int, own: np.ndarray, *, count: int) -> Ranked:
+        """The most similar gallery pictures of a turn of queries, equal ones in the gallery's order."""
+        x = self.x[torch.from_numpy(self.turns[turn])]
+        columns = partial(self.search.columns, turn)
+        return Ranked.of_keys(_greatest_keys(x, own, self.y, measure=self.measure, count=count, columns=columns))
+
+
+class _ByBounds:
+    """Search of the label maps that overlap most; where bounds leave too many, all are compared.
+
+    Args:
+        x, y, measure, width: see `rank`.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, measure: OfMaps, width: int | None) -> None:
+        self.x, self.y, self.measure = x, y, measure
+        self.search = Overlapping(x, y, measure=measure, width=width or y.shape[1], block=BLOCK)
+        self.turns = self.search.turns()
+
+    def near(self, turn: int, own: np.ndarray, *, count: int) -> Ranked:
+        keys = self.search.nearest(turn, own, count)
+        left = np.flatnonzero(keys[:, 0] == LOWEST)
+        if len(left):
+            x, everywhere = self.x[torch.from_numpy(self.turns[turn][left])], Everywhere(0, len(self.y), block=BLOCK)
+            keys[left] = _greatest_keys(x, own[left], self.y, measure=self.measure, count=count,
+                                        columns=partial(everywhere.columns, turn))  # fmt: skip
+        return Ranked.of_keys(keys)
+
+
+def _diverse(near: Ranked, y: Tensor, *, measure: Measure, top_k: int, diversity: float) -> Ranked:
+    """Lists of `top_k` among candidates by maximal marginal relevance."""
     # An odd stride: an even one could meet the same few columns of every row.
     sketch = y if y.is_floating_point() else y[:, :: y.shape[1] // SKETCH | 1]
     blocks = (measure.within(sketch[part]) for part in torch.from_numpy(near.rows).split(LISTS))
@@ -152,32 +183,28 @@ def _best(
     return Ranked(*(np.take_along_axis(part, places, axis=1) for part in (near.rows, near.scores)))
 
 
-def _nearest(x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, count: int, columns: Columns) -> Ranked:
-    """The most similar gallery pictures of a turn of queries, equal ones in the gallery's order.
-
-    A key holds the rounded similarity and the place from the gallery's end, so that the greatest keys are the list.
-    """
-    unit = 10**DECIMALS
-    best = np.full((len(x), count), -unit * PLACES * 4)
+def _greatest_keys(
+    x: Tensor, own: np.ndarray, y: Tensor, *, measure: Measure, count: int, columns: Columns
+) -> np.ndarray:
+    """(n, count) greatest keys of a turn of queries among the pictures of blocks."""
+    best = np.full((len(x), count), LOWEST)
     floor = best.min(axis=1)
 
     def least() -> float:
-        return (int(floor.min()) // PLACES - 1) / unit  # a rounded similarity is at most half a unit higher
+        return (int(floor.min()) // PLACES - 1) / UNIT  # a rounded similarity is at most half a unit higher
 
     for places in columns(least):
         scores = measure.similarity(x, y[torch.from_numpy(places)]).numpy()
         at = np.searchsorted(places, own).clip(max=len(places) - 1)
         mine = np.flatnonzero(places[at] == own)
         scores[mine, at[mine]] = -np.inf
-        high = np.flatnonzero(scores > ((floor // PLACES - 1) / unit)[:, None])
+        high = np.flatnonzero(scores > ((floor // PLACES - 1) / UNIT)[:, None])
         query, column = np.divmod(high, len(places))
-        keys = np.rint(scores.ravel()[high] * unit).astype(np.int64) * PLACES + (PLACES - 1 - places[column])
+        keys = keys_of(scores.ravel()[high], places[column])
         better = keys > floor[query]
         best = _greatest(best, query[better], keys[better])
         floor = best.min(axis=1)
-    best = -np.sort(-best, axis=1)
-    level, behind = np.divmod(best, PLACES)
-    return Ranked(PLACES - 1 - behind, level / unit)
+    return best
 
 
 def _greatest(best: np.ndarray, query: np.ndarray, keys: np.ndarray) -> np.ndarray:
