@@ -1,10 +1,11 @@
-"""Mask IoU of all queries with all gallery maps, against a confusion matrix per pair: python benchmarks/retrieval.py
+"""Lists of ten by mask IoU, against a confusion matrix per pair: python benchmarks/retrieval.py
 
 1,000 queries and 10,000 gallery maps of 29 classes at 96x128, as python -m scenegen.retrieve reads them by default:
 label maps of the procedural world, mirrored and moved sideways so that hardly one is there twice. The target is two
 minutes on two cores. The opponent is the usual way to an IoU, np.bincount of 29 a + b per pair and that matrix's
 diagonal; it runs on a few queries of the same maps, in the same process, and its values must be equal; the ratio is
-of processor times. Memory is the process's largest resident size (VmHWM of Linux) above its size before the search.
+of processor times per pair of a query and a gallery map, also of those that bounds leave out here. Memory is the
+process's largest resident size (VmHWM of Linux) above its size before the search.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def main() -> None:
     ours = seconds[0.0] / (chosen.queries * chosen.gallery)
     print(f"processor time per pair: confusion matrix {1e6 * opponent:.1f} us, here {1e6 * ours:.2f} us, ratio "
           f"{opponent / ours:.0f}; greatest difference {difference:.1e}")  # fmt: skip
-    say("retrieval by mask IoU", "a confusion matrix per pair", f"{opponent / ours:.0f} times faster",
+    say("lists by mask IoU", "a confusion matrix per pair", f"{opponent / ours:.0f} times faster",
         f"IoU to {difference:.0e}")  # fmt: skip
 
 

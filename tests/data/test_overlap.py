@@ -96,7 +96,7 @@ def test_lists_are_those_of_comparing_all_pairs(monkeypatch, make: Make, measure
     for name, value in {"FIRST": 2, "MORE": 2, "AT_ONCE": 8, "EXACT": 16}.items():
         monkeypatch.setattr(overlap, name, value)
     monkeypatch.setattr(maps, "MOST", 8)
-    monkeypatch.setattr(maps, "ROWS", 64)
+    monkeypatch.setattr(maps, "PIXELS", 64 * HEIGHT * WIDTH)
     stream = np.random.default_rng(0)
     y = flat(make(stream, COUNT))
     x, own = (y, np.arange(COUNT)) if itself else (flat(make(stream, 90)), np.arange(90) - 5)

@@ -18,8 +18,8 @@ OWN = 8
 """Maps of the same classes from which on they are in boxes of their own."""
 GRIDS = 2, 4
 """Parts along a side: a finer grid's bound is closer, and dearer."""
-ROWS = 512
-"""Maps that are counted at a time."""
+PIXELS = 2**22
+"""Of the maps that are counted at a time."""
 WORD = 64
 """Pixels of a word of bits."""
 
@@ -52,6 +52,7 @@ class Maps:
         width: pixels of a map's row.
 
     Attributes:
+        blocks: of positions that are looked at together.
         order: (n,) places of the maps, box after box.
         ends: (m + 1,) positions in the order at which boxes begin, and its end.
         counts: (kinds, n) int32 pixels of each class, in that order.
@@ -63,12 +64,13 @@ class Maps:
 
     def __init__(self, rows: Tensor, *, kinds: int, width: int) -> None:
         self.rows, self.kinds, self.width = rows.numpy(), kinds, width
+        some = max(1, PIXELS // rows.shape[1])
+        self.blocks = [slice(start, start + some) for start in range(0, len(rows), some)]
         counts = self._counted()
         self.order, self.ends = _grouped(counts)
         self.counts = scratch((kinds, len(counts)), np.int32)
         self.shown = np.empty(len(counts), np.int32)
-        for start in range(0, len(counts), ROWS):
-            block = slice(start, start + ROWS)
+        for block in self.blocks:
             found = counts[self.order[block]]
             self.counts[:, block], self.shown[block] = found.T, (found > 0).sum(axis=1)
         starts = self.ends[:-1]
@@ -102,8 +104,7 @@ class Maps:
         made = [scratch((len(self), self.kinds, grid**2), kind) for grid in GRIDS]
         fine = GRIDS[-1]
         cell = self._cells(fine)
-        for start in range(0, len(self), ROWS):
-            block = slice(start, start + ROWS)
+        for block in self.blocks:
             found = _counts(self.rows[self.order[block]], cell, self.kinds, fine**2)
             for grid, into in zip(GRIDS, made, strict=True):
                 by = fine // grid
@@ -115,18 +116,18 @@ class Maps:
         """(n, bits, words) uint64: a plane for each bit of the class ids."""
         bits = self.kinds.bit_length()
         made = scratch((len(self), bits, -(-self.rows.shape[1] // WORD)), np.uint64)
-        for start in range(0, len(self), ROWS):
-            ids = self.rows[self.order[start : start + ROWS]]
+        for block in self.blocks:
+            ids = self.rows[self.order[block]]
             for bit in range(bits):
-                made[start : start + ROWS, bit] = _packed(ids >> bit & 1)
+                made[block, bit] = _packed(ids >> bit & 1)
         return made
 
     def _counted(self) -> np.ndarray:
         """(n, kinds) int32 pixels of each class, in the rows' order."""
         made = scratch((len(self.rows), self.kinds), np.int32)
         cell = np.zeros(self.rows.shape[1], np.int64)
-        for start in range(0, len(self.rows), ROWS):
-            made[start : start + ROWS] = _counts(self.rows[start : start + ROWS], cell, self.kinds, 1)[:, :, 0]
+        for block in self.blocks:
+            made[block] = _counts(self.rows[block], cell, self.kinds, 1)[:, :, 0]
         return made
 
     def _cells(self, grid: int) -> np.ndarray:
