@@ -13,6 +13,7 @@ not counted there.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import torch
 from memory import resident, returning
-from shapes import Step
+from shapes import FAMILIES as TRAINED
+from shapes import Step, painted
 from torch import Tensor
 
 from scenegen.base.records import Batch, SceneModel
@@ -31,6 +33,8 @@ from scenegen.data.samples import collate
 from scenegen.training.recompute import recompute
 
 FAMILIES = ("gaugan", "sasame", "oasis", "cocosnetv1", "cocosnetv2", "unite", "sesame_editor", "picnet", "pdgan")
+UNPAIRED = ("cut", "fastcut", "cyclegan")
+"""Families whose pictures come from folders; of them whole rounds alone are run."""
 MIB = 1 << 20
 
 
@@ -44,11 +48,11 @@ def made(name: str, *, size: int, ngf: int, hidden: int, batch: int) -> tuple[Sc
     return build.model(config, data).train(), collate([data[(0, i)] for i in range(batch)])
 
 
-def whole(name: str, *, size: int, ngf: int, hidden: int, batch: int, forgets: bool) -> tuple[Step, Batch]:
+def whole(name: str, folder: str, *, size: int, ngf: int, hidden: int, batch: int, forgets: bool) -> tuple[Step, Batch]:
     """A training's rounds and a batch of rendered pictures; gradients and moments are there."""
+    own = [word.format(pictures=folder, count=batch) for word in TRAINED[name]]
     words = [f"model={name}", f"size.height={size}", f"size.width={size}", f"width.ngf={ngf}", f"width.ndf={ngf}",
-             f"width.hidden={hidden}", f"data.count={batch}", "data.test_count=2", "evaluate=false",
-             f"batch_size={batch}", "weights=random",
+             f"width.hidden={hidden}", *own, "evaluate=false", f"batch_size={batch}", "weights=random",
              f"trainer.checkpoint_activations={str(forgets).lower()}"]  # fmt: skip
     config = plan(compose("train", words)).config
     data = build.dataset(config, split="train")
@@ -95,18 +99,20 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--families", nargs="+", default=FAMILIES)
+    parser.add_argument("--families", nargs="+", help="all where none is named")
     parser.add_argument("--whole", action="store_true", help="whole rounds of a training")
     chosen = parser.parse_args()
     returning(1 << 16)
     torch.set_num_threads(1)
     sized = {"size": chosen.size, "ngf": chosen.ngf, "hidden": chosen.hidden, "batch": chosen.batch}
     if chosen.whole:
-        whole_rounds(chosen.families, rounds=chosen.rounds, **sized)
+        with tempfile.TemporaryDirectory() as folder:
+            painted(folder, count=chosen.batch, side=chosen.size)
+            whole_rounds(chosen.families or (*FAMILIES, *UNPAIRED), folder, rounds=chosen.rounds, **sized)
         return
     print("| model | kept, MiB | peak, MiB | CPU s | kept | peak | CPU s | ratio of peaks | of times |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in chosen.families:
+    for name in chosen.families or FAMILIES:
         ways = []
         for forgets in (False, True):
             model, batch = made(name, **sized)
@@ -123,11 +129,11 @@ def main() -> None:
         print(f"| {name} | {numbers} | {row[4] / row[1]:.2f} | {row[5] / row[2]:.2f} |", flush=True)
 
 
-def whole_rounds(families: Sequence[str], *, rounds: int, **sized: int) -> None:
+def whole_rounds(families: Sequence[str], folder: str, *, rounds: int, **sized: int) -> None:
     """The table of whole rounds."""
     print("| model | peak, MiB | CPU s | with it: peak | CPU s | ratio of peaks | of times |\n" + "|---" * 7 + "|")
     for name in families:
-        ways = [whole(name, forgets=forgets, **sized) for forgets in (False, True)]
+        ways = [whole(name, folder, forgets=forgets, **sized) for forgets in (False, True)]
         found = [[seen(partial(step.run, batch)) for step, batch in ways] for _ in range(rounds)]
         (most, short), (least, long) = ([min(row[i][j] for row in found) for j in (0, 1)] for i in (0, 1))
         print(f"| {name} | {most:.0f} | {short:.2f} | {least:.0f} | {long:.2f} | {least / most:.2f} | "

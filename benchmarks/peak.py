@@ -22,18 +22,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from memory import RETURNED, resident, returning
-from PIL import Image
-from shapes import FAMILIES, Step, solver_left_out
+from shapes import FAMILIES, Step, painted, solver_left_out
 
 from scenegen.base.records import Batch
 from scenegen.config import build
 from scenegen.config.compose import compose
 from scenegen.config.plan import plan
 from scenegen.data.samples import collate
-from scenegen.data.world import render
 from scenegen.training.rounds import Rounds
 
 SIDES = {"cocosnetv2": 512, "pdgan": 256, "cncl": 64, "cncl_unet": 64, "restormer": 128, "rrdb": 128, "esrgan": 128,
@@ -109,8 +106,7 @@ def main() -> None:
     if chosen.measured:
         returning(1 << 12)
     with tempfile.TemporaryDirectory() as folder:
-        for i in range(2):
-            Image.fromarray(np.asarray(render(0, i, height=512, width=512).image)).save(Path(folder) / f"{i}.png")
+        painted(folder, count=2, side=512)
         if chosen.measured:
             print("| model | counted beyond the state, MiB | growth of the resident size, MiB |\n|---|---|---|")
         else:

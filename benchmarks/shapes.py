@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricOptimizer
+from PIL import Image
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import scenegen
 from scenegen.base.records import Batch
+from scenegen.data.world import render
 from scenegen.training.rounds import Rounds
 
 OURS = f"{Path(scenegen.__file__).parent}/"
@@ -43,6 +46,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("cyclegan", "cut", "fastcut"), TWO_FOLDERS),
 }
 """Every model but those that are another one by a second name -> words for its data, tiny or embedded."""
+
+
+def painted(folder: str, *, count: int, side: int) -> None:
+    """Write rendered pictures, for the models that read a folder."""
+    for i in range(count):
+        Image.fromarray(np.asarray(render(0, i, height=side, width=side).image)).save(Path(folder) / f"{i}.png")
+
 
 FEW = 100
 """Numbers that may be float64: weights of classes, and no pictures."""

@@ -65,6 +65,25 @@ assert "torch._dynamo.trace_rules" not in sys.modules
 """
 """Torch's own modules ask for the places of their definitions, and inspect asks every module for its file."""
 
+IMPORTED_ELSEWHERE = """
+import inspect, sys
+import torch
+from scenegen.training.compiler import DeferredUtils, defer_compiler
+defer_compiler()
+from torchvision.ops import roi_align
+taken = sys.modules["torchvision.ops.roi_align"].is_compile_supported
+assert inspect.getmodule(compile("", "nowhere", "exec")) is None
+pooled = roi_align(torch.arange(16.0).view(1, 1, 4, 4), [torch.tensor([[0.0, 0.0, 4.0, 4.0]])], output_size=1)
+assert pooled.shape == (1, 1, 1, 1)
+assert "sympy" not in sys.modules and isinstance(sys.modules["torch._dynamo.utils"], DeferredUtils)
+asked = ("cpu", "meta")
+answers = [taken(device) for device in asked]
+from torch._dynamo.utils import is_compile_supported
+assert taken is not is_compile_supported and answers == [is_compile_supported(device) for device in asked]
+assert torch._dynamo.utils is sys.modules["torch._dynamo.utils"] and torch._dynamo.utils.__file__.endswith("utils.py")
+"""
+"""Torchvision takes a function of the compiler's when it is imported."""
+
 UNUSED = {"sympy", "triton", "scipy", "transformers", "matplotlib", "torchvision", "pandas", "wandb", "tensorboard"}
 
 
@@ -84,6 +103,12 @@ def test_two_steps_cost_little_more_than_the_libraries_that_they_need(tmp_path: 
 def test_the_compiler_is_there_once_something_asks_for_it() -> None:
     """The same modules, classes and weights as where torch loads its compiler from the start."""
     done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_torchvision_loads_no_compiler_and_has_its_answers() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED_ELSEWHERE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

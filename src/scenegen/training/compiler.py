@@ -14,6 +14,8 @@ from typing import Any
 NAME = "torch._dynamo"
 CONFIG = f"{NAME}.config"
 """Its settings, a module that imports nothing; recomputing reads one of them."""
+UTILS = f"{NAME}.utils"
+"""A part of it from which torchvision takes one function as it is imported."""
 OF_EVERY_MODULE = ("__file__", "__warningregistry__")
 """What inspect and unittest ask every loaded module for. Loading the compiler for it would be a circle where torch's
 own modules are half imported and look for the place of a definition.
@@ -63,6 +65,20 @@ class Deferred(ModuleType):
         return getattr(_load(), name)
 
 
+class DeferredUtils(ModuleType):
+    """Stands for torch._dynamo.utils until something beyond its name, or its one function's answer, is asked for."""
+
+    @staticmethod
+    def is_compile_supported(device_type: Any) -> Any:
+        """The real function's answer."""
+        return _part(UTILS).is_compile_supported(device_type)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in (*OF_EVERY_MODULE, "__path__"):  # the last by a statement "from ... import", of packages
+            raise AttributeError(name)
+        return getattr(_part(UTILS), name)
+
+
 class _Parts(MetaPathFinder, Loader):
     """Finds the parts of torch._dynamo once its real module is there, which imports most of them itself."""
 
@@ -94,14 +110,14 @@ def defer_compiler() -> None:
     if NAME not in sys.modules:
         module = Deferred(NAME)
         module.__path__ = []  # it has parts, and _Parts finds them
-        sys.modules[NAME] = module
+        sys.modules[NAME], sys.modules[UTILS] = module, DeferredUtils(UTILS)
         sys.meta_path.insert(0, _Parts())
 
 
 def _load() -> ModuleType:
     """The real module; settings that were read or made before it stay the ones that it has."""
     if isinstance(sys.modules.get(NAME), Deferred):
-        del sys.modules[NAME]
+        del sys.modules[NAME], sys.modules[UTILS]
         if settings := sys.modules.get(CONFIG):
             import torch
 
@@ -113,3 +129,9 @@ def _load() -> ModuleType:
             sys.modules[NAME] = torch._dynamo = module
             spec.loader.exec_module(module)
     return importlib.import_module(NAME)
+
+
+def _part(name: str) -> ModuleType:
+    """A part of the real module."""
+    _load()
+    return importlib.import_module(name)

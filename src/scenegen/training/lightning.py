@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from scenegen.base.absent import absent
 from scenegen.training.compiler import defer_compiler
 
 LEFT_OUT = frozenset({"scipy", "transformers", "matplotlib", "torchvision", "torch_fidelity"})
@@ -77,17 +78,14 @@ def _exchanged(module: ModuleType, values: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _without_triton(log: logging.Logger) -> Iterator[None]:
-    """The GPU compiler cannot be imported within the block, unless it is there, and the log does not say so.
+    """The GPU compiler is `absent` within the block, and the log does not say so.
 
     What is lost is the count of the operations of Triton kernels, which nobody asks for.
     """
-    if "triton" in sys.modules:
-        yield
-        return
-    level, sys.modules["triton"] = log.level, None  # pyright: ignore[reportArgumentType]
+    level = log.level
     log.setLevel(logging.ERROR)
     try:
-        yield
+        with absent("triton"):
+            yield
     finally:
         log.setLevel(level)
-        del sys.modules["triton"]

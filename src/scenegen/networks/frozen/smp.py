@@ -17,6 +17,7 @@ from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 import scenegen.networks.frozen.weights as pinned
+from scenegen.base.absent import absent
 from scenegen.base.documents import read_json
 from scenegen.base.files import whole
 from scenegen.base.records import Refusal
@@ -64,7 +65,8 @@ class SmpNet(nn.Module):
 
     def __init__(self, *, arch: str, encoder: str, classes: int, encoder_weights: str | None = None) -> None:
         super().__init__()
-        smp = pinned.extra("segmentation_models_pytorch", choice="segmenter=smp")  # nosec B610  # no database
+        with absent("wandb"):  # timm imports it for a table that it could write there
+            smp = pinned.extra("segmentation_models_pytorch", choice="segmenter=smp")  # nosec B610  # no database
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         try:
             with torch.device("cpu"):  # its encoders read numbers off tensors while they are built, which meta has not
