@@ -9,34 +9,43 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 
 from .hydra_once import read_once
 from .shared_folder import HERE, REASON, SHARED
 
-# Nets this small lose far more than they gain when threads wait for each other.
-torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
 
-read_once()
-gc.disable()  # half a million objects are made until the tests are collected, and stay
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up what runs tests; the process that deals them out to workers imports no libraries, so these start at once."""
+    if config.getoption("numprocesses", None):
+        return
+    import torch
+
+    # Nets this small lose far more than they gain when threads wait for each other.
+    torch.set_num_threads(int(os.environ.get("SCENEGEN_TEST_THREADS", "1")))
+    read_once()
+    gc.disable()  # half a million objects are made until the tests are collected, and stay
 
 
 LONGEST = (
     "test_families.py",
     "test_recipes.py",
-    "test_train.py",
-    "test_lookup.py",
+    "test_words.py",
     "test_killed.py",
+    "test_train.py",
+    "test_task.py",
+    "test_export.py",
     "test_ddp.py",
     "test_compose.py",
-    "test_bad_input.py",
-    "test_words.py",
-    "test_own_maps.py",
-    "test_gaugan.py",
-    "test_task.py",
+    "test_lookup.py",
+    "test_check_losses.py",
     "test_cocosnetv2.py",
-    "test_adding.py",
+    "test_own_maps.py",
     "test_oasis.py",
+    "test_gaugan.py",
+    "test_device_waits.py",
+    "test_segmentation.py",
+    "test_bad_input.py",
+    "test_adding.py",
     "test_resume.py",
     "test_terms_train.py",
     "test_world.py",
