@@ -15,7 +15,7 @@ from .shared_folder import HERE, REASON, SHARED
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set up what runs tests; the process that deals them out to workers imports no libraries, so these start at once."""
+    """Set up what runs tests; the process that deals them out to workers imports no libraries: they start at once."""
     if config.getoption("numprocesses", None):
         return
     import torch
