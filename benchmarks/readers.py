@@ -2,7 +2,8 @@
 
 Pixel accuracy and mean IoU of segmenter= options on the val photographs of a folder with the contest's 29 classes, at
 256x256 and shrunk (means of 2x2) to 128x128, the IoU of the twelve most frequent classes, and CPU time per photograph
-on one thread: a table in Markdown. `landscapes+mirror` is segmenter=landscapes segmenter.mirror=true.
+on one thread: a table in Markdown. `landscapes+first` is segmenter=landscapes segmenter.name=landscapes, the first of its
+two nets alone, and `landscapes+mirror` is segmenter=landscapes segmenter.mirror=true.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from scenegen.data.samples import collate
 from scenegen.metrics.accuracy import class_pixels, iou_of
 from scenegen.score import Settings
 
-READERS = ("landscapes", "landscapes+mirror", "scenenet_photographs", "scenenet")
+MANNERS = {"": [], "first": ["segmenter.name=landscapes"], "mirror": ["segmenter.mirror=true"]}
+READERS = ("landscapes", "landscapes+first", "landscapes+mirror", "scenenet_photographs", "scenenet")
 MOST = 12
 
 
 def config_of(reader: str, root: Path) -> dict:
-    name, _, mirrored = reader.partition("+")
-    options = [f"segmenter={name}", *(["segmenter.mirror=true"] if mirrored else [])]
+    name, _, manner = reader.partition("+")
+    options = [f"segmenter={name}", *MANNERS[manner]]
     chosen = ["generated=unread", "data=folder", f"data.root={root}", "size=s256", "scorer=none", "measure=mask_acc"]
     return plan(compose("score", [*chosen, *options]), settings=Settings).config
 

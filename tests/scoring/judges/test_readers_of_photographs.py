@@ -18,7 +18,7 @@ from scenegen.scoring.judges.scenenet import OtherClasses
 from tests.options import built
 
 COUNT = 30
-AT_LEAST = {("landscapes", 256): 0.79, ("landscapes", 128): 0.78, ("scenenet_photographs", 128): 0.65}
+AT_LEAST = {("landscapes", 256): 0.793, ("landscapes", 128): 0.792, ("scenenet_photographs", 128): 0.65}
 """Judge and side of the pictures -> pixel accuracy on every sixth val photograph, less 0.01."""
 
 
@@ -65,7 +65,7 @@ def test_what_they_are(judges) -> None:
     assert (features.title, features.stamp) == ("FID(scenenet-photographs)", net.stamp)
     assert features.stamp != built("fid/scenenet").stamp
     assert built("fid/scenenet").title == "FID(scenenet)"
-    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) < 8 << 20
+    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) < 9 << 20
 
 
 @pytest.mark.parametrize("name", ["landscapes", "scenenet_photographs"])
