@@ -2,8 +2,8 @@
 
 Pixel accuracy and mean IoU of segmenter= options on the val photographs of a folder with the contest's 29 classes, at
 256x256 and shrunk (means of 2x2) to 128x128, the IoU of the twelve most frequent classes, and CPU time per photograph
-on one thread: a table in Markdown. `landscapes+first` is segmenter=landscapes segmenter.name=landscapes, the first of its
-two nets alone, and `landscapes+mirror` is segmenter=landscapes segmenter.mirror=true.
+on one thread: a table in Markdown. `landscapes+first` is segmenter=landscapes segmenter.name=landscapes, the first of
+its two nets alone, and `landscapes+mirror` is segmenter=landscapes segmenter.mirror=true.
 """
 
 from __future__ import annotations
