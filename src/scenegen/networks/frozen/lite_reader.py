@@ -238,8 +238,7 @@ class Reading(nn.Module):
         Returns:
             (b, classes, h, w) scores; of several readings logarithms of probabilities.
         """
-        size = image.shape[-2:]
-        return _mean([F.interpolate(scores, size=size, mode="bilinear") for scores in self._each(image)])
+        return F.interpolate(_mean(list(self._each(image))), size=image.shape[-2:], mode="bilinear")
 
     def _each(self, image: Tensor) -> Iterator[Tensor]:
         """Scores of each decoder at stride 4 of its size; decoders of one size share Lite2's maps."""
@@ -265,10 +264,12 @@ def _decoder(file: halves.Halves, *, classes: int) -> LiteDecoder:
 
 
 def _mean(scores: Sequence[Tensor]) -> Tensor:
-    """One score as it is; of several the logarithm of the mean of their probabilities."""
+    """One score as it is; of several the logarithm of the mean of their probabilities, at the finest one's size."""
     if len(scores) == 1:
         return scores[0]
-    return torch.stack(list(scores)).softmax(2).mean(0).clamp(min=1e-12).log()
+    finest = max(s.shape[-2:] for s in scores)
+    even = [F.interpolate(s.softmax(1), size=finest, mode="bilinear") for s in scores]
+    return torch.stack(even).mean(0).clamp(min=1e-12).log()
 
 
 def _stamp(digests: Sequence[str], sizes: Sequence[tuple[float, ...]], *, on: str, mirror: bool) -> str:
