@@ -40,6 +40,8 @@ from scenegen.losses.objective import Objective
 
 TERMS = "cx+dists+lpips+focal_frequency"
 EXTRACTORS = ("scenenet", "vgg")
+JUDGED = {"judgement", "real_judgement"}
+"""What terms need of the discriminator."""
 
 
 class Bench:
@@ -90,7 +92,7 @@ class Bench:
 
     def total(self, objectives: Mapping[str, Objective]) -> Tensor:
         """The sum of some objectives."""
-        judged = any("judgement" in objective.needs for objective in objectives.values())
+        judged = any(objective.needs & JUDGED for objective in objectives.values())
         alone = any(objective is not self.together for objective in objectives.values())
         fake, real = self.judgements(published=alone) if judged else (None, None)
         synthesis = Synthesis(image=self.fake)
