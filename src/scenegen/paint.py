@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from scenegen.base.listing import listed
 from scenegen.base.refusal import Refusal
 from scenegen.cli.entry import command
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 NEEDED = ("starlette", "uvicorn")
 """Packages of the extra `paint`."""
 
-SHIPPED = ("landscapes", "scorer", "photographs")
+SHIPPED = {"landscapes", "landscapes_320", "scorer", "photographs"}
 """Names of segmenters that come with the package."""
 
 
@@ -93,7 +94,7 @@ def reader_of(config: Mapping[str, Any], easel: Easel, *, notice: Callable[[str]
     try:
         net = build.make(config["segmenter"], {"classes": easel.classes})
     except OtherClasses as refusal:
-        if config["segmenter"].get("name") not in SHIPPED:
+        if not set(listed(config["segmenter"].get("name") or "")) <= SHIPPED:
             raise
         notice(f"no mask accuracy: {refusal}")
         return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
+from scenegen.base.listing import listed
 from scenegen.base.refusal import Refusal, causes
 from scenegen.config.flat import filled
 from scenegen.config.groups import GROUPS, LAYER_SLOTS, Size
@@ -345,7 +346,7 @@ def left_out(config: Config, scorer: Any) -> str | None:
         return None
     node = config["data"]
     data = f"data={node['_target_'].rpartition('.')[2]}" + (f" data.root={node['root']}" if node.get("root") else "")
-    scenenet = config["segmenter"]["_target_"] == _SHIPPED["scorer"]
+    scenenet = config["segmenter"]["_target_"] == _SCENENET
     model, file = ("scenenet model.role=scorer", "scenenet") if scenenet else ("lite_reader", "lite_reader")
     return (
         f"left out: {scorer.left_out}; the shipped one reads the landscape contest's classes alone. To get them: "
@@ -354,16 +355,17 @@ def left_out(config: Config, scorer: Any) -> str | None:
     )
 
 
+_SCENENET = "scenegen.scoring.judges.scenenet.SceneNetSegmenter"
 _SHIPPED = {
-    "scorer": "scenegen.scoring.judges.scenenet.SceneNetSegmenter",
-    "landscapes": "scenegen.scoring.judges.lite_reader.LiteReaderSegmenter",
+    _SCENENET: {"scorer"},
+    "scenegen.scoring.judges.lite_reader.LiteReaderSegmenter": {"landscapes", "landscapes_320"},
 }
-"""Name of a shipped segmenter that comes as a default -> its target."""
+"""Target of a segmenter that comes as a default -> names of its nets."""
 
 
 def _shipped(node: Config) -> bool:
     """True for the segmenters that come as defaults, which nobody has to choose."""
-    return _SHIPPED.get(node.get("name", "")) == node["_target_"]
+    return set(listed(node.get("name") or "")) <= _SHIPPED.get(node["_target_"], set())
 
 
 def _judges_of(config: Config, role: str, node: Config) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from scenegen.base.listing import listed
 from scenegen.base.records import Refusal
 from scenegen.data.classes import ClassList
 from scenegen.networks.frozen.lite_reader import Reading
@@ -36,7 +37,7 @@ class LiteReaderSegmenter(nn.Module):
         self, *, classes: ClassList, name: str | Sequence[str], mirror: bool, weights: str, folder: str | None
     ) -> None:
         super().__init__()
-        names = [name] if isinstance(name, str) else list(name)
+        names = listed(name)
         if not names:
             raise Refusal("segmenter.name= names no reader; segmenter.name=landscapes is the shipped one")
         self.net = Reading(names, weights=weights, folder=folder, mirror=mirror)
