@@ -31,6 +31,12 @@ def test_a_path_is_a_path(key: str, name: str) -> None:
     assert readable(again) == again, "stored overrides are run again as they are"
 
 
+def test_several_segmenters_are_a_list_and_one_is_a_path() -> None:
+    assert read("segmenter.name=[landscapes,runs/été/a.safetensors]") == ["landscapes", "runs/été/a.safetensors"]
+    assert read("segmenter.name=a,b.safetensors") == "a,b.safetensors"
+    assert read("model.name=[a,b]") == "[a,b]"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_quoted_reads_back(name: str) -> None:
     assert read(f"data.root={quoted(name)}") == name

@@ -30,8 +30,8 @@ TEXT = frozenset({
 # fmt: on
 """Last words of the keys whose values are file names or names: `2024` and `a,b` are text there."""
 
-STRUCTURED = frozenset({"files", "runs", "style"})
-"""Keys of TEXT that take a mapping or a list too."""
+STRUCTURED = frozenset({"files", "runs", "style", "segmenter.name"})
+"""Keys of TEXT, by last word or whole, that take a mapping or a list too."""
 
 _WORD = re.compile(r"(\+{0,2}[^\W\d][\w./@:$-]*)=(.*)", re.DOTALL)
 
@@ -66,22 +66,23 @@ def _readable(word: str, *, sweeps: bool) -> str:
     key, value = found.groups()
     override = _parsed(word)
     last = key.lstrip("+").rpartition(".")[2]
-    if override is not None and (last not in TEXT or _reads_as_meant(override, last, sweeps=sweeps)):
+    structured = not STRUCTURED.isdisjoint((key.lstrip("+"), last))
+    if override is not None and (last not in TEXT or _reads_as_meant(override, structured=structured, sweeps=sweeps)):
         return word
-    if structure := None if last in TEXT - STRUCTURED else _structure(value):
+    if structure := None if last in TEXT and not structured else _structure(value):
         return f"{key}={structure}"
     if sweeps:
         return f"{key}={','.join(_quoted_part(part, is_text=last in TEXT) for part in _COMMA.split(value))}"
     return f"{key}={_quoted(os.path.expanduser(value) if last in TEXT else value)}"
 
 
-def _reads_as_meant(override: Override, key: str, *, sweeps: bool) -> bool:
+def _reads_as_meant(override: Override, *, structured: bool, sweeps: bool) -> bool:
     """True where the grammar reads a value of a text key as text, and as a sweep only in a sweep."""
     if override.is_sweep_override():
         plain = override.value_type is ValueType.SIMPLE_CHOICE_SWEEP
         return sweeps and (not plain or all(isinstance(v, str | QuotedString) for v in override.sweep_iterator()))
     value = override.value()
-    return value is None or isinstance(value, str) or (key in STRUCTURED and isinstance(value, dict | list))
+    return value is None or isinstance(value, str) or (structured and isinstance(value, dict | list))
 
 
 def _quoted_part(part: str, *, is_text: bool) -> str:
