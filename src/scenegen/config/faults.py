@@ -201,10 +201,13 @@ def accepts(annotation: Any, value: Any) -> bool:
         return isinstance(value, str)
     if origin in (collections.abc.Mapping, dict):
         return isinstance(value, dict) and all(accepts(arguments[1], v) for v in value.values())
-    if origin in (collections.abc.Sequence, collections.abc.Collection, list, tuple):
+    if origin in _LISTS:
         items = [a for a in arguments if a is not Ellipsis]
         return isinstance(value, list) and all(accepts(items[0], v) for v in value)
     return True
+
+
+_LISTS = (collections.abc.Sequence, collections.abc.Collection, list, tuple)
 
 
 def _spell(annotation: Any) -> str:
@@ -215,8 +218,8 @@ def _spell(annotation: Any) -> str:
         return " or ".join(_spell(a) for a in arguments)
     if annotation is type(None):
         return "null"
-    if typing.get_origin(annotation) is list:
-        return "a list, such as [a,b]"
+    if typing.get_origin(annotation) in _LISTS:
+        return "a list, such as " + ("[1,2]" if arguments[0] in (int, float) else "[a,b]")
     simple = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     return simple.get(
         annotation, str(annotation).removeprefix("<class '").removesuffix("'>").replace("collections.abc.", "")
