@@ -202,6 +202,7 @@ class Reading(nn.Module):
     Attributes:
         classes: class names in id order.
         facts: the first file's header: command, data, terms and held-out figures of its training.
+        ranks: kinds of pictures that all of them were trained on.
         stamp: files, frozen net and manner of reading, for the protocol of a number.
 
     Raises:
