@@ -26,6 +26,7 @@ from lightning_fabric.wrappers import _FabricOptimizer
 from PIL import Image
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import scenegen
 from scenegen.base.records import Batch
@@ -94,7 +95,7 @@ class Seen(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         made = outcome(func, args, kwargs)
-        given, tensors = tensors_in((*args, *kwargs.values())), tensors_in((made,))
+        given, tensors = tensors_in(args, kwargs), tensors_in(made)
         if len({x.device.type for x in (*given, *tensors) if x.ndim}) > 1:
             self.copies[place()] += 1
         if any(x.dtype == torch.float64 and x.numel() > FEW for x in tensors):
@@ -133,7 +134,7 @@ def outcome(func: torch._ops.OpOverload, args: tuple, kwargs: dict[str, Any]) ->
         made = [torch.empty_strided(size, stride, dtype=dtype, device="meta") for size, stride, dtype in LAYOUTS[key]]
         return args[0] if kind == "first" else made[0] if len(made) == 1 else tuple(made)
     made = func(*args, **kwargs)
-    tensors = tensors_in((made,))
+    tensors = tensors_in(made)
     partial = len(tensors) < len(func._schema.returns)  # gradients that nobody asks for are None
     if kind == "new" and not partial and all(x.device.type == "meta" and whole(x) for x in tensors):
         LAYOUTS[key] = [(x.shape, x.stride(), x.dtype) for x in tensors]
@@ -174,15 +175,9 @@ def signature(given: Sequence[Any]) -> tuple | None:
     return tuple(signed)
 
 
-def tensors_in(values: Sequence[Any]) -> list[Tensor]:
-    """Tensors among values and lists of values."""
-    found = []
-    for one in values:
-        if isinstance(one, Tensor):
-            found.append(one)
-        elif isinstance(one, list | tuple):
-            found += tensors_in(one)
-    return found
+def tensors_in(*values: Any) -> list[Tensor]:
+    """Tensors among values and in what they hold."""
+    return [one for one in tree_leaves(values) if isinstance(one, Tensor)]
 
 
 def whole(tensor: Tensor) -> bool:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 NEEDED = ("starlette", "uvicorn")
 """Packages of the extra `paint`."""
 
-SHIPPED = {"landscapes", "landscapes_320", "scorer", "photographs"}
-"""Names of segmenters that come with the package."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -85,6 +82,7 @@ def reader_of(config: Mapping[str, Any], easel: Easel, *, notice: Callable[[str]
     """
     from scenegen.config import build
     from scenegen.config.kinds import kind_of
+    from scenegen.networks.frozen.shipped import is_shipped
     from scenegen.scoring.judges.given import GivenLabels
     from scenegen.scoring.judges.scenenet import OtherClasses
     from scenegen.web.reader import Reader
@@ -94,7 +92,7 @@ def reader_of(config: Mapping[str, Any], easel: Easel, *, notice: Callable[[str]
     try:
         net = build.make(config["segmenter"], {"classes": easel.classes})
     except OtherClasses as refusal:
-        if not set(listed(config["segmenter"].get("name") or "")) <= SHIPPED:
+        if not all(map(is_shipped, listed(config["segmenter"].get("name") or ""))):
             raise
         notice(f"no mask accuracy: {refusal}")
         return None

@@ -65,7 +65,7 @@ def test_what_they_are(judges) -> None:
     assert (features.title, features.stamp) == ("FID(scenenet-photographs)", net.stamp)
     assert features.stamp != built("fid/scenenet").stamp
     assert built("fid/scenenet").title == "FID(scenenet)"
-    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) < 9 << 20
+    assert sum(file.stat().st_size for file in SHIPPED.glob("*.safetensors")) < 8 << 20
 
 
 @pytest.mark.parametrize("name", ["landscapes", "scenenet_photographs"])

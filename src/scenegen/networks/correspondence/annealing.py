@@ -1,8 +1,8 @@
 """Sinkhorn's annealing: the temperatures that follow from the box around all features, and potentials under them.
 
-box = Box.around(source, reference)                                     # unit features (b, d, n) and (b, d, m)
-f, g, last_f, last_g = solved(cost, a, b, box.schedules()[0], reach)    # one sample, as many steps as it takes
-last_f, last_g = solved_together(costs, a, b, box, reach)               # a batch, in a graph of fixed length
+    box = Box.around(source, reference)                                     # unit features (b, d, n) and (b, d, m)
+    f, g, last_f, last_g = solved(cost, a, b, box.schedules()[0], reach)    # one sample, as many steps as it takes
+    last_f, last_g = solved_together(costs, a, b, box, reach)               # a batch, in a graph of fixed length
 """
 
 from __future__ import annotations

@@ -30,3 +30,8 @@ def find(name: str | Path, *, kind: str, what: str, folder: str | Path | None = 
         shipped = ", ".join(sorted(p.stem.removeprefix(f"{kind}_") for p in SHIPPED.glob(f"{kind}_*.safetensors")))
         raise Refusal(f"there is no {what} {name}; shipped are {shipped}, or give the path of a .safetensors file")
     return SHIPPED / own
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a name is that of a net that comes with the package: "landscapes", say; a path is none."""
+    return not Path(name).suffix and any(file.stem.endswith(f"_{name}") for file in SHIPPED.glob("*.safetensors"))
