@@ -14,7 +14,7 @@ from scenegen.losses.cross_entropy import CrossEntropy
 from scenegen.losses.objective import Objective
 from scenegen.networks.frozen.families import family_of
 from scenegen.networks.frozen.lite_reader import CHANNELS, LiteDecoder, LiteReader, Reading
-from scenegen.networks.frozen.shipped import SHIPPED
+from scenegen.networks.frozen.shipped import SHIPPED, is_shipped
 from scenegen.networks.generators.lite_reader import LiteReaderModel
 from tests.options import built
 
@@ -169,6 +169,11 @@ def test_refusals(file: Path, tmp_path: Path) -> None:
         built("segmenter/landscapes", classes=LANDSCAPE, name=[])
     with pytest.raises(Refusal, match=r"model\.dropout=1\.0"):
         built("model/lite_reader", num_classes=3, edges=False, seed=0, weights="random", dropout=1.0)
+
+
+def test_names_of_nets_that_come_with_the_package() -> None:
+    assert all(map(is_shipped, ("landscapes", "landscapes_320", "scorer", "photographs")))
+    assert not any(map(is_shipped, ("", "towns", "scorer.safetensors", "runs/reader/lite_reader.safetensors")))
 
 
 @pytest.mark.parametrize("option", ["segmenter", "scenenet"])
